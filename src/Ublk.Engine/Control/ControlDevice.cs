@@ -1,0 +1,220 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Rings;
+
+namespace Ublk.Control;
+
+/// <summary>The driver's control node, <c>/dev/ublk-control</c>: one method for each command.</summary>
+/// <remarks>Usable from one thread at a time. A command that outlasts its bound is cancelled and throws.</remarks>
+internal sealed unsafe class ControlDevice : IDisposable
+{
+    /// <summary>Where the driver listens.</summary>
+    public const string Path = "/dev/ublk-control";
+
+    private const ulong CancelMark = ulong.MaxValue;
+
+    // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
+    private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
+
+    private readonly SafeFileHandle _device;
+    private readonly Ring _ring;
+    private readonly byte* _buffer = (byte*)NativeMemory.AllocZeroed(CpuSet.MaskBytes);
+    private ulong _sequence;
+    private readonly bool _isEncodingKnown;
+    private bool _usesBareNumbers;
+    private bool _isAbandoned;
+
+    /// <summary>Opens the control node.</summary>
+    /// <exception cref="UblkException">There is no driver, or the caller may not talk to it.</exception>
+    public ControlDevice()
+    {
+        _device = Libc.Open(Path, Libc.O_RDWR);
+        if (_device.IsInvalid)
+        {
+            throw DriverError.ForOpen(Libc.LastErrno);
+        }
+
+        _ring = Ring.CreateForControl(4);
+        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, sizeof(ulong), 0, CommandTime) >= 0)
+        {
+            _isEncodingKnown = true;
+            Features = (UblkFeatures)(*(ulong*)_buffer);
+        }
+    }
+
+    /// <summary>What the driver supports; none where it is too old to say (before 6.5).</summary>
+    public UblkFeatures Features { get; }
+
+    /// <summary>Adds a device (ADD_DEV).</summary>
+    /// <param name="info">What is wanted; what the driver made of it on return.</param>
+    /// <returns>0 or a negative errno.</returns>
+    public int TryAdd(ref UblkDeviceInfo info)
+    {
+        *(UblkDeviceInfo*)_buffer = info;
+        int result = Send(UblkAbi.CmdAddDev, info.DeviceId, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
+        info = *(UblkDeviceInfo*)_buffer;
+        return result;
+    }
+
+    /// <summary>Gives a device its parameters (SET_PARAMS), before it is started.</summary>
+    public void SetParameters(int id, in UblkParameters parameters)
+    {
+        *(UblkParameters*)_buffer = parameters;
+        Check(Send(UblkAbi.CmdSetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTime), "SET_PARAMS", id);
+    }
+
+    /// <summary>A device's parameters (GET_PARAMS).</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public int TryGetParameters(int id, out UblkParameters parameters)
+    {
+        *(UblkParameters*)_buffer = new UblkParameters { Length = (uint)sizeof(UblkParameters) };
+        int result = Send(UblkAbi.CmdGetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTime);
+        parameters = *(UblkParameters*)_buffer;
+        return result;
+    }
+
+    /// <summary>What the driver knows of a device (GET_DEV_INFO).</summary>
+    /// <returns>0 or a negative errno: -ENODEV where there is no such device.</returns>
+    public int TryGetInfo(int id, out UblkDeviceInfo info)
+    {
+        int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
+        info = *(UblkDeviceInfo*)_buffer;
+        return result;
+    }
+
+    /// <summary>The CPUs whose requests come to a queue (GET_QUEUE_AFFINITY).</summary>
+    public CpuSet GetQueueAffinity(int id, int queueId)
+    {
+        int result = Send(UblkAbi.CmdGetQueueAffinity, (uint)id, CpuSet.MaskBytes, (ulong)queueId, CommandTime);
+        Check(result, "GET_QUEUE_AFFINITY", id);
+        return CpuSet.FromMask(new ReadOnlySpan<byte>(_buffer, CpuSet.MaskBytes));
+    }
+
+    /// <summary>Brings a device to life (START_DEV); every tag must be fetched by other threads meanwhile.</summary>
+    public void Start(int id, int serverPid, TimeSpan timeout) =>
+        Check(Send(UblkAbi.CmdStartDev, (uint)id, 0, (ulong)serverPid, timeout), "START_DEV", id);
+
+    /// <summary>Removes the disk (STOP_DEV); waits for the requests under way, which the server must still answer.</summary>
+    public void Stop(int id, TimeSpan timeout) =>
+        Check(Send(UblkAbi.CmdStopDev, (uint)id, 0, 0, timeout), "STOP_DEV", id);
+
+    /// <summary>Removes the disk if nobody has it open (TRY_STOP_DEV, from 7.0).</summary>
+    /// <returns>0 or a negative errno: -EBUSY while it is open, -ENODEV when it is not started.</returns>
+    public int TryStop(int id, TimeSpan timeout) => Send(UblkAbi.CmdTryStopDev, (uint)id, 0, 0, timeout);
+
+    /// <summary>Deletes a device (DEL_DEV); waits until its server has closed it and the id is free.</summary>
+    public void Delete(int id, TimeSpan timeout) =>
+        Check(Send(UblkAbi.CmdDelDev, (uint)id, 0, 0, timeout), "DEL_DEV", id);
+
+    /// <summary>Deletes a device without waiting for its server (DEL_DEV_ASYNC, from 6.7).</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public int TryDeleteAsync(int id) => Send(UblkAbi.CmdDelDevAsync, (uint)id, 0, 0, CommandTime);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _ring.Dispose();
+        _device.Dispose();
+
+        // A command that was abandoned may still write its answer.
+        if (!_isAbandoned)
+        {
+            NativeMemory.Free(_buffer);
+        }
+    }
+
+    private static void Check(int result, string operation, int id)
+    {
+        if (result < 0)
+        {
+            throw DriverError.ForCommand(-result, operation, id);
+        }
+    }
+
+    private int Send(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    {
+        uint sent = _usesBareNumbers ? command & UblkAbi.CommandNumberMask : command;
+        int result = SendOnce(sent, id, length, data, timeout);
+
+        // Kernels before 6.4 know the bare numbers only, and answer the encoded ones like a missing device.
+        if (!_isEncodingKnown && !_usesBareNumbers
+            && result is -Libc.EOPNOTSUPP or -Libc.ENODEV or -Libc.EINVAL)
+        {
+            int bare = SendOnce(command & UblkAbi.CommandNumberMask, id, length, data, timeout);
+            _usesBareNumbers = bare >= 0;
+            return bare;
+        }
+
+        return result;
+    }
+
+    private int SendOnce(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    {
+        ulong sequence = ++_sequence;
+        IoUringSqe* entry = _ring.NextEntry();
+        entry->Opcode = IoUring.OpUringCmd;
+        entry->Fd = (int)_device.DangerousGetHandle();
+        entry->CommandOp = command;
+        entry->UserData = sequence;
+        *(UblkControlCommand*)&entry->Command = new UblkControlCommand
+        {
+            DeviceId = id,
+            QueueId = UblkAbi.NoQueue,
+            Length = length,
+            Address = length > 0 ? (ulong)_buffer : 0,
+            Data = data,
+        };
+        if (TryAwait(sequence, timeout, out int result))
+        {
+            return result;
+        }
+
+        Cancel(sequence);
+        if (TryAwait(sequence, TimeSpan.FromSeconds(1), out result))
+        {
+            return result is -Libc.EINTR or -Libc.ECANCELED ? -Libc.ETIMEDOUT : result;
+        }
+
+        _isAbandoned = true;
+        return -Libc.ETIMEDOUT;
+    }
+
+    private void Cancel(ulong sequence)
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        entry->Opcode = IoUring.OpAsyncCancel;
+        entry->Address = sequence;
+        entry->UserData = CancelMark;
+    }
+
+    private bool TryAwait(ulong sequence, TimeSpan timeout, out int result)
+    {
+        long deadline = timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        while (true)
+        {
+            while (_ring.TryReap(out IoUringCqe completion))
+            {
+                if (completion.UserData == sequence)
+                {
+                    result = completion.Result;
+                    return true;
+                }
+            }
+
+            long left = deadline == long.MaxValue ? long.MaxValue : deadline - Environment.TickCount64;
+            if (left <= 0)
+            {
+                result = 0;
+                return false;
+            }
+
+            int entered = _ring.Enter(1, left == long.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromMilliseconds(left));
+            if (entered < 0 && entered is not (-Libc.ETIME or -Libc.EBUSY or -Libc.EAGAIN))
+            {
+                result = entered;
+                return true;
+            }
+        }
+    }
+}

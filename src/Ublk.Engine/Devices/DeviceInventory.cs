@@ -1,0 +1,152 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Ublk.Control;
+using Ublk.Interop;
+
+namespace Ublk.Devices;
+
+/// <summary>The devices this kernel has, whoever serves them.</summary>
+public static class DeviceInventory
+{
+    private const string CharDevices = "/sys/class/ublk-char";
+
+    /// <summary>Every device, by id. What the caller may not know is null.</summary>
+    public static IReadOnlyList<UblkDevice> List()
+    {
+        if (!Directory.Exists(CharDevices))
+        {
+            return [];
+        }
+
+        using ControlDevice? control = TryOpenControl();
+        return
+        [
+            .. Directory.EnumerateFileSystemEntries(CharDevices)
+                .Select(path => int.Parse(Path.GetFileName(path).AsSpan("ublkc".Length), CultureInfo.InvariantCulture))
+                .Order()
+                .Select(id => Describe(control, id))
+                .OfType<UblkDevice>(),
+        ];
+    }
+
+    /// <summary>One device, or null.</summary>
+    public static UblkDevice? Find(int id)
+    {
+        if (!HasCharDevice(id))
+        {
+            return null;
+        }
+
+        using ControlDevice? control = TryOpenControl();
+        return Describe(control, id);
+    }
+
+    /// <summary>Checks that there is a driver and that the caller may use it.</summary>
+    /// <exception cref="UblkException">One of them is not so; the message says what to do.</exception>
+    public static void RequireDriver()
+    {
+        using ControlDevice control = new();
+    }
+
+    /// <summary>Whether the driver shows a device of this id.</summary>
+    internal static bool HasCharDevice(int id) => Directory.Exists($"{CharDevices}/ublkc{id}");
+
+    /// <summary>Whether a process exists and is no zombie.</summary>
+    internal static bool IsAlive(int processId)
+    {
+        try
+        {
+            // The state follows the name, which is in parentheses and may hold anything (proc(5)).
+            string status = File.ReadAllText($"/proc/{processId}/stat");
+            return status[status.LastIndexOf(')') + 2] is not ('Z' or 'X');
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits until a process has ended.</summary>
+    /// <returns>False when the time is up.</returns>
+    internal static bool AwaitDeath(int processId, TimeSpan timeout)
+    {
+        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        while (IsAlive(processId))
+        {
+            if (Environment.TickCount64 > deadline)
+            {
+                return false;
+            }
+
+            Thread.Sleep(5);
+        }
+
+        return true;
+    }
+
+    [SuppressMessage("Reliability", "CA2000", Justification = "The caller disposes it.")]
+    private static ControlDevice? TryOpenControl()
+    {
+        try
+        {
+            return new ControlDevice();
+        }
+        catch (UblkException)
+        {
+            return null;
+        }
+    }
+
+    private static UblkDevice? Describe(ControlDevice? control, int id)
+    {
+        UblkDeviceInfo? info = null;
+        UblkParameters? parameters = null;
+        if (control is not null)
+        {
+            int result = control.TryGetInfo(id, out UblkDeviceInfo known);
+            if (result == -Libc.ENODEV)
+            {
+                return null;
+            }
+
+            info = result >= 0 ? known : null;
+            parameters = control.TryGetParameters(id, out UblkParameters stored) >= 0 ? stored : null;
+        }
+
+        DeviceRecord? record = RecordOf(id, info);
+        SysfsDisk disk = new(id);
+        return new UblkDevice
+        {
+            Id = id,
+            Target = record?.Specification.Target,
+            Options = record?.Specification.Options ?? new Dictionary<string, string>(),
+            BackingPath = record?.BackingPath,
+            Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
+            State = info is { } i ? (DeviceState)i.State : null,
+            ReadOnly = disk.ReadOnly ?? (parameters is { } r ? (r.Attributes & UblkAbi.AttrReadOnly) != 0 : null),
+            LogicalBlockSize = disk.LogicalBlockSize ?? (parameters is { } l ? 1 << l.LogicalBlockShift : null),
+            PhysicalBlockSize = disk.PhysicalBlockSize ?? (parameters is { } h ? 1 << h.PhysicalBlockShift : null),
+            QueueCount = info?.QueueCount ?? disk.QueueCount ?? record?.Specification.QueueCount,
+            QueueDepth = info?.QueueDepth ?? record?.Specification.QueueDepth,
+            MaxIoSize = info is { } m ? (int)m.MaxIoBufferBytes : disk.MaxIoSize,
+            ProcessId = info is { } s ? (s.ServerPid > 0 ? s.ServerPid : null) : record?.ProcessId,
+            Owner = info is { } o ? UserNames.Find(o.OwnerUid) : null,
+            Flags = info is { } f ? (UblkFeatures)f.Flags : null,
+            Queues = record?.Queues ?? [],
+            DeviceNumber = disk.DeviceNumber,
+            CharDeviceNumber = SysfsDisk.Read($"{CharDevices}/ublkc{id}/dev"),
+            Holders = DeviceUsers.Holders(id),
+            MountPoints = DeviceUsers.MountPoints(id),
+            StartTime = record?.StartTime.ToLocalTime(),
+            IsComplete = info is not null,
+        };
+    }
+
+    // The cookie tells the record of this device from one that a killed worker left under the same id.
+    private static DeviceRecord? RecordOf(int id, UblkDeviceInfo? info)
+    {
+        DeviceRecord? record = StateDirectory.TryRead(id);
+        bool isOurs = info is { } known ? record?.Specification.Cookie == known.ServerCookie : record is not null && IsAlive(record.ProcessId);
+        return isOurs ? record : null;
+    }
+}

@@ -1,0 +1,222 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Control;
+using Ublk.Interop;
+
+namespace Ublk.Devices;
+
+/// <summary>A device that was just made.</summary>
+/// <param name="Device">The device, live.</param>
+/// <param name="Warnings">Sentences the user should see although it works.</param>
+public sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
+
+/// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
+public static class DeviceLauncher
+{
+    /// <summary>How long a start may take before it is given up and undone.</summary>
+    public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Makes a device and returns when its block device is there and opens.</summary>
+    /// <param name="specification">What is wanted.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="cancellation">Gives up and undoes what was done.</param>
+    /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
+    /// <exception cref="OperationCanceledException">It was given up; nothing of it is left.</exception>
+    public static LaunchResult Start(
+        DeviceSpecification specification, string workerDirectory, Action<string>? step, CancellationToken cancellation)
+    {
+        specification.Validate();
+        WorkerProgram program = WorkerProgram.Locate(workerDirectory);
+        using ControlDevice control = new();
+        HashSet<int> taken = [];
+        while (true)
+        {
+            SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            int id = ChooseId(control, specification.Id, taken);
+            DeviceSpecification chosen = specification with
+            {
+                Id = id,
+                Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+            };
+            using Launch launch = new(control, chosen, program, idLock, step ?? (_ => { }), cancellation);
+            try
+            {
+                return launch.Run();
+            }
+            catch (UblkException exception)
+                when (exception.Error == UblkError.DeviceIdInUse && specification.Id is null && taken.Add(id))
+            {
+                // Another server took the id between the look and the worker's ADD_DEV.
+            }
+        }
+    }
+
+    private static int ChooseId(ControlDevice control, int? wanted, HashSet<int> taken)
+    {
+        if (wanted is null)
+        {
+            return Enumerable.Range(0, DeviceSpecification.MaxId).First(id => !taken.Contains(id) && !Exists(control, id));
+        }
+
+        return Exists(control, wanted.Value) ? throw DriverError.ForAdd(Libc.EEXIST, wanted.Value) : wanted.Value;
+    }
+
+    private static bool Exists(ControlDevice control, int id) =>
+        DeviceInventory.HasCharDevice(id) || control.TryGetInfo(id, out _) >= 0;
+
+    /// <summary>One attempt at one id.</summary>
+    private sealed class Launch(
+        ControlDevice control, DeviceSpecification specification, WorkerProgram program, SafeFileHandle idLock,
+        Action<string> step, CancellationToken cancellation) : IDisposable
+    {
+        // Short enough that Ctrl+C and the death of a worker are noticed at once.
+        private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+
+        private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+        private readonly int _id = specification.Id!.Value;
+        private LaunchChannel? _channel;
+        private int? _workerId;
+
+        public LaunchResult Run()
+        {
+            try
+            {
+                step($"Starting a worker for device {_id}.");
+                Connect();
+                _channel!.SendSpecification(specification);
+                IReadOnlyList<string> warnings = AwaitReady();
+                step($"Starting device {_id}.");
+                control.Start(_id, _workerId!.Value, TimeLeft());
+                AwaitBlockDevice();
+                UblkDevice device = DeviceInventory.Find(_id) ?? throw Died();
+                _channel.SendApproval();
+                step($"{device.DevicePath} is ready.");
+                return new LaunchResult(device, warnings);
+            }
+            catch (SocketException)
+            {
+                Undo();
+                throw Died();
+            }
+            catch
+            {
+                Undo();
+                throw;
+            }
+        }
+
+        public void Dispose()
+        {
+            idLock.Dispose();
+            _channel?.Dispose();
+        }
+
+        private void Connect()
+        {
+            using Socket listener = LaunchChannel.Listen(out string name);
+            _workerId = program.Start(specification, name);
+            while ((_channel = LaunchChannel.TryAccept(listener, Glance)) is null)
+            {
+                CheckTime("call its launcher");
+                if (_workerId is { } pid && !DeviceInventory.IsAlive(pid))
+                {
+                    throw Died();
+                }
+            }
+
+            _workerId = _channel.PeerProcessId;
+        }
+
+        private IReadOnlyList<string> AwaitReady()
+        {
+            while (true)
+            {
+                if (!_channel!.TryReceiveReport(Glance, out WorkerReport? report))
+                {
+                    CheckTime("get ready");
+                    continue;
+                }
+
+                switch (report?.Stage)
+                {
+                    case WorkerStage.Opened:
+                        step($"The worker, process {_workerId}, has opened the target.");
+                        break;
+                    case WorkerStage.Added:
+                        // The driver keeps the id from here on.
+                        idLock.Dispose();
+                        step($"The driver has added device {_id}.");
+                        break;
+                    case WorkerStage.Ready:
+                        return report.Warnings;
+                    case WorkerStage.Failed:
+                        throw report.Failure!.ToException();
+                    default:
+                        throw Died();
+                }
+            }
+        }
+
+        private void AwaitBlockDevice()
+        {
+            string path = $"/dev/ublkb{_id}";
+            while (true)
+            {
+                using (SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY))
+                {
+                    if (!file.IsInvalid)
+                    {
+                        return;
+                    }
+                }
+
+                CheckTime($"open {path}");
+                Thread.Sleep(5);
+            }
+        }
+
+        private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));
+
+        private void CheckTime(string what)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Environment.TickCount64 > _deadline)
+            {
+                throw new UblkException(UblkError.TimedOut,
+                    $"The worker of device {_id} did not {what} within {StartTime.TotalSeconds} s, so it was stopped. "
+                        + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
+            }
+        }
+
+        private UblkException Died() => new(UblkError.WorkerDied,
+            $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
+            operation: "start", deviceId: _id);
+
+        // The cookie tells our half-made device from one that another server may have made under the same id.
+        private void Undo()
+        {
+            if (_workerId is { } pid)
+            {
+                _ = Libc.Kill(pid, Libc.SIGKILL);
+                DeviceInventory.AwaitDeath(pid, StartTime);
+            }
+
+            if (control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            {
+                try
+                {
+                    control.Stop(_id, StartTime);
+                    control.Delete(_id, StartTime);
+                }
+                catch (UblkException exception)
+                {
+                    step($"Device {_id} could not be removed again: {exception.Message}");
+                }
+            }
+
+            StateDirectory.Delete(_id, specification.Cookie);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using Ublk.Control;
+using Ublk.Targets;
+
+namespace Ublk.Devices;
+
+/// <summary>Everything a worker must know to create and serve one device.</summary>
+public sealed record DeviceSpecification
+{
+    /// <summary>The greatest depth of a queue (ublk_cmd.h: UBLK_MAX_QUEUE_DEPTH).</summary>
+    public const int MaxQueueDepth = 4096;
+
+    /// <summary>The greatest number of queues (ublk_cmd.h: UBLK_MAX_NR_QUEUES).</summary>
+    public const int MaxQueueCount = 4096;
+
+    /// <summary>Ids an administrator may choose are below this (ublk_drv.c: UBLK_MAX_UBLKS).</summary>
+    public const int MaxId = (1 << 20) - 1;
+
+    /// <summary>The greatest request in bytes the driver's encodings allow (ublk_cmd.h: 25 bits of byte offset a tag).</summary>
+    public const int MaxMaxIoSize = 32 << 20;
+
+    /// <summary>The device's id, or null for the lowest that is free.</summary>
+    public int? Id { get; init; }
+
+    /// <summary>The target's name in the <see cref="TargetCatalog"/>.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>The target's own options by name, in their invariant text form.</summary>
+    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Hardware queues, each with a thread of its own.</summary>
+    public int QueueCount { get; init; } = 1;
+
+    /// <summary>Requests a queue holds at once.</summary>
+    public int QueueDepth { get; init; } = 128;
+
+    /// <summary>The greatest request in bytes; a multiple of 4096.</summary>
+    public int MaxIoSize { get; init; } = 512 << 10;
+
+    /// <summary>Logical block size in bytes, or null for the target's own.</summary>
+    public int? LogicalBlockSize { get; init; }
+
+    /// <summary>Physical block size in bytes, or null for the target's own.</summary>
+    public int? PhysicalBlockSize { get; init; }
+
+    /// <summary>Whether the disk refuses writes.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Whether the kernel leaves the partition table unread.</summary>
+    public bool NoPartitionScan { get; init; }
+
+    /// <summary>Whether a backing file that is in use is attached all the same.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>CPU lists such as <c>0-3,8</c>: one for all queues, or one for each. Empty: one well-chosen CPU for each queue.</summary>
+    public IReadOnlyList<string> QueueAffinity { get; init; } = [];
+
+    /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
+    public ulong Cookie { get; init; }
+
+    /// <summary>Checks what can be checked without touching a device or a file.</summary>
+    /// <exception cref="UblkException">A value is out of range, or the target does not know an option.</exception>
+    public void Validate()
+    {
+        Require(Id is null or (>= 0 and <= MaxId), $"Id must be from 0 to {MaxId}, not {Id}.");
+        Require(QueueCount is >= 1 and <= MaxQueueCount, $"QueueCount must be from 1 to {MaxQueueCount}, not {QueueCount}.");
+        Require(QueueDepth is >= 1 and <= MaxQueueDepth, $"QueueDepth must be from 1 to {MaxQueueDepth}, not {QueueDepth}.");
+        Require(MaxIoSize is >= 4096 and <= MaxMaxIoSize && MaxIoSize % 4096 == 0,
+            $"MaxIoSize must be a multiple of 4096 from 4096 to {MaxMaxIoSize} bytes, not {MaxIoSize}.");
+        RequireBlockSize(LogicalBlockSize, nameof(LogicalBlockSize), Environment.SystemPageSize);
+        RequireBlockSize(PhysicalBlockSize, nameof(PhysicalBlockSize), 1 << 28);
+        Require(LogicalBlockSize is null || PhysicalBlockSize is null || PhysicalBlockSize >= LogicalBlockSize,
+            $"PhysicalBlockSize ({PhysicalBlockSize}) must not be smaller than LogicalBlockSize ({LogicalBlockSize}).");
+        Require(QueueAffinity.Count <= 1 || QueueAffinity.Count == QueueCount,
+            $"QueueAffinity takes one CPU list for all queues or one for each of the {QueueCount}, not {QueueAffinity.Count}.");
+        foreach (string list in QueueAffinity)
+        {
+            CpuSet.Parse(list);
+        }
+
+        TargetCatalog.Find(Target).CheckOptions(Options);
+    }
+
+    private static void RequireBlockSize(int? bytes, string name, int max) =>
+        Require(bytes is null || (bytes >= 512 && bytes <= max && int.IsPow2(bytes.Value)),
+            $"{name} must be a power of two from 512 to {max} bytes, not {bytes}.");
+
+    private static void Require(bool condition, string message)
+    {
+        if (!condition)
+        {
+            throw new UblkException(UblkError.InvalidArgument, message);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Ublk.Devices;
+
+/// <summary>Who stands on a disk or on one of its partitions.</summary>
+internal static partial class DeviceUsers
+{
+    /// <summary>Where it is mounted, as this process sees it.</summary>
+    public static IReadOnlyList<string> MountPoints(int id)
+    {
+        HashSet<string> numbers = [.. Disks(id).Select(disk => SysfsDisk.Read($"/sys/class/block/{disk}/dev") ?? "")];
+        HashSet<string> nodes = [.. Disks(id).Select(disk => $"/dev/{disk}")];
+
+        // id parent major:minor root mountpoint options [optional] - type source options (proc(5)). File systems of
+        // several disks have a number of their own, so the source counts as well.
+        return
+        [
+            .. ReadLines("/proc/self/mountinfo").Select(line => line.Split(' '))
+                .Where(fields => numbers.Contains(fields[2]) || nodes.Contains(fields[Array.IndexOf(fields, "-") + 2]))
+                .Select(fields => Unescape(fields[4])),
+        ];
+    }
+
+    /// <summary>Devices on top of it, and swap areas in it.</summary>
+    public static IReadOnlyList<string> Holders(int id)
+    {
+        HashSet<string> nodes = [.. Disks(id).Select(disk => $"/dev/{disk}")];
+        IEnumerable<string> devices = Disks(id).Select(disk => $"/sys/class/block/{disk}/holders").Where(Directory.Exists)
+            .SelectMany(Directory.EnumerateFileSystemEntries).Select(path => $"/dev/{Path.GetFileName(path)}");
+        IEnumerable<string> swaps = ReadLines("/proc/swaps").Select(line => line.Split(' ')[0]).Where(nodes.Contains)
+            .Select(node => $"swap on {node}");
+        return [.. devices, .. swaps];
+    }
+
+    /// <summary>Processes that have it open, as <c>fio (process 1234)</c>; only those the caller may look into.</summary>
+    public static IReadOnlyList<string> Openers(int id)
+    {
+        HashSet<string> nodes = [.. Disks(id).Select(disk => $"/dev/{disk}")];
+        return
+        [
+            .. Directory.EnumerateDirectories("/proc").Select(Path.GetFileName)
+                .Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                .Where(name => OpenFiles(name!).Any(nodes.Contains))
+                .Select(name => $"{SysfsDisk.Read($"/proc/{name}/comm")} (process {name})"),
+        ];
+    }
+
+    // The disk and its partitions; the folder of a disk holds one for each partition.
+    private static IEnumerable<string> Disks(int id)
+    {
+        string disk = $"ublkb{id}";
+        string root = $"/sys/block/{disk}";
+        return Directory.Exists(root)
+            ? Directory.EnumerateDirectories(root, $"{disk}p*").Select(path => Path.GetFileName(path)).Prepend(disk)
+            : [];
+    }
+
+    private static IEnumerable<string> OpenFiles(string process)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").Select(LinkTarget)];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private static string LinkTarget(string path)
+    {
+        try
+        {
+            return new FileInfo(path).LinkTarget ?? "";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    private static IEnumerable<string> ReadLines(string path) => File.Exists(path) ? File.ReadLines(path) : [];
+
+    private static string Unescape(string path) => OctalEscape().Replace(
+        path, match => ((char)Convert.ToInt32(match.Groups[1].Value, 8)).ToString());
+
+    [GeneratedRegex(@"\\([0-7]{3})")]
+    private static partial Regex OctalEscape();
+}

@@ -1,0 +1,96 @@
+using Ublk.Control;
+
+namespace Ublk.Devices;
+
+/// <summary>A ublk device as it was when looked at: what the kernel says, joined with what its worker recorded.</summary>
+/// <remarks>
+/// A null value is one that could not be learnt: the state of a device, for one, is told to root alone, and a device of
+/// another server has no record of its target.
+/// </remarks>
+public sealed class UblkDevice
+{
+    /// <summary>The device's id: the N of ublkbN.</summary>
+    public required int Id { get; init; }
+
+    /// <summary>The block device, <c>/dev/ublkbN</c>.</summary>
+    public string DevicePath => $"/dev/ublkb{Id}";
+
+    /// <summary>The character device its server talks to, <c>/dev/ublkcN</c>.</summary>
+    public string CharDevicePath => $"/dev/ublkc{Id}";
+
+    /// <summary>The target's name; null for a device of another server.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>The target's options as they were given.</summary>
+    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The file or block device behind the disk, or null.</summary>
+    public string? BackingPath { get; init; }
+
+    /// <summary>The disk's size in bytes.</summary>
+    public long? Size { get; init; }
+
+    /// <summary>What the kernel says of the device's life.</summary>
+    public DeviceState? State { get; init; }
+
+    /// <summary>Whether the disk refuses writes.</summary>
+    public bool? ReadOnly { get; init; }
+
+    /// <summary>The smallest unit of a request in bytes.</summary>
+    public int? LogicalBlockSize { get; init; }
+
+    /// <summary>The unit the storage prefers in bytes.</summary>
+    public int? PhysicalBlockSize { get; init; }
+
+    /// <summary>The number of hardware queues.</summary>
+    public int? QueueCount { get; init; }
+
+    /// <summary>Requests a queue holds at once.</summary>
+    public int? QueueDepth { get; init; }
+
+    /// <summary>The greatest request in bytes.</summary>
+    public int? MaxIoSize { get; init; }
+
+    /// <summary>The process that serves the device; null when none does.</summary>
+    public int? ProcessId { get; init; }
+
+    /// <summary>The user who made the device, by name where there is one.</summary>
+    public string? Owner { get; init; }
+
+    /// <summary>The driver features the device uses.</summary>
+    public UblkFeatures? Flags { get; init; }
+
+    /// <summary>The queues' threads and CPUs.</summary>
+    public IReadOnlyList<QueueInfo> Queues { get; init; } = [];
+
+    /// <summary>Major and minor number of the block device.</summary>
+    public string? DeviceNumber { get; init; }
+
+    /// <summary>Major and minor number of the character device.</summary>
+    public string? CharDeviceNumber { get; init; }
+
+    /// <summary>Devices, swap areas and volumes that stand on the disk or on one of its partitions.</summary>
+    public IReadOnlyList<string> Holders { get; init; } = [];
+
+    /// <summary>Where the disk or one of its partitions is mounted.</summary>
+    public IReadOnlyList<string> MountPoints { get; init; } = [];
+
+    /// <summary>When the worker started the device.</summary>
+    public DateTime? StartTime { get; init; }
+
+    /// <summary>Whether everything was learnt; without root, the driver keeps part of it to itself.</summary>
+    public bool IsComplete { get; init; }
+
+    /// <summary>The block device's path, so that a device in a string is usable as one.</summary>
+    public override string ToString() => DevicePath;
+}
+
+/// <summary>One hardware queue of a device.</summary>
+/// <param name="Id">The queue's number, from 0.</param>
+/// <param name="ThreadId">The kernel's id of the thread that serves it.</param>
+/// <param name="Affinity">The CPUs the thread may run on, as a list such as <c>0-3</c>.</param>
+public sealed record QueueInfo(int Id, int ThreadId, string Affinity)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Id}: thread {ThreadId} on CPU {Affinity}";
+}

@@ -1,0 +1,131 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Ublk.Devices;
+
+/// <summary>The worker's executable: native where the module brings one for this machine, else run by the dotnet host.</summary>
+internal sealed class WorkerProgram
+{
+    private readonly string _file;
+    private readonly string[] _firstArguments;
+
+    private WorkerProgram(string file, params string[] firstArguments)
+    {
+        _file = file;
+        _firstArguments = firstArguments;
+    }
+
+    // The service manager's own way to tell that it runs (sd_booted(3)).
+    private static bool IsSystemdRunning => Directory.Exists("/run/systemd/system");
+
+    /// <summary>Finds the program.</summary>
+    /// <param name="directory">The module's folder of workers: one for each platform, and <c>portable</c>.</param>
+    /// <exception cref="UblkException">There is none that can be executed.</exception>
+    public static WorkerProgram Locate(string directory)
+    {
+        string native = Path.Combine(directory, Platform, "ublk-worker");
+        if (File.Exists(native))
+        {
+            return IsExecutable(native)
+                ? new WorkerProgram(native)
+                : throw Missing($"The worker program {native} is not executable. Make it so: chmod +x '{native}'");
+        }
+
+        string portable = Path.Combine(directory, "portable", "ublk-worker.dll");
+        if (!File.Exists(portable))
+        {
+            throw Missing($"The worker program {native} is missing. Install the module again.");
+        }
+
+        string host = FindDotnet() ?? throw Missing(
+            $"The module has no worker program for {Platform}, and there is no dotnet to run the portable one. Install the .NET runtime.");
+        return new WorkerProgram(host, portable);
+    }
+
+    /// <summary>Starts the worker so that it outlives the caller, the shell and the terminal.</summary>
+    /// <returns>The worker's process id, or null where only the service manager knows it.</returns>
+    /// <exception cref="UblkException">It could not be started.</exception>
+    public int? Start(DeviceSpecification specification, string channel)
+    {
+        string[] arguments = [.. Describe(specification), "--launcher", channel];
+        if (!IsSystemdRunning)
+        {
+            string processId = Run(_file, [.. _firstArguments, "detach", .. arguments]);
+            return int.Parse(processId, CultureInfo.InvariantCulture);
+        }
+
+        Run("systemd-run",
+        [
+            "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=PrivateMounts=yes",
+            "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=SyslogIdentifier=ublk",
+            "--", _file, .. _firstArguments, "serve", .. arguments,
+        ]);
+        return null;
+    }
+
+    // Read by people in ps, and by nobody else: the specification itself goes through the channel.
+    private static IEnumerable<string> Describe(DeviceSpecification specification)
+    {
+        yield return "--id";
+        yield return $"{specification.Id}";
+        yield return "--target";
+        yield return specification.Target;
+        if (specification.Options.TryGetValue("Path", out string? path))
+        {
+            yield return "--path";
+            yield return path;
+        }
+    }
+
+    private static string Platform
+    {
+        get
+        {
+            string libc = RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal) ? "musl-" : "";
+            return $"linux-{libc}{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
+        }
+    }
+
+    private static bool IsExecutable(string path) => OperatingSystem.IsLinux()
+        && (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
+
+    private static string? FindDotnet()
+    {
+        string? root = Environment.GetEnvironmentVariable("DOTNET_ROOT");
+        IEnumerable<string> directories = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
+            .Prepend(root ?? "").Append("/usr/share/dotnet").Append("/usr/lib/dotnet");
+        return directories.Where(directory => directory.Length > 0)
+            .Select(directory => Path.Combine(directory, "dotnet")).FirstOrDefault(File.Exists);
+    }
+
+    private static string Run(string file, IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new(file, arguments)
+        {
+            WorkingDirectory = "/",
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        try
+        {
+            using Process process = Process.Start(start)!;
+            process.StandardInput.Close();
+            string? output = process.StandardOutput.ReadLine();
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0
+                ? output ?? ""
+                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error.Trim()}");
+        }
+        catch (Win32Exception exception)
+        {
+            throw Missing($"Cannot run {file}: {exception.Message}.");
+        }
+    }
+
+    private static UblkException Missing(string message) => new(UblkError.WorkerMissing, message);
+}

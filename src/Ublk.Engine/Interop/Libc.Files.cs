@@ -1,0 +1,110 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Ublk.Interop;
+
+internal static partial class Libc
+{
+    public const int O_RDONLY = 0;
+    public const int O_WRONLY = 1;
+    public const int O_RDWR = 2;
+    public const int O_EXCL = 0x80;
+    public const int O_CLOEXEC = 0x80000;
+
+    public const int F_OFD_SETLK = 37;
+    public const short F_RDLCK = 0;
+    public const short F_WRLCK = 1;
+
+    /// <summary>Keep the file's size (linux/falloc.h).</summary>
+    public const int FALLOC_FL_KEEP_SIZE = 0x01;
+
+    /// <summary>Deallocate the range (linux/falloc.h).</summary>
+    public const int FALLOC_FL_PUNCH_HOLE = 0x02;
+
+    /// <summary>Zero the range and keep it allocated (linux/falloc.h).</summary>
+    public const int FALLOC_FL_ZERO_RANGE = 0x10;
+
+    /// <summary>The write is durable when it completes (linux/fs.h).</summary>
+    public const int RWF_DSYNC = 0x02;
+
+    public const int EFD_CLOEXEC = 0x80000;
+
+    /// <summary>Logical block size of a block device, an int (linux/fs.h).</summary>
+    public const uint BLKSSZGET = 0x1268;
+
+    /// <summary>Physical block size of a block device, a uint (linux/fs.h).</summary>
+    public const uint BLKPBSZGET = 0x127B;
+
+    /// <summary>Size of a block device in bytes, a u64 (linux/fs.h).</summary>
+    public const uint BLKGETSIZE64 = 0x80081272;
+
+    /// <summary>Discard a range of a block device, u64[2] offset and length in bytes (linux/fs.h).</summary>
+    public const uint BLKDISCARD = 0x1277;
+
+    /// <summary>Open file directly: 0x4000 on x86-64, 0x10000 on arm64 (asm/fcntl.h).</summary>
+    public static int O_DIRECT { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenRaw(string path, int flags, int mode);
+
+    /// <summary>Opens a path, close-on-exec; the handle is invalid and <see cref="LastErrno"/> set on failure.</summary>
+    public static SafeFileHandle Open(string path, int flags)
+    {
+        int fd;
+        do
+        {
+            fd = OpenRaw(path, flags | O_CLOEXEC, 0);
+        }
+        while (fd < 0 && LastErrno == EINTR);
+        return new SafeFileHandle(fd, ownsHandle: true);
+    }
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int fd);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static unsafe partial nint Write(int fd, void* buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
+    public static unsafe partial nint PRead(SafeFileHandle fd, void* buffer, nint count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    public static partial int FAllocate(SafeFileHandle fd, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static unsafe partial int IoCtl(SafeFileHandle fd, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    public static partial int EventFd(uint initial, int flags);
+
+    /// <summary>An exclusive lock, refused at once where another holds it (flock(2)).</summary>
+    public const int LOCK_EX_NB = 2 | 4;
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    public static partial int FLock(SafeFileHandle fd, int operation);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static unsafe partial int FcntlLock(SafeFileHandle fd, int command, Flock* argument);
+
+    /// <summary>Tries to lock the range of a file from 0 for this open file description (fcntl(2), F_OFD_SETLK).</summary>
+    /// <param name="fd">The file, open for what the lock says.</param>
+    /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
+    /// <param name="length">Bytes to lock; 0 locks the whole file however it grows.</param>
+    /// <returns>0 or a positive errno.</returns>
+    public static unsafe int TryLock(SafeFileHandle fd, short type, long length)
+    {
+        Flock range = new() { Type = type, Length = length };
+        return FcntlLock(fd, F_OFD_SETLK, &range) == 0 ? 0 : LastErrno;
+    }
+
+    /// <summary>struct flock, 32 bytes (asm-generic/fcntl.h).</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 32)]
+    internal struct Flock
+    {
+        [FieldOffset(0)] public short Type;
+        [FieldOffset(2)] public short Whence;
+        [FieldOffset(8)] public long Start;
+        [FieldOffset(16)] public long Length;
+        [FieldOffset(24)] public int Pid;
+    }
+}

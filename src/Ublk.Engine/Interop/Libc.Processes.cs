@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+
+namespace Ublk.Interop;
+
+internal static partial class Libc
+{
+    public const int SIGKILL = 9;
+
+    /// <summary>The process serves a disk: its memory allocations must not wait for that disk (linux/prctl.h, kernel 5.6).</summary>
+    public const int PR_SET_IO_FLUSHER = 57;
+
+    [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]
+    public static partial int PrCtl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);
+
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    public static partial int GetThreadId();
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    public static partial uint GetEffectiveUserId();
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    public static partial int Kill(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "sched_setaffinity", SetLastError = true)]
+    public static unsafe partial int SchedSetAffinity(int pid, nuint size, byte* mask);
+
+    [LibraryImport("libc", EntryPoint = "sched_getaffinity", SetLastError = true)]
+    public static unsafe partial int SchedGetAffinity(int pid, nuint size, byte* mask);
+}

@@ -1,0 +1,198 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Rings;
+
+/// <summary>One io_uring: entries are prepared, submitted in one system call, and their completions reaped.</summary>
+/// <remarks>
+/// Not thread-safe. A ring made for a queue belongs to the thread that made it: the kernel refuses every other
+/// (IORING_SETUP_SINGLE_ISSUER).
+/// </remarks>
+internal sealed unsafe class Ring : IDisposable
+{
+    private readonly RingMemory _memory;
+    private readonly uint _sqMask;
+    private readonly uint _cqMask;
+    private readonly int _sqeShift;
+    private readonly uint* _sqTail;
+    private readonly uint* _cqHead;
+    private readonly uint* _cqTail;
+    private readonly IoUringCqe* _cqes;
+    private int _enterFd;
+    private uint _enterFlags;
+    private uint _tail;
+    private uint _submitted;
+
+    private Ring(RingSetup setup)
+    {
+        SetupFlags = setup.Parameters.Flags;
+        EntryCount = setup.Parameters.SqEntries;
+        CompletionCount = setup.Parameters.CqEntries;
+        _enterFd = (int)setup.Handle.DangerousGetHandle();
+        _memory = new RingMemory(setup);
+        _sqMask = EntryCount - 1;
+        _cqMask = CompletionCount - 1;
+        _sqeShift = (SetupFlags & IoUring.SetupSqe128) != 0 ? 7 : 6;
+        _sqTail = _memory.At<uint>(setup.Parameters.Sq.Tail);
+        _cqHead = _memory.At<uint>(setup.Parameters.Cq.Head);
+        _cqTail = _memory.At<uint>(setup.Parameters.Cq.Tail);
+        _cqes = _memory.At<IoUringCqe>(setup.Parameters.Cq.Cqes);
+        if ((SetupFlags & IoUring.SetupNoSqArray) == 0)
+        {
+            uint* array = _memory.At<uint>(setup.Parameters.Sq.Array);
+            for (uint i = 0; i < EntryCount; i++)
+            {
+                array[i] = i;
+            }
+        }
+    }
+
+    /// <summary>The setup flags the kernel took (IORING_SETUP_*).</summary>
+    public uint SetupFlags { get; }
+
+    /// <summary>Entries the submission queue holds.</summary>
+    public uint EntryCount { get; }
+
+    /// <summary>Entries the completion queue holds.</summary>
+    public uint CompletionCount { get; }
+
+    /// <summary>Makes the ring of a queue, for the calling thread alone.</summary>
+    /// <param name="entries">Submissions a turn may hold.</param>
+    /// <param name="completions">Operations that may be under way at once.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public static Ring CreateForQueue(uint entries, uint completions)
+    {
+        Ring ring = new(RingSetup.Create(entries, completions, RingSetup.QueueFlags));
+        ring.RegisterRingFd();
+        return ring;
+    }
+
+    /// <summary>Makes a ring with 128-byte entries for the driver's control commands, usable from one thread at a time.</summary>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public static Ring CreateForControl(uint entries) =>
+        new(RingSetup.Create(entries, entries * 2, RingSetup.ControlFlags));
+
+    /// <summary>A cleared entry to fill; it goes to the kernel with the next <see cref="Enter"/>.</summary>
+    /// <remarks>A full submission queue is submitted first, so this always succeeds.</remarks>
+    /// <exception cref="UblkException">The kernel does not take submissions any more.</exception>
+    public IoUringSqe* NextEntry()
+    {
+        if (_tail - _submitted == EntryCount)
+        {
+            int result = Enter(0, Timeout.InfiniteTimeSpan);
+            if (_tail - _submitted == EntryCount)
+            {
+                throw UblkException.FromErrno(-result, "io_uring_enter", "The kernel takes no more submissions");
+            }
+        }
+
+        byte* entry = (byte*)_memory.Entries + ((nint)(_tail & _sqMask) << _sqeShift);
+        Unsafe.InitBlockUnaligned(entry, 0, 1u << _sqeShift);
+        _tail++;
+        return (IoUringSqe*)entry;
+    }
+
+    /// <summary>Submits what is prepared and waits for completions, in one system call.</summary>
+    /// <param name="wait">Completions to wait for; 0 does not wait.</param>
+    /// <param name="timeout">How long to wait at most, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
+    /// <returns>0, or a negative errno: -ETIME when the time is up, -EBUSY or -EAGAIN when completions must be reaped first.</returns>
+    public int Enter(uint wait, TimeSpan timeout)
+    {
+        Volatile.Write(ref *_sqTail, _tail);
+        KernelTimespec limit;
+        IoUringGetEventsArgument argument;
+        void* extended = null;
+        nuint size = 0;
+        uint flags = _enterFlags;
+        if (wait > 0)
+        {
+            flags |= IoUring.EnterGetEvents;
+            if (timeout != Timeout.InfiniteTimeSpan)
+            {
+                limit = new KernelTimespec
+                {
+                    Seconds = timeout.Ticks / TimeSpan.TicksPerSecond,
+                    Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
+                };
+                argument = new IoUringGetEventsArgument { Timeout = (ulong)&limit };
+                extended = &argument;
+                size = (nuint)sizeof(IoUringGetEventsArgument);
+                flags |= IoUring.EnterExtArg;
+            }
+        }
+
+        while (true)
+        {
+            uint pending = _tail - _submitted;
+            int result = Libc.IoUringEnter(_enterFd, pending, wait, flags, extended, size);
+            if (result < 0)
+            {
+                if (Libc.LastErrno == Libc.EINTR)
+                {
+                    continue;
+                }
+
+                return -Libc.LastErrno;
+            }
+
+            _submitted += (uint)result;
+
+            // A submission cut short did not wait; nor does the kernel say whether a wait behind submissions timed out.
+            if (result == pending)
+            {
+                return 0;
+            }
+        }
+    }
+
+    /// <summary>Takes the oldest completion.</summary>
+    /// <returns>False when there is none.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryReap(out IoUringCqe completion)
+    {
+        uint head = *_cqHead;
+        if (head == Volatile.Read(ref *_cqTail))
+        {
+            completion = default;
+            return false;
+        }
+
+        completion = _cqes[head & _cqMask];
+        Volatile.Write(ref *_cqHead, head + 1);
+        return true;
+    }
+
+    /// <summary>Registers files, so that an entry may name one by its index (IOSQE_FIXED_FILE).</summary>
+    /// <exception cref="UblkException">The kernel refuses them.</exception>
+    public void RegisterFiles(ReadOnlySpan<SafeFileHandle> files)
+    {
+        Span<int> fds = stackalloc int[files.Length];
+        for (int i = 0; i < files.Length; i++)
+        {
+            fds[i] = (int)files[i].DangerousGetHandle();
+        }
+
+        fixed (int* list = fds)
+        {
+            if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFiles, list, (uint)fds.Length) < 0)
+            {
+                throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES", "Cannot register files with io_uring");
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _memory.Dispose();
+
+    // Saves the look-up of the descriptor on each enter; a kernel without it (before 5.18) loses only that.
+    private void RegisterRingFd()
+    {
+        IoUringResourceUpdate update = new() { Offset = uint.MaxValue, Data = (ulong)_memory.Fd };
+        if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterRingFds, &update, 1) == 1)
+        {
+            _enterFd = (int)update.Offset;
+            _enterFlags = IoUring.EnterRegisteredRing;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Rings;
+
+/// <summary>io_uring_setup with the best flags this kernel takes.</summary>
+internal readonly struct RingSetup
+{
+    /// <summary>What a queue's ring wants; the flags that newer kernels brought come first in <see cref="FallbackOrder"/>.</summary>
+    public const uint QueueFlags = IoUring.SetupNoSqArray | IoUring.SetupDeferTaskRun | IoUring.SetupSingleIssuer
+        | IoUring.SetupCoopTaskRun | IoUring.SetupSubmitAll | IoUring.SetupCqSize;
+
+    /// <summary>What the control ring wants: entries with room for the 32 bytes of a control command.</summary>
+    public const uint ControlFlags = IoUring.SetupSqe128 | IoUring.SetupNoSqArray | IoUring.SetupSubmitAll | IoUring.SetupCqSize;
+
+    // Newest first; DEFER_TASKRUN is illegal without SINGLE_ISSUER and so must go before it.
+    private static ReadOnlySpan<uint> FallbackOrder =>
+    [
+        IoUring.SetupNoSqArray, IoUring.SetupDeferTaskRun, IoUring.SetupSingleIssuer, IoUring.SetupCoopTaskRun,
+        IoUring.SetupSubmitAll,
+    ];
+
+    private RingSetup(SafeFileHandle handle, IoUringParams parameters)
+    {
+        Handle = handle;
+        Parameters = parameters;
+    }
+
+    /// <summary>The ring's file.</summary>
+    public SafeFileHandle Handle { get; }
+
+    /// <summary>What the kernel answered.</summary>
+    public IoUringParams Parameters { get; }
+
+    /// <summary>Makes a ring, dropping the wanted flags one by one until the kernel takes the rest.</summary>
+    /// <exception cref="UblkException">The kernel has no io_uring, forbids it, or lacks a flag that is indispensable.</exception>
+    public static RingSetup Create(uint entries, uint completions, uint flags)
+    {
+        int errno = TryCreate(entries, completions, flags, out RingSetup setup);
+        foreach (uint flag in FallbackOrder)
+        {
+            if (errno != Libc.EINVAL)
+            {
+                break;
+            }
+
+            flags &= ~flag;
+            errno = TryCreate(entries, completions, flags, out setup);
+        }
+
+        return errno switch
+        {
+            0 => setup,
+            Libc.EPERM => throw new UblkException(UblkError.PermissionDenied,
+                "io_uring is forbidden here. Allow it (sysctl kernel.io_uring_disabled=0) or run as root.", errno, "io_uring_setup"),
+            Libc.ENOSYS => throw new UblkException(UblkError.NotSupported,
+                "This kernel has no io_uring.", errno, "io_uring_setup"),
+            _ => throw UblkException.FromErrno(errno, "io_uring_setup", "Cannot set up an io_uring"),
+        };
+    }
+
+    private static unsafe int TryCreate(uint entries, uint completions, uint flags, out RingSetup setup)
+    {
+        IoUringParams parameters = new() { Flags = flags, CqEntries = completions };
+        int fd = Libc.IoUringSetup(entries, &parameters);
+        if (fd < 0)
+        {
+            setup = default;
+            return Libc.LastErrno;
+        }
+
+        setup = new RingSetup(new SafeFileHandle(fd, ownsHandle: true), parameters);
+        return 0;
+    }
+}

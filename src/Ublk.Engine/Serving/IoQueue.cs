@@ -1,0 +1,142 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Rings;
+
+namespace Ublk.Serving;
+
+/// <summary>What a target does its I/O with: operations on a queue's ring, awaited on the queue's thread.</summary>
+/// <remarks>
+/// Each method prepares one entry; all entries of a turn reach the kernel in one system call. A result is what the
+/// system call of that name returns, or a negative errno: nothing here throws for a failed operation. Await each
+/// returned task once, at once.
+/// </remarks>
+public sealed class IoQueue : IDisposable
+{
+    // The top bit tells a target's operations from the driver's commands, which carry their tag.
+    private const ulong OperationMark = 1UL << 63;
+
+    private readonly Ring _ring;
+    private readonly RingOperationPool _operations = new();
+    private readonly QueueSynchronizationContext _context;
+    private readonly int _firstFile;
+
+    /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
+    /// <param name="entries">Requests the queue holds at once.</param>
+    /// <param name="ownFiles">Files of the engine itself, registered before the target's.</param>
+    /// <param name="targetFiles">The target's files; its operations name one by its index here.</param>
+    internal IoQueue(int entries, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
+    {
+        // Room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.
+        _ring = Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
+        try
+        {
+            _context = new QueueSynchronizationContext();
+            _firstFile = ownFiles.Length + 1;
+            _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles]);
+            WakeUpIndex = ownFiles.Length;
+            SynchronizationContext.SetSynchronizationContext(_context);
+            ListenForWakeUps();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The ring, for the engine's own commands.</summary>
+    internal Ring Ring => _ring;
+
+    private int WakeUpIndex { get; }
+
+    /// <summary>Reads into a buffer; may read less than asked, and 0 at the end of the file.</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <param name="offset">First byte in the file.</param>
+    public ValueTask<int> ReadAsync(int file, IoBuffer buffer, long offset) =>
+        Transfer(IoUring.OpRead, file, buffer, offset, 0);
+
+    /// <summary>Writes from a buffer; may write less than asked.</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    /// <param name="offset">First byte in the file.</param>
+    /// <param name="durable">Whether the data must be durable when the write completes (RWF_DSYNC).</param>
+    public ValueTask<int> WriteAsync(int file, IoBuffer buffer, long offset, bool durable = false) =>
+        Transfer(IoUring.OpWrite, file, buffer, offset, durable ? (uint)Libc.RWF_DSYNC : 0);
+
+    /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    public unsafe ValueTask<int> SyncDataAsync(int file)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpFsync, file, out RingOperation operation);
+        entry->OpFlags = IoUring.FsyncDataSync;
+        return operation.Task;
+    }
+
+    /// <summary>Allocates, deallocates or zeroes a range (fallocate(2)).</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="mode">FALLOC_FL_* flags.</param>
+    /// <param name="offset">First byte of the range.</param>
+    /// <param name="length">Bytes in the range.</param>
+    public unsafe ValueTask<int> AllocateAsync(int file, int mode, long offset, long length)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpFallocate, file, out RingOperation operation);
+        entry->Offset = (ulong)offset;
+        entry->Address = (ulong)length;
+        entry->Length = (uint)mode;
+        return operation.Task;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _ring.Dispose();
+        _context?.Dispose();
+    }
+
+    /// <summary>Resumes whoever awaits the operation a completion belongs to.</summary>
+    /// <returns>False for a completion of the engine's own.</returns>
+    internal bool TryComplete(in IoUringCqe completion)
+    {
+        if ((completion.UserData & OperationMark) == 0)
+        {
+            return false;
+        }
+
+        _operations[(int)completion.UserData].Complete(completion.Result);
+        return true;
+    }
+
+    private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
+    {
+        IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
+        entry->Offset = (ulong)offset;
+        entry->Address = (ulong)buffer.Address;
+        entry->Length = (uint)buffer.Length;
+        entry->OpFlags = flags;
+        return operation.Task;
+    }
+
+    private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        operation = _operations.Rent();
+        entry->Opcode = opcode;
+        entry->Flags = IoUring.SqeFixedFile;
+        entry->Fd = _firstFile + file;
+        entry->UserData = OperationMark | (uint)operation.Index;
+        return entry;
+    }
+
+    // Runs as long as the queue: reads the eventfd that other threads write, then does what they posted.
+    private async void ListenForWakeUps()
+    {
+        while (await ReadWakeUpAsync() > 0)
+        {
+            _context.RunPosted();
+        }
+    }
+
+    private ValueTask<int> ReadWakeUpAsync() =>
+        ReadAsync(WakeUpIndex - _firstFile, _context.WakeUpBuffer, 0);
+}

@@ -1,0 +1,71 @@
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+
+namespace Ublk.Serving;
+
+/// <summary>The thread of one queue, bound to its CPUs.</summary>
+internal sealed class QueueThread
+{
+    // The data path needs little; the default of 8 MiB a thread would only count against limits.
+    private const int StackSize = 256 << 10;
+
+    private readonly int _queueId;
+    private readonly CpuSet _cpus;
+    private readonly Action<Exception> _onFatal;
+    private readonly TaskCompletionSource _ready = new();
+    private Thread? _thread;
+    private int _threadId;
+
+    /// <summary>Describes a thread that is not started yet.</summary>
+    public QueueThread(int queueId, CpuSet cpus, Action<Exception> onFatal)
+    {
+        _queueId = queueId;
+        _cpus = cpus;
+        _onFatal = onFatal;
+    }
+
+    /// <summary>The thread as users see it.</summary>
+    public QueueInfo Info => new(_queueId, _threadId, _cpus.ToString());
+
+    /// <summary>Starts the thread; returns when its loop has fetched every tag.</summary>
+    /// <param name="open">Makes the loop, on the new thread.</param>
+    /// <exception cref="UblkException">The loop could not be made; the thread ends.</exception>
+    public void Start(Func<QueueLoop> open)
+    {
+        _thread = new Thread(() => Run(open), StackSize) { Name = $"queue {_queueId}", IsBackground = true };
+        _thread.Start();
+        _ready.Task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Waits until the thread has ended.</summary>
+    public void Join() => _thread?.Join();
+
+    private void Run(Func<QueueLoop> open)
+    {
+        QueueLoop loop;
+        try
+        {
+            _threadId = Libc.GetThreadId();
+            _cpus.BindThisThread();
+            loop = open();
+        }
+        catch (Exception exception)
+        {
+            _ready.SetException(exception);
+            return;
+        }
+
+        _ready.SetResult();
+        try
+        {
+            loop.Run();
+            loop.Dispose();
+        }
+        catch (Exception exception)
+        {
+            // A queue without its thread would leave requests waiting for ever: nothing but ending the process helps.
+            _onFatal(exception);
+        }
+    }
+}

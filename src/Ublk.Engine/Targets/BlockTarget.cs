@@ -1,0 +1,41 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Serving;
+
+namespace Ublk.Targets;
+
+/// <summary>A kind of disk: it says what it is like and answers requests. Derive from it to make a new one.</summary>
+public abstract class BlockTarget : IDisposable
+{
+    /// <summary>What the disk is like; fixed once the target is open.</summary>
+    public abstract TargetGeometry Geometry { get; }
+
+    /// <summary>The files the target does its I/O on, in the order its operations on an <see cref="IoQueue"/> count them.</summary>
+    public virtual IReadOnlyList<SafeFileHandle> Files => [];
+
+    /// <summary>The file or device behind the disk, for the user to see; null where there is none.</summary>
+    public virtual string? BackingPath => null;
+
+    /// <summary>Answers one request.</summary>
+    /// <remarks>
+    /// Called on the request's queue thread, for many requests at once and, with several queues, from several threads.
+    /// The code after an await is back on that thread.
+    /// </remarks>
+    /// <param name="request">The request, valid until the returned task completes.</param>
+    /// <returns>
+    /// 0, or the request's length, when all of it is done; a negative errno when it failed. There is no partial success:
+    /// finish short transfers. An exception counts as EIO.
+    /// </returns>
+    public abstract ValueTask<int> HandleAsync(IoRequest request);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Closes what the target opened; every request has been answered by then.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+}

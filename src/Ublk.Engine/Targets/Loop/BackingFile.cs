@@ -1,0 +1,126 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Targets.Loop;
+
+/// <summary>The regular file or block device behind a loop disk, open and locked.</summary>
+internal sealed class BackingFile : IDisposable
+{
+    private BackingFile(string path, SafeFileHandle handle, bool readOnly)
+    {
+        Path = path;
+        Handle = handle;
+        ReadOnly = readOnly;
+        int errno = Libc.Statx(handle, out Libc.StatxBuffer state);
+        if (errno != 0)
+        {
+            throw UblkException.FromErrno(errno, "statx", $"Cannot look at {path}");
+        }
+
+        IsBlockDevice = state.IsBlockDevice;
+        Length = IsBlockDevice ? BlockDeviceIoctl.GetSize(this) : (long)state.Size;
+        State = state;
+    }
+
+    /// <summary>The path as it was given.</summary>
+    public string Path { get; }
+
+    /// <summary>The open file.</summary>
+    public SafeFileHandle Handle { get; }
+
+    /// <summary>Whether it is open for reading alone.</summary>
+    public bool ReadOnly { get; }
+
+    /// <summary>Whether it is a block device and no regular file.</summary>
+    public bool IsBlockDevice { get; }
+
+    /// <summary>Its length in bytes.</summary>
+    public long Length { get; }
+
+    /// <summary>What statx(2) tells of it.</summary>
+    public Libc.StatxBuffer State { get; }
+
+    /// <summary>Opens a file, for writing where wanted and possible.</summary>
+    /// <param name="path">The file; links are followed.</param>
+    /// <param name="readOnly">Whether to open it for reading alone.</param>
+    /// <param name="direct">Whether to pass by the page cache (O_DIRECT).</param>
+    /// <param name="force">Whether to open it although another device or program has it.</param>
+    /// <returns>The file; null where the file system has no direct I/O.</returns>
+    /// <exception cref="UblkException">There is no such file, it is of a wrong kind, in use, or cannot be read.</exception>
+    public static BackingFile? TryOpen(string path, bool readOnly, bool direct, bool force)
+    {
+        RequireDisk(path, out bool isBlockDevice);
+        int flags = direct ? Libc.O_DIRECT : 0;
+
+        // A block device opened exclusively cannot be one that is mounted or in another layer's hands.
+        int exclusive = isBlockDevice && !readOnly && !force ? Libc.O_EXCL : 0;
+        SafeFileHandle handle = Libc.Open(path, flags | exclusive | (readOnly ? Libc.O_RDONLY : Libc.O_RDWR));
+        int errno = handle.IsInvalid ? Libc.LastErrno : 0;
+        if (!readOnly && errno is Libc.EACCES or Libc.EPERM or Libc.EROFS or Libc.ETXTBSY)
+        {
+            readOnly = true;
+            handle = Libc.Open(path, flags | Libc.O_RDONLY);
+            errno = handle.IsInvalid ? Libc.LastErrno : 0;
+        }
+
+        if (errno != 0)
+        {
+            return direct && errno == Libc.EINVAL ? null : throw OpenError(errno, path);
+        }
+
+        try
+        {
+            BackingFile file = new(path, handle, readOnly);
+            file.Lock(force);
+            return file;
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
+
+    private static void RequireDisk(string path, out bool isBlockDevice)
+    {
+        int errno = Libc.Statx(path, out Libc.StatxBuffer state);
+        if (errno != 0)
+        {
+            throw OpenError(errno, path);
+        }
+
+        isBlockDevice = state.IsBlockDevice;
+        if (!isBlockDevice && !state.IsRegular)
+        {
+            string kind = state.IsDirectory ? "a directory" : "neither a regular file nor a block device";
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"{path} is {kind}. Name a file that holds a disk, or a block device.", operation: "open");
+        }
+    }
+
+    // The lock lasts as long as the file is open, so it needs no cleaning up after a crash. Writing locks the whole file
+    // against everybody who asks, programs of the qemu family among them; reading shares the first byte.
+    private void Lock(bool force)
+    {
+        int errno = ReadOnly ? Libc.TryLock(Handle, Libc.F_RDLCK, 1) : Libc.TryLock(Handle, Libc.F_WRLCK, 0);
+        if (errno is Libc.EAGAIN or Libc.EACCES && !force)
+        {
+            throw InUse(Path, errno);
+        }
+    }
+
+    private static UblkException OpenError(int errno, string path) => errno switch
+    {
+        Libc.ENOENT => new UblkException(UblkError.PathNotFound, $"There is no file {path}.", errno, "open"),
+        Libc.EBUSY => InUse(path, errno),
+        _ => UblkException.FromErrno(errno, "open", $"Cannot open {path}"),
+    };
+
+    private static UblkException InUse(string path, int errno) => new(UblkError.BackingFileInUse,
+        $"{path} is in use by another device or program. Attach it with -ReadOnly on both sides, or use -Force if you "
+            + "know that nobody else writes to it.",
+        errno, "lock");
+}

@@ -1,0 +1,48 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Targets.Loop;
+
+/// <summary>What a block device is asked by ioctl(2).</summary>
+internal static unsafe class BlockDeviceIoctl
+{
+    /// <summary>The device's size in bytes.</summary>
+    public static long GetSize(BackingFile file)
+    {
+        ulong size;
+        Check(Libc.IoCtl(file.Handle, Libc.BLKGETSIZE64, &size), "BLKGETSIZE64", file);
+        return (long)size;
+    }
+
+    /// <summary>The smallest unit the device takes, in bytes.</summary>
+    public static int GetLogicalBlockSize(BackingFile file)
+    {
+        int size;
+        Check(Libc.IoCtl(file.Handle, Libc.BLKSSZGET, &size), "BLKSSZGET", file);
+        return size;
+    }
+
+    /// <summary>The unit the device prefers, in bytes.</summary>
+    public static int GetPhysicalBlockSize(BackingFile file)
+    {
+        uint size;
+        Check(Libc.IoCtl(file.Handle, Libc.BLKPBSZGET, &size), "BLKPBSZGET", file);
+        return (int)size;
+    }
+
+    /// <summary>Discards a range; waits for the device.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public static int Discard(SafeFileHandle file, long offset, long length)
+    {
+        ulong* range = stackalloc ulong[] { (ulong)offset, (ulong)length };
+        return Libc.IoCtl(file, Libc.BLKDISCARD, range) == 0 ? 0 : -Libc.LastErrno;
+    }
+
+    private static void Check(int result, string operation, BackingFile file)
+    {
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, operation, $"Cannot ask {file.Path} for its geometry");
+        }
+    }
+}

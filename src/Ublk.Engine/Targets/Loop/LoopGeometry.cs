@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Ublk.Interop;
+
+namespace Ublk.Targets.Loop;
+
+/// <summary>What a loop disk is like, from the file behind it.</summary>
+internal static class LoopGeometry
+{
+    /// <summary>Looks at a file.</summary>
+    /// <param name="file">The open file.</param>
+    /// <param name="direct">Whether it is open for direct I/O, whose alignment becomes the block size.</param>
+    /// <param name="offset">Where in the file the disk begins, in bytes.</param>
+    /// <exception cref="UblkException">The file holds no block, or the offset does not fit.</exception>
+    public static TargetGeometry Of(BackingFile file, bool direct, long offset)
+    {
+        int logical = file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : direct ? DirectAlignment(file) : 512;
+        if (offset % logical != 0)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"Offset {offset} is not a multiple of the block size of {file.Path}, {logical} bytes.");
+        }
+
+        long length = file.Length - offset;
+        if (length < logical)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile, file.Length == 0
+                ? $"{file.Path} is empty. Give it a size first: truncate -s 1G {file.Path}"
+                : $"{file.Path} has {file.Length} bytes, less than a block of {logical} behind offset {offset}.");
+        }
+
+        // A last block that the file ends inside of belongs to the disk: it reads as zeroes beyond the end.
+        return new TargetGeometry
+        {
+            Size = (length + logical - 1) / logical * logical,
+            LogicalBlockSize = logical,
+            PhysicalBlockSize = int.Max(logical, file.IsBlockDevice ? BlockDeviceIoctl.GetPhysicalBlockSize(file) : 4096),
+            ReadOnly = file.ReadOnly,
+            VolatileCache = !file.ReadOnly,
+            DiscardGranularity = file.ReadOnly ? 0 : DiscardGranularity(file),
+            WriteZeroes = !file.ReadOnly && (file.IsBlockDevice || CanPunchHoles(file)),
+        };
+    }
+
+    // The file system tells the alignment from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.
+    private static unsafe int DirectAlignment(BackingFile file)
+    {
+        if ((file.State.Mask & Libc.STATX_DIOALIGN) != 0 && file.State.DirectOffsetAlign != 0)
+        {
+            return int.Max(512, (int)file.State.DirectOffsetAlign);
+        }
+
+        void* block = NativeMemory.AlignedAlloc(512, 4096);
+        try
+        {
+            return Libc.PRead(file.Handle, block, 512, 0) >= 0 ? 512 : 4096;
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(block);
+        }
+    }
+
+    private static int DiscardGranularity(BackingFile file)
+    {
+        if (!file.IsBlockDevice)
+        {
+            return CanPunchHoles(file) ? int.Max(4096, (int)file.State.BlockSize) : 0;
+        }
+
+        // A partition has no queue of its own: its disk is the folder above.
+        string device = $"/sys/dev/block/{file.State.DeviceNodeMajor}:{file.State.DeviceNodeMinor}";
+        string limits = Directory.Exists($"{device}/queue") ? $"{device}/queue" : $"{device}/../queue";
+        return ReadNumber($"{limits}/discard_max_bytes") > 0
+            ? (int)long.Clamp(ReadNumber($"{limits}/discard_granularity"), 512, 1 << 30)
+            : 0;
+    }
+
+    // Beyond the end of the file there is nothing to lose by trying.
+    private static bool CanPunchHoles(BackingFile file) => Libc.FAllocate(
+        file.Handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (file.Length + 4095) / 4096 * 4096, 4096) == 0;
+
+    private static long ReadNumber(string path)
+    {
+        try
+        {
+            return long.Parse(File.ReadAllText(path).Trim(), CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+}

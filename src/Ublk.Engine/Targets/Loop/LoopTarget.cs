@@ -1,0 +1,195 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Serving;
+
+namespace Ublk.Targets.Loop;
+
+/// <summary>A disk that is a file, or another block device, byte for byte.</summary>
+public sealed class LoopTarget : BlockTarget
+{
+    private const int File = 0;
+
+    private readonly BackingFile _file;
+    private readonly long _offset;
+    private readonly bool _direct;
+
+    private LoopTarget(BackingFile file, bool direct, long offset)
+    {
+        _file = file;
+        _direct = direct;
+        _offset = offset;
+        Files = [file.Handle];
+        Geometry = LoopGeometry.Of(file, direct, offset);
+    }
+
+    /// <summary>The catalogue's entry.</summary>
+    public static TargetDefinition Definition { get; } = new(
+        "Loop",
+        "Serves a file or a block device.",
+        [
+            new TargetOption("Path", TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
+            new TargetOption("DirectIO", TargetOptionKind.Boolean,
+                "Whether to pass by the page cache; by default where the file system allows it."),
+            new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
+        ],
+        Open);
+
+    /// <inheritdoc/>
+    public override TargetGeometry Geometry { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<SafeFileHandle> Files { get; }
+
+    /// <inheritdoc/>
+    public override string BackingPath => _file.Path;
+
+    /// <summary>Opens a loop disk.</summary>
+    /// <exception cref="UblkException">The file cannot back a disk, or direct I/O was asked for and is impossible.</exception>
+    public static LoopTarget Open(TargetOptions options)
+    {
+        string path = options.GetText("Path")!;
+        bool? wantsDirect = options.GetBoolean("DirectIO");
+        bool direct = wantsDirect ?? true;
+        BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.Force);
+        if (file is null)
+        {
+            if (wantsDirect == true)
+            {
+                throw new UblkException(UblkError.NotSupported,
+                    $"The file system of {path} has no direct I/O. Leave -DirectIO out, or move the file.", Libc.EINVAL, "open");
+            }
+
+            direct = false;
+            file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.Force)!;
+        }
+
+        try
+        {
+            LoopTarget target = new(file, direct, options.GetSize("Offset") ?? 0);
+            if (file.ReadOnly && !options.ReadOnly)
+            {
+                options.Warnings.Add($"{path} cannot be opened for writing, so the disk is read-only.");
+            }
+
+            return target;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    {
+        IoOperation.Read => ReadAsync(request),
+        IoOperation.Write => WriteAsync(request),
+        IoOperation.Flush => request.Queue.SyncDataAsync(File),
+        IoOperation.Discard => DiscardAsync(request),
+        IoOperation.WriteZeroes => WriteZeroesAsync(request),
+        _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+    };
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _file.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadAsync(IoRequest request)
+    {
+        IoBuffer rest = request.Buffer;
+        while (rest.Length > 0)
+        {
+            long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
+            int read = await request.Queue.ReadAsync(File, rest, position);
+            if (IsInterrupted(read))
+            {
+                continue;
+            }
+
+            if (read < 0)
+            {
+                return read;
+            }
+
+            rest = rest.Slice(read);
+
+            // Direct I/O stops unaligned only where the file ends, and could not go on from there.
+            if (read == 0 || (_direct && rest.Length % Geometry.LogicalBlockSize != 0))
+            {
+                rest.Span.Clear();
+                break;
+            }
+        }
+
+        return request.Buffer.Length;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteAsync(IoRequest request)
+    {
+        IoBuffer rest = request.Buffer;
+        while (rest.Length > 0)
+        {
+            long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
+            int written = await request.Queue.WriteAsync(File, rest, position, request.IsForceUnitAccess);
+            if (IsInterrupted(written))
+            {
+                continue;
+            }
+
+            if (written <= 0)
+            {
+                return written < 0 ? written : -Libc.EIO;
+            }
+
+            rest = rest.Slice(written);
+        }
+
+        return request.Buffer.Length;
+    }
+
+    private ValueTask<int> DiscardAsync(IoRequest request) => _file.IsBlockDevice
+        ? DiscardBlocksAsync(request)
+        : request.Queue.AllocateAsync(
+            File, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, _offset + request.Offset, request.Length);
+
+    // The ioctl waits for the device, so it waits elsewhere; the await returns to the queue's thread.
+    private async ValueTask<int> DiscardBlocksAsync(IoRequest request)
+    {
+        long position = _offset + request.Offset;
+        long length = request.Length;
+        return await Task.Run(() => BlockDeviceIoctl.Discard(_file.Handle, position, length));
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteZeroesAsync(IoRequest request)
+    {
+        long position = _offset + request.Offset;
+        bool keepsBlocks = request.MustStayAllocated || _file.IsBlockDevice;
+        int mode = keepsBlocks ? Libc.FALLOC_FL_ZERO_RANGE : Libc.FALLOC_FL_PUNCH_HOLE;
+        int result = await request.Queue.AllocateAsync(File, mode | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+        if (result != -Libc.EOPNOTSUPP || !keepsBlocks || _file.IsBlockDevice)
+        {
+            return result;
+        }
+
+        // tmpfs cannot zero in place but can punch a hole and fill it again with zeroes.
+        result = await request.Queue.AllocateAsync(
+            File, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+        return result < 0
+            ? result
+            : await request.Queue.AllocateAsync(File, Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+    }
+
+    private static bool IsInterrupted(int result) => result is -Libc.EINTR or -Libc.EAGAIN;
+}

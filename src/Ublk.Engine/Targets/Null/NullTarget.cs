@@ -1,0 +1,37 @@
+using Ublk.Serving;
+
+namespace Ublk.Targets.Null;
+
+/// <summary>A disk of which every request succeeds at once: writes vanish, reads return whatever is in the buffer.</summary>
+public sealed class NullTarget : BlockTarget
+{
+    /// <summary>The size where none is given: 250 GiB, as other ublk servers have it.</summary>
+    public const long DefaultSize = 250L << 30;
+
+    /// <summary>The catalogue's entry.</summary>
+    public static TargetDefinition Definition { get; } = new(
+        "Null",
+        "Completes every request at once, for measuring the path to a target.",
+        [new TargetOption("Size", TargetOptionKind.Size, "Size of the disk in bytes; 250 GiB by default.")],
+        options => new NullTarget(options.GetSize("Size") ?? DefaultSize, options.ReadOnly));
+
+    /// <summary>Makes a null disk.</summary>
+    /// <param name="size">Its size in bytes, at least a block.</param>
+    /// <param name="readOnly">Whether it refuses writes.</param>
+    /// <exception cref="UblkException">The size is less than a block, or no multiple of one.</exception>
+    public NullTarget(long size, bool readOnly = false)
+    {
+        if (size < 512 || size % 512 != 0)
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"Size must be a multiple of 512 bytes, at least 512, not {size}.");
+        }
+
+        Geometry = new TargetGeometry { Size = size, ReadOnly = readOnly };
+    }
+
+    /// <inheritdoc/>
+    public override TargetGeometry Geometry { get; }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
+}

@@ -1,0 +1,22 @@
+using Ublk.Targets.Loop;
+using Ublk.Targets.Null;
+
+namespace Ublk.Targets;
+
+/// <summary>The kinds of disk this engine can serve.</summary>
+public static class TargetCatalog
+{
+    /// <summary>Every target; a new one adds its line here.</summary>
+    public static IReadOnlyList<TargetDefinition> All { get; } =
+    [
+        NullTarget.Definition,
+        LoopTarget.Definition,
+    ];
+
+    /// <summary>The target of a name, in any casing.</summary>
+    /// <exception cref="UblkException">There is none.</exception>
+    public static TargetDefinition Find(string name) =>
+        All.FirstOrDefault(target => string.Equals(target.Name, name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new UblkException(UblkError.UnknownTarget,
+            $"There is no target named '{name}'. Choose one of: {string.Join(", ", All.Select(target => target.Name))}.");
+}

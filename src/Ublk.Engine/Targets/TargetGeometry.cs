@@ -1,0 +1,26 @@
+namespace Ublk.Targets;
+
+/// <summary>What a disk is like.</summary>
+public sealed record TargetGeometry
+{
+    /// <summary>Size in bytes; a multiple of <see cref="LogicalBlockSize"/>.</summary>
+    public required long Size { get; init; }
+
+    /// <summary>The smallest unit of a request in bytes, and the least the user may choose.</summary>
+    public int LogicalBlockSize { get; init; } = 512;
+
+    /// <summary>The unit the storage prefers, in bytes.</summary>
+    public int PhysicalBlockSize { get; init; } = 4096;
+
+    /// <summary>Whether the disk refuses writes.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Whether a completed write may be lost by a power cut before a flush; without it no flush is ever sent.</summary>
+    public bool VolatileCache { get; init; }
+
+    /// <summary>The unit of a discard in bytes; 0 where discards are not supported.</summary>
+    public int DiscardGranularity { get; init; }
+
+    /// <summary>Whether the target zeroes ranges by itself; otherwise the kernel writes zeroes.</summary>
+    public bool WriteZeroes { get; init; }
+}

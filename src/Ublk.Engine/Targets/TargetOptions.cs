@@ -1,0 +1,31 @@
+using System.Globalization;
+
+namespace Ublk.Targets;
+
+/// <summary>What a target is opened with: its own options, and what holds for every target.</summary>
+public sealed class TargetOptions
+{
+    private readonly IReadOnlyDictionary<string, string> _values;
+
+    /// <summary>Wraps option values that <see cref="TargetDefinition.CheckOptions"/> has accepted.</summary>
+    public TargetOptions(IReadOnlyDictionary<string, string> values) => _values = values;
+
+    /// <summary>Whether the disk is to refuse writes.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Whether a backing file that is in use is opened all the same.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
+    public IList<string> Warnings { get; } = [];
+
+    /// <summary>A text or path, or null when not given.</summary>
+    public string? GetText(string name) => _values.GetValueOrDefault(name);
+
+    /// <summary>A number of bytes, or null when not given.</summary>
+    public long? GetSize(string name) =>
+        GetText(name) is { } text ? long.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) : null;
+
+    /// <summary>True or false, or null when not given.</summary>
+    public bool? GetBoolean(string name) => GetText(name) is { } text ? bool.Parse(text) : null;
+}

@@ -1,0 +1,59 @@
+namespace Ublk;
+
+/// <summary>What went wrong, as a stable name: the error id users of the cmdlets see and script against.</summary>
+public enum UblkError
+{
+    /// <summary>A failure of the operating system without a name of its own here; the errno tells.</summary>
+    OperationFailed,
+
+    /// <summary>The kernel has no ublk driver, or it is not loaded.</summary>
+    DriverMissing,
+
+    /// <summary>The caller may not do this; most operations need root.</summary>
+    PermissionDenied,
+
+    /// <summary>An argument is out of its range, or contradicts another.</summary>
+    InvalidArgument,
+
+    /// <summary>No target has this name.</summary>
+    UnknownTarget,
+
+    /// <summary>The target does not know this option.</summary>
+    UnsupportedOption,
+
+    /// <summary>The backing file or directory does not exist.</summary>
+    PathNotFound,
+
+    /// <summary>The backing file is a directory, a pipe or another thing that cannot back a disk.</summary>
+    InvalidBackingFile,
+
+    /// <summary>Another device, or another program, has the backing file attached.</summary>
+    BackingFileInUse,
+
+    /// <summary>The requested device id is taken.</summary>
+    DeviceIdInUse,
+
+    /// <summary>The kernel refuses another device.</summary>
+    DeviceLimitReached,
+
+    /// <summary>No device has this id.</summary>
+    DeviceNotFound,
+
+    /// <summary>The device is mounted, held by another layer, or open.</summary>
+    DeviceInUse,
+
+    /// <summary>The worker program is missing or cannot be executed.</summary>
+    WorkerMissing,
+
+    /// <summary>The worker ended before its device was live.</summary>
+    WorkerDied,
+
+    /// <summary>An operation did not end within its bound.</summary>
+    TimedOut,
+
+    /// <summary>The run-time state directory cannot be written.</summary>
+    StateDirectoryNotWritable,
+
+    /// <summary>This kernel's driver, or this file system, lacks what was asked for by name.</summary>
+    NotSupported,
+}

@@ -1,0 +1,41 @@
+using Ublk.Interop;
+
+namespace Ublk;
+
+/// <summary>The one exception of the engine: what failed, with which errno, on which device, and what to do about it.</summary>
+public sealed class UblkException : Exception
+{
+    /// <summary>Creates an exception whose message is complete as it stands.</summary>
+    /// <param name="error">The stable name of the failure.</param>
+    /// <param name="message">A sentence for the user that says what to do.</param>
+    /// <param name="errno">The positive errno behind it; 0 where there is none.</param>
+    /// <param name="operation">The step that failed, such as <c>ADD_DEV</c> or <c>open</c>.</param>
+    /// <param name="deviceId">The device concerned, or null.</param>
+    public UblkException(UblkError error, string message, int errno = 0, string operation = "", int? deviceId = null)
+        : base(message)
+    {
+        Error = error;
+        Errno = errno;
+        Operation = operation;
+        DeviceId = deviceId;
+    }
+
+    /// <summary>The stable name of the failure.</summary>
+    public UblkError Error { get; }
+
+    /// <summary>The positive errno behind the failure; 0 where there is none.</summary>
+    public int Errno { get; }
+
+    /// <summary>The step that failed, such as <c>ADD_DEV</c> or <c>open</c>.</summary>
+    public string Operation { get; }
+
+    /// <summary>The device concerned, or null.</summary>
+    public int? DeviceId { get; }
+
+    /// <summary>An exception for a failed system call: the errno's own text after what was being done.</summary>
+    internal static UblkException FromErrno(int errno, string operation, string what, int? deviceId = null)
+    {
+        UblkError error = errno is Libc.EPERM or Libc.EACCES ? UblkError.PermissionDenied : UblkError.OperationFailed;
+        return new UblkException(error, $"{what}: {Libc.Describe(errno)}.", errno, operation, deviceId);
+    }
+}

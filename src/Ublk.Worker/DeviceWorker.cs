@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Ublk.Devices;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Worker;
+
+/// <summary>The life of one worker: open the target, add the device, serve it, clean up.</summary>
+internal sealed class DeviceWorker
+{
+    private readonly LaunchChannel _launcher;
+    private readonly DeviceSpecification _specification;
+    private readonly Log _log;
+    private readonly int _id;
+
+    private DeviceWorker(LaunchChannel launcher, DeviceSpecification specification)
+    {
+        _launcher = launcher;
+        _specification = specification;
+        _id = specification.Id!.Value;
+        _log = new Log(_id);
+    }
+
+    /// <summary>Serves the device a launcher asks for, until somebody stops it.</summary>
+    /// <param name="channel">The launcher's channel.</param>
+    /// <returns>The exit code.</returns>
+    public static int Serve(string channel)
+    {
+        Detachment.LeaveSession();
+        ProcessSettings.Apply();
+        using LaunchChannel launcher = LaunchChannel.Connect(channel);
+        Detachment.CloseStandardStreams();
+        DeviceSpecification? specification = launcher.ReceiveSpecification();
+        return specification is null ? ExitCode.Unavailable : new DeviceWorker(launcher, specification).Run();
+    }
+
+    /// <summary>Stops and deletes a device, in a process of its own.</summary>
+    public static void Remove(int id) => DeviceRemover.Remove(id, force: true, noWait: false, step: null, CancellationToken.None);
+
+    private int Run()
+    {
+        try
+        {
+            TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
+            using BlockTarget target = TargetCatalog.Find(_specification.Target).Open(options);
+            Report(WorkerStage.Opened);
+            using DeviceServer server = DeviceServer.Create(_specification, target, () => Report(WorkerStage.Added), Abort);
+            StateDirectory.Write(new DeviceRecord
+            {
+                Specification = _specification,
+                BackingPath = target.BackingPath,
+                ProcessId = Environment.ProcessId,
+                StartTime = DateTime.UtcNow,
+                Queues = server.Queues,
+            });
+            Serve(server, target, options);
+            StateDirectory.Delete(_id, _specification.Cookie);
+            return ExitCode.Done;
+        }
+        catch (Exception exception)
+        {
+            _log.Write(LogLevel.Error, $"device {_id} could not be made: {exception.Message}");
+            StateDirectory.Delete(_id, _specification.Cookie);
+            _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
+            return ExitCode.Unavailable;
+        }
+    }
+
+    private void Serve(DeviceServer server, BlockTarget target, TargetOptions options)
+    {
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, RemoveOnSignal);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, RemoveOnSignal);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
+        _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. options.Warnings] });
+        if (_launcher.ReceiveApproval())
+        {
+            _log.Write(LogLevel.Information,
+                $"device {_id} is live: {_specification.Target} {target.BackingPath} {target.Geometry.Size} bytes");
+        }
+        else
+        {
+            _log.Write(LogLevel.Warning, $"device {_id} is removed: who asked for it went away");
+            StartRemoval();
+        }
+
+        server.WaitForEnd();
+        _log.Write(LogLevel.Information, $"device {_id} has ended");
+    }
+
+    private void RemoveOnSignal(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _log.Write(LogLevel.Information, $"device {_id} is removed on {context.Signal}");
+        StartRemoval();
+    }
+
+    // Not from this process: see DeviceServer.
+    private void StartRemoval() =>
+        Process.Start(new ProcessStartInfo(
+            Self.File, Self.Arguments("remove", _id.ToString(CultureInfo.InvariantCulture))))?.Dispose();
+
+    private void Report(WorkerStage stage) => _launcher.SendReport(new WorkerReport { Stage = stage });
+
+    // The kernel frees the device's requests when the process is gone; a process without one of its queues would hold them.
+    private void Abort(Exception exception)
+    {
+        _log.Write(LogLevel.Critical, $"device {_id} cannot go on: {exception.Message}");
+        _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
+        Environment.Exit(ExitCode.Software);
+    }
+}

@@ -1,0 +1,34 @@
+using System.Runtime.InteropServices;
+
+namespace Ublk.Worker;
+
+/// <summary>What the worker needs of the C library to stand on its own.</summary>
+internal static partial class Libc
+{
+    public const int CLONE_NEWNS = 0x00020000;
+    public const nuint MS_REC = 16384;
+    public const nuint MS_SLAVE = 1 << 19;
+    public const int MNT_DETACH = 2;
+    public const int O_RDWR = 2;
+
+    [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
+    public static partial int SetSid();
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    public static partial int Unshare(int flags);
+
+    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Mount(string? source, string target, string? type, nuint flags, nint data);
+
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Unmount(string target, int flags);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Open(string path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Dup2(int from, int to);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int fd);
+}

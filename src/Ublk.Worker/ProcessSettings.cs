@@ -1,0 +1,20 @@
+namespace Ublk.Worker;
+
+/// <summary>What the kernel should know of a process on which a disk depends. Without the right to say so it serves all the same.</summary>
+internal static class ProcessSettings
+{
+    /// <summary>Applies to the calling thread and every thread made after.</summary>
+    public static void Apply()
+    {
+        // Memory allocated for serving the disk must not wait for that disk.
+        _ = Interop.Libc.PrCtl(Interop.Libc.PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+        try
+        {
+            // The last process to be killed when memory runs out: it could not be freed without its disk.
+            File.WriteAllText("/proc/self/oom_score_adj", "-1000");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

@@ -1,0 +1,26 @@
+using Ublk;
+using Ublk.Worker;
+
+// Started by the engine's launcher, not by people: the arguments after the verb are what ps shows of the device.
+try
+{
+    switch (args)
+    {
+        case ["detach", .. string[] serve]:
+            Console.WriteLine(Detachment.StartDetached(serve));
+            return 0;
+        case ["serve", .., "--launcher", string channel]:
+            return DeviceWorker.Serve(channel);
+        case ["remove", string id]:
+            DeviceWorker.Remove(int.Parse(id, System.Globalization.CultureInfo.InvariantCulture));
+            return 0;
+        default:
+            Console.Error.WriteLine("ublk-worker serves a device for New-UblkDevice and is not started by hand.");
+            return ExitCode.Usage;
+    }
+}
+catch (Exception exception) when (exception is UblkException or IOException or System.ComponentModel.Win32Exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return ExitCode.Unavailable;
+}
