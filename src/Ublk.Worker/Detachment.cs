@@ -1,28 +1,29 @@
-using System.Diagnostics;
+using System.Text;
 
 namespace Ublk.Worker;
 
 /// <summary>Where no service manager runs: lets the worker outlive the shell, the terminal and the session that asked for it.</summary>
 internal static class Detachment
 {
-    /// <summary>Starts this program again to serve, as a child of nobody, in a mount namespace of its own.</summary>
-    /// <returns>Its process id.</returns>
-    public static int StartDetached(string[] arguments)
-    {
-        MountNamespace.Leave();
-        using Process child = Process.Start(new ProcessStartInfo(Self.File, Self.Arguments("serve", arguments))
-        {
-            WorkingDirectory = "/",
+    private const int StandardOutput = 1;
 
-            // The launcher reads this process's streams to their end, which must not be the end of the device.
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        return child.Id;
+    /// <summary>Starts this program again to serve, as a child of nobody, in a mount namespace of its own; prints its process id.</summary>
+    public static unsafe void StartDetached(string[] arguments)
+    {
+        Environment.CurrentDirectory = "/";
+        MountNamespace.Leave();
+
+        // The launcher reads this process's streams to their end, which must not be the end of the device.
+        int launcher = Libc.Fcntl(StandardOutput, Libc.F_DUPFD_CLOEXEC, 0);
+        CloseStandardStreams();
+        byte[] answer = Encoding.ASCII.GetBytes($"{Self.Start(["serve", .. arguments])}\n");
+        fixed (byte* bytes = answer)
+        {
+            _ = Libc.Write(launcher, bytes, answer.Length);
+        }
     }
 
-    /// <summary>Makes the calling process a session of its own without a terminal.</summary>
+    /// <summary>Makes the calling process a session of its own, without a terminal.</summary>
     public static void LeaveSession()
     {
         _ = Libc.SetSid();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Devices;
@@ -97,9 +96,7 @@ internal sealed class DeviceWorker
     }
 
     // Not from this process: see DeviceServer.
-    private void StartRemoval() =>
-        Process.Start(new ProcessStartInfo(
-            Self.File, Self.Arguments("remove", _id.ToString(CultureInfo.InvariantCulture))))?.Dispose();
+    private void StartRemoval() => Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
 
     private void Report(WorkerStage stage) => _launcher.SendReport(new WorkerReport { Stage = stage });
 

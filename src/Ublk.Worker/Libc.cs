@@ -10,6 +10,7 @@ internal static partial class Libc
     public const nuint MS_SLAVE = 1 << 19;
     public const int MNT_DETACH = 2;
     public const int O_RDWR = 2;
+    public const int F_DUPFD_CLOEXEC = 1030;
 
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     public static partial int SetSid();
@@ -31,4 +32,15 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int fd);
+
+    /// <summary>Returns an errno; the child inherits the calling thread's namespaces and the open streams.</summary>
+    [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
+    public static unsafe partial int PosixSpawn(
+        out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, byte** environment);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Fcntl(int fd, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static unsafe partial nint Write(int fd, byte* bytes, nint count);
 }

@@ -7,7 +7,7 @@ try
     switch (args)
     {
         case ["detach", .. string[] serve]:
-            Console.WriteLine(Detachment.StartDetached(serve));
+            Detachment.StartDetached(serve);
             return 0;
         case ["serve", .., "--launcher", string channel]:
             return DeviceWorker.Serve(channel);
@@ -19,7 +19,7 @@ try
             return ExitCode.Usage;
     }
 }
-catch (Exception exception) when (exception is UblkException or IOException or System.ComponentModel.Win32Exception)
+catch (Exception exception) when (exception is UblkException or IOException)
 {
     Console.Error.WriteLine(exception.Message);
     return ExitCode.Unavailable;

@@ -4,8 +4,7 @@ using System.Text.Json.Serialization;
 namespace Ublk.Devices;
 
 /// <summary>How specifications, records and reports are written: compiled in, since the worker has no reflection.</summary>
-[JsonSourceGenerationOptions(
-    UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DeviceSpecification))]
 [JsonSerializable(typeof(DeviceRecord))]
 [JsonSerializable(typeof(WorkerReport))]

@@ -1,10 +1,9 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 
 namespace Ublk.Devices;
 
 /// <summary>Who stands on a disk or on one of its partitions.</summary>
-internal static partial class DeviceUsers
+internal static class DeviceUsers
 {
     /// <summary>Where it is mounted, as this process sees it.</summary>
     public static IReadOnlyList<string> MountPoints(int id)
@@ -82,9 +81,10 @@ internal static partial class DeviceUsers
 
     private static IEnumerable<string> ReadLines(string path) => File.Exists(path) ? File.ReadLines(path) : [];
 
-    private static string Unescape(string path) => OctalEscape().Replace(
-        path, match => ((char)Convert.ToInt32(match.Groups[1].Value, 8)).ToString());
-
-    [GeneratedRegex(@"\\([0-7]{3})")]
-    private static partial Regex OctalEscape();
+    // Blanks in a path are written as three octal digits after a backslash (proc(5)).
+    private static string Unescape(string path)
+    {
+        string[] parts = path.Split('\\');
+        return parts[0] + string.Concat(parts.Skip(1).Select(part => (char)Convert.ToInt32(part[..3], 8) + part[3..]));
+    }
 }

@@ -1,0 +1,104 @@
+using System.Management.Automation;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>What the cmdlets have in common: the engine's errors become records, and stopping the pipeline stops the engine.</summary>
+public abstract class UblkCommand : PSCmdlet, IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private bool _isDriverThere;
+
+    /// <summary>Cancelled when the user stops the pipeline.</summary>
+    protected CancellationToken Stopping => _stop.Token;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees what the cmdlet holds.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _stop.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void StopProcessing() => _stop.Cancel();
+
+    /// <summary>Does something for one item of the pipeline. Its failure is an error of that item, unless it dooms every other.</summary>
+    /// <param name="item">The error's target object.</param>
+    /// <param name="action">What to do.</param>
+    protected void Attempt(object? item, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (UblkException exception) when (exception.Error
+            is UblkError.DriverMissing or UblkError.WorkerMissing or UblkError.StateDirectoryNotWritable)
+        {
+            ThrowTerminatingError(UblkErrorRecord.From(exception, item));
+        }
+        catch (UblkException exception)
+        {
+            WriteError(UblkErrorRecord.From(exception, item));
+        }
+        catch (OperationCanceledException) when (Stopping.IsCancellationRequested)
+        {
+            throw new PipelineStoppedException();
+        }
+    }
+
+    /// <summary>Does something that the whole pipeline needs: its failure ends the command.</summary>
+    /// <param name="item">The error's target object.</param>
+    /// <param name="action">What to do.</param>
+    protected void Require(object? item, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (UblkException exception)
+        {
+            ThrowTerminatingError(UblkErrorRecord.From(exception, item));
+        }
+    }
+
+    /// <summary>Ends the command where there is no driver, or the caller may not use it.</summary>
+    protected void RequireDriver()
+    {
+        if (!_isDriverThere)
+        {
+            Require(null, DeviceInventory.RequireDriver);
+            _isDriverThere = true;
+        }
+    }
+
+    /// <summary>Does something that reports its steps, and shows them as progress and as verbose messages.</summary>
+    /// <param name="activity">The progress bar's heading.</param>
+    /// <param name="work">What to do; it is given where to report to.</param>
+    protected void WithProgress(string activity, Action<Action<string>> work)
+    {
+        ProgressRecord progress = new(0, activity, " ");
+        try
+        {
+            work(step =>
+            {
+                WriteVerbose(step);
+                progress.StatusDescription = step;
+                WriteProgress(progress);
+            });
+        }
+        finally
+        {
+            progress.RecordType = ProgressRecordType.Completed;
+            WriteProgress(progress);
+        }
+    }
+}

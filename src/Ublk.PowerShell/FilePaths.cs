@@ -1,0 +1,66 @@
+using System.Management.Automation;
+
+namespace Ublk.PowerShell;
+
+/// <summary>Paths as PowerShell users give them, turned into absolute ones of the file system.</summary>
+internal static class FilePaths
+{
+    private const string FileSystem = "FileSystem";
+
+    /// <summary>The files a path with wildcards names.</summary>
+    /// <exception cref="UblkException">There is none, or the path is not one of the file system.</exception>
+    public static IReadOnlyList<string> Expand(SessionState session, string path)
+    {
+        try
+        {
+            IReadOnlyList<string> files = session.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
+            RequireFileSystem(path, provider);
+            return files.Count > 0 ? files : throw NotFound(path);
+        }
+        catch (ItemNotFoundException)
+        {
+            throw NotFound(path);
+        }
+        catch (Exception exception) when (exception is DriveNotFoundException or ProviderNotFoundException)
+        {
+            throw NotAFile(path, exception.Message);
+        }
+    }
+
+    /// <summary>A path taken as it is; nothing need be there.</summary>
+    /// <exception cref="UblkException">The path is not one of the file system.</exception>
+    public static string Resolve(SessionState session, string path)
+    {
+        try
+        {
+            string file = session.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            RequireFileSystem(path, provider);
+            return file;
+        }
+        catch (Exception exception) when (exception is DriveNotFoundException or ProviderNotFoundException)
+        {
+            throw NotAFile(path, exception.Message);
+        }
+    }
+
+    /// <summary>A path taken as it is, of something that is there.</summary>
+    /// <exception cref="UblkException">There is nothing, or the path is not one of the file system.</exception>
+    public static string ResolveExisting(SessionState session, string path)
+    {
+        string file = Resolve(session, path);
+        return Path.Exists(file) ? file : throw NotFound(file);
+    }
+
+    private static void RequireFileSystem(string path, ProviderInfo provider)
+    {
+        if (provider.Name != FileSystem)
+        {
+            throw NotAFile(path, $"It belongs to the provider {provider.Name}.");
+        }
+    }
+
+    private static UblkException NotFound(string path) => new(UblkError.PathNotFound, $"There is no file {path}.");
+
+    private static UblkException NotAFile(string path, string reason) =>
+        new(UblkError.InvalidBackingFile, $"{path} is no path of the file system. {reason}");
+}

@@ -1,0 +1,17 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using Ublk.Targets;
+
+namespace Ublk.PowerShell;
+
+/// <summary>Completes the names of the targets.</summary>
+public sealed class TargetCompleter : IArgumentCompleter
+{
+    /// <inheritdoc/>
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        TargetCatalog.All
+            .Where(target => target.Name.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
+            .Select(target => new CompletionResult(target.Name, target.Name, CompletionResultType.ParameterValue, target.Summary));
+}

@@ -1,0 +1,29 @@
+using System.Management.Automation;
+
+namespace Ublk.PowerShell;
+
+/// <summary>The engine's errors as PowerShell shows them. The error id is the name in <see cref="UblkError"/>.</summary>
+internal static class UblkErrorRecord
+{
+    /// <summary>Makes a record.</summary>
+    /// <param name="exception">What went wrong.</param>
+    /// <param name="item">The id, path or target it went wrong with.</param>
+    public static ErrorRecord From(UblkException exception, object? item) =>
+        new(exception, exception.Error.ToString(), CategoryOf(exception.Error), item);
+
+    private static ErrorCategory CategoryOf(UblkError error) => error switch
+    {
+        UblkError.DriverMissing or UblkError.WorkerMissing => ErrorCategory.NotInstalled,
+        UblkError.PermissionDenied => ErrorCategory.PermissionDenied,
+        UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnsupportedOption
+            or UblkError.InvalidBackingFile => ErrorCategory.InvalidArgument,
+        UblkError.PathNotFound or UblkError.DeviceNotFound => ErrorCategory.ObjectNotFound,
+        UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
+        UblkError.DeviceIdInUse => ErrorCategory.ResourceExists,
+        UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
+        UblkError.TimedOut => ErrorCategory.OperationTimeout,
+        UblkError.StateDirectoryNotWritable => ErrorCategory.WriteError,
+        UblkError.NotSupported => ErrorCategory.NotImplemented,
+        _ => ErrorCategory.OperationStopped,
+    };
+}

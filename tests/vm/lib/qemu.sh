@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# start_qemu: boots the guest in the background and leaves its process id in qemu_pid.
+start_qemu() {
+    local directory port=virtserialport,nr=2 output=file,path=$run/output
+    directory=$(kernel_dir "$kernel")
+    [[ ! $interactive ]] || port=virtconsole,nr=0 output=stdio,signal=off
+
+    # panic=-1 with -no-reboot: a panic ends QEMU. tsc=reliable: the clock's watchdog misjudges a guest on a
+    # busy host, and what the kernel would fall back to is slow under emulation.
+    local cmdline="console=ttyS0 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable ublk_vm.job=$run/job"
+    if [[ $systemd ]]; then
+        # systemd-tmpfiles-setup would crawl through the whole shared root.
+        cmdline+=" ublk_vm.init=/lib/systemd/systemd systemd.unit=ublk-vm.service fstab=no"
+        cmdline+=" systemd.mask=systemd-tmpfiles-setup.service systemd.hostname=ublk-vm systemd.firstboot=no"
+    fi
+
+    # shellcheck disable=SC2054  # the commas are QEMU's
+    local command=(
+        setpriv --pdeathsig KILL env QEMU_MODULE_DIR="$qemu_dir/usr/lib/x86_64-linux-gnu/qemu"
+        "$qemu_dir/usr/bin/qemu-system-x86_64" -L "$qemu_dir/usr/share/seabios" -L "$qemu_dir/usr/share/qemu"
+        -nodefaults -no-user-config -display none -no-reboot
+        # KVM is seldom there, or unfit for stock kernels, on the machines this runs on.
+        -accel tcg,thread=multi -cpu max,la57=off -smp 2
+        -object "memory-backend-memfd,id=memory,size=$memory,share=on" -machine pc,memory-backend=memory -m "$memory"
+        -kernel "$directory/vmlinuz" -initrd "$run/initramfs" -append "$cmdline"
+        -chardev "file,id=console,path=$results/console.log" -serial chardev:console
+        -chardev "file,id=status,path=$run/status" -chardev "$output,id=output"
+        -device virtio-serial-pci -device "$port,chardev=output" -device virtserialport,nr=1,chardev=status
+        -chardev "socket,id=root,path=$run/root.sock" -device vhost-user-fs-pci,chardev=root,tag=root
+        -chardev "socket,id=results,path=$run/results.sock" -device vhost-user-fs-pci,chardev=results,tag=results
+    )
+    "${command[@]}" <&0 2> "$results/qemu.log" &
+    qemu_pid=$!
+}
