@@ -1,4 +1,6 @@
+using System.Collections.ObjectModel;
 using System.Management.Automation;
+using DriveNotFoundException = System.Management.Automation.DriveNotFoundException;
 
 namespace Ublk.PowerShell;
 
@@ -13,7 +15,7 @@ internal static class FilePaths
     {
         try
         {
-            IReadOnlyList<string> files = session.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
+            Collection<string> files = session.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
             RequireFileSystem(path, provider);
             return files.Count > 0 ? files : throw NotFound(path);
         }

@@ -13,6 +13,7 @@ internal sealed class DeviceWorker
     private readonly DeviceSpecification _specification;
     private readonly Log _log;
     private readonly int _id;
+    private int _removal;
 
     private DeviceWorker(LaunchChannel launcher, DeviceSpecification specification)
     {
@@ -36,7 +37,8 @@ internal sealed class DeviceWorker
     }
 
     /// <summary>Stops and deletes a device, in a process of its own.</summary>
-    public static void Remove(int id) => DeviceRemover.Remove(id, force: true, noWait: false, step: null, CancellationToken.None);
+    /// <remarks>It does not wait for the worker, which waits for it.</remarks>
+    public static void Remove(int id) => DeviceRemover.Remove(id, force: true, noWait: true, step: null, CancellationToken.None);
 
     private int Run()
     {
@@ -56,6 +58,8 @@ internal sealed class DeviceWorker
             });
             Serve(server, target, options);
             StateDirectory.Delete(_id, _specification.Cookie);
+            server.Dispose();
+            AwaitRemoval();
             return ExitCode.Done;
         }
         catch (Exception exception)
@@ -96,7 +100,16 @@ internal sealed class DeviceWorker
     }
 
     // Not from this process: see DeviceServer.
-    private void StartRemoval() => Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
+    private void StartRemoval() => _removal = Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
+
+    // A service manager would kill it with the worker, and the stopped device would stay.
+    private unsafe void AwaitRemoval()
+    {
+        if (_removal != 0)
+        {
+            _ = Libc.WaitPid(_removal, null, 0);
+        }
+    }
 
     private void Report(WorkerStage stage) => _launcher.SendReport(new WorkerReport { Stage = stage });
 

@@ -38,6 +38,9 @@ internal static partial class Libc
     public static unsafe partial int PosixSpawn(
         out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, byte** environment);
 
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
+    public static unsafe partial int WaitPid(int processId, int* status, int options);
+
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Fcntl(int fd, int command, int argument);
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net.Sockets;
 using Ublk;
 using Ublk.Worker;
 
@@ -12,14 +14,14 @@ try
         case ["serve", .., "--launcher", string channel]:
             return DeviceWorker.Serve(channel);
         case ["remove", string id]:
-            DeviceWorker.Remove(int.Parse(id, System.Globalization.CultureInfo.InvariantCulture));
+            DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
         default:
             Console.Error.WriteLine("ublk-worker serves a device for New-UblkDevice and is not started by hand.");
             return ExitCode.Usage;
     }
 }
-catch (Exception exception) when (exception is UblkException or IOException)
+catch (Exception exception) when (exception is UblkException or IOException or SocketException)
 {
     Console.Error.WriteLine(exception.Message);
     return ExitCode.Unavailable;

@@ -152,11 +152,23 @@ public static class DeviceLauncher
                     case WorkerStage.Ready:
                         return report.Warnings;
                     case WorkerStage.Failed:
-                        throw report.Failure!.ToException();
+                        throw Explain(report.Failure!);
                     default:
                         throw Died();
                 }
             }
+        }
+
+        // The worker knows only that the file is locked; who has it stands in the records.
+        private UblkException Explain(WorkerFailure failure)
+        {
+            string? path = specification.Options.GetValueOrDefault("Path");
+            UblkDevice? owner = failure.Error == UblkError.BackingFileInUse
+                ? DeviceInventory.List().FirstOrDefault(device => FileIdentity.IsSame(device.BackingPath, path))
+                : null;
+            return owner is null
+                ? failure.ToException()
+                : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
         }
 
         private void AwaitBlockDevice()

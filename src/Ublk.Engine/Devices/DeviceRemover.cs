@@ -45,15 +45,13 @@ public static class DeviceRemover
 
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Deleting device {id}.");
-        if (!noWait || control.TryDeleteAsync(id) < 0)
-        {
-            Delete(control, id);
-        }
+        Delete(control, id, waitForUsers: !force && !noWait);
 
         if (!noWait && isOurs && info.ServerPid > 0)
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
             AwaitWorker(id, info.ServerPid);
+            AwaitId(control, id);
         }
 
         StateDirectory.Delete(id, info.ServerCookie);
@@ -134,15 +132,21 @@ public static class DeviceRemover
         return users.Any() ? string.Join(", ", users) : null;
     }
 
-    private static void Delete(ControlDevice control, int id)
+    private static void Delete(ControlDevice control, int id, bool waitForUsers)
     {
+        // The driver keeps the id as long as somebody holds the disk: a mounted file system would make this wait for ever.
+        if (!waitForUsers && control.TryDeleteAsync(id) >= 0)
+        {
+            return;
+        }
+
         try
         {
             control.Delete(id, EndTime);
         }
-        catch (UblkException exception) when (exception.Error == UblkError.DeviceNotFound)
+        catch (UblkException exception) when (exception.Error == UblkError.DeviceNotFound || !DeviceInventory.HasCharDevice(id))
         {
-            // Its worker or another caller was quicker; gone is gone.
+            // Its worker or another caller was quicker, or only its users keep the id now.
         }
     }
 
@@ -152,6 +156,16 @@ public static class DeviceRemover
         {
             throw new UblkException(UblkError.TimedOut,
                 $"Device {id} is removed, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);
+        }
+    }
+
+    // So that the id can be used again at once, unless users of the removed disk hold it.
+    private static void AwaitId(ControlDevice control, int id)
+    {
+        long deadline = Environment.TickCount64 + (long)PassingUse.TotalMilliseconds;
+        while (control.TryGetInfo(id, out _) >= 0 && Environment.TickCount64 < deadline)
+        {
+            Thread.Sleep(5);
         }
     }
 }

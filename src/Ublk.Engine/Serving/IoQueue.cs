@@ -12,12 +12,14 @@ namespace Ublk.Serving;
 /// </remarks>
 public sealed class IoQueue : IDisposable
 {
-    // The top bit tells a target's operations from the driver's commands, which carry their tag.
+    // The top bits tell a target's operations and the wake-up from the driver's commands, which carry their tag.
     private const ulong OperationMark = 1UL << 63;
+    private const ulong WakeUpMark = 1UL << 62;
 
     private readonly Ring _ring;
     private readonly RingOperationPool _operations = new();
     private readonly QueueSynchronizationContext _context;
+    private readonly int _wakeUpFile;
     private readonly int _firstFile;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
@@ -31,9 +33,9 @@ public sealed class IoQueue : IDisposable
         try
         {
             _context = new QueueSynchronizationContext();
+            _wakeUpFile = ownFiles.Length;
             _firstFile = ownFiles.Length + 1;
             _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles]);
-            WakeUpIndex = ownFiles.Length;
             SynchronizationContext.SetSynchronizationContext(_context);
             ListenForWakeUps();
         }
@@ -46,8 +48,6 @@ public sealed class IoQueue : IDisposable
 
     /// <summary>The ring, for the engine's own commands.</summary>
     internal Ring Ring => _ring;
-
-    private int WakeUpIndex { get; }
 
     /// <summary>Reads into a buffer; may read less than asked, and 0 at the end of the file.</summary>
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
@@ -94,17 +94,24 @@ public sealed class IoQueue : IDisposable
         _context?.Dispose();
     }
 
-    /// <summary>Resumes whoever awaits the operation a completion belongs to.</summary>
-    /// <returns>False for a completion of the engine's own.</returns>
+    /// <summary>Resumes whoever awaits the operation a completion belongs to, or does what other threads posted.</summary>
+    /// <returns>False for a completion of the driver's commands.</returns>
     internal bool TryComplete(in IoUringCqe completion)
     {
-        if ((completion.UserData & OperationMark) == 0)
+        if ((completion.UserData & OperationMark) != 0)
         {
-            return false;
+            _operations[(int)completion.UserData].Complete(completion.Result);
+            return true;
         }
 
-        _operations[(int)completion.UserData].Complete(completion.Result);
-        return true;
+        if (completion.UserData == WakeUpMark)
+        {
+            ListenForWakeUps();
+            _context.RunPosted();
+            return true;
+        }
+
+        return false;
     }
 
     private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
@@ -128,15 +135,15 @@ public sealed class IoQueue : IDisposable
         return entry;
     }
 
-    // Runs as long as the queue: reads the eventfd that other threads write, then does what they posted.
-    private async void ListenForWakeUps()
+    // Reads the eventfd that other threads write.
+    private unsafe void ListenForWakeUps()
     {
-        while (await ReadWakeUpAsync() > 0)
-        {
-            _context.RunPosted();
-        }
+        IoUringSqe* entry = _ring.NextEntry();
+        entry->Opcode = IoUring.OpRead;
+        entry->Flags = IoUring.SqeFixedFile;
+        entry->Fd = _wakeUpFile;
+        entry->Address = (ulong)_context.WakeUpBuffer;
+        entry->Length = sizeof(ulong);
+        entry->UserData = WakeUpMark;
     }
-
-    private ValueTask<int> ReadWakeUpAsync() =>
-        ReadAsync(WakeUpIndex - _firstFile, _context.WakeUpBuffer, 0);
 }

@@ -26,7 +26,7 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
     public SafeFileHandle WakeUpFile { get; }
 
     /// <summary>Where the ring reads it to.</summary>
-    public IoBuffer WakeUpBuffer => new((nint)_wakeUpCount, sizeof(ulong));
+    public nint WakeUpBuffer => (nint)_wakeUpCount;
 
     /// <summary>Queues work for the queue's thread and wakes it. Callable from any thread.</summary>
     public override void Post(SendOrPostCallback d, object? state)

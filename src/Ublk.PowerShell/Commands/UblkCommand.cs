@@ -10,7 +10,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     private bool _isDriverThere;
 
     /// <summary>Cancelled when the user stops the pipeline.</summary>
-    protected CancellationToken Stopping => _stop.Token;
+    protected CancellationToken StopToken => _stop.Token;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -49,7 +49,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
         {
             WriteError(UblkErrorRecord.From(exception, item));
         }
-        catch (OperationCanceledException) when (Stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (StopToken.IsCancellationRequested)
         {
             throw new PipelineStoppedException();
         }

@@ -26,7 +26,7 @@ internal static class LoopGeometry
         {
             throw new UblkException(UblkError.InvalidBackingFile, file.Length == 0
                 ? $"{file.Path} is empty. Give it a size first: truncate -s 1G {file.Path}"
-                : $"{file.Path} has {file.Length} bytes, less than a block of {logical} behind offset {offset}.");
+                : $"{file.Path} has {file.Length} bytes, from {offset} on less than one block of {logical}.");
         }
 
         // A last block that the file ends inside of belongs to the disk: it reads as zeroes beyond the end.

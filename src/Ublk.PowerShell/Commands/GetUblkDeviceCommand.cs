@@ -1,0 +1,78 @@
+using System.Management.Automation;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Shows the devices there are, whoever serves them.</summary>
+[Cmdlet(VerbsCommon.Get, "UblkDevice", DefaultParameterSetName = "Id")]
+[OutputType(typeof(UblkDevice))]
+public sealed class GetUblkDeviceCommand : UblkCommand
+{
+    private bool _isSomethingHidden;
+
+    /// <summary>Devices by id.</summary>
+    [Parameter(Position = 0, ParameterSetName = "Id", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(DeviceIdCompleter))]
+    public int[]? Id { get; set; }
+
+    /// <summary>Devices by the path of the block device or of the file behind it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Path")]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName == "Path")
+        {
+            foreach (string path in Path)
+            {
+                Attempt(path, () => WriteByPath(path));
+            }
+        }
+        else if (Id is null)
+        {
+            Write(DeviceInventory.List());
+        }
+        else
+        {
+            foreach (int id in Id)
+            {
+                Attempt(id, () => Write([DeviceInventory.Find(id) ?? throw NotFound($"There is no ublk device {id}.", id)]));
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        if (_isSomethingHidden)
+        {
+            WriteWarning("The driver tells the state, the flags and the owner of a device to root alone: run as root to see them.");
+        }
+    }
+
+    private void WriteByPath(string path)
+    {
+        string file = FilePaths.Resolve(SessionState, path);
+        WildcardPattern pattern = new(file);
+        bool isPattern = WildcardPattern.ContainsWildcardCharacters(path);
+        bool IsMeant(string? candidate) =>
+            candidate is not null && (pattern.IsMatch(candidate) || (!isPattern && FileIdentity.IsSame(candidate, file)));
+
+        UblkDevice[] devices =
+            [.. DeviceInventory.List().Where(device => IsMeant(device.DevicePath) || IsMeant(device.BackingPath))];
+        Write(devices.Length > 0 || isPattern
+            ? devices
+            : throw NotFound($"There is no ublk device {path}, nor one with that file behind it."));
+    }
+
+    private void Write(IReadOnlyList<UblkDevice> devices)
+    {
+        WriteObject(devices, enumerateCollection: true);
+        _isSomethingHidden |= devices.Any(device => !device.IsComplete);
+    }
+
+    private static UblkException NotFound(string message, int? id = null) =>
+        new(UblkError.DeviceNotFound, message, deviceId: id);
+}
