@@ -1,0 +1,24 @@
+@{
+    RootModule           = 'bin/Ublk.PowerShell.dll'
+    ModuleVersion        = '0.1.0'
+    GUID                 = '9589e0fb-7156-4e7e-b2f7-84738dfa7065'
+    Author               = 'The Ublk project'
+    CompanyName          = 'The Ublk project'
+    Copyright            = '(c) The Ublk project'
+    Description          = 'Linux ublk block devices: disks served by a user-space process, made of files, other devices or nothing at all.'
+
+    CompatiblePSEditions = @('Core')
+    PowerShellVersion    = '7.6'
+
+    CmdletsToExport      = @('Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice')
+    FunctionsToExport    = @()
+    VariablesToExport    = @()
+    AliasesToExport      = @()
+    FormatsToProcess     = @('Ublk.Format.ps1xml')
+
+    PrivateData          = @{
+        PSData = @{
+            Tags = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
+        }
+    }
+}

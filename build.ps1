@@ -1,0 +1,233 @@
+#Requires -Version 7.4
+<#
+.SYNOPSIS
+Builds, tests, shows, measures and packs the module.
+.DESCRIPTION
+Build   the module in out/Ublk, as it would be published
+Test    the unit tests, then the specs against the kernel's driver: this machine's own if it has one, else a VM's
+Demo    a session that makes a disk of an image, uses it and removes it
+Bench   side-by-side measurements
+Pack    out/Ublk as an archive
+Clean   removes everything generated
+.EXAMPLE
+./build.sh Test
+#>
+[CmdletBinding()]
+param(
+    [Parameter(Position = 0)]
+    [ValidateSet('Build', 'Test', 'Demo', 'Bench', 'Pack', 'Clean')]
+    [string] $Task = 'Build',
+
+    [ValidateSet('Release', 'Debug')]
+    [string] $Configuration = 'Release',
+
+    # Handed on to the script behind Demo or Bench.
+    [Parameter(ValueFromRemainingArguments)]
+    [string[]] $Arguments = @()
+)
+
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $true
+$out = Join-Path $PSScriptRoot 'out'
+$module = Join-Path $out 'Ublk'
+$embeddedShell = Join-Path $out 'pwsh-host/pwsh-host'
+$steps = [Collections.Generic.List[object]]::new()
+
+# Runs one step under a heading, and remembers how long it took and what it counted.
+function Invoke-Step([string] $Name, [scriptblock] $Action) {
+    Write-Host "==> $Name"
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = '' }
+    . $Action
+    $step.Seconds = '{0,7:F1}' -f $clock.Elapsed.TotalSeconds
+    $steps.Add($step)
+}
+
+function Invoke-DotNet {
+    dotnet @args --configuration $Configuration --verbosity quiet --tl:off -maxcpucount:2 -nodeReuse:false | Out-Host
+}
+
+# The PowerShell that runs the module: this one if it can, else the embedded host.
+function Get-ModuleShell {
+    $pester = Get-Module -ListAvailable Pester | Where-Object Version -GE '5.0'
+    if ($PSVersionTable.PSVersion -ge '7.6' -and $pester) {
+        return [Environment]::ProcessPath
+    }
+    if (-not (Test-Path $embeddedShell)) {
+        Invoke-DotNet publish (Join-Path $PSScriptRoot 'tools/PwshHost') --output (Split-Path $embeddedShell)
+    }
+    $embeddedShell
+}
+
+#region Build
+
+# NativeAOT links with clang or gcc.
+function Install-Linker {
+    $missing = @(
+        if (-not (Get-Command clang, gcc -ErrorAction Ignore)) { 'gcc', 'libc6-dev' }
+        if (-not (Test-Path '/usr/include/zlib.h')) { 'zlib1g-dev' }
+    )
+    if ($missing) {
+        Write-Host "    installing $missing"
+        $asRoot = @(if ((id -u) -ne 0) { 'sudo' }) + 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--quiet=2'
+        $command, $options = $asRoot
+        & $command $options update
+        & $command $options install --yes --no-install-recommends $missing | Out-Null
+    }
+}
+
+# What was published last, if nothing it is made of has changed since.
+function Test-ModuleIsCurrent([string] $Stamp) {
+    if (-not (Test-Path $Stamp) -or (Get-Content $Stamp) -ne $Configuration) {
+        return $false
+    }
+    $sources = 'src', 'docs', 'Ublk.psd1', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
+        ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
+    $newest = Get-ChildItem $sources -Recurse -File | Where-Object FullName -NotMatch '/(bin|obj)/' |
+        Sort-Object LastWriteTimeUtc | Select-Object -Last 1
+    $newest.LastWriteTimeUtc -lt (Get-Item $Stamp).LastWriteTimeUtc
+}
+
+function Build-Module {
+    $stamp = Join-Path $out 'Ublk.stamp'
+    if (Test-ModuleIsCurrent $stamp) {
+        Write-Host '    out/Ublk is up to date'
+        return
+    }
+
+    Install-Linker
+    $staging = Join-Path $out 'staging'
+    Remove-Item $staging -Recurse -Force -ErrorAction Ignore
+    $source = Join-Path $PSScriptRoot 'src'
+    Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell"
+    Invoke-DotNet publish "$source/Ublk.Worker" --output "$staging/native" --runtime linux-x64
+    Invoke-DotNet build "$source/Ublk.Worker" --output "$staging/portable"
+
+    $new = Join-Path $staging 'Ublk'
+    $null = New-Item -ItemType Directory "$new/bin", "$new/worker/portable", "$new/worker/linux-x64"
+    Copy-Item "$PSScriptRoot/Ublk.psd1", "$source/Ublk.PowerShell/Module/*" $new -Recurse
+    Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
+    Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
+    Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
+    Remove-Item $module -Recurse -Force -ErrorAction Ignore
+    Move-Item $new $module
+    Set-Content $stamp $Configuration
+}
+
+#endregion
+#region Scripts that need the driver
+
+# Runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
+# Returns its exit status.
+function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
+    $PSNativeCommandUseErrorActionPreference = $false
+    $null = New-Item -ItemType Directory -Force $Results
+    $command = @((Get-ModuleShell), '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
+    if (Test-Path '/dev/ublk-control') {
+        $command = @(if ((id -u) -ne 0) { 'sudo' }) + @('env', "UBLK_RESULTS=$Results") + $command
+    }
+    else {
+        $command = @((Join-Path $PSScriptRoot 'tests/vm/run.sh')) + $VM + @('--results', $Results, '--') + $command
+    }
+    $program, $options = $command
+    & $program $options | Out-Host
+    $LASTEXITCODE
+}
+
+function Initialize-Driver {
+    if (-not (Test-Path '/dev/ublk-control')) {
+        Invoke-Step 'The VM' { & (Join-Path $PSScriptRoot 'tests/vm/setup.sh') | Out-Host }
+    }
+}
+
+#endregion
+#region Test
+
+# A run that left no counts has failed, however it ended.
+function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Read) {
+    $counts = if (Test-Path $File) { Get-Content -Raw $File | ConvertFrom-Json | ForEach-Object $Read }
+    if (-not $counts) {
+        Write-Host "    no result was written to $File"
+    }
+    $Step.Passed, $Step.Failed, $Step.Skipped = [int] $counts.passed, [int] $counts.failed, [int] $counts.skipped
+    if ($Step.Failed -eq 0 -and ($ExitStatus -ne 0 -or $Step.Passed -eq 0)) {
+        Write-Host "    failed: exit status $ExitStatus, $($Step.Passed) passed"
+        $Step.Failed = 1
+    }
+}
+
+function Test-Unit {
+    $PSNativeCommandUseErrorActionPreference = $false
+    $results = "$out/results/unit.json"
+    Invoke-DotNet build "$PSScriptRoot/tests/Unit"
+    dotnet "$PSScriptRoot/tests/Unit/bin/$Configuration/net10.0/Ublk.Tests.dll" -noLogo -noColor -result-ctrf $results | Out-Host
+    Add-Counts $step $results $LASTEXITCODE { $_.results.summary }
+}
+
+function Test-Runner {
+    $PSNativeCommandUseErrorActionPreference = $false
+    $env:UBLK_RESULTS = "$out/results/runner"
+    & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/tools/PwshHost/tests" | Out-Host
+    Add-Counts $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
+}
+
+function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
+    $results = "$out/results/$Name"
+    $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results $VM
+    Add-Counts $step "$results/specs.json" $status { $_ }
+}
+
+function Test-Module {
+    Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
+    $null = New-Item -ItemType Directory "$out/results/runner"
+    Invoke-Step 'Unit tests' { Test-Unit }
+    Invoke-Step 'The spec runner itself' { Test-Runner }
+    if (Test-Path '/dev/ublk-control') {
+        $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
+        Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }
+    }
+    else {
+        Initialize-Driver
+        Invoke-Step 'Specs on kernel 7.3' { Test-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3') }
+        Invoke-Step 'Core specs on kernel 6.12' { Test-Specs kernel-6.12 @('-TagFilter', 'Core') @('--kernel', '6.12') }
+        Invoke-Step 'Specs under systemd' { Test-Specs systemd @('-TagFilter', 'Systemd') @('--kernel', '7.3', '--systemd') }
+    }
+}
+
+#endregion
+
+Invoke-Step 'Build' {
+    if ($Task -ne 'Clean') { Build-Module }
+}
+switch ($Task) {
+    'Test' { Test-Module }
+    'Demo' {
+        Initialize-Driver
+        Invoke-Step 'Demo' { $status = Invoke-WithDriver 'samples/Demo.ps1' $Arguments "$out/demo" }
+    }
+    'Bench' {
+        Initialize-Driver
+        Invoke-Step 'Bench' { $status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
+    }
+    'Pack' {
+        Invoke-Step 'Pack' {
+            $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+            $archive = "$out/Ublk.$version.zip"
+            Remove-Item $archive -ErrorAction Ignore
+            [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
+        }
+    }
+    'Clean' {
+        Get-ChildItem "$PSScriptRoot/*/*/*" -Directory | Where-Object Name -In 'bin', 'obj' | Remove-Item -Recurse -Force
+        Remove-Item $out -Recurse -Force
+    }
+}
+
+$columns = if ($Task -eq 'Test') { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
+$steps | Format-Table $columns -AutoSize
+if ($Task -eq 'Test') {
+    $total = foreach ($count in 'Passed', 'Failed', 'Skipped') { ($steps | Measure-Object $count -Sum).Sum }
+    '{0} passed, {1} failed, {2} skipped' -f $total
+    $status = $total[1]
+}
+exit [Math]::Min(1, [int] $status)

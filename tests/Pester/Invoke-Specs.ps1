@@ -1,0 +1,28 @@
+<#
+.SYNOPSIS
+Runs specs, and leaves their counts as specs.json in $UBLK_RESULTS.
+.DESCRIPTION
+Works in a PowerShell with Pester 5 and in the embedded host. Exits with 1 if a test failed or none ran.
+#>
+param(
+    [string] $Path = $PSScriptRoot,
+    [string[]] $TagFilter,
+    [string[]] $ExcludeTagFilter,
+    [string[]] $FullNameFilter
+)
+
+$PSBoundParameters.Path = $Path
+$run = Invoke-Pester @PSBoundParameters -PassThru -Output Detailed
+
+# A setup that failed counts even where no test was there to fail with it.
+$failed = [Math]::Max($run.FailedCount, $run.FailedBlocksCount) + $run.FailedContainersCount
+if ($env:UBLK_RESULTS) {
+    @{
+        passed   = $run.PassedCount
+        failed   = $failed
+        skipped  = $run.SkippedCount
+        failures = @($run.Tests | Where-Object Result -EQ Failed | ForEach-Object ExpandedPath)
+        seconds  = $run.Duration.TotalSeconds
+    } | ConvertTo-Json | Set-Content (Join-Path $env:UBLK_RESULTS 'specs.json')
+}
+exit [int] ($failed -gt 0 -or $run.PassedCount -eq 0)

@@ -1,0 +1,75 @@
+# Devices where systemd runs: each is a unit of its own.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $image = "$TestDrive/disk.img"
+    New-Image $image 16MB
+}
+
+Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeEach {
+        $device = New-UblkDevice -Target Loop -Path $image
+    }
+
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is a unit' {
+        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
+        Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $device.ProcessId
+        Get-Content "/proc/$($device.ProcessId)/cgroup" | Should -Match 'ublk-0\.service'
+        Get-Content "/proc/$($device.ProcessId)/oom_score_adj" | Should -Be '-1000'
+    }
+
+    It 'says in ps what it serves' {
+        Invoke-Program ps -o args= -p $device.ProcessId | Should -BeLike "*/ublk-worker serve --id 0 --target Loop --path $image*"
+    }
+
+    It 'has a mount namespace of its own' {
+        Invoke-Program readlink "/proc/$($device.ProcessId)/ns/mnt" | Should -Not -Be (Invoke-Program readlink "/proc/$PID/ns/mnt")
+    }
+
+    It 'writes to the journal, with its id as a field' {
+        Invoke-Program journalctl --sync
+        Invoke-Program journalctl -o cat -t ublk UBLK_DEVICE=0 | Should -Match 'device 0 is live'
+    }
+
+    It 'takes a file system' {
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device "$TestDrive/mnt"
+        Set-Content "$TestDrive/mnt/file" 'something'
+        Invoke-Program umount "$TestDrive/mnt"
+        Invoke-Program e2fsck -fn $device
+    }
+
+    It 'is removed by stopping its unit' {
+        Invoke-Program systemctl stop ublk-0.service
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'leaves no unit when it is removed' {
+        $device | Remove-UblkDevice
+        Wait-For { -not (Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-*') }
+    }
+
+    It 'leaves no unit in the way of its successor when its worker is killed' {
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Get-UblkDevice | Remove-UblkDevice
+        (New-UblkDevice -Target Null).Id | Should -Be 0
+    }
+
+    It 'survives the shell that made it' {
+        $device | Remove-UblkDevice
+        Invoke-Shell "`$null = New-UblkDevice -Target Loop -Path $image; bash -c 'kill -KILL `$PPID'"
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'is not made where its file is missing, and leaves no unit' {
+        { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
+        Wait-For { (Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-*').Count -eq 1 }
+    }
+}

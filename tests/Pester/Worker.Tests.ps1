@@ -1,0 +1,98 @@
+# The process behind a disk: what it is, what it survives, and how it ends.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $image = "$TestDrive/disk.img"
+    New-Image $image 16MB
+}
+
+Describe 'A worker' {
+    BeforeEach {
+        $device = New-UblkDevice -Target Loop -Path $image
+        $worker = $device.ProcessId
+    }
+
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'says in ps what it serves' {
+        Invoke-Program ps -o args= -p $worker | Should -BeLike "*/ublk-worker serve --id $($device.Id) --target Loop --path $image*"
+    }
+
+    It 'has nothing of the shell that made it' -Tag Core {
+        Invoke-Program ps -o sid= -p $worker | Should -Not -Be (Invoke-Program ps -o sid= -p $PID)
+        Invoke-Program ps -o tty= -p $worker | Should -Be '?'
+        Invoke-Program ps -o ppid= -p $worker | Should -Not -Be $PID
+        Invoke-Program readlink "/proc/$worker/cwd" | Should -Be '/'
+        Invoke-Program readlink "/proc/$worker/ns/mnt" | Should -Not -Be (Invoke-Program readlink "/proc/$PID/ns/mnt")
+        0..2 | ForEach-Object { Invoke-Program readlink "/proc/$worker/fd/$_" | Should -Be '/dev/null' }
+    }
+
+    It 'keeps no file system busy that stands on another disk' {
+        $other = New-UblkDevice -Target Null -Size 64MB
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device "$TestDrive/mnt"
+        $late = New-UblkDevice -Target Null -Size 64MB
+        Invoke-Program umount "$TestDrive/mnt"
+        $device | Remove-UblkDevice
+        (Get-UblkDevice).Id | Should -Be $other.Id, $late.Id
+    }
+
+    It 'removes its device on SIGTERM' -Tag Core {
+        Invoke-Program env kill -TERM $worker
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'leaves a dead device when it is killed, which can be removed' -Tag Core {
+        Invoke-Program env kill -KILL $worker
+        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        (Get-UblkDevice).ProcessId | Should -BeNullOrEmpty
+        (Get-UblkDevice | Out-String) | Should -Match 'Dead'
+        { New-UblkDevice -Target Null -Id $device.Id -ErrorAction Stop } | Should -Throw -ErrorId "DeviceIdInUse,$new"
+        Get-UblkDevice | Remove-UblkDevice
+        Get-Leftover | Should -BeNullOrEmpty
+        (New-UblkDevice -Target Loop -Path $image).Id | Should -Be $device.Id
+    }
+
+    It 'fails the requests it had when it is killed' -Tag Core {
+        $script = 'exec 3> "$0"; kill -KILL $1; for i in {1..2000}; do dd if=/dev/zero bs=64k count=64 oflag=direct >&3 2> /dev/null || exit 1; done'
+        Invoke-Failure timeout 60 bash -c $script $device $worker
+        $LASTEXITCODE | Should -Be 1
+    }
+}
+
+Describe 'A shell that makes a device' {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'can be killed without harm to the device' -Tag Core {
+        Invoke-Shell "`$null = New-UblkDevice -Target Loop -Path $image; bash -c 'kill -KILL `$PPID'"
+        (Get-UblkDevice).State | Should -Be 'Live'
+        Invoke-Program dd if=/dev/urandom of=/dev/ublkb0 bs=64k count=4 oflag=direct
+    }
+
+    It 'leaves nothing behind when it is killed before the device is made' -Tag Core {
+        # The worker starts once the shell is dead.
+        $killer = "caller=`$PPID; `"`$real`" `"`$@`"; kill -KILL `$caller"
+        Use-Worker $killer { Invoke-Shell "New-UblkDevice -Target Loop -Path $image" | Out-Null }
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'leaves nothing behind when it is stopped before the device is made' {
+        Use-Worker 'touch "$0.started"; sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!' {
+            $shell = [powershell]::Create()
+            $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null")
+            $running = $shell.BeginInvoke()
+            Wait-For { Test-Path "$TestDrive/fake-worker/*/ublk-worker.started" }
+            $shell.Stop()
+            $running.IsCompleted | Should -BeTrue
+            $shell.InvocationStateInfo.State | Should -Be 'Stopped'
+            $shell.Dispose()
+        }
+    }
+}

@@ -1,0 +1,15 @@
+using System.Management.Automation;
+
+namespace PwshHost.Commands.Session;
+
+[Cmdlet(VerbsCommon.New, "TemporaryFile")]
+public sealed class NewTemporaryFileCommand : PSCmdlet
+{
+    protected override void EndProcessing() => WriteObject(new FileInfo(Path.GetTempFileName()));
+}
+
+[Cmdlet(VerbsCommon.New, "Guid")]
+public sealed class NewGuidCommand : PSCmdlet
+{
+    protected override void EndProcessing() => WriteObject(Guid.NewGuid());
+}
