@@ -96,12 +96,12 @@ internal sealed unsafe class ControlDevice : IDisposable
         Check(Send(UblkAbi.CmdStartDev, (uint)id, 0, (ulong)serverPid, timeout), "START_DEV", id);
 
     /// <summary>Removes the disk (STOP_DEV); waits for the requests under way, which the server must still answer.</summary>
-    public void Stop(int id, TimeSpan timeout) =>
-        Check(Send(UblkAbi.CmdStopDev, (uint)id, 0, 0, timeout), "STOP_DEV", id);
+    public void Stop(int id, TimeSpan timeout) => Check(TryStop(id, timeout, evenIfOpen: true), "STOP_DEV", id);
 
-    /// <summary>Removes the disk if nobody has it open (TRY_STOP_DEV, from 7.0).</summary>
+    /// <summary>Removes the disk, in use or not (STOP_DEV), or only if nobody has it open (TRY_STOP_DEV, from 7.0).</summary>
     /// <returns>0 or a negative errno: -EBUSY while it is open, -ENODEV when it is not started.</returns>
-    public int TryStop(int id, TimeSpan timeout) => Send(UblkAbi.CmdTryStopDev, (uint)id, 0, 0, timeout);
+    public int TryStop(int id, TimeSpan timeout, bool evenIfOpen = false) =>
+        Send(evenIfOpen ? UblkAbi.CmdStopDev : UblkAbi.CmdTryStopDev, (uint)id, 0, 0, timeout);
 
     /// <summary>Deletes a device (DEL_DEV); waits until its server has closed it and the id is free.</summary>
     public void Delete(int id, TimeSpan timeout) =>

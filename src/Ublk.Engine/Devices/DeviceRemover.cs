@@ -64,15 +64,20 @@ public static class DeviceRemover
         while (true)
         {
             string? users = FindUsers(id);
-            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, Timeout.InfiniteTimeSpan) : StopUnopened(control, id);
+            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTime) : StopUnopened(control, id);
             if (result >= 0 || result == -Libc.ENODEV)
             {
                 return;
             }
 
+            if (result == -Libc.ETIMEDOUT)
+            {
+                throw StillStopping(id);
+            }
+
             if (result != -Libc.EBUSY)
             {
-                throw DriverError.ForCommand(-result, "TRY_STOP_DEV", id);
+                throw DriverError.ForCommand(-result, "STOP_DEV", id);
             }
 
             if (Environment.TickCount64 > deadline)
@@ -101,9 +106,13 @@ public static class DeviceRemover
             }
         }
 
-        control.Stop(id, Timeout.InfiniteTimeSpan);
-        return 0;
+        return control.TryStop(id, EndTime, evenIfOpen: true);
     }
+
+    private static UblkException StillStopping(int id) => new(UblkError.TimedOut,
+        $"Device {id} is being stopped, but after {EndTime.TotalSeconds} s its requests are not finished. Wait for it, or use "
+            + "-Force, which kills a worker that hangs.",
+        Libc.ETIMEDOUT, "stop", id);
 
     private static void StopByForce(ControlDevice control, int id, int serverPid)
     {

@@ -1,0 +1,55 @@
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets;
+using Ublk.Targets.Loop;
+using Ublk.Targets.Null;
+
+namespace Ublk.Tests.Serving;
+
+/// <summary>The data path allocates nothing once it is warm.</summary>
+public class AllocationTests
+{
+    private const int Warm = 5_000;
+    private const int Counted = 20_000;
+
+    [Fact]
+    public void The_null_target_allocates_nothing()
+    {
+        using NullTarget target = new(1 << 30);
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Theory]
+    [InlineData("true")]
+    [InlineData("false")]
+    public void The_loop_target_allocates_nothing(string direct)
+    {
+        using TemporaryFile file = new(4 << 20);
+        using LoopTarget target = LoopTarget.Open(new TargetOptions(new Dictionary<string, string>
+        {
+            ["Path"] = file.Path, ["DirectIO"] = direct,
+        }));
+        Assert.Equal(0, Measure(target));
+    }
+
+    private static long Measure(BlockTarget target)
+    {
+        long allocated = 0;
+        QueueHarness.Run(target, harness =>
+        {
+            // Until there is what every tag needs at once, of each kind.
+            harness.Saturate(Warm, number => Describe(IoOperation.Read, number));
+            harness.Saturate(Warm, number => Describe(IoOperation.Write, number));
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            harness.Saturate(Counted, Mix);
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        });
+        return allocated;
+    }
+
+    private static UblkIoDescriptor Mix(int number) =>
+        Describe(number % 3 == 0 ? IoOperation.Write : IoOperation.Read, number);
+
+    private static UblkIoDescriptor Describe(IoOperation operation, int number) =>
+        QueueHarness.Describe(operation, number % 1000 * 4096, 4096);
+}

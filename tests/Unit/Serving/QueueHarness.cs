@@ -1,0 +1,163 @@
+using System.Runtime.ExceptionServices;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Tests.Serving;
+
+/// <summary>Feeds a target with requests as a QueueLoop does, on a thread and a ring of its own, without a driver.</summary>
+internal sealed class QueueHarness : IDisposable
+{
+    private readonly BlockTarget _target;
+    private readonly IoQueue _queue;
+    private readonly CopiedBuffers _buffers;
+    private readonly IoRequest[] _requests;
+    private readonly ValueTask<int>[] _answers;
+    private readonly bool[] _isBusy;
+
+    private QueueHarness(BlockTarget target, int depth, int bufferSize)
+    {
+        _target = target;
+        _queue = new IoQueue(depth, [], target.Files);
+        _buffers = new CopiedBuffers(depth, bufferSize);
+        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag))];
+        _answers = new ValueTask<int>[depth];
+        _isBusy = new bool[depth];
+    }
+
+    /// <summary>Runs a test on a queue's thread.</summary>
+    public static void Run(BlockTarget target, Action<QueueHarness> test, int depth = 64, int bufferSize = 64 << 10)
+    {
+        ExceptionDispatchInfo? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                using QueueHarness harness = new(target, depth, bufferSize);
+                test(harness);
+            }
+            catch (Exception exception)
+            {
+                failure = ExceptionDispatchInfo.Capture(exception);
+            }
+        });
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+    }
+
+    /// <summary>A request as the driver would describe it.</summary>
+    public static UblkIoDescriptor Describe(IoOperation operation, long offset = 0, int length = 0, uint flags = 0) => new()
+    {
+        OpFlags = (uint)operation | flags,
+        StartSector = operation == IoOperation.Flush ? ulong.MaxValue : (ulong)offset / 512,
+        SectorCount = (uint)length / 512,
+    };
+
+    /// <summary>Answers one request and returns what the driver would be told.</summary>
+    /// <param name="descriptor">The request.</param>
+    /// <param name="data">The data of a write, or where that of a read goes.</param>
+    public int Answer(UblkIoDescriptor descriptor, Span<byte> data = default)
+    {
+        IoRequest request = Load(0, descriptor);
+        if (request.Operation == IoOperation.Write)
+        {
+            data.CopyTo(request.Buffer.Span);
+        }
+        else
+        {
+            request.Buffer.Span.Fill(0xEE);
+        }
+
+        ValueTask<int> answer = _target.HandleAsync(request);
+        while (!answer.IsCompleted)
+        {
+            Turn();
+        }
+
+        int result = RequestResult.ForDriver(request, answer.GetAwaiter().GetResult());
+        if (request.Operation == IoOperation.Read && result > 0)
+        {
+            request.Buffer.Span.CopyTo(data);
+        }
+
+        return result;
+    }
+
+    /// <summary>Keeps every tag busy until a number of requests is answered, none of them with an error.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="next">Makes the request of a number.</param>
+    public void Saturate(int count, Func<int, UblkIoDescriptor> next)
+    {
+        int started = 0;
+        int answered = 0;
+        while (answered < count)
+        {
+            for (int tag = 0; tag < _requests.Length; tag++)
+            {
+                if (_isBusy[tag] && _answers[tag].IsCompleted)
+                {
+                    int result = RequestResult.ForDriver(_requests[tag], _answers[tag].GetAwaiter().GetResult());
+                    if (result < 0)
+                    {
+                        Assert.Fail($"A request failed with {result}.");
+                    }
+
+                    _isBusy[tag] = false;
+                    answered++;
+                }
+
+                if (!_isBusy[tag] && started < count)
+                {
+                    _answers[tag] = _target.HandleAsync(Load(tag, next(started++)));
+                    _isBusy[tag] = true;
+                }
+            }
+
+            // With deferred task work, completions come only to those who wait.
+            if (answered < count && !HasAnswer())
+            {
+                Turn();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _queue.Dispose();
+        _buffers.Dispose();
+    }
+
+    private bool HasAnswer()
+    {
+        for (int tag = 0; tag < _answers.Length; tag++)
+        {
+            if (_isBusy[tag] && _answers[tag].IsCompleted)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private IoRequest Load(int tag, UblkIoDescriptor descriptor)
+    {
+        _requests[tag].Load(descriptor, _buffers.AddressOf(tag));
+        return _requests[tag];
+    }
+
+    private void Turn()
+    {
+        int result = _queue.Ring.Enter(1, TimeSpan.FromSeconds(20));
+        if (result != 0)
+        {
+            Assert.Fail($"The ring answered {result}.");
+        }
+
+        while (_queue.Ring.TryReap(out IoUringCqe completion))
+        {
+            Assert.True(_queue.TryComplete(completion));
+        }
+    }
+}
