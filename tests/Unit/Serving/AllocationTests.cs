@@ -40,8 +40,9 @@ public class AllocationTests
             // Until there is what every tag needs at once, of each kind.
             harness.Saturate(Warm, number => Describe(IoOperation.Read, number));
             harness.Saturate(Warm, number => Describe(IoOperation.Write, number));
+            Func<int, UblkIoDescriptor> mix = Mix;
             long before = GC.GetAllocatedBytesForCurrentThread();
-            harness.Saturate(Counted, Mix);
+            harness.Saturate(Counted, mix);
             allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         });
         return allocated;
