@@ -33,7 +33,7 @@ public static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
             int id = ChooseId(control, specification.Id, taken);
             DeviceSpecification chosen = specification with
             {
@@ -107,11 +107,7 @@ public static class DeviceLauncher
             }
         }
 
-        public void Dispose()
-        {
-            idLock.Dispose();
-            _channel?.Dispose();
-        }
+        public void Dispose() => _channel?.Dispose();
 
         private void Connect()
         {
