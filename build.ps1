@@ -44,7 +44,7 @@ function Invoke-Step([string] $Name, [scriptblock] $Action) {
 }
 
 function Invoke-DotNet {
-    dotnet @args --configuration $Configuration --verbosity quiet --tl:off -maxcpucount:2 -nodeReuse:false | Out-Host
+    dotnet @args --configuration $Configuration --verbosity quiet --tl:off -clp:NoSummary -maxcpucount:2 -nodeReuse:false | Out-Host
 }
 
 # The PowerShell that runs the module: this one if it can, else the embedded host.
@@ -120,7 +120,6 @@ function Build-Module {
 # Runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
 # Returns its exit status.
 function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
-    $PSNativeCommandUseErrorActionPreference = $false
     $null = New-Item -ItemType Directory -Force $Results
     $command = @((Get-ModuleShell), '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
     if (Test-Path '/dev/ublk-control') {
@@ -129,6 +128,7 @@ function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $R
     else {
         $command = @((Join-Path $PSScriptRoot 'tests/vm/run.sh')) + $VM + @('--results', $Results, '--') + $command
     }
+    $PSNativeCommandUseErrorActionPreference = $false
     $program, $options = $command
     & $program $options | Out-Host
     $LASTEXITCODE
@@ -157,9 +157,9 @@ function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Rea
 }
 
 function Test-Unit {
-    $PSNativeCommandUseErrorActionPreference = $false
     $results = "$out/results/unit.json"
     Invoke-DotNet build "$PSScriptRoot/tests/Unit"
+    $PSNativeCommandUseErrorActionPreference = $false
     dotnet "$PSScriptRoot/tests/Unit/bin/$Configuration/net10.0/Ublk.Tests.dll" -noLogo -noColor -result-ctrf $results | Out-Host
     Add-Counts $step $results $LASTEXITCODE { $_.results.summary }
 }
@@ -167,7 +167,7 @@ function Test-Unit {
 function Test-Runner {
     $PSNativeCommandUseErrorActionPreference = $false
     $env:UBLK_RESULTS = "$out/results/runner"
-    & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/tools/PwshHost/tests" | Out-Host
+    & $embeddedShell -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/tools/PwshHost/tests" | Out-Host
     Add-Counts $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
@@ -181,7 +181,9 @@ function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
     $null = New-Item -ItemType Directory "$out/results/runner"
     Invoke-Step 'Unit tests' { Test-Unit }
-    Invoke-Step 'The spec runner itself' { Test-Runner }
+    if ((Get-ModuleShell) -eq $embeddedShell) {
+        Invoke-Step 'The spec runner itself' { Test-Runner }
+    }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
         Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }
@@ -196,38 +198,42 @@ function Test-Module {
 
 #endregion
 
-Invoke-Step 'Build' {
-    if ($Task -ne 'Clean') { Build-Module }
+$status = 0
+if ($Task -ne 'Clean') {
+    Invoke-Step 'Build' { Build-Module }
 }
 switch ($Task) {
-    'Test' { Test-Module }
+    'Test' {
+        Test-Module
+    }
     'Demo' {
         Initialize-Driver
-        Invoke-Step 'Demo' { $status = Invoke-WithDriver 'samples/Demo.ps1' $Arguments "$out/demo" }
+        Invoke-Step 'Demo' { $script:status = Invoke-WithDriver 'samples/Demo.ps1' $Arguments "$out/demo" }
     }
     'Bench' {
         Initialize-Driver
-        Invoke-Step 'Bench' { $status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
+        Invoke-Step 'Bench' { $script:status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
     }
     'Pack' {
-        Invoke-Step 'Pack' {
-            $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
-            $archive = "$out/Ublk.$version.zip"
-            Remove-Item $archive -ErrorAction Ignore
-            [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
-        }
+        $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+        $archive = "$out/Ublk.$version.zip"
+        Remove-Item $archive -ErrorAction Ignore
+        [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
+        Write-Host "    $archive"
     }
     'Clean' {
         Get-ChildItem "$PSScriptRoot/*/*/*" -Directory | Where-Object Name -In 'bin', 'obj' | Remove-Item -Recurse -Force
         Remove-Item $out -Recurse -Force
+        exit 0
     }
 }
 
 $columns = if ($Task -eq 'Test') { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
 $steps | Format-Table $columns -AutoSize
 if ($Task -eq 'Test') {
-    $total = foreach ($count in 'Passed', 'Failed', 'Skipped') { ($steps | Measure-Object $count -Sum).Sum }
+    $runs = $steps | Where-Object Passed -NE $null
+    $total = foreach ($count in 'Passed', 'Failed', 'Skipped') { ($runs | Measure-Object $count -Sum).Sum }
     '{0} passed, {1} failed, {2} skipped' -f $total
     $status = $total[1]
 }
-exit [Math]::Min(1, [int] $status)
+exit [Math]::Min(1, $status)

@@ -9,6 +9,7 @@ if [[ ! $version =~ ([0-9]+)\.([0-9]+) ]] || ((BASH_REMATCH[1] * 100 + BASH_REMA
     shell=$root/out/pwsh-host/pwsh-host
     if [[ ! -x $shell || -n $(find "$root/tools/PwshHost" "$root"/Directory.* "$root/global.json" \
         \( -name obj -o -name bin -o -name tests \) -prune -o -type f -newer "$shell" -print -quit) ]]; then
+        echo "no pwsh here: building tools/PwshHost" >&2
         dotnet publish "$root/tools/PwshHost" --configuration Release --output "${shell%/*}" \
             --verbosity quiet --tl:off -maxcpucount:2 -nodeReuse:false
         touch "$shell"

@@ -1,23 +1,30 @@
 # How long attaching takes, and how much of that is the launcher's doing rather than the worker's.
 
-# For Ublk: from the call to its return, and from the worker's start (proc(5), in steps of 10 ms) to the moment the
-# kernel made the block device's node. The difference is what the launcher adds at both ends.
-function Measure-Attach($Contender, [string] $File) {
+# For whoever serves the disk the whole call. Where the call tells its steps, also its four parts: until the worker's program is started,
+# until the process that will serve has replaced it (proc(5), in steps of 10 ms), until the kernel has made the block device's node,
+# and until the call returns.
+function Measure-Attach($Contender) {
+    $VerbosePreference = 'Continue'
     $begin = Get-Uptime
     $clock = [Diagnostics.Stopwatch]::StartNew()
-    $path = & $Contender.Attach $File
+    $started = $null
+    $path = & $Contender.Attach 4>&1 | ForEach-Object {
+        if ($_ -isnot [Management.Automation.VerboseRecord]) { $_ }
+        elseif ("$_" -like 'Starting a worker*') { $started = $clock.Elapsed.TotalMilliseconds }
+    }
     $total = $clock.Elapsed.TotalMilliseconds
+    $VerbosePreference = 'SilentlyContinue'
     try {
         $server = Get-ServerProcess $path
-        $start = Get-ProcessStart $server
-        $live = Get-NodeTime $path
+        $live = ((Get-NodeTime $path) - $begin) * 1000
         [pscustomobject]@{
-            Contender           = $Contender.Name
-            TotalMs             = $total
-            WorkerStartToLiveMs = ($live - $start) * 1000
-            CallToWorkerStartMs = ($start - $begin) * 1000
-            AddedMs             = $total - ($live - $start) * 1000
-            MemoryKiB           = Get-ResidentMemory $server
+            Contender   = $Contender.Name
+            Total       = $total
+            BeforeStart = $started
+            Detaching   = if ($started) { ((Get-ProcessStart $server) - $begin) * 1000 - $started }
+            StartToLive = if ($started) { $live - $started }
+            AfterLive   = if ($started) { $total - $live }
+            Added       = if ($started) { $total - ($live - $started) }
         }
     }
     finally {

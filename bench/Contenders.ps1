@@ -1,9 +1,11 @@
 # Who can serve a disk. Attach is given the backing file and returns the path of the block device; Detach is given that.
 # Each has one queue and goes through the page cache of the same file, so that they differ in nothing but themselves.
 
-# Those who serve a disk of a kind, ours first. ublksrv joins in where its program, ublk, is installed.
+# ublksrv joins in where its program, ublk, is installed.
+$hasUblksrv = [bool] (Get-Command ublk -CommandType Application -ErrorAction Ignore)
+
+# Those who serve a disk of a kind, ours first.
 function Get-Contender([ValidateSet('null', 'loop')] [string] $Disk) {
-    $hasUblksrv = [bool] (Get-Command ublk -CommandType Application -ErrorAction Ignore)
     if ($Disk -eq 'null') {
         New-Contender 'Ublk' { (New-UblkDevice Null).DevicePath } { Remove-UblkDevice (Get-UblkId $args[0]) }
         if ($hasUblksrv) {

@@ -38,6 +38,7 @@ if ($Quick) {
     $Rounds, $Seconds, $Workload = 2, 0.5, '*-4k-*'
 }
 
+$contenders = @{ null = @(Get-Contender null); loop = @(Get-Contender loop) }
 $clock = [Diagnostics.Stopwatch]::StartNew()
 $null = New-Item -ItemType Directory -Force $OutputPath
 $file = Join-Path $Directory "ublk-bench-$PID.img"
@@ -48,9 +49,9 @@ try {
     dd if=/dev/zero of=$file bs=1M count=512 conv=fsync status=none
 
     # The first call in a session also pays for loading the module.
-    $null = Measure-Attach (Get-Contender null)[0]
+    $null = Measure-Attach $contenders.null[0]
     $attach = foreach ($round in 1..($Rounds + 2)) {
-        foreach ($contender in Get-Contender null) { Measure-Attach $contender }
+        foreach ($contender in $contenders.null) { Measure-Attach $contender }
     }
     Format-Attach $attach | Write-Host
 
@@ -58,7 +59,7 @@ try {
     $samples = foreach ($disk in 'null', 'loop') {
         foreach ($name in $workloads) {
             foreach ($round in 1..$Rounds) {
-                foreach ($contender in Get-Contender $disk) {
+                foreach ($contender in $contenders.$disk) {
                     $sample = Measure-Throughput $contender $file $name $Seconds |
                         Select-Object @{ n = 'Disk'; e = { $disk } }, @{ n = 'Workload'; e = { $name } }, @{ n = 'Round'; e = { $round } }, *
                     Write-Host ('{0,7:F0} s  {1} {2}  round {3}  {4,-11} {5,8:F0} IOPS' -f

@@ -26,11 +26,13 @@ function Measure-Throughput($Contender, [string] $File, [string] $Workload, [dou
     }
 }
 
+$fio = (Get-Command fio -CommandType Application | Select-Object -First 1).Source
+
 # Runs a section of workloads.fio; returns the read or write part of its result.
 function Invoke-Fio([string] $Path, [string] $Workload, [double] $Seconds) {
     $result = New-TemporaryFile
-    $milliseconds = [int] ($Seconds * 1000)
-    env "DISK=$Path" "SECONDS_EACH=${milliseconds}ms" fio --section=$Workload --output-format=json --output=$result "$PSScriptRoot/workloads.fio"
+    $env:DISK, $env:SECONDS_EACH = $Path, "$([int] ($Seconds * 1000))ms"
+    & $fio --section=$Workload --output-format=json --output=$result "$PSScriptRoot/workloads.fio"
     $job = (Get-Content -Raw $result | ConvertFrom-Json).jobs[0]
     Remove-Item $result
     if ($Workload -match 'read') { $job.read } else { $job.write }

@@ -1,5 +1,6 @@
 # What the specs share. Dot-sourced in each file's BeforeAll: imports the module as it would be published.
 
+$ErrorActionPreference = 'Stop'
 $root = Split-Path (Split-Path $PSScriptRoot)
 $modulePath = Join-Path $root 'out' 'Ublk'
 Import-Module $modulePath
@@ -14,7 +15,7 @@ $remove = 'Ublk.PowerShell.Commands.RemoveUblkDeviceCommand'
 
 # Runs a program and returns its lines; a failure is an error that shows them.
 function Invoke-Program {
-    $program, $arguments = $args
+    [string] $program, [object[]] $arguments = $args
     $lines = & $program @arguments 2>&1 | ForEach-Object { "$_" }
     if ($LASTEXITCODE -ne 0) {
         throw "$program $arguments ended with ${LASTEXITCODE}: $($lines -join "`n")"
@@ -24,7 +25,7 @@ function Invoke-Program {
 
 # Runs a program that has to fail and returns what it said.
 function Invoke-Failure {
-    $program, $arguments = $args
+    [string] $program, [object[]] $arguments = $args
     $lines = & $program @arguments 2>&1 | ForEach-Object { "$_" }
     if ($LASTEXITCODE -eq 0) {
         throw "$program $arguments succeeded: $($lines -join "`n")"
@@ -87,6 +88,6 @@ function Use-Worker([string] $Script, [scriptblock] $Action) {
 # Runs a script in a PowerShell of its own, which knows the module. Returns what it wrote. Slow: use it sparingly.
 function Invoke-Shell([string] $Script, [string[]] $As = @()) {
     $command = $As + [Environment]::ProcessPath + '-NoProfile', '-NonInteractive', '-Command', "Import-Module '$modulePath'; $Script"
-    $program, $arguments = $command
+    [string] $program, [object[]] $arguments = $command
     & $program @arguments 2>&1 | ForEach-Object { "$_" }
 }

@@ -40,9 +40,9 @@ Describe 'The help of <_>' -ForEach $commands {
 
 Describe 'about_Ublk' {
     It 'lists the errors and the targets' {
-        $text = Get-Help about_Ublk | Out-String
-        [Enum]::GetNames([Ublk.UblkError]) | ForEach-Object { $text | Should -Match "\n    $_ +\w" }
-        [Ublk.Targets.TargetCatalog]::All | ForEach-Object { $text | Should -Match "\n    $($_.Name) +\w" }
+        $text = Get-Content -Raw "$modulePath/en-US/about_Ublk.help.txt"
+        [Enum]::GetNames([Ublk.UblkError]) | ForEach-Object { $text | Should -Match "\n    $_ +\S" }
+        [Ublk.Targets.TargetCatalog]::All | ForEach-Object { $text | Should -Match "\n    $($_.Name) +\S" }
     }
 }
 
@@ -57,7 +57,7 @@ Describe 'The manifest' {
             { $_.IsSubclassOf([Management.Automation.PSCmdlet]) -and -not $_.IsAbstract }).Count | Should -Be $manifest.CmdletsToExport.Count
     }
 
-    It 'has the version of the build' {
-        ([xml] (Get-Content -Raw "$root/Directory.Build.props")).Project.PropertyGroup.Version | Should -Contain $manifest.ModuleVersion
+    It 'has the version of the assemblies' {
+        [Ublk.UblkError].Assembly.GetName().Version.ToString(3) | Should -Be $manifest.ModuleVersion
     }
 }

@@ -100,6 +100,7 @@ Describe 'A loop disk' {
 
     It 'can stand on a block device' -Tag Core {
         New-Image $image 16MB
+        Invoke-Program modprobe loop
         $under = Invoke-Program losetup -f --show $image
         try {
             $device = New-UblkDevice -Target Loop -Path $under

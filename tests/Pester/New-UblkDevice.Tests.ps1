@@ -83,7 +83,7 @@ Describe 'New-UblkDevice' {
         $device.QueueDepth | Should -Be 16
         $device.Queues.Count | Should -Be 2
         $device.Queues | ForEach-Object {
-            taskset -cp $_.ThreadId | Should -BeLike "*: $($_.Affinity)"
+            Get-Content "/proc/$($_.ThreadId)/status" | Should -Contain "Cpus_allowed_list:`t$($_.Affinity)"
         }
         $device.Queues.Affinity | Should -Be '0-1', '0'
     }

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Serving;
 using Ublk.Interop;
 
 namespace Ublk.Devices;

@@ -1,3 +1,5 @@
+using Ublk.Serving;
+
 namespace Ublk.Devices;
 
 /// <summary>What a worker leaves in the state directory: enough to show the device, and to serve it again.</summary>

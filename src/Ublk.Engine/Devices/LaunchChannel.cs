@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Ublk.Interop;
+using Ublk.Serving;
 
 namespace Ublk.Devices;
 

@@ -1,5 +1,4 @@
 using System.Numerics;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Targets;
 

@@ -1,6 +1,5 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Targets;
 

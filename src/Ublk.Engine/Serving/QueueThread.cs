@@ -1,5 +1,4 @@
 using Ublk.Control;
-using Ublk.Devices;
 using Ublk.Interop;
 
 namespace Ublk.Serving;

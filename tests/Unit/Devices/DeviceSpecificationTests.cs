@@ -1,4 +1,5 @@
 using Ublk.Devices;
+using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
 

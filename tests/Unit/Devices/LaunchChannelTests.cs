@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ublk.Devices;
+using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
 

@@ -45,10 +45,7 @@ internal sealed class ConsoleUI : PSHostUserInterface
         Write(value);
     }
 
-    public override void WriteErrorLine(string value)
-    {
-        (_capture ?? Console.Error).WriteLine(Decorated(value));
-    }
+    public override void WriteErrorLine(string value) => (_capture ?? Console.Error).WriteLine(Decorated(value));
 
     public override void WriteWarningLine(string message) =>
         WriteNotice(PSStyle.Instance.Formatting.Warning, "WARNING: " + message);

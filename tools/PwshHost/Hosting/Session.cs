@@ -26,7 +26,7 @@ internal sealed partial class Session
                 e.Cancel = true;
                 pipeline.StopAsync();
             };
-            pipeline.Commands.AddScript(ToScript(commandLine));
+            pipeline.Commands.AddScript(ToScript(commandLine), useLocalScope: false);
             pipeline.Commands[0].MergeMyResults(PipelineResultTypes.Error, PipelineResultTypes.Output);
             pipeline.Commands.Add("Out-Default");
             pipeline.Invoke();
@@ -40,8 +40,9 @@ internal sealed partial class Session
         return _host.ExitCode ?? 0;
     }
 
-    // The file's script block is called rather than the file: `exit` ends a script file quietly, but a script block's
-    // reaches the host with its code. Arguments that don't bind are an error of the call itself, which has no script.
+    // As in pwsh, a script runs in the global scope. Its script block is called rather than the file: `exit` ends a script
+    // file quietly, but a script block's reaches the host with its code. Arguments that don't bind are an error of the
+    // call itself, which has no script.
     private static string ToScript(CommandLine commandLine)
     {
         if (commandLine.File is null)
@@ -58,7 +59,7 @@ internal sealed partial class Session
 
         IEnumerable<string> arguments = commandLine.Arguments.Select(a => ParameterName().IsMatch(a) ? a : Quote(a));
         return $$"""
-            & (Get-Command -Name {{Quote(path)}} -CommandType ExternalScript).ScriptBlock {{string.Join(' ', arguments)}}
+            . (Get-Command -Name {{Quote(path)}} -CommandType ExternalScript).ScriptBlock {{string.Join(' ', arguments)}}
             if ($Error -and $Error[0].Exception -is [Management.Automation.ParameterBindingException] -and -not $Error[0].InvocationInfo.ScriptName) { exit 1 }
             """;
     }

@@ -45,11 +45,11 @@ public sealed class GetChildItemCommand : PSCmdlet
     protected override void ProcessRecord()
     {
         bool literal = ParameterSetName == ByLiteralPath;
-        bool recurse = Recurse || Depth != uint.MaxValue;
         foreach (string path in literal ? LiteralPath : Path)
         {
             try
             {
+                bool recurse = (Recurse || Depth != uint.MaxValue) && InvokeProvider.Item.IsContainer(literal ? WildcardPattern.Escape(path) : path);
                 IEnumerable<PSObject> items = InvokeProvider.ChildItem.Get([path], recurse, Depth, Force, literal).Where(IsWanted);
                 WriteObject(Name ? items.Select(NameOf) : items, enumerateCollection: true);
             }

@@ -25,9 +25,3 @@ public sealed class ResolvePathCommand : PathCommand
         }
     }
 }
-
-[Cmdlet(VerbsData.Convert, "Path", DefaultParameterSetName = ByPath)]
-public sealed class ConvertPathCommand : PathCommand
-{
-    protected override void ProcessRecord() => WriteObject(ResolveFiles(), enumerateCollection: true);
-}

@@ -5,6 +5,11 @@ namespace PwshHost.Commands.Objects;
 [Cmdlet(VerbsCommon.Select, "Object")]
 public sealed class SelectObjectCommand : PipelineCommand
 {
+    private static readonly IEqualityComparer<object?> ItemComparer = EqualityComparer<object?>.Create((x, y) =>
+        x is PSObject { BaseObject: PSCustomObject } left && y is PSObject { BaseObject: PSCustomObject } right
+            ? left.Properties.Select(p => (p.Name, p.Value)).SequenceEqual(right.Properties.Select(p => (p.Name, p.Value)))
+            : new ValueComparer(ignoreCase: false).Equals(x, y));
+
     [Parameter(Position = 0)]
     public object[] Property { get; set; } = [];
 
@@ -113,9 +118,4 @@ public sealed class SelectObjectCommand : PipelineCommand
         result.TypeNames.Insert(0, "Selected." + item.TypeNames[0]);
         return result;
     }
-
-    private static readonly IEqualityComparer<object?> ItemComparer = EqualityComparer<object?>.Create((x, y) =>
-        x is PSObject { BaseObject: PSCustomObject } left && y is PSObject { BaseObject: PSCustomObject } right
-            ? left.Properties.Select(p => (p.Name, p.Value)).SequenceEqual(right.Properties.Select(p => (p.Name, p.Value)))
-            : new ValueComparer(ignoreCase: false).Equals(x, y));
 }

@@ -7,9 +7,3 @@ public sealed class NewTemporaryFileCommand : PSCmdlet
 {
     protected override void EndProcessing() => WriteObject(new FileInfo(Path.GetTempFileName()));
 }
-
-[Cmdlet(VerbsCommon.New, "Guid")]
-public sealed class NewGuidCommand : PSCmdlet
-{
-    protected override void EndProcessing() => WriteObject(Guid.NewGuid());
-}

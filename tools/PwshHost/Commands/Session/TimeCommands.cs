@@ -48,23 +48,3 @@ public sealed class GetDateCommand : PSCmdlet
         WriteObject(Format is null ? date : date.ToString(Format));
     }
 }
-
-[Cmdlet(VerbsCommon.New, "TimeSpan")]
-public sealed class NewTimeSpanCommand : PSCmdlet
-{
-    [Parameter]
-    public DateTime? Start { get; set; }
-
-    [Parameter]
-    public DateTime? End { get; set; }
-
-    [Parameter]
-    public double Minutes { get; set; }
-
-    [Parameter]
-    public double Seconds { get; set; }
-
-    protected override void EndProcessing() => WriteObject(Start is null && End is null
-        ? TimeSpan.FromMinutes(Minutes) + TimeSpan.FromSeconds(Seconds)
-        : (End ?? DateTime.Now) - (Start ?? DateTime.Now));
-}

@@ -32,7 +32,6 @@ public sealed class GetVariableCommand : PSCmdlet
 }
 
 [Cmdlet(VerbsCommon.Set, "Variable")]
-[Alias("New-Variable")]
 public sealed class SetVariableCommand : PSCmdlet
 {
     [Parameter(Mandatory = true, Position = 0)]
@@ -50,25 +49,6 @@ public sealed class SetVariableCommand : PSCmdlet
         foreach (string name in Name)
         {
             SessionState.PSVariable.Set(VariableName.In(Scope, name), Value);
-        }
-    }
-}
-
-[Cmdlet(VerbsCommon.Remove, "Variable")]
-public sealed class RemoveVariableCommand : PSCmdlet
-{
-    [Parameter(Mandatory = true, Position = 0)]
-    public string[] Name { get; set; } = [];
-
-    /// <summary>A scope's name, such as Global.</summary>
-    [Parameter]
-    public string? Scope { get; set; }
-
-    protected override void ProcessRecord()
-    {
-        foreach (string name in Name)
-        {
-            SessionState.PSVariable.Remove(VariableName.In(Scope, name));
         }
     }
 }

@@ -1,7 +1,7 @@
 using Ublk.Control;
 using Ublk.Targets;
 
-namespace Ublk.Devices;
+namespace Ublk.Serving;
 
 /// <summary>Everything a worker must know to create and serve one device.</summary>
 public sealed record DeviceSpecification

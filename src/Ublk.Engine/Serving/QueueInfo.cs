@@ -1,0 +1,11 @@
+namespace Ublk.Serving;
+
+/// <summary>One hardware queue of a device.</summary>
+/// <param name="Id">The queue's number, from 0.</param>
+/// <param name="ThreadId">The kernel's id of the thread that serves it.</param>
+/// <param name="Affinity">The CPUs the thread may run on, as a list such as <c>0-3</c>.</param>
+public sealed record QueueInfo(int Id, int ThreadId, string Affinity)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Id}: thread {ThreadId} on CPU {Affinity}";
+}
