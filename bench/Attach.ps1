@@ -1,8 +1,7 @@
 # How long attaching takes, and how much of that is the launcher's doing rather than the worker's.
 
-# For whoever serves the disk the whole call. Where the call tells its steps, also its four parts: until the worker's program is started,
-# until the process that will serve has replaced it (proc(5), in steps of 10 ms), until the kernel has made the block device's node,
-# and until the call returns.
+# The whole call, in ms; and for Ublk, whose cmdlet tells its steps, when the worker's program was started, when the process
+# that came to serve was (proc(5), in steps of 10 ms), and when the kernel had made the block device's node.
 function Measure-Attach($Contender) {
     $VerbosePreference = 'Continue'
     $begin = Get-Uptime
@@ -15,16 +14,16 @@ function Measure-Attach($Contender) {
     $total = $clock.Elapsed.TotalMilliseconds
     $VerbosePreference = 'SilentlyContinue'
     try {
-        $server = Get-ServerProcess $path
-        $live = ((Get-NodeTime $path) - $begin) * 1000
+        $server = (Get-ProcessStart (Get-ServerProcess $path)) - $begin
+        $live = (Get-NodeTime $path) - $begin
         [pscustomobject]@{
             Contender   = $Contender.Name
             Total       = $total
-            BeforeStart = $started
-            Detaching   = if ($started) { ((Get-ProcessStart $server) - $begin) * 1000 - $started }
-            StartToLive = if ($started) { $live - $started }
-            AfterLive   = if ($started) { $total - $live }
-            Added       = if ($started) { $total - ($live - $started) }
+            Started     = $started
+            Detached    = $server * 1000
+            Live        = $live * 1000
+            StartToLive = if ($started) { $live * 1000 - $started }
+            Added       = if ($started) { $total - $live * 1000 + $started }
         }
     }
     finally {

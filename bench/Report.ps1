@@ -38,9 +38,13 @@ function Format-Attach($Samples) {
     '| null disk by | call to return, ms | worker start to live, ms | added by the launcher, ms |'
     '|---|--:|--:|--:|'
     foreach ($group in $Samples | Group-Object Contender) {
-        $columns = foreach ($name in 'TotalMs', 'WorkerStartToLiveMs', 'AddedMs') {
-            $spread = Get-Spread $group.Group.$name
-            '{0:F0} ({1:F0}..{2:F0})' -f $spread.Median, $spread.Min, $spread.Max
+        $columns = foreach ($part in 'Total', 'StartToLive', 'Added') {
+            $values = $group.Group.$part | Where-Object { $null -ne $_ }
+            if ($values) {
+                $spread = Get-Spread $values
+                '{0:F0} ({1:F0}..{2:F0})' -f $spread.Median, $spread.Min, $spread.Max
+            }
+            else { '-' }
         }
         "| $($group.Name) | $($columns -join ' | ') |"
     }
