@@ -22,8 +22,8 @@ function Measure-Attach($Contender) {
             Started     = $started
             Detached    = $server * 1000
             Live        = $live * 1000
-            StartToLive = if ($started) { $live * 1000 - $started }
-            Added       = if ($started) { $total - $live * 1000 + $started }
+            StartToLive = if ($started) { $live * 1000 - $started } else { $null }
+            Added       = if ($started) { $total - $live * 1000 + $started } else { $null }
         }
     }
     finally {

@@ -4,7 +4,7 @@ function Measure-Throughput($Contender, [string] $File, [string] $Workload, [dou
     $path = & $Contender.Attach $File
     try {
         $server = Get-ServerProcess $path
-        $memoryBefore = if ($server) { Get-ResidentMemory $server }
+        $memoryBefore = if ($server) { Get-ResidentMemory $server } else { $null }
         $ticks = if ($server) { Get-CpuTicks $server }
         $requests = Get-RequestCount $path
 
@@ -16,9 +16,9 @@ function Measure-Throughput($Contender, [string] $File, [string] $Workload, [dou
             Contender       = $Contender.Name
             Iops            = $run.iops
             MiBPerSecond    = $run.bw / 1024
-            TicksPer1000    = if ($server) { ((Get-CpuTicks $server) - $ticks) * 1000 / $requests }
+            TicksPer1000    = if ($server) { ((Get-CpuTicks $server) - $ticks) * 1000 / $requests } else { $null }
             MemoryBeforeKiB = $memoryBefore
-            MemoryAfterKiB  = if ($server) { Get-ResidentMemory $server }
+            MemoryAfterKiB  = if ($server) { Get-ResidentMemory $server } else { $null }
         }
     }
     finally {

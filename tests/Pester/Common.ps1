@@ -41,7 +41,7 @@ function New-Image([string] $Path, [long] $Size = 32MB, [switch] $Random) {
 
 # Everything that is left of devices: workers, nodes, records. Nothing, when all is well.
 function Get-Leftover {
-    ps -eo 'stat=,pid=,comm=' | Where-Object { $_ -match '^[^Z].*\bublk-worker$' }
+    pgrep -a -x -r D,R,S,T ublk-worker
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkb*')
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
     if (Test-Path /run/ublk) {

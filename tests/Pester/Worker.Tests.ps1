@@ -85,7 +85,7 @@ Describe 'A shell that makes a device' {
 
     It 'leaves nothing behind when it is stopped before the device is made' {
         Use-Worker 'touch "$0.started"; sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!' {
-            $shell = [powershell]::Create()
+            $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
             $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null")
             $running = $shell.BeginInvoke()
             Wait-For { Test-Path "$TestDrive/fake-worker/*/ublk-worker.started" }

@@ -13,6 +13,7 @@ internal static partial class Libc
     public const int MAP_NORESERVE = 0x4000;
     public const int MAP_POPULATE = 0x8000;
     public const int MADV_DONTNEED = 4;
+    public const int MADV_NOHUGEPAGE = 15;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial nint MMapRaw(nint address, nuint length, int protection, int flags, int fd, long offset);

@@ -27,6 +27,9 @@ internal sealed class CopiedBuffers : IDisposable
         {
             throw UblkException.FromErrno(Libc.LastErrno, "mmap", "Cannot reserve the queue's buffers");
         }
+
+        // A small request must not make the kernel zero, and keep, 2 MiB.
+        _ = Libc.MAdvise(_address, _length, Libc.MADV_NOHUGEPAGE);
     }
 
     /// <summary>Whether memory may be in use that <see cref="GiveBack"/> would return.</summary>
