@@ -33,7 +33,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
     It 'writes to the journal, with its id as a field' {
         Invoke-Program journalctl --sync
-        Invoke-Program journalctl -o cat -t ublk UBLK_DEVICE=0 | Should -Match 'device 0 is live'
+        (Invoke-Program journalctl -o cat -t ublk UBLK_DEVICE=0) -join "`n" | Should -Match "device 0 is live: Loop $image"
     }
 
     It 'takes a file system' {
@@ -52,7 +52,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
     It 'leaves no unit when it is removed' {
         $device | Remove-UblkDevice
-        Wait-For { -not (Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-*') }
+        Wait-For { -not (Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-[0-9]*') }
     }
 
     It 'leaves no unit in the way of its successor when its worker is killed' {
@@ -68,8 +68,8 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
-    It 'is not made where its file is missing, and leaves no unit' {
+    It 'leaves no unit where it cannot be made' {
         { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
-        Wait-For { (Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-*').Count -eq 1 }
+        Wait-For { @(Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-[0-9]*').Count -eq 1 }
     }
 }
