@@ -41,6 +41,9 @@ public static class DeviceInventory
         return Describe(control, id);
     }
 
+    /// <summary>One device, or null, by a control node that is open already.</summary>
+    internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id) : null;
+
     /// <summary>Checks that there is a driver and that the caller may use it.</summary>
     /// <exception cref="UblkException">One of them is not so; the message says what to do.</exception>
     public static void RequireDriver()

@@ -91,7 +91,7 @@ public static class DeviceLauncher
                 step($"Starting device {_id}.");
                 control.Start(_id, _workerId!.Value, TimeLeft());
                 AwaitBlockDevice();
-                UblkDevice device = DeviceInventory.Find(_id) ?? throw Died();
+                UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
                 _channel.SendApproval();
                 step($"{device.DevicePath} is ready.");
                 return new LaunchResult(device, warnings);
