@@ -150,20 +150,3 @@ Describe 'A worker that' {
         Get-Process sleep -ErrorAction Ignore | Should -BeNullOrEmpty
     }
 }
-
-# Newer drivers count unprivileged devices only.
-Describe 'A driver that counts every device' -Tag OldDriver {
-    It 'is at its limit, which the error names' {
-        $limit = '/sys/module/ublk_drv/parameters/ublks_max'
-        $before = Get-Content $limit
-        Set-Content $limit 1
-        try {
-            $null = New-UblkDevice -Target Null
-            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw "*$limit*" -ErrorId "DeviceLimitReached,$new"
-            (Get-UblkDevice).Id | Should -Be 0
-        }
-        finally {
-            Set-Content $limit $before
-        }
-    }
-}

@@ -11,13 +11,6 @@ param(
     [string[]] $FullNameFilter
 )
 
-# A list is one argument on a command line.
-foreach ($filter in 'TagFilter', 'ExcludeTagFilter') {
-    if ($PSBoundParameters.ContainsKey($filter)) {
-        $PSBoundParameters.$filter = $PSBoundParameters.$filter -split ','
-    }
-}
-
 $PSBoundParameters.Path = $Path
 $run = Invoke-Pester @PSBoundParameters -PassThru -Output Detailed
 

@@ -41,6 +41,13 @@ Describe 'A worker' {
         (Get-UblkDevice).Id | Should -Be $other.Id, $late.Id
     }
 
+    It 'gives its buffers back when nobody uses the disk' {
+        Invoke-Program fio --name=a "--filename=$device" --ioengine=io_uring --direct=1 --rw=read --bs=512k --iodepth=16 --size=16M
+        $used = (Get-Process -Id $worker).WorkingSet64
+        Wait-For { $used - (Get-Process -Id $worker).WorkingSet64 -gt 6MB }
+        Invoke-Program cmp $device $image
+    }
+
     It 'removes its device on SIGTERM' -Tag Core {
         Invoke-Program env kill -TERM $worker
         Wait-For { -not (Get-Leftover) }

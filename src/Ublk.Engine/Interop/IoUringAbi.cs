@@ -33,6 +33,7 @@ internal static class IoUring
     // Operations (IORING_OP_*).
     public const byte OpNop = 0;
     public const byte OpFsync = 3;
+    public const byte OpTimeout = 11;
     public const byte OpAsyncCancel = 14;
     public const byte OpFallocate = 17;
     public const byte OpRead = 22;

@@ -27,6 +27,9 @@ internal static partial class Libc
     /// <summary>The write is durable when it completes (linux/fs.h).</summary>
     public const int RWF_DSYNC = 0x02;
 
+    /// <summary>What statfs(2) calls tmpfs (linux/magic.h).</summary>
+    public const long TMPFS_MAGIC = 0x01021994;
+
     public const int EFD_CLOEXEC = 0x80000;
 
     /// <summary>Logical block size of a block device, an int (linux/fs.h).</summary>
@@ -106,5 +109,28 @@ internal static partial class Libc
         [FieldOffset(8)] public long Start;
         [FieldOffset(16)] public long Length;
         [FieldOffset(24)] public int Pid;
+    }
+
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    private static unsafe partial int FStatFs(SafeFileHandle file, StatFsBuffer* state);
+
+    /// <summary>The magic number of the file system a file is on; 0 where it does not tell.</summary>
+    public static unsafe long FileSystemOf(SafeFileHandle file)
+    {
+        StatFsBuffer state = default;
+        return FStatFs(file, &state) == 0 ? state.Type : 0;
+    }
+
+    [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
+    public static partial nint PRead(int fd, nint buffer, nint count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "pwrite", SetLastError = true)]
+    public static partial nint PWrite(int fd, nint buffer, nint count, long offset);
+
+    /// <summary>struct statfs, 120 bytes (asm-generic/statfs.h); the field read here.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 120)]
+    internal struct StatFsBuffer
+    {
+        [FieldOffset(0)] public long Type;
     }
 }

@@ -11,7 +11,6 @@ internal sealed class CopiedBuffers : IDisposable
     private readonly nuint _length;
     private readonly int _stride;
     private nint _address;
-    private bool _touched;
 
     /// <summary>Reserves the buffers.</summary>
     /// <param name="count">The queue's depth.</param>
@@ -32,21 +31,11 @@ internal sealed class CopiedBuffers : IDisposable
         _ = Libc.MAdvise(_address, _length, Libc.MADV_NOHUGEPAGE);
     }
 
-    /// <summary>Whether memory may be in use that <see cref="GiveBack"/> would return.</summary>
-    public bool IsTouched => _touched;
-
     /// <summary>The address of a tag's buffer.</summary>
     public nint AddressOf(int tag) => _address + ((nint)tag * _stride);
 
-    /// <summary>Notes that a request's data went through a buffer.</summary>
-    public void Touch() => _touched = true;
-
     /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
-    public void GiveBack()
-    {
-        _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED);
-        _touched = false;
-    }
+    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED);
 
     /// <inheritdoc/>
     public void Dispose()

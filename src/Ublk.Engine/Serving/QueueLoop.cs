@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Targets;
@@ -8,8 +9,11 @@ namespace Ublk.Serving;
 /// <remarks>Everything happens on the thread that made the loop: the driver takes answers from no other.</remarks>
 internal sealed class QueueLoop : IDisposable
 {
-    // Long enough that a busy device never gives back what it needs again at once.
-    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
+    // Beside the tags that the driver's commands carry.
+    private const ulong IdleCheckMark = 1UL << 61;
+
+    // Long enough that a busy device never gives back what it needs again at once. Pinned: the kernel reads it.
+    private static readonly KernelTimespec[] s_idleTime = GC.AllocateArray<KernelTimespec>(1, pinned: true);
 
     private readonly int _queueId;
     private readonly BlockTarget _target;
@@ -20,6 +24,10 @@ internal sealed class QueueLoop : IDisposable
     private readonly bool _canGiveBack;
     private int _fetched;
     private int _handled;
+    private bool _isBusy;
+    private bool _isIdleCheckDue;
+
+    static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
     /// <summary>Opens the queue and prepares to fetch each of its tags.</summary>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
@@ -58,26 +66,27 @@ internal sealed class QueueLoop : IDisposable
     {
         while (_fetched > 0 || _handled > 0)
         {
-            TimeSpan patience = _canGiveBack && _buffers.IsTouched && _handled == 0 ? IdleTime : Timeout.InfiniteTimeSpan;
-            int result = _queue.Ring.Enter(1, patience);
-            bool isIdle = true;
+            int result = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
             while (_queue.Ring.TryReap(out IoUringCqe completion))
             {
-                isIdle = false;
-                if (!_queue.TryComplete(completion))
+                if (_queue.TryComplete(completion))
+                {
+                    continue;
+                }
+
+                if (completion.UserData == IdleCheckMark)
+                {
+                    CheckIdle();
+                }
+                else
                 {
                     OnCommand((int)completion.UserData, completion.Result);
                 }
             }
 
-            if (result < 0 && result is not (-Libc.ETIME or -Libc.EBUSY or -Libc.EAGAIN))
+            if (result < 0 && result is not (-Libc.EBUSY or -Libc.EAGAIN))
             {
                 throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_queueId} cannot go on");
-            }
-
-            if (isIdle && _canGiveBack && _handled == 0)
-            {
-                _buffers.GiveBack();
             }
         }
     }
@@ -109,9 +118,10 @@ internal sealed class QueueLoop : IDisposable
     {
         IoRequest request = pending.Request;
         request.Load(_descriptors[request.Tag], _buffers.AddressOf(request.Tag));
-        if (request.Buffer.Length > 0)
+        _isBusy = true;
+        if (!_isIdleCheckDue && _canGiveBack && request.Buffer.Length > 0)
         {
-            _buffers.Touch();
+            ScheduleIdleCheck();
         }
 
         _fetched--;
@@ -134,6 +144,32 @@ internal sealed class QueueLoop : IDisposable
         Command(UblkAbi.IoCommitAndFetch, request.Tag, RequestResult.ForDriver(request, result));
         _handled--;
         _fetched++;
+    }
+
+    // Gives the buffers back when nothing came since the last look. One timer now and then: a limit on each wait would
+    // set the clock anew with every turn.
+    private void CheckIdle()
+    {
+        _isIdleCheckDue = false;
+        if (_isBusy || _handled > 0)
+        {
+            _isBusy = false;
+            ScheduleIdleCheck();
+        }
+        else
+        {
+            _buffers.GiveBack();
+        }
+    }
+
+    private unsafe void ScheduleIdleCheck()
+    {
+        IoUringSqe* entry = _queue.Ring.NextEntry();
+        entry->Opcode = IoUring.OpTimeout;
+        entry->Address = (ulong)Unsafe.AsPointer(ref s_idleTime[0]);
+        entry->Length = 1;
+        entry->UserData = IdleCheckMark;
+        _isIdleCheckDue = true;
     }
 
     private unsafe void Command(uint command, int tag, int result)

@@ -33,10 +33,12 @@ public class LoopTargetTests
         Request.List[1, 60].Sample(
             requests => Play(directory, direct, offset, missingTail, requests), iter: 25);
 
-    [Fact]
-    public void A_file_cut_short_under_the_disk_reads_as_zeroes_beyond_its_end()
+    [Theory]
+    [InlineData("/var/tmp")]
+    [InlineData("/dev/shm")]
+    public void A_file_cut_short_under_the_disk_reads_as_zeroes_beyond_its_end(string directory)
     {
-        using TemporaryFile file = new(Size);
+        using TemporaryFile file = new(Size, directory);
         File.WriteAllBytes(file.Path, [.. Enumerable.Repeat((byte)7, Size)]);
         using LoopTarget target = Open(file.Path, ("DirectIO", "false"));
         using (FileStream stream = File.OpenWrite(file.Path))
@@ -53,11 +55,13 @@ public class LoopTargetTests
         });
     }
 
-    [Fact]
-    public void The_errno_of_the_file_comes_out_whole()
+    [Theory]
+    [InlineData("/var/tmp")]
+    [InlineData("/dev/shm")]
+    public void The_errno_of_the_file_comes_out_whole(string directory)
     {
         // A write to a file that is open for reading alone is EBADF, errno 9.
-        using TemporaryFile file = new(Size);
+        using TemporaryFile file = new(Size, directory);
         using LoopTarget target = LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = file.Path }) { ReadOnly = true });
         QueueHarness.Run(target, harness =>
             Assert.Equal(-9, harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096])));

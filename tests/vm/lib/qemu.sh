@@ -20,7 +20,7 @@ start_qemu() {
         "$qemu_dir/usr/bin/qemu-system-x86_64" -L "$qemu_dir/usr/share/seabios" -L "$qemu_dir/usr/share/qemu"
         -nodefaults -no-user-config -display none -no-reboot
         # KVM is seldom there, or unfit for stock kernels, on the machines this runs on.
-        -accel tcg,thread=multi -cpu max,la57=off -smp 2
+        -accel tcg,thread=multi -cpu max,la57=off,erms=off,fsrm=off -smp 2
         -object "memory-backend-memfd,id=memory,size=$memory,share=on" -machine pc,memory-backend=memory -m "$memory"
         -kernel "$directory/vmlinuz" -initrd "$run/initramfs" -append "$cmdline"
         -chardev "file,id=console,path=$results/console.log" -serial chardev:console

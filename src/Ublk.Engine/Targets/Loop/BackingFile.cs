@@ -1,15 +1,19 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
+using Ublk.Serving;
 
 namespace Ublk.Targets.Loop;
 
 /// <summary>The regular file or block device behind a loop disk, open and locked.</summary>
 internal sealed class BackingFile : IDisposable
 {
+    private readonly int _fd;
+
     private BackingFile(string path, SafeFileHandle handle, bool readOnly)
     {
         Path = path;
         Handle = handle;
+        _fd = (int)handle.DangerousGetHandle();
         ReadOnly = readOnly;
         int errno = Libc.Statx(handle, out Libc.StatxBuffer state);
         if (errno != 0)
@@ -20,6 +24,7 @@ internal sealed class BackingFile : IDisposable
         IsBlockDevice = state.IsBlockDevice;
         Length = IsBlockDevice ? BlockDeviceIoctl.GetSize(this) : (long)state.Size;
         State = state;
+        IsInMemory = !IsBlockDevice && Libc.FileSystemOf(handle) == Libc.TMPFS_MAGIC;
     }
 
     /// <summary>The path as it was given.</summary>
@@ -33,6 +38,9 @@ internal sealed class BackingFile : IDisposable
 
     /// <summary>Whether it is a block device and no regular file.</summary>
     public bool IsBlockDevice { get; }
+
+    /// <summary>Whether the file's data is in memory and nowhere else.</summary>
+    public bool IsInMemory { get; }
 
     /// <summary>Its length in bytes.</summary>
     public long Length { get; }
@@ -79,6 +87,22 @@ internal sealed class BackingFile : IDisposable
             handle.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Reads on the calling thread (pread(2)).</summary>
+    /// <returns>Bytes read, or a negative errno.</returns>
+    public int Read(IoBuffer buffer, long position)
+    {
+        nint read = Libc.PRead(_fd, buffer.Address, buffer.Length, position);
+        return read < 0 ? -Libc.LastErrno : (int)read;
+    }
+
+    /// <summary>Writes on the calling thread (pwrite(2)).</summary>
+    /// <returns>Bytes written, or a negative errno.</returns>
+    public int Write(IoBuffer buffer, long position)
+    {
+        nint written = Libc.PWrite(_fd, buffer.Address, buffer.Length, position);
+        return written < 0 ? -Libc.LastErrno : (int)written;
     }
 
     /// <inheritdoc/>

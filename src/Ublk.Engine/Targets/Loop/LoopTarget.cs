@@ -110,7 +110,7 @@ public sealed class LoopTarget : BlockTarget
         while (rest.Length > 0)
         {
             long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
-            int read = await request.Queue.ReadAsync(File, rest, position);
+            int read = await ReadFileAsync(request.Queue, rest, position);
             if (IsInterrupted(read))
             {
                 continue;
@@ -141,7 +141,7 @@ public sealed class LoopTarget : BlockTarget
         while (rest.Length > 0)
         {
             long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
-            int written = await request.Queue.WriteAsync(File, rest, position, request.IsForceUnitAccess);
+            int written = await WriteFileAsync(request.Queue, rest, position, request.IsForceUnitAccess);
             if (IsInterrupted(written))
             {
                 continue;
@@ -157,6 +157,15 @@ public sealed class LoopTarget : BlockTarget
 
         return request.Buffer.Length;
     }
+
+    // The ring hands every transfer with a file in memory to a kernel thread, which takes longer than the transfer.
+    private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory
+        ? new ValueTask<int>(_file.Read(buffer, position))
+        : queue.ReadAsync(File, buffer, position);
+
+    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) => _file.IsInMemory
+        ? new ValueTask<int>(_file.Write(buffer, position))
+        : queue.WriteAsync(File, buffer, position, durable);
 
     private ValueTask<int> DiscardAsync(IoRequest request) => _file.IsBlockDevice
         ? DiscardBlocksAsync(request)
