@@ -111,6 +111,27 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public int TryDeleteAsync(int id) => Send(UblkAbi.CmdDelDevAsync, (uint)id, 0, 0, CommandTime);
 
+    /// <summary>Prepares a device whose server is gone for another one (START_USER_RECOVERY).</summary>
+    /// <returns>0 or a negative errno: -EBUSY while the old server has the device open or it is not in recovery.</returns>
+    public int TryStartRecovery(int id) => Send(UblkAbi.CmdStartUserRecovery, (uint)id, 0, 0, CommandTime);
+
+    /// <summary>Brings a recovered device back to life (END_USER_RECOVERY); waits for every tag to be fetched.</summary>
+    public void EndRecovery(int id, int serverPid, TimeSpan timeout) =>
+        Check(Send(UblkAbi.CmdEndUserRecovery, (uint)id, 0, (ulong)serverPid, timeout), "END_USER_RECOVERY", id);
+
+    /// <summary>Parts a live device from its server, which then leaves it (QUIESCE_DEV, from 6.16).</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="timeout">How long the driver may wait for each queue to have an idle tag.</param>
+    /// <returns>0 or a negative errno: -EBUSY when the time was up, and then nothing but a new server helps.</returns>
+    public int TryQuiesce(int id, TimeSpan timeout) =>
+        Send(UblkAbi.CmdQuiesceDev, (uint)id, 0, (ulong)timeout.TotalMilliseconds, timeout + CommandTime);
+
+    /// <summary>Changes the size of a live disk (UPDATE_SIZE, from 6.16).</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="size">The new size in bytes, a multiple of the logical block size.</param>
+    public void UpdateSize(int id, long size) =>
+        Check(Send(UblkAbi.CmdUpdateSize, (uint)id, 0, (ulong)size >> UblkAbi.SectorShift, CommandTime), "UPDATE_SIZE", id);
+
     /// <inheritdoc/>
     public void Dispose()
     {

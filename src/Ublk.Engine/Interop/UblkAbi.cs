@@ -14,8 +14,12 @@ internal static class UblkAbi
     public const uint CmdStopDev = 0xC0207507;
     public const uint CmdSetParams = 0xC0207508;
     public const uint CmdGetParams = 0x80207509;
+    public const uint CmdStartUserRecovery = 0xC0207510;
+    public const uint CmdEndUserRecovery = 0xC0207511;
     public const uint CmdGetFeatures = 0x80207513;
     public const uint CmdDelDevAsync = 0x80207514;
+    public const uint CmdUpdateSize = 0xC0207515;
+    public const uint CmdQuiesceDev = 0xC0207516;
     public const uint CmdTryStopDev = 0xC0207517;
 
     // I/O commands, ioctl-encoded (UBLK_U_IO_*).

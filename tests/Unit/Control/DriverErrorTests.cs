@@ -11,7 +11,7 @@ public class DriverErrorTests
     [InlineData(Libc.EACCES, UblkError.DeviceLimitReached, "/sys/module/ublk_drv/parameters/ublks_max")]
     [InlineData(Libc.EPERM, UblkError.PermissionDenied, "root")]
     [InlineData(Libc.ETIMEDOUT, UblkError.TimedOut, "dmesg")]
-    [InlineData(Libc.ENOMEM, UblkError.OperationFailed, "ADD_DEV")]
+    [InlineData(Libc.EINVAL, UblkError.OperationFailed, "ADD_DEV")]
     public void An_add_that_fails_says_what_to_do(int errno, UblkError error, string hint)
     {
         UblkException exception = DriverError.ForAdd(errno, 7);

@@ -66,8 +66,12 @@ public class AbiTests
     [InlineData(UblkAbi.CmdStopDev, 'W', 0x07)]
     [InlineData(UblkAbi.CmdSetParams, 'W', 0x08)]
     [InlineData(UblkAbi.CmdGetParams, 'R', 0x09)]
+    [InlineData(UblkAbi.CmdStartUserRecovery, 'W', 0x10)]
+    [InlineData(UblkAbi.CmdEndUserRecovery, 'W', 0x11)]
     [InlineData(UblkAbi.CmdGetFeatures, 'R', 0x13)]
     [InlineData(UblkAbi.CmdDelDevAsync, 'R', 0x14)]
+    [InlineData(UblkAbi.CmdUpdateSize, 'W', 0x15)]
+    [InlineData(UblkAbi.CmdQuiesceDev, 'W', 0x16)]
     [InlineData(UblkAbi.CmdTryStopDev, 'W', 0x17)]
     public void Control_commands_are_encoded_as_ioctls_of_32_bytes(uint command, char direction, uint number) =>
         Assert.Equal(Encode(direction, 32, number), command);
