@@ -10,7 +10,10 @@
     CompatiblePSEditions = @('Core')
     PowerShellVersion    = '7.6'
 
-    CmdletsToExport      = @('Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice')
+    CmdletsToExport      = @(
+        'Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
+        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
+    )
     FunctionsToExport    = @()
     VariablesToExport    = @()
     AliasesToExport      = @()

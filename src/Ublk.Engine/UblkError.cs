@@ -42,6 +42,12 @@ public enum UblkError
     /// <summary>The device is mounted, held by another layer, or open.</summary>
     DeviceInUse,
 
+    /// <summary>The device is not in the state that the operation needs.</summary>
+    DeviceStateInvalid,
+
+    /// <summary>Another server made the device, or its record is lost: nobody here knows how to serve it.</summary>
+    DeviceForeign,
+
     /// <summary>The worker program is missing or cannot be executed.</summary>
     WorkerMissing,
 

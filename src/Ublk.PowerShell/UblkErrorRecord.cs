@@ -19,6 +19,7 @@ internal static class UblkErrorRecord
             or UblkError.InvalidBackingFile => ErrorCategory.InvalidArgument,
         UblkError.PathNotFound or UblkError.DeviceNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
+        UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
         UblkError.DeviceIdInUse => ErrorCategory.ResourceExists,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,

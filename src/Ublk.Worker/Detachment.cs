@@ -7,7 +7,7 @@ internal static class Detachment
 {
     private const int StandardOutput = 1;
 
-    /// <summary>Starts this program again to serve, as a child of nobody, in a mount namespace of its own; prints its process id.</summary>
+    /// <summary>Starts this program again, as a child of nobody, in a mount namespace of its own; prints its process id.</summary>
     public static unsafe void StartDetached(string[] arguments)
     {
         Environment.CurrentDirectory = "/";
@@ -16,7 +16,7 @@ internal static class Detachment
         // The launcher reads this process's streams to their end, which must not be the end of the device.
         int launcher = Libc.Fcntl(StandardOutput, Libc.F_DUPFD_CLOEXEC, 0);
         CloseStandardStreams();
-        byte[] answer = Encoding.ASCII.GetBytes($"{Self.Start(["serve", .. arguments])}\n");
+        byte[] answer = Encoding.ASCII.GetBytes($"{Self.Start(arguments)}\n");
         fixed (byte* bytes = answer)
         {
             _ = Libc.Write(launcher, bytes, answer.Length);

@@ -10,16 +10,18 @@ namespace Ublk.Worker;
 internal sealed class DeviceWorker
 {
     private readonly LaunchChannel _launcher;
+    private readonly LaunchKind _kind;
     private readonly DeviceSpecification _specification;
     private readonly Log _log;
     private readonly int _id;
     private int _removal;
 
-    private DeviceWorker(LaunchChannel launcher, DeviceSpecification specification)
+    private DeviceWorker(LaunchChannel launcher, LaunchOrder order)
     {
         _launcher = launcher;
-        _specification = specification;
-        _id = specification.Id!.Value;
+        _kind = order.Kind;
+        _specification = order.Specification;
+        _id = _specification.Id!.Value;
         _log = new Log(_id);
     }
 
@@ -32,8 +34,8 @@ internal sealed class DeviceWorker
         ProcessSettings.Apply();
         using LaunchChannel launcher = LaunchChannel.Connect(channel);
         Detachment.CloseStandardStreams();
-        DeviceSpecification? specification = launcher.ReceiveSpecification();
-        return specification is null ? ExitCode.Unavailable : new DeviceWorker(launcher, specification).Run();
+        LaunchOrder? order = launcher.ReceiveOrder();
+        return order is null ? ExitCode.Unavailable : new DeviceWorker(launcher, order).Run();
     }
 
     /// <summary>Stops and deletes a device, in a process of its own.</summary>
@@ -47,28 +49,45 @@ internal sealed class DeviceWorker
             TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
             using BlockTarget target = TargetCatalog.Find(_specification.Target).Open(options);
             Report(WorkerStage.Opened);
-            using DeviceServer server = DeviceServer.Create(_specification, target, () => Report(WorkerStage.Added), Abort);
-            StateDirectory.Write(new DeviceRecord
-            {
-                Specification = _specification,
-                BackingPath = target.BackingPath,
-                ProcessId = Environment.ProcessId,
-                StartTime = DateTime.UtcNow,
-                Queues = server.Queues,
-            });
+            using DeviceServer server = DeviceServer.Create(_kind, _specification, target, () => Report(WorkerStage.Added), Abort);
+            WriteRecord(target, server);
             Serve(server, target, options);
-            StateDirectory.Delete(_id, _specification.Cookie);
             server.Dispose();
             AwaitRemoval();
+            if (!DeviceLife.Exists(_id, _specification.Cookie))
+            {
+                StateDirectory.Delete(_id, _specification.Cookie);
+            }
+
             return ExitCode.Done;
         }
         catch (Exception exception)
         {
-            _log.Write(LogLevel.Error, $"device {_id} could not be made: {exception.Message}");
-            StateDirectory.Delete(_id, _specification.Cookie);
+            _log.Write(LogLevel.Error, $"device {_id} could not be served: {exception.Message}");
+            if (_kind == LaunchKind.New)
+            {
+                StateDirectory.Delete(_id, _specification.Cookie);
+            }
+
             _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
             return ExitCode.Unavailable;
         }
+    }
+
+    private void WriteRecord(BlockTarget target, DeviceServer server)
+    {
+        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.TryRead(_id);
+        StateDirectory.Write(new DeviceRecord
+        {
+            Specification = _specification,
+            BackingPath = target.BackingPath,
+            ProcessId = Environment.ProcessId,
+            SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
+            Restarts = former?.Restarts ?? 0,
+            LastExit = former?.LastExit,
+            StartTime = DateTime.UtcNow,
+            Queues = server.Queues,
+        });
     }
 
     private void Serve(DeviceServer server, BlockTarget target, TargetOptions options)
@@ -84,8 +103,7 @@ internal sealed class DeviceWorker
         }
         else
         {
-            _log.Write(LogLevel.Warning, $"device {_id} is removed: who asked for it went away");
-            StartRemoval();
+            Forsake();
         }
 
         server.WaitForEnd();
@@ -96,6 +114,19 @@ internal sealed class DeviceWorker
     {
         context.Cancel = true;
         _log.Write(LogLevel.Information, $"device {_id} is removed on {context.Signal}");
+        StartRemoval();
+    }
+
+    // A new device nobody knows of must go; one that was there before is left to the next worker.
+    private void Forsake()
+    {
+        if (_kind != LaunchKind.New)
+        {
+            _log.Write(LogLevel.Warning, $"device {_id} is left: who wanted it served went away");
+            Environment.Exit(ExitCode.Unavailable);
+        }
+
+        _log.Write(LogLevel.Warning, $"device {_id} is removed: who asked for it went away");
         StartRemoval();
     }
 

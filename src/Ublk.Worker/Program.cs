@@ -8,9 +8,15 @@ try
 {
     switch (args)
     {
-        case ["detach", .. string[] serve]:
-            Detachment.StartDetached(serve);
+        case ["detach", .. string[] arguments]:
+            Detachment.StartDetached(arguments);
             return 0;
+        case ["supervise", "--id", string id, .. string[] rest]:
+            using (DeviceSupervisor supervisor = new(int.Parse(id, CultureInfo.InvariantCulture)))
+            {
+                return supervisor.Run(["--id", id, .. rest]);
+            }
+
         case ["serve", .., "--launcher", string channel]:
             return DeviceWorker.Serve(channel);
         case ["remove", string id]:

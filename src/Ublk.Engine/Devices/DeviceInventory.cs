@@ -141,6 +141,10 @@ public static class DeviceInventory
             Holders = DeviceUsers.Holders(id),
             MountPoints = DeviceUsers.MountPoints(id),
             StartTime = record?.StartTime.ToLocalTime(),
+            Recovery = record?.Specification.Recovery,
+            AutoRestore = record?.Specification.AutoRestore,
+            Restarts = record?.Specification.AutoRestore == true ? record.Restarts : null,
+            LastExit = record?.LastExit,
             IsComplete = info is not null,
         };
     }

@@ -6,7 +6,7 @@ namespace Ublk.Devices;
 
 /// <summary>How specifications, records and reports are written: compiled in, since the worker has no reflection.</summary>
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(DeviceSpecification))]
+[JsonSerializable(typeof(LaunchOrder))]
 [JsonSerializable(typeof(DeviceRecord))]
 [JsonSerializable(typeof(WorkerReport))]
 internal sealed partial class DeviceJson : JsonSerializerContext;

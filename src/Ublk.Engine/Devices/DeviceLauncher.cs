@@ -41,7 +41,7 @@ public static class DeviceLauncher
                 Id = id,
                 Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
             };
-            using Launch launch = new(control, chosen, program, idLock, step ?? (_ => { }), cancellation);
+            using Launch launch = new(control, LaunchKind.New, chosen, program.Start, idLock, step ?? (_ => { }), cancellation);
             try
             {
                 return launch.Run();
@@ -52,6 +52,69 @@ public static class DeviceLauncher
                 // Another server took the id between the look and the worker's ADD_DEV.
             }
         }
+    }
+
+    /// <summary>Gives a device that nobody serves a new worker, as its record describes it.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="from">The states it may be in.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="cancellation">Gives up; the device stays as it was.</param>
+    /// <exception cref="UblkException">It is served, or not ours, or cannot be served; it stays as it was.</exception>
+    /// <exception cref="OperationCanceledException">It was given up; the device stays as it was.</exception>
+    public static LaunchResult Restore(
+        int id, IReadOnlyCollection<DeviceState> from, string workerDirectory, Action<string>? step, CancellationToken cancellation)
+    {
+        WorkerProgram program = WorkerProgram.Locate(workerDirectory);
+        return RestoredBySupervisor(id, step, cancellation) is { } device
+            ? new LaunchResult(device, [])
+            : Restore(id, from, program.Start, step ?? (_ => { }), cancellation);
+    }
+
+    /// <summary>As the public one, with the way to start a worker: it gets the specification and the name of the channel.</summary>
+    internal static LaunchResult Restore(
+        int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, int?> startWorker,
+        Action<string> step, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+        DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
+        if (!from.Contains(state))
+        {
+            throw DeviceLife.WrongState(id, state);
+        }
+
+        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        LaunchKind kind = state == DeviceState.Dead ? LaunchKind.Start : LaunchKind.Recover;
+        using Launch launch = new(control, kind, record.Specification, startWorker, idLock, step, cancellation);
+        return launch.Run();
+    }
+
+    // Two that restore one device would only be in each other's way.
+    private static UblkDevice? RestoredBySupervisor(int id, Action<string>? step, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        bool isWaiting = DeviceLife.AwaitServerGone(control, id, cancellation) is DeviceState.Quiesced or DeviceState.FailIo;
+        if (!isWaiting || record.IsSuspended || !DeviceInventory.IsAlive(record.SupervisorId))
+        {
+            return null;
+        }
+
+        step?.Invoke($"Waiting for the supervisor of device {id}, process {record.SupervisorId}.");
+        long deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+        while (DeviceInventory.IsAlive(record.SupervisorId) && Environment.TickCount64 < deadline)
+        {
+            if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
+            {
+                return device;
+            }
+
+            cancellation.ThrowIfCancellationRequested();
+            Thread.Sleep(20);
+        }
+
+        return null;
     }
 
     private static int ChooseId(ControlDevice control, int? wanted, HashSet<int> taken)
@@ -69,8 +132,8 @@ public static class DeviceLauncher
 
     /// <summary>One attempt at one id.</summary>
     private sealed class Launch(
-        ControlDevice control, DeviceSpecification specification, WorkerProgram program, SafeFileHandle idLock,
-        Action<string> step, CancellationToken cancellation) : IDisposable
+        ControlDevice control, LaunchKind kind, DeviceSpecification specification,
+        Func<DeviceSpecification, string, int?> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
     {
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
@@ -86,10 +149,18 @@ public static class DeviceLauncher
             {
                 step($"Starting a worker for device {_id}.");
                 Connect();
-                _channel!.SendSpecification(specification);
+                _channel!.SendOrder(new LaunchOrder(kind, specification));
                 IReadOnlyList<string> warnings = AwaitReady();
                 step($"Starting device {_id}.");
-                control.Start(_id, _workerId!.Value, TimeLeft());
+                if (kind == LaunchKind.Recover)
+                {
+                    control.EndRecovery(_id, _workerId!.Value, TimeLeft());
+                }
+                else
+                {
+                    control.Start(_id, _workerId!.Value, TimeLeft());
+                }
+
                 AwaitBlockDevice();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
                 _channel.SendApproval();
@@ -113,7 +184,7 @@ public static class DeviceLauncher
         private void Connect()
         {
             using Socket listener = LaunchChannel.Listen(out string name);
-            _workerId = program.Start(specification, name);
+            _workerId = startWorker(specification, name);
             while ((_channel = LaunchChannel.TryAccept(listener, Glance)) is null)
             {
                 CheckTime("call its launcher");
@@ -144,7 +215,7 @@ public static class DeviceLauncher
                     case WorkerStage.Added:
                         // The driver keeps the id from here on.
                         idLock.Dispose();
-                        step($"The driver has added device {_id}.");
+                        step($"The driver gives device {_id} to the worker.");
                         break;
                     case WorkerStage.Ready:
                         return report.Warnings;
@@ -203,13 +274,18 @@ public static class DeviceLauncher
             $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
             operation: "start", deviceId: _id);
 
-        // The cookie tells our half-made device from one that another server may have made under the same id.
+        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that another server may have made under the same id.
         private void Undo()
         {
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);
                 DeviceInventory.AwaitDeath(pid, StartTime);
+            }
+
+            if (kind != LaunchKind.New)
+            {
+                return;
             }
 
             if (control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)

@@ -17,6 +17,18 @@ public sealed record DeviceRecord
     /// <summary>When the worker made the device, in UTC.</summary>
     public required DateTime StartTime { get; init; }
 
+    /// <summary>The process that gives the device a new worker when one dies; 0 where nobody does.</summary>
+    public int SupervisorId { get; init; }
+
+    /// <summary>How often the supervisor did.</summary>
+    public int Restarts { get; init; }
+
+    /// <summary>How the last worker ended: a signal's name, or an exit code.</summary>
+    public string? LastExit { get; init; }
+
+    /// <summary>Whether the worker was sent away on purpose, so that nobody replaces it unasked.</summary>
+    public bool IsSuspended { get; init; }
+
     /// <summary>The queues' threads and CPUs.</summary>
     public IReadOnlyList<QueueInfo> Queues { get; init; } = [];
 }

@@ -67,12 +67,11 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Launcher: what is wanted.</summary>
-    public void SendSpecification(DeviceSpecification specification) =>
-        SendLine(JsonSerializer.Serialize(specification, DeviceJson.Default.DeviceSpecification));
+    public void SendOrder(LaunchOrder order) => SendLine(JsonSerializer.Serialize(order, DeviceJson.Default.LaunchOrder));
 
     /// <summary>Worker: what is wanted; null when the launcher is gone.</summary>
-    public DeviceSpecification? ReceiveSpecification() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line is not null
-        ? JsonSerializer.Deserialize(line, DeviceJson.Default.DeviceSpecification)
+    public LaunchOrder? ReceiveOrder() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line is not null
+        ? JsonSerializer.Deserialize(line, DeviceJson.Default.LaunchOrder)
         : null;
 
     /// <summary>Worker: how far it is. A launcher that is gone is noticed by <see cref="ReceiveApproval"/>.</summary>

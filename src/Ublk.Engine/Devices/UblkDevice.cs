@@ -79,6 +79,18 @@ public sealed class UblkDevice
     /// <summary>When the worker started the device.</summary>
     public DateTime? StartTime { get; init; }
 
+    /// <summary>What clients of the disk see while no worker serves it; null for a device of another server.</summary>
+    public RecoveryMode? Recovery { get; init; }
+
+    /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
+    public bool? AutoRestore { get; init; }
+
+    /// <summary>How often the supervisor did; null where there is none.</summary>
+    public int? Restarts { get; init; }
+
+    /// <summary>How the last worker ended: a signal's name, or an exit code; null where no supervisor saw one end.</summary>
+    public string? LastExit { get; init; }
+
     /// <summary>Whether everything was learnt; without root, the driver keeps part of it to itself.</summary>
     public bool IsComplete { get; init; }
 

@@ -50,10 +50,11 @@ internal sealed class WorkerProgram
     /// <exception cref="UblkException">It could not be started.</exception>
     public int? Start(DeviceSpecification specification, string channel)
     {
-        string[] arguments = [.. Describe(specification), "--launcher", channel];
+        string[] arguments = Arguments(specification, channel);
+        string verb = specification.AutoRestore ? "supervise" : "serve";
         if (!IsSystemdRunning)
         {
-            string processId = Run(_file, [.. _firstArguments, "detach", .. arguments]);
+            string processId = Run(_file, [.. _firstArguments, "detach", verb, .. arguments]);
             return int.Parse(processId, CultureInfo.InvariantCulture);
         }
 
@@ -61,13 +62,16 @@ internal sealed class WorkerProgram
         [
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
             "--property=Type=exec", "--property=WorkingDirectory=/", "--property=PrivateMounts=yes",
-            "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=SyslogIdentifier=ublk",
-            "--", _file, .. _firstArguments, "serve", .. arguments,
+            "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=OOMPolicy=continue",
+            "--property=SyslogIdentifier=ublk", "--", _file, .. _firstArguments, verb, .. arguments,
         ]);
         return null;
     }
 
-    // Read by people in ps, and by nobody else: the specification itself goes through the channel.
+    /// <summary>The worker's arguments: those before the last two are read by people in ps, and by nobody else.</summary>
+    public static string[] Arguments(DeviceSpecification specification, string channel) =>
+        [.. Describe(specification), "--launcher", channel];
+
     private static IEnumerable<string> Describe(DeviceSpecification specification)
     {
         yield return "--id";

@@ -5,6 +5,7 @@ namespace Ublk.Interop;
 internal static partial class Libc
 {
     public const int SIGKILL = 9;
+    public const int SIGTERM = 15;
 
     /// <summary>The process serves a disk: its memory allocations must not wait for that disk (linux/prctl.h, kernel 5.6).</summary>
     public const int PR_SET_IO_FLUSHER = 57;

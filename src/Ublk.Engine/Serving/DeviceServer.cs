@@ -33,29 +33,44 @@ internal sealed class DeviceServer : IDisposable
     /// <summary>The queues' threads and CPUs.</summary>
     public IReadOnlyList<QueueInfo> Queues => [.. _queues.Select(queue => queue.Info)];
 
-    /// <summary>Creates a device whose every tag waits for a request; what is left to do is START_DEV.</summary>
+    /// <summary>Makes or takes a device, so that its every tag waits for a request; START_DEV or END_USER_RECOVERY is left to do.</summary>
+    /// <param name="kind">Whether the device is to be made, started again, or recovered.</param>
     /// <param name="specification">What is wanted; its id is set.</param>
     /// <param name="target">What answers the requests; the caller keeps it and disposes it after the server.</param>
-    /// <param name="onAdded">Called once the driver knows the device, so that from then on it must be removed again.</param>
+    /// <param name="onAdded">Called once the driver knows the device as this server's.</param>
     /// <param name="onFatal">Called on a queue's thread when it cannot go on; the process must then end at once.</param>
-    /// <exception cref="UblkException">The device could not be made; nothing of it is left.</exception>
+    /// <exception cref="UblkException">It cannot be served; what was made is undone.</exception>
     public static DeviceServer Create(
-        DeviceSpecification specification, BlockTarget target, Action onAdded, Action<Exception> onFatal)
+        LaunchKind kind, DeviceSpecification specification, BlockTarget target, Action onAdded, Action<Exception> onFatal)
     {
         using ControlDevice control = new();
         UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
-        UblkDeviceInfo info = Add(control, specification);
-        int id = (int)info.DeviceId;
-        onAdded();
+        int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
+        if (kind == LaunchKind.Start && !CanStartAgain(control))
+        {
+            control.Delete(id, UndoTime);
+            kind = LaunchKind.New;
+        }
+
+        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification) : Find(control, id);
         DeviceServer? server = null;
         try
         {
-            control.SetParameters(id, parameters);
+            if (kind == LaunchKind.Recover)
+            {
+                Recover(control, id, target.Geometry);
+            }
+            else
+            {
+                control.SetParameters(id, parameters);
+            }
+
             server = new DeviceServer(id, OpenCharDevice(id));
+            onAdded();
             server.StartQueues(control, info, specification, target, onFatal);
             return server;
         }
-        catch
+        catch when (kind == LaunchKind.New)
         {
             Abandon(control, id, server);
             throw;
@@ -70,7 +85,18 @@ internal sealed class DeviceServer : IDisposable
 
     private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification)
     {
-        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode;
+        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures();
+        if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
+        {
+            throw new UblkException(UblkError.NotSupported,
+                "This kernel's driver cannot fail the requests of a device that waits for its worker. -Recovery Fail needs kernel 6.13 or newer.");
+        }
+
+        if (specification.Recovery != RecoveryMode.None)
+        {
+            wanted |= control.Features & UblkFeatures.Quiesce;
+        }
+
         if (specification.NoPartitionScan)
         {
             wanted |= control.Features.HasFlag(UblkFeatures.NoAutoPartScan)
@@ -79,10 +105,9 @@ internal sealed class DeviceServer : IDisposable
                     "This kernel's driver always scans for partitions. -NoPartitionScan needs kernel 7.0 or newer.");
         }
 
-        int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
         UblkDeviceInfo info = new()
         {
-            DeviceId = (uint)id,
+            DeviceId = (uint)specification.Id!.Value,
             QueueCount = (ushort)specification.QueueCount,
             QueueDepth = (ushort)specification.QueueDepth,
             MaxIoBufferBytes = (uint)specification.MaxIoSize,
@@ -90,7 +115,41 @@ internal sealed class DeviceServer : IDisposable
             ServerCookie = specification.Cookie,
         };
         int result = control.TryAdd(ref info);
-        return result >= 0 ? info : throw DriverError.ForAdd(-result, id);
+        return result >= 0 ? info : throw DriverError.ForAdd(-result, (int)info.DeviceId);
+    }
+
+    // Kernels before 6.16 keep a stopped device's queues as they were, so that it can only be made again.
+    private static bool CanStartAgain(ControlDevice control) => control.Features.HasFlag(UblkFeatures.Quiesce);
+
+    private static UblkDeviceInfo Find(ControlDevice control, int id)
+    {
+        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
+        return result >= 0 ? info : throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
+    }
+
+    // The disk stays as its clients know it, so the storage must still be as large.
+    private static void Recover(ControlDevice control, int id, TargetGeometry geometry)
+    {
+        int result = control.TryGetParameters(id, out UblkParameters parameters);
+        long size = (long)parameters.DeviceSectors << UblkAbi.SectorShift;
+        if (result >= 0 && size > geometry.Size)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"The disk of device {id} has {size} bytes, but what is behind it has only {geometry.Size} now. Restore its size first.",
+                operation: "recover", deviceId: id);
+        }
+
+        // The old server's last descriptor may close a moment after its process ended.
+        long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        while ((result = control.TryStartRecovery(id)) == -Libc.EBUSY && Environment.TickCount64 < deadline)
+        {
+            Thread.Sleep(5);
+        }
+
+        if (result < 0)
+        {
+            throw DriverError.ForCommand(-result, "START_USER_RECOVERY", id);
+        }
     }
 
     private static SafeFileHandle OpenCharDevice(int id)

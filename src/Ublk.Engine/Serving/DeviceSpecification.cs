@@ -54,6 +54,12 @@ public sealed record DeviceSpecification
     /// <summary>CPU lists such as <c>0-3,8</c>: one for all queues, or one for each. Empty: one well-chosen CPU for each queue.</summary>
     public IReadOnlyList<string> QueueAffinity { get; init; } = [];
 
+    /// <summary>What clients of the disk see while no worker serves it.</summary>
+    public RecoveryMode Recovery { get; init; }
+
+    /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
+    public bool AutoRestore { get; init; }
+
     /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
     public ulong Cookie { get; init; }
 
@@ -72,6 +78,8 @@ public sealed record DeviceSpecification
             $"PhysicalBlockSize ({PhysicalBlockSize}) must not be smaller than LogicalBlockSize ({LogicalBlockSize}).");
         Require(QueueAffinity.Count <= 1 || QueueAffinity.Count == QueueCount,
             $"QueueAffinity takes one CPU list for all queues or one for each of the {QueueCount}, not {QueueAffinity.Count}.");
+        Require(!AutoRestore || Recovery != RecoveryMode.None,
+            "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
         foreach (string list in QueueAffinity)
         {
             CpuSet.Parse(list);

@@ -22,8 +22,8 @@ internal sealed class QueueLoop : IDisposable
     private readonly IoQueue _queue;
     private readonly PendingRequest[] _requests;
     private readonly bool _canGiveBack;
-    private int _fetched;
     private int _handled;
+    private bool _isLeaving;
     private bool _isBusy;
     private bool _isIdleCheckDue;
 
@@ -50,7 +50,6 @@ internal sealed class QueueLoop : IDisposable
                 Command(UblkAbi.IoFetch, tag, 0);
             }
 
-            _fetched = depth;
             Submit();
         }
         catch
@@ -60,11 +59,15 @@ internal sealed class QueueLoop : IDisposable
         }
     }
 
-    /// <summary>Serves until the driver has taken every tag back and the last answer is committed.</summary>
+    /// <summary>Serves until the driver takes the queue back and the last answer is committed.</summary>
+    /// <remarks>
+    /// A driver that quiesces a device gives back only the tags that are idle at that moment: the others are parked again
+    /// by their answer, for good. So the first tag that comes back is the sign to leave.
+    /// </remarks>
     /// <exception cref="UblkException">The driver or the ring refuses to go on: the process must end.</exception>
     public void Run()
     {
-        while (_fetched > 0 || _handled > 0)
+        while (!_isLeaving || _handled > 0)
         {
             int result = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
             while (_queue.Ring.TryReap(out IoUringCqe completion))
@@ -89,6 +92,8 @@ internal sealed class QueueLoop : IDisposable
                 throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_queueId} cannot go on");
             }
         }
+
+        Submit();
     }
 
     /// <inheritdoc/>
@@ -107,7 +112,7 @@ internal sealed class QueueLoop : IDisposable
                 Handle(_requests[tag]);
                 break;
             case -Libc.ENODEV:
-                _fetched--;
+                _isLeaving = true;
                 break;
             default:
                 throw UblkException.FromErrno(-result, "URING_CMD", $"The driver rejected tag {tag} of queue {_queueId}");
@@ -124,7 +129,6 @@ internal sealed class QueueLoop : IDisposable
             ScheduleIdleCheck();
         }
 
-        _fetched--;
         _handled++;
         ValueTask<int> answer;
         try
@@ -143,7 +147,6 @@ internal sealed class QueueLoop : IDisposable
     {
         Command(UblkAbi.IoCommitAndFetch, request.Tag, RequestResult.ForDriver(request, result));
         _handled--;
-        _fetched++;
     }
 
     // Gives the buffers back when nothing came since the last look. One timer now and then: a limit on each wait would
@@ -193,7 +196,7 @@ internal sealed class QueueLoop : IDisposable
         int result = _queue.Ring.Enter(0, Timeout.InfiniteTimeSpan);
         if (result < 0)
         {
-            throw UblkException.FromErrno(-result, "io_uring_enter", $"Cannot fetch from queue {_queueId}");
+            throw UblkException.FromErrno(-result, "io_uring_enter", $"The driver takes nothing from queue {_queueId}");
         }
     }
 

@@ -69,12 +69,17 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public SwitchParameter NoPartitionScan { get; set; }
 
+    /// <summary>What clients of the disk see while no worker serves it.</summary>
+    [Parameter]
+    public RecoveryMode? Recovery { get; set; }
+
+    /// <summary>Gives the device a new worker when one dies.</summary>
+    [Parameter]
+    public SwitchParameter AutoRestore { get; set; }
+
     /// <summary>Attaches a backing file that is in use.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
-
-    private static string WorkerDirectory => System.IO.Path.GetFullPath(System.IO.Path.Combine(
-        System.IO.Path.GetDirectoryName(typeof(NewUblkDeviceCommand).Assembly.Location)!, "..", "worker"));
 
     /// <inheritdoc/>
     public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(Target);
@@ -152,6 +157,8 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
             PhysicalBlockSize = PhysicalBlockSize,
             ReadOnly = ReadOnly,
             NoPartitionScan = NoPartitionScan,
+            Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
+            AutoRestore = AutoRestore,
             Force = Force,
             QueueAffinity = QueueAffinity,
         };

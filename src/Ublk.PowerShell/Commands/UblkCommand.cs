@@ -6,6 +6,10 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>What the cmdlets have in common: the engine's errors become records, and stopping the pipeline stops the engine.</summary>
 public abstract class UblkCommand : PSCmdlet, IDisposable
 {
+    /// <summary>The module's folder of worker programs.</summary>
+    protected static string WorkerDirectory { get; } = Path.GetFullPath(Path.Combine(
+        Path.GetDirectoryName(typeof(UblkCommand).Assembly.Location)!, "..", "worker"));
+
     private readonly CancellationTokenSource _stop = new();
     private bool _isDriverThere;
 

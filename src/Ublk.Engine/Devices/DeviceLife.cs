@@ -1,0 +1,87 @@
+using Ublk.Control;
+using Ublk.Interop;
+
+namespace Ublk.Devices;
+
+/// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
+internal static class DeviceLife
+{
+    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>The record of a device that is there and that a worker of ours made.</summary>
+    /// <exception cref="UblkException">There is no such device, or it has no record.</exception>
+    public static DeviceRecord RecordOf(ControlDevice control, int id)
+    {
+        UblkDeviceInfo info = InfoOf(control, id);
+        DeviceRecord? record = StateDirectory.TryRead(id);
+        return record?.Specification.Cookie == info.ServerCookie
+            ? record
+            : throw new UblkException(UblkError.DeviceForeign,
+                $"Device {id} was made by another server, or its record in {StateDirectory.Path} is lost: nothing tells how to serve it. "
+                    + "All that can be done here is to remove it: Remove-UblkDevice",
+                deviceId: id);
+    }
+
+    /// <summary>What the driver knows of a device.</summary>
+    /// <exception cref="UblkException">There is no such device, or the caller may not know.</exception>
+    public static UblkDeviceInfo InfoOf(ControlDevice control, int id)
+    {
+        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
+        return result >= 0 ? info : throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
+    }
+
+    /// <summary>Whether the driver still has a device of this id and cookie.</summary>
+    public static bool Exists(int id, ulong cookie)
+    {
+        using ControlDevice control = new();
+        return control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
+    }
+
+    /// <summary>Waits until the driver has noticed that a server is dead.</summary>
+    /// <returns>The device's state: live only if its server lives.</returns>
+    public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
+    {
+        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
+        while (true)
+        {
+            UblkDeviceInfo info = InfoOf(control, id);
+            if (info.State != (ushort)DeviceState.Live || DeviceInventory.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
+            {
+                return (DeviceState)info.State;
+            }
+
+            cancellation.ThrowIfCancellationRequested();
+            Thread.Sleep(5);
+        }
+    }
+
+    /// <summary>Waits until a worker has ended.</summary>
+    /// <exception cref="UblkException">It has not.</exception>
+    public static void AwaitWorker(int id, int processId, string what)
+    {
+        if (!DeviceInventory.AwaitDeath(processId, EndTime))
+        {
+            throw new UblkException(UblkError.TimedOut,
+                $"Device {id} is {what}, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);
+        }
+    }
+
+    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do.</summary>
+    public static void AwaitSupervisor(DeviceRecord record)
+    {
+        if (record.SupervisorId > 0)
+        {
+            DeviceInventory.AwaitDeath(record.SupervisorId, EndTime);
+        }
+    }
+
+    /// <summary>Why a device in this state cannot be served anew.</summary>
+    public static UblkException WrongState(int id, DeviceState state) => new(UblkError.DeviceStateInvalid,
+        state switch
+        {
+            DeviceState.Live => $"Device {id} is served. Only one whose worker is gone can be given a new one.",
+            DeviceState.Dead => $"Device {id} is stopped, or lost its disk with its worker. Start it: Start-UblkDevice",
+            _ => $"Device {id} waits for a worker. Give it one: Restore-UblkDevice",
+        },
+        deviceId: id);
+}

@@ -1,0 +1,21 @@
+using System.Management.Automation;
+using Ublk.Control;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Gives devices that were suspended a worker again.</summary>
+[Cmdlet(VerbsLifecycle.Resume, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
+[OutputType(typeof(UblkDevice))]
+public sealed class ResumeUblkDeviceCommand : UblkDeviceCommand
+{
+    /// <inheritdoc/>
+    protected override string Action => "Resume ublk device";
+
+    /// <inheritdoc/>
+    protected override void Apply(int id, Action<string> step)
+    {
+        Serve(id, step, DeviceState.Quiesced);
+        WriteDevice(id);
+    }
+}

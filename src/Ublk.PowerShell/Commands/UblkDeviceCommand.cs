@@ -1,0 +1,69 @@
+using System.Management.Automation;
+using Ublk.Control;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>What the cmdlets have in common that change devices which are there: how the user names them.</summary>
+public abstract class UblkDeviceCommand : UblkCommand
+{
+    /// <summary>Devices by id.</summary>
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Id",
+        ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(DeviceIdCompleter))]
+    public int[] Id { get; set; } = [];
+
+    /// <summary>Devices as Get-UblkDevice and New-UblkDevice give them.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    public UblkDevice[] InputObject { get; set; } = [];
+
+    /// <summary>Emits the devices.</summary>
+    [Parameter]
+    public SwitchParameter PassThru { get; set; }
+
+    /// <summary>What is done, for a prompt and for -WhatIf.</summary>
+    protected abstract string Action { get; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        foreach (int id in ParameterSetName == "Id" ? Id : InputObject.Select(device => device.Id))
+        {
+            if (ShouldProcess($"/dev/ublkb{id}", Action) && ShouldApply(id))
+            {
+                RequireDriver();
+                Attempt(id, () => WithProgress($"{Action} {id}", step => Apply(id, step)));
+            }
+        }
+    }
+
+    /// <summary>Whether to go on after the common questions.</summary>
+    protected virtual bool ShouldApply(int id) => true;
+
+    /// <summary>Does it to one device.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="step">Told each step in a sentence.</param>
+    protected abstract void Apply(int id, Action<string> step);
+
+    /// <summary>Gives a device that nobody serves a new worker.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="step">Told each step in a sentence.</param>
+    /// <param name="from">The states it may be in.</param>
+    protected void Serve(int id, Action<string> step, params DeviceState[] from)
+    {
+        LaunchResult result = DeviceLauncher.Restore(id, from, WorkerDirectory, step, StopToken);
+        foreach (string warning in result.Warnings)
+        {
+            WriteWarning(warning);
+        }
+    }
+
+    /// <summary>Emits a device as it is now, if the user wants to see it.</summary>
+    protected void WriteDevice(int id)
+    {
+        if (PassThru && DeviceInventory.Find(id) is { } device)
+        {
+            WriteObject(device);
+        }
+    }
+}

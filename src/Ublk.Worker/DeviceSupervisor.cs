@@ -1,0 +1,173 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Ublk.Control;
+using Ublk.Devices;
+
+namespace Ublk.Worker;
+
+/// <summary>Keeps a device served: the parent of its worker, which starts another when one dies.</summary>
+/// <remarks>A process that only waits, so that what kills a worker does not reach it. It ends with the device.</remarks>
+internal sealed class DeviceSupervisor : IDisposable
+{
+    // A worker that dies at once, again and again, is not worth an eleventh.
+    private const int MaxFailures = 10;
+
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(10);
+
+    // A worker that lived this long has shown that it can.
+    private static readonly TimeSpan ProbationTime = TimeSpan.FromSeconds(1);
+
+    private readonly int _id;
+    private readonly Log _log;
+    private readonly CancellationTokenSource _stop = new();
+    private int _worker;
+
+    /// <summary>A supervisor of one device.</summary>
+    public DeviceSupervisor(int id)
+    {
+        _id = id;
+        _log = new Log(id);
+    }
+
+    /// <summary>Starts the first worker and stays until the device needs none any more.</summary>
+    /// <param name="arguments">The worker's arguments.</param>
+    /// <returns>The exit code.</returns>
+    public int Run(string[] arguments)
+    {
+        Detachment.LeaveSession();
+        ProcessSettings.Apply();
+        _worker = Self.Start(["serve", .. arguments]);
+        Detachment.CloseStandardStreams();
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, PassOn);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
+        int failures = 0;
+        while (true)
+        {
+            long start = Environment.TickCount64;
+            string exit = AwaitWorker();
+            failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
+            if (!IsWaiting())
+            {
+                return ExitCode.Done;
+            }
+
+            _log.Write(LogLevel.Warning, $"the worker of device {_id} ended ({exit})");
+            while (!TryRestore(failures, exit))
+            {
+                failures++;
+                if (failures > MaxFailures)
+                {
+                    _log.Write(LogLevel.Critical, $"device {_id} is given up; Restore-UblkDevice {_id} tries again");
+                    return ExitCode.Unavailable;
+                }
+
+                if (!IsWaiting())
+                {
+                    return ExitCode.Done;
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _stop.Dispose();
+
+    // The worker answers by removing its device.
+    private void PassOn(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _stop.Cancel();
+        if (_worker > 0)
+        {
+            _ = Interop.Libc.Kill(_worker, Interop.Libc.SIGTERM);
+        }
+    }
+
+    private unsafe string AwaitWorker()
+    {
+        int status = 0;
+        while (Libc.WaitPid(_worker, &status, 0) < 0 && Marshal.GetLastPInvokeError() == Interop.Libc.EINTR)
+        {
+        }
+
+        _worker = 0;
+
+        // wait(2): the low seven bits are the signal, the next byte the exit code.
+        int signal = status & 0x7F;
+        return signal == 0
+            ? $"exit code {(status >> 8) & 0xFF}"
+            : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
+    }
+
+    // Not when somebody removed, stopped or suspended the device, or serves it already.
+    private bool IsWaiting()
+    {
+        if (_stop.IsCancellationRequested || StateDirectory.TryRead(_id) is not { IsSuspended: false } record)
+        {
+            return false;
+        }
+
+        try
+        {
+            using ControlDevice control = new();
+            return DeviceLife.Exists(_id, record.Specification.Cookie)
+                && DeviceLife.AwaitServerGone(control, _id, _stop.Token) is DeviceState.Quiesced or DeviceState.FailIo;
+        }
+        catch (Exception exception) when (exception is UblkException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private bool TryRestore(int failures, string exit)
+    {
+        TimeSpan delay = TimeSpan.FromTicks(long.Min(MaxDelay.Ticks, FirstDelay.Ticks << failures));
+        if (_stop.Token.WaitHandle.WaitOne(delay) || !IsWaiting())
+        {
+            return false;
+        }
+
+        try
+        {
+            if (StateDirectory.TryRead(_id) is { } record)
+            {
+                StateDirectory.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
+            }
+
+            DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],
+                (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
+                _ => { }, _stop.Token);
+            return true;
+        }
+        catch (Exception exception) when (exception is UblkException or OperationCanceledException)
+        {
+            _log.Write(LogLevel.Error, $"device {_id} could not be restored: {exception.Message}");
+            if (_worker > 0)
+            {
+                AwaitWorker();
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Signals that end a process, as signal(7) numbers them on x86 and ARM.</summary>
+    private enum Signal
+    {
+        SIGHUP = 1,
+        SIGINT = 2,
+        SIGQUIT = 3,
+        SIGILL = 4,
+        SIGABRT = 6,
+        SIGBUS = 7,
+        SIGFPE = 8,
+        SIGKILL = 9,
+        SIGUSR1 = 10,
+        SIGSEGV = 11,
+        SIGUSR2 = 12,
+        SIGPIPE = 13,
+        SIGALRM = 14,
+        SIGTERM = 15,
+    }
+}
