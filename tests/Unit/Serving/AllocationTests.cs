@@ -1,6 +1,7 @@
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
+using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
 
@@ -28,6 +29,17 @@ public class AllocationTests
         using LoopTarget target = LoopTarget.Open(new TargetOptions(new Dictionary<string, string>
         {
             ["Path"] = file.Path, ["DirectIO"] = direct,
+        }));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Fact]
+    public void A_delay_allocates_nothing()
+    {
+        using TemporaryFile file = new(4 << 20);
+        using FaultTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
+        {
+            ["Path"] = file.Path, ["Delay"] = "1",
         }));
         Assert.Equal(0, Measure(target));
     }
