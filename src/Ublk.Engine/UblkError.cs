@@ -42,6 +42,9 @@ public enum UblkError
     /// <summary>The device is mounted, held by another layer, or open.</summary>
     DeviceInUse,
 
+    /// <summary>Another device has the name, or something else is there under it.</summary>
+    SymlinkInUse,
+
     /// <summary>The device is not in the state that the operation needs.</summary>
     DeviceStateInvalid,
 

@@ -20,7 +20,7 @@ internal static class UblkErrorRecord
         UblkError.PathNotFound or UblkError.DeviceNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
-        UblkError.DeviceIdInUse => ErrorCategory.ResourceExists,
+        UblkError.DeviceIdInUse or UblkError.SymlinkInUse => ErrorCategory.ResourceExists,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,
         UblkError.StateDirectoryNotWritable => ErrorCategory.WriteError,

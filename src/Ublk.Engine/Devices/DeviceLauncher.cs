@@ -35,7 +35,15 @@ public static class DeviceLauncher
         while (true)
         {
             using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            if (specification.Symlink is { } name)
+            {
+                DeviceSymlink.RequireFree(control, name, null);
+            }
+
             int id = ChooseId(control, specification.Id, taken);
+
+            // Of a device that another program deleted.
+            DeviceSymlink.Delete(id);
             DeviceSpecification chosen = specification with
             {
                 Id = id,
@@ -162,6 +170,7 @@ public static class DeviceLauncher
                 }
 
                 AwaitBlockDevice();
+                CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
                 _channel.SendApproval();
                 step($"{device.DevicePath} is ready.");
@@ -257,6 +266,15 @@ public static class DeviceLauncher
             }
         }
 
+        private void CreateSymlink()
+        {
+            if (specification.Symlink is { } name)
+            {
+                using SafeFileHandle stateLock = StateDirectory.Lock(TimeLeft(), cancellation);
+                DeviceSymlink.Create(control, name, _id);
+            }
+        }
+
         private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));
 
         private void CheckTime(string what)
@@ -293,6 +311,7 @@ public static class DeviceLauncher
                 try
                 {
                     control.Stop(_id, StartTime);
+                    DeviceSymlink.Delete(_id);
                     control.Delete(_id, StartTime);
                 }
                 catch (UblkException exception)

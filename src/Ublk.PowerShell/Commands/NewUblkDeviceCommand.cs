@@ -33,6 +33,10 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public int? Id { get; set; }
 
+    /// <summary>A stable name in /dev/disk/by-ublk.</summary>
+    [Parameter]
+    public string? Symlink { get; set; }
+
     /// <summary>The disk's size in bytes, for targets that do not take it from elsewhere.</summary>
     [Parameter]
     public long? Size { get; set; }
@@ -148,6 +152,7 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
         return new DeviceSpecification
         {
             Id = Id,
+            Symlink = Symlink,
             Target = Target,
             Options = options,
             QueueCount = QueueCount ?? Default.QueueCount,

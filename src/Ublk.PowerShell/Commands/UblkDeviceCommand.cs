@@ -17,6 +17,11 @@ public abstract class UblkDeviceCommand : UblkCommand
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
     public UblkDevice[] InputObject { get; set; } = [];
 
+    /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Path")]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
     /// <summary>Emits the devices.</summary>
     [Parameter]
     public SwitchParameter PassThru { get; set; }
@@ -27,7 +32,7 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        foreach (int id in ParameterSetName == "Id" ? Id : InputObject.Select(device => device.Id))
+        foreach (int id in Named())
         {
             if (ShouldProcess($"/dev/ublkb{id}", Action) && ShouldApply(id))
             {
@@ -55,6 +60,25 @@ public abstract class UblkDeviceCommand : UblkCommand
         foreach (string warning in result.Warnings)
         {
             WriteWarning(warning);
+        }
+    }
+
+    private IReadOnlyList<int> Named()
+    {
+        switch (ParameterSetName)
+        {
+            case "Id":
+                return Id;
+            case "InputObject":
+                return [.. InputObject.Select(device => device.Id)];
+            default:
+                HashSet<int> ids = [];
+                foreach (string path in Path)
+                {
+                    Attempt(path, () => ids.UnionWith(DevicePaths.Find(SessionState, path).Select(device => device.Id)));
+                }
+
+                return [.. ids];
         }
     }
 

@@ -30,6 +30,12 @@ public class DeviceSpecificationTests
         ["+ one list for all"] = Good with { QueueCount = 3, QueueAffinity = ["0"] },
         ["- lists that do not match"] = Good with { QueueCount = 3, QueueAffinity = ["0", "1"] },
         ["- no list"] = Good with { QueueAffinity = ["x"] },
+        ["+ name"] = Good with { Symlink = "the data, ü.1" },
+        ["- name with a slash"] = Good with { Symlink = "a/b" },
+        ["- name of dots"] = Good with { Symlink = ".." },
+        ["- name with a control character"] = Good with { Symlink = "a\tb" },
+        ["- empty name"] = Good with { Symlink = "" },
+        ["- name too long"] = Good with { Symlink = new string('ü', 128) },
         ["- unknown target"] = Good with { Target = "Zero" },
     };
 
