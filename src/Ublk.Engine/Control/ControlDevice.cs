@@ -1,7 +1,4 @@
-using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
-using Ublk.Rings;
 
 namespace Ublk.Control;
 
@@ -12,30 +9,26 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <summary>Where the driver listens.</summary>
     public const string Path = "/dev/ublk-control";
 
-    private const ulong CancelMark = ulong.MaxValue;
-
     // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
     private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
 
-    private readonly SafeFileHandle _device;
-    private readonly Ring _ring;
-    private readonly byte* _buffer = (byte*)NativeMemory.AllocZeroed(CpuSet.MaskBytes);
-    private ulong _sequence;
+    private readonly IControlChannel _channel;
+    private readonly byte* _buffer;
     private readonly bool _isEncodingKnown;
     private bool _usesBareNumbers;
-    private bool _isAbandoned;
 
     /// <summary>Opens the control node.</summary>
     /// <exception cref="UblkException">There is no driver, or the caller may not talk to it.</exception>
     public ControlDevice()
+        : this(new ControlRing())
     {
-        _device = Libc.Open(Path, Libc.O_RDWR);
-        if (_device.IsInvalid)
-        {
-            throw DriverError.ForOpen(Libc.LastErrno);
-        }
+    }
 
-        _ring = Ring.CreateForControl(4);
+    /// <summary>Talks through a channel, and closes it in the end.</summary>
+    internal ControlDevice(IControlChannel channel)
+    {
+        _channel = channel;
+        _buffer = channel.Buffer;
         if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, sizeof(ulong), 0, CommandTime) >= 0)
         {
             _isEncodingKnown = true;
@@ -133,17 +126,7 @@ internal sealed unsafe class ControlDevice : IDisposable
         Check(Send(UblkAbi.CmdUpdateSize, (uint)id, 0, (ulong)size >> UblkAbi.SectorShift, CommandTime), "UPDATE_SIZE", id);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _ring.Dispose();
-        _device.Dispose();
-
-        // A command that was abandoned may still write its answer.
-        if (!_isAbandoned)
-        {
-            NativeMemory.Free(_buffer);
-        }
-    }
+    public void Dispose() => _channel.Dispose();
 
     private static void Check(int result, string operation, int id)
     {
@@ -172,13 +155,7 @@ internal sealed unsafe class ControlDevice : IDisposable
 
     private int SendOnce(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
-        ulong sequence = ++_sequence;
-        IoUringSqe* entry = _ring.NextEntry();
-        entry->Opcode = IoUring.OpUringCmd;
-        entry->Fd = (int)_device.DangerousGetHandle();
-        entry->CommandOp = command;
-        entry->UserData = sequence;
-        *(UblkControlCommand*)&entry->Command = new UblkControlCommand
+        UblkControlCommand payload = new()
         {
             DeviceId = id,
             QueueId = UblkAbi.NoQueue,
@@ -186,56 +163,6 @@ internal sealed unsafe class ControlDevice : IDisposable
             Address = length > 0 ? (ulong)_buffer : 0,
             Data = data,
         };
-        if (TryAwait(sequence, timeout, out int result))
-        {
-            return result;
-        }
-
-        Cancel(sequence);
-        if (TryAwait(sequence, TimeSpan.FromSeconds(1), out result))
-        {
-            return result is -Libc.EINTR or -Libc.ECANCELED ? -Libc.ETIMEDOUT : result;
-        }
-
-        _isAbandoned = true;
-        return -Libc.ETIMEDOUT;
-    }
-
-    private void Cancel(ulong sequence)
-    {
-        IoUringSqe* entry = _ring.NextEntry();
-        entry->Opcode = IoUring.OpAsyncCancel;
-        entry->Address = sequence;
-        entry->UserData = CancelMark;
-    }
-
-    private bool TryAwait(ulong sequence, TimeSpan timeout, out int result)
-    {
-        long deadline = timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (true)
-        {
-            while (_ring.TryReap(out IoUringCqe completion))
-            {
-                if (completion.UserData == sequence)
-                {
-                    result = completion.Result;
-                    return true;
-                }
-            }
-
-            long left = deadline == long.MaxValue ? long.MaxValue : deadline - Environment.TickCount64;
-            if (left <= 0)
-            {
-                result = 0;
-                return false;
-            }
-
-            int entered = _ring.Enter(1, left == long.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromMilliseconds(left));
-            if (entered < 0 && entered is not (-Libc.ETIME or -Libc.EBUSY or -Libc.EAGAIN))
-            {
-                result = entered;
-                return true;
-            }
-        }
+        return _channel.Send(command, payload, timeout);
     }
 }

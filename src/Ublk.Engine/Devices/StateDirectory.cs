@@ -42,6 +42,11 @@ public static class StateDirectory
     /// <summary>Removes the record of a device, unless another device has taken the id and written its own.</summary>
     internal static void Delete(int id, ulong cookie)
     {
+        if (!Directory.Exists(Path))
+        {
+            return;
+        }
+
         File.Delete($"{RecordPath(id)}.new");
         if (TryRead(id)?.Specification.Cookie == cookie)
         {

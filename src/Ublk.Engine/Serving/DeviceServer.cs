@@ -44,6 +44,14 @@ internal sealed class DeviceServer : IDisposable
         LaunchKind kind, DeviceSpecification specification, BlockTarget target, Action onAdded, Action<Exception> onFatal)
     {
         using ControlDevice control = new();
+        return Create(control, kind, specification, target, onAdded, onFatal);
+    }
+
+    /// <summary>As the other one, by a control node that is open already.</summary>
+    public static DeviceServer Create(
+        ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target,
+        Action onAdded, Action<Exception> onFatal)
+    {
         UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
         int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
         if (kind == LaunchKind.Start && !CanStartAgain(control))
