@@ -14,7 +14,7 @@ internal static class DevicePaths
         WildcardPattern pattern = new(file);
         bool isPattern = WildcardPattern.ContainsWildcardCharacters(path);
         bool IsMeant(string? candidate) =>
-            candidate is not null && (pattern.IsMatch(candidate) || (!isPattern && FileIdentity.IsSame(candidate, file)));
+            candidate is not null && (pattern.IsMatch(candidate) || FileIdentity.IsSame(candidate, file));
 
         UblkDevice[] devices =
         [

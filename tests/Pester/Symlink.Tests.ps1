@@ -38,6 +38,18 @@ Describe 'A device with a name' {
         Get-UblkDevice | Should -BeNullOrEmpty
     }
 
+    It 'is found by what is piped with a path' -Tag Core {
+        (Get-Item $image | Get-UblkDevice).Id | Should -Be $device.Id
+        ([pscustomobject] @{ Path = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
+        Get-Item $image | Remove-UblkDevice
+        Get-UblkDevice | Should -BeNullOrEmpty
+    }
+
+    It 'is completed by its paths' {
+        (TabExpansion2 'Remove-UblkDevice -Path /').CompletionMatches.CompletionText | Should -Be $link, $device.DevicePath, $image
+        (TabExpansion2 "Get-UblkDevice -Path $folder/").CompletionMatches.CompletionText | Should -Be $link
+    }
+
     It 'loses its link when <How>' -Tag Core -ForEach @(
         @{ How = 'it is removed'; Action = { Remove-UblkDevice -Path $link } }
         @{ How = 'it is removed by force'; Action = { $device | Remove-UblkDevice -Force -Confirm:$false } }
@@ -57,9 +69,22 @@ Describe 'A device with a name' {
 
     It 'has its name again when it is started again' {
         $device | Stop-UblkDevice
-        Test-Path $link | Should -BeFalse
+        Invoke-Failure blockdev --getsize64 $link | Should -Match 'No such file'
         Start-UblkDevice -Path $link
         Invoke-Program blockdev --getsize64 $link | Should -Be 8MB
+    }
+
+    It 'has its name while <How>' -ForEach @(
+        @{ How = 'its worker is replaced'; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }; Restore-UblkDevice -Path $link } }
+        @{ How = 'its supervisor replaces its worker'; AutoRestore = $true; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts } } }
+    ) {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -Symlink data -Recovery Reissue -AutoRestore:([bool] $AutoRestore)
+        . $Action
+        Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
+        (Get-UblkDevice -Path $link).State | Should -Be 'Live'
+        Get-UblkDevice | Remove-UblkDevice
+        Wait-For { -not (Get-Leftover) }
     }
 
     It 'has its name to itself: a second one is not made' -Tag Core {

@@ -21,6 +21,7 @@ internal static class DeviceSymlink
     public static string PathOf(string name) => $"{Folder}/{name}";
 
     /// <summary>Checks that no other device has a name.</summary>
+    /// <param name="control">The control node.</param>
     /// <param name="name">The name.</param>
     /// <param name="id">The device that may have it; null for none.</param>
     /// <exception cref="UblkException">One has it, or something else is there under this name.</exception>
@@ -63,9 +64,16 @@ internal static class DeviceSymlink
     /// <summary>Removes the links to an id that nobody else can have: it is free under the lock, or the caller's own.</summary>
     public static void Delete(int id)
     {
-        foreach (string path in LinksTo(id))
+        try
         {
-            File.Delete(path);
+            foreach (string path in LinksTo(id))
+            {
+                File.Delete(path);
+            }
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // udev removes a link it knows, and the folder with the last one.
         }
     }
 

@@ -16,7 +16,9 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     public int[]? Id { get; set; }
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path")]
+    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
+    [Alias("FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 

@@ -18,7 +18,9 @@ public abstract class UblkDeviceCommand : UblkCommand
     public UblkDevice[] InputObject { get; set; } = [];
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path")]
+    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
+    [Alias("FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 
@@ -63,23 +65,22 @@ public abstract class UblkDeviceCommand : UblkCommand
         }
     }
 
-    private IReadOnlyList<int> Named()
+    private IEnumerable<int> Named() => ParameterSetName switch
     {
-        switch (ParameterSetName)
-        {
-            case "Id":
-                return Id;
-            case "InputObject":
-                return [.. InputObject.Select(device => device.Id)];
-            default:
-                HashSet<int> ids = [];
-                foreach (string path in Path)
-                {
-                    Attempt(path, () => ids.UnionWith(DevicePaths.Find(SessionState, path).Select(device => device.Id)));
-                }
+        "Id" => Id,
+        "InputObject" => InputObject.Select(device => device.Id),
+        _ => FindByPath(),
+    };
 
-                return [.. ids];
+    private HashSet<int> FindByPath()
+    {
+        HashSet<int> ids = [];
+        foreach (string path in Path)
+        {
+            Attempt(path, () => ids.UnionWith(DevicePaths.Find(SessionState, path).Select(device => device.Id)));
         }
+
+        return ids;
     }
 
     /// <summary>Emits a device as it is now, if the user wants to see it.</summary>
