@@ -11,8 +11,9 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
-        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
+        'Get-UblkDevice', 'New-UblkDevice', 'Register-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice',
+        'Resume-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Unregister-UblkDevice',
+        'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

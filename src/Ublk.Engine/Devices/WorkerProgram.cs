@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Serving;
@@ -18,8 +17,8 @@ internal sealed class WorkerProgram
         _firstArguments = firstArguments;
     }
 
-    // The service manager's own way to tell that it runs (sd_booted(3)).
-    private static bool IsSystemdRunning => Directory.Exists("/run/systemd/system");
+    /// <summary>The program and the arguments that come before the verb.</summary>
+    public IReadOnlyList<string> Command => [_file, .. _firstArguments];
 
     /// <summary>Finds the program.</summary>
     /// <param name="directory">The module's folder of workers: one for each platform, and <c>portable</c>.</param>
@@ -52,7 +51,7 @@ internal sealed class WorkerProgram
     {
         string[] arguments = Arguments(specification, channel);
         string verb = specification.AutoRestore ? "supervise" : "serve";
-        if (!IsSystemdRunning)
+        if (!ServiceManager.IsRunning)
         {
             string processId = Run(_file, [.. _firstArguments, "detach", verb, .. arguments]);
             return int.Parse(processId, CultureInfo.InvariantCulture);
@@ -61,6 +60,8 @@ internal sealed class WorkerProgram
         Run("systemd-run",
         [
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
+            "--property=DefaultDependencies=no",
             "--property=Type=exec", "--property=WorkingDirectory=/", "--property=PrivateMounts=yes",
             "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=OOMPolicy=continue",
             "--property=SyslogIdentifier=ublk", "--", _file, .. _firstArguments, verb, .. arguments,
@@ -108,23 +109,11 @@ internal sealed class WorkerProgram
 
     private static string Run(string file, IEnumerable<string> arguments)
     {
-        ProcessStartInfo start = new(file, arguments)
-        {
-            WorkingDirectory = "/",
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
         try
         {
-            using Process process = Process.Start(start)!;
-            process.StandardInput.Close();
-            string? output = process.StandardOutput.ReadLine();
-            string error = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            return process.ExitCode == 0
-                ? output ?? ""
-                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error.Trim()}");
+            return ExternalProgram.Run(file, arguments, out string output, out string error) == 0
+                ? output
+                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
         }
         catch (Win32Exception exception)
         {
