@@ -144,4 +144,10 @@ internal struct KernelTimespec
 {
     [FieldOffset(0)] public long Seconds;
     [FieldOffset(8)] public long Nanoseconds;
+
+    public static KernelTimespec From(TimeSpan time) => new()
+    {
+        Seconds = time.Ticks / TimeSpan.TicksPerSecond,
+        Nanoseconds = time.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
+    };
 }

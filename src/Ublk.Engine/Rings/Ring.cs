@@ -110,11 +110,7 @@ internal sealed unsafe class Ring : IDisposable
             flags |= IoUring.EnterGetEvents;
             if (timeout != Timeout.InfiniteTimeSpan)
             {
-                limit = new KernelTimespec
-                {
-                    Seconds = timeout.Ticks / TimeSpan.TicksPerSecond,
-                    Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
-                };
+                limit = KernelTimespec.From(timeout);
                 argument = new IoUringGetEventsArgument { Timeout = (ulong)&limit };
                 extended = &argument;
                 size = (nuint)sizeof(IoUringGetEventsArgument);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Rings;
@@ -84,6 +85,20 @@ public sealed class IoQueue : IDisposable
         entry->Offset = (ulong)offset;
         entry->Address = (ulong)length;
         entry->Length = (uint)mode;
+        return operation.Task;
+    }
+
+    /// <summary>Waits without keeping the queue's thread from its other requests.</summary>
+    /// <param name="time">For how long.</param>
+    public unsafe ValueTask<int> DelayAsync(TimeSpan time)
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        RingOperation operation = _operations.Rent();
+        operation.Time[0] = KernelTimespec.From(time);
+        entry->Opcode = IoUring.OpTimeout;
+        entry->Address = (ulong)Unsafe.AsPointer(ref operation.Time[0]);
+        entry->Length = 1;
+        entry->UserData = OperationMark | (uint)operation.Index;
         return operation.Task;
     }
 

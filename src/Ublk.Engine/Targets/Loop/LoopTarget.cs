@@ -72,7 +72,7 @@ public sealed class LoopTarget : BlockTarget
 
         try
         {
-            LoopTarget target = new(file, direct, options.GetSize("Offset") ?? 0);
+            LoopTarget target = new(file, direct, options.GetNumber("Offset") ?? 0);
             if (file.ReadOnly && !options.ReadOnly)
             {
                 options.Warnings.Add($"{path} cannot be opened for writing, so the disk is read-only.");
