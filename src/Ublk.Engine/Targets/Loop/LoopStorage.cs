@@ -18,7 +18,7 @@ internal sealed class LoopStorage : DiskStorage
         TargetOptions parsed = new(options) { ReadOnly = readOnly, Force = true };
         _target = LoopTarget.Open(parsed);
         _file = _target.Backing;
-        _offset = parsed.GetSize("Offset") ?? 0;
+        _offset = parsed.GetNumber("Offset") ?? 0;
     }
 
     /// <inheritdoc/>
