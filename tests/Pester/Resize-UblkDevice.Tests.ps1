@@ -100,7 +100,8 @@ if ($canResize) {
             New-Image $image 8MB
             { $device | Resize-UblkDevice -Size 16MB -ErrorAction Stop } | Should -Throw '*is not the file*' -ErrorId "InvalidBackingFile,$resize"
             Get-DiskSize $device | Should -Be 8MB
-            (Get-Item $image, "$image.moved").Length | Should -Be 8MB, 8MB
+            (Get-Item $image).Length | Should -Be 8MB
+            (Get-Item "$image.moved").Length | Should -Be 8MB
             Stop-UblkDevice -Id 0
             { Resize-UblkDevice -Id 0 -Size 16MB -ErrorAction Stop } | Should -Throw -ErrorId "DeviceStateInvalid,$resize"
             { Resize-UblkDevice -Id 5 -Size 16MB -ErrorAction Stop } | Should -Throw -ErrorId "DeviceNotFound,$resize"
