@@ -37,6 +37,8 @@ public class DeviceSpecificationTests
         ["- empty name"] = Good with { Symlink = "" },
         ["- name too long"] = Good with { Symlink = new string('ü', 128) },
         ["- unknown target"] = Good with { Target = "Zero" },
+        ["+ restored by itself"] = Good with { AutoRestore = true, Recovery = RecoveryMode.Fail },
+        ["- restored by itself, without recovery"] = Good with { AutoRestore = true },
     };
 
     public static TheoryData<string> Names => [.. Specifications.Keys];
