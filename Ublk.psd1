@@ -11,8 +11,8 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
-        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
+        'Get-UblkDevice', 'Install-UblkUdevRule', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
+        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

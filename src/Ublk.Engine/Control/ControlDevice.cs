@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Rings;
@@ -14,12 +15,16 @@ internal sealed unsafe class ControlDevice : IDisposable
 
     private const ulong CancelMark = ulong.MaxValue;
 
+    // What lies before each payload: the path of an unprivileged device's node, filled up with zeros.
+    private const int PathRoom = 64;
+
     // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
     private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
 
     private readonly SafeFileHandle _device;
     private readonly Ring _ring;
-    private readonly byte* _buffer = (byte*)NativeMemory.AllocZeroed(CpuSet.MaskBytes);
+    private readonly byte* _memory = (byte*)NativeMemory.AllocZeroed(PathRoom + CpuSet.MaskBytes);
+    private readonly byte* _buffer;
     private ulong _sequence;
     private readonly bool _isEncodingKnown;
     private bool _usesBareNumbers;
@@ -36,7 +41,8 @@ internal sealed unsafe class ControlDevice : IDisposable
         }
 
         _ring = Ring.CreateForControl(4);
-        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, sizeof(ulong), 0, CommandTime) >= 0)
+        _buffer = _memory + PathRoom;
+        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, _buffer, sizeof(ulong), 0, 0, CommandTime) >= 0)
         {
             _isEncodingKnown = true;
             Features = (UblkFeatures)(*(ulong*)_buffer);
@@ -75,7 +81,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     }
 
     /// <summary>What the driver knows of a device (GET_DEV_INFO).</summary>
-    /// <returns>0 or a negative errno: -ENODEV where there is no such device.</returns>
+    /// <returns>0 or a negative errno: -ENODEV where there is no such device, -EPERM or -EACCES where it is another user's.</returns>
     public int TryGetInfo(int id, out UblkDeviceInfo info)
     {
         int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
@@ -141,7 +147,7 @@ internal sealed unsafe class ControlDevice : IDisposable
         // A command that was abandoned may still write its answer.
         if (!_isAbandoned)
         {
-            NativeMemory.Free(_buffer);
+            NativeMemory.Free(_memory);
         }
     }
 
@@ -156,13 +162,15 @@ internal sealed unsafe class ControlDevice : IDisposable
     private int Send(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
         uint sent = _usesBareNumbers ? command & UblkAbi.CommandNumberMask : command;
-        int result = SendOnce(sent, id, length, data, timeout);
+        int result = command != UblkAbi.CmdAddDev && IsUnprivileged(id)
+            ? SendWithPath(command, id, length, data, timeout)
+            : SendOnce(sent, id, _buffer, length, 0, data, timeout);
 
         // Kernels before 6.4 know the bare numbers only, and answer the encoded ones like a missing device.
         if (!_isEncodingKnown && !_usesBareNumbers
             && result is -Libc.EOPNOTSUPP or -Libc.ENODEV or -Libc.EINVAL)
         {
-            int bare = SendOnce(command & UblkAbi.CommandNumberMask, id, length, data, timeout);
+            int bare = SendOnce(command & UblkAbi.CommandNumberMask, id, _buffer, length, 0, data, timeout);
             _usesBareNumbers = bare >= 0;
             return bare;
         }
@@ -170,7 +178,20 @@ internal sealed unsafe class ControlDevice : IDisposable
         return result;
     }
 
-    private int SendOnce(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    // The driver misses the path before anything else, and only with such a device.
+    private bool IsUnprivileged(uint id) => Features.HasFlag(UblkFeatures.UnprivilegedDev)
+        && SendOnce(UblkAbi.CmdGetDevInfo, id, _memory, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTime) == -Libc.EINVAL;
+
+    // Whoever may use the device's node may use the device.
+    private int SendWithPath(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    {
+        Span<byte> path = new(_memory, PathRoom);
+        path.Clear();
+        Encoding.ASCII.GetBytes($"/dev/ublkc{id}", path);
+        return SendOnce(command, id, _memory, (ushort)(PathRoom + length), PathRoom, data, timeout);
+    }
+
+    private int SendOnce(uint command, uint id, byte* buffer, ushort length, ushort pathLength, ulong data, TimeSpan timeout)
     {
         ulong sequence = ++_sequence;
         IoUringSqe* entry = _ring.NextEntry();
@@ -183,8 +204,9 @@ internal sealed unsafe class ControlDevice : IDisposable
             DeviceId = id,
             QueueId = UblkAbi.NoQueue,
             Length = length,
-            Address = length > 0 ? (ulong)_buffer : 0,
+            Address = length > 0 ? (ulong)buffer : 0,
             Data = data,
+            DevicePathLength = pathLength,
         };
         if (TryAwait(sequence, timeout, out int result))
         {

@@ -29,12 +29,17 @@ public static class DeviceLauncher
         DeviceSpecification specification, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
         specification.Validate();
+        if (specification.Unprivileged)
+        {
+            UdevRules.RequireInstalled();
+        }
+
         WorkerProgram program = WorkerProgram.Locate(workerDirectory);
         using ControlDevice control = new();
         HashSet<int> taken = [];
         while (true)
         {
-            using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
             int id = ChooseId(control, specification.Id, taken);
             DeviceSpecification chosen = specification with
             {
@@ -77,7 +82,7 @@ public static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
@@ -137,6 +142,9 @@ public static class DeviceLauncher
     {
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+
+        // udev gives an unprivileged device's node to its owner, who can do nothing before.
+        private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
         private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
         private readonly int _id = specification.Id!.Value;
@@ -288,7 +296,7 @@ public static class DeviceLauncher
                 return;
             }
 
-            if (control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            if (IsOurs())
             {
                 try
                 {
@@ -301,7 +309,21 @@ public static class DeviceLauncher
                 }
             }
 
-            StateDirectory.Delete(_id, specification.Cookie);
+            StateDirectory.Own.Delete(_id, specification.Cookie);
+        }
+
+        private bool IsOurs()
+        {
+            long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+            int result;
+            UblkDeviceInfo info;
+            while ((result = control.TryGetInfo(_id, out info)) == -Libc.EACCES
+                && specification.Unprivileged && Environment.TickCount64 < deadline)
+            {
+                Thread.Sleep(5);
+            }
+
+            return result >= 0 && info.ServerCookie == specification.Cookie;
         }
     }
 }

@@ -13,8 +13,8 @@ namespace Ublk.Serving;
 /// </remarks>
 internal sealed class DeviceServer : IDisposable
 {
-    // udev may own the node for a moment, and the driver opens it to one server at a time.
-    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
+    // udev may own the node for a moment, or have to give it to its owner, and the driver opens it to one server at a time.
+    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
 
@@ -60,12 +60,14 @@ internal sealed class DeviceServer : IDisposable
             {
                 Recover(control, id, target.Geometry);
             }
-            else
+
+            // First, since the driver takes no command for an unprivileged device from who may not use its node.
+            server = new DeviceServer(id, OpenCharDevice(id));
+            if (kind != LaunchKind.Recover)
             {
                 control.SetParameters(id, parameters);
             }
 
-            server = new DeviceServer(id, OpenCharDevice(id));
             onAdded();
             server.StartQueues(control, info, specification, target, onFatal);
             return server;
@@ -97,6 +99,14 @@ internal sealed class DeviceServer : IDisposable
             wanted |= control.Features & UblkFeatures.Quiesce;
         }
 
+        if (specification.Unprivileged)
+        {
+            wanted |= control.Features.HasFlag(UblkFeatures.UnprivilegedDev)
+                ? UblkFeatures.UnprivilegedDev
+                : throw new UblkException(UblkError.NotSupported,
+                    "This kernel's driver makes devices for root alone. -Unprivileged needs kernel 6.5 or newer.");
+        }
+
         if (specification.NoPartitionScan)
         {
             wanted |= control.Features.HasFlag(UblkFeatures.NoAutoPartScan)
@@ -114,8 +124,23 @@ internal sealed class DeviceServer : IDisposable
             Flags = (ulong)wanted,
             ServerCookie = specification.Cookie,
         };
+        int id = (int)info.DeviceId;
         int result = control.TryAdd(ref info);
-        return result >= 0 ? info : throw DriverError.ForAdd(-result, (int)info.DeviceId);
+        if (result < 0)
+        {
+            throw DriverError.ForAdd(-result, id);
+        }
+
+        // The driver clears the flag without a word where the caller has CAP_SYS_ADMIN.
+        if (specification.Unprivileged && !((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UnprivilegedDev))
+        {
+            control.Delete(id, UndoTime);
+            throw new UblkException(UblkError.InvalidArgument,
+                "Whoever may administer the system makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
+                operation: "ADD_DEV", deviceId: id);
+        }
+
+        return info;
     }
 
     // Kernels before 6.16 keep a stopped device's queues as they were, so that it can only be made again.
@@ -168,7 +193,12 @@ internal sealed class DeviceServer : IDisposable
             bool mayPass = errno is Libc.ENOENT or Libc.EACCES or Libc.EBUSY;
             if (!mayPass || Environment.TickCount64 > deadline)
             {
-                throw UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
+                // The driver lets its owner delete the device only through the node.
+                throw errno == Libc.EACCES
+                    ? new UblkException(UblkError.PermissionDenied,
+                        $"udev has not given you {path}, so device {id} is left as it is. Ask root to run Install-UblkUdevRule and "
+                            + $"Remove-UblkDevice {id}.", errno, "open", id)
+                    : UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
             }
 
             Thread.Sleep(5);

@@ -48,6 +48,9 @@ public sealed record DeviceSpecification
     /// <summary>Whether the kernel leaves the partition table unread.</summary>
     public bool NoPartitionScan { get; init; }
 
+    /// <summary>Whether the device belongs to the ordinary user who makes it, instead of root.</summary>
+    public bool Unprivileged { get; init; }
+
     /// <summary>Whether a backing file that is in use is attached all the same.</summary>
     public bool Force { get; init; }
 
@@ -80,6 +83,8 @@ public sealed record DeviceSpecification
             $"QueueAffinity takes one CPU list for all queues or one for each of the {QueueCount}, not {QueueAffinity.Count}.");
         Require(!AutoRestore || Recovery != RecoveryMode.None,
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
+        Require(!Unprivileged || Recovery == RecoveryMode.None,
+            "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
         foreach (string list in QueueAffinity)
         {
             CpuSet.Parse(list);
