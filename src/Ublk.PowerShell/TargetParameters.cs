@@ -19,9 +19,7 @@ internal static class TargetParameters
             target => string.Equals(target.Name, targetName, StringComparison.OrdinalIgnoreCase));
         foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name)) ?? [])
         {
-            Collection<Attribute> attributes =
-                [new ParameterAttribute { Mandatory = option.IsMandatory, HelpMessage = option.Help }];
-            parameters.Add(option.Name, new RuntimeDefinedParameter(option.Name, TypeOf(option.Kind), attributes));
+            parameters.Add(option.Name, new OptionParameter(option));
         }
 
         return parameters;
@@ -31,19 +29,39 @@ internal static class TargetParameters
     /// <param name="parameters">The parameters after binding.</param>
     /// <param name="resolvePath">Makes a path absolute.</param>
     public static Dictionary<string, string> Read(RuntimeDefinedParameterDictionary parameters, Func<string, string> resolvePath) =>
-        parameters.Values.Where(parameter => parameter.IsSet).ToDictionary(
+        parameters.Values.Cast<OptionParameter>().Where(parameter => parameter.IsSet).ToDictionary(
             parameter => parameter.Name,
             parameter => parameter.Value switch
             {
                 SwitchParameter flag => flag.IsPresent ? "true" : "false",
-                string path => resolvePath(path),
+                string path when parameter.Kind == TargetOptionKind.Path => resolvePath(path),
+                string[] choices => string.Join(',', choices),
                 object value => Convert.ToString(value, CultureInfo.InvariantCulture)!,
             });
 
-    private static Type TypeOf(TargetOptionKind kind) => kind switch
+    private sealed class OptionParameter(TargetOption option)
+        : RuntimeDefinedParameter(option.Name, TypeOf(option.Kind), Describe(option))
     {
-        TargetOptionKind.Boolean => typeof(SwitchParameter),
-        TargetOptionKind.Size => typeof(long),
-        _ => typeof(string),
-    };
+        public TargetOptionKind Kind => option.Kind;
+
+        private static Type TypeOf(TargetOptionKind kind) => kind switch
+        {
+            TargetOptionKind.Boolean => typeof(SwitchParameter),
+            TargetOptionKind.Size or TargetOptionKind.Number => typeof(long),
+            TargetOptionKind.Fraction => typeof(double),
+            TargetOptionKind.Choices => typeof(string[]),
+            _ => typeof(string),
+        };
+
+        private static Collection<Attribute> Describe(TargetOption option)
+        {
+            Collection<Attribute> attributes = [new ParameterAttribute { Mandatory = option.IsMandatory, HelpMessage = option.Help }];
+            if (option.Choices.Count > 0)
+            {
+                attributes.Add(new ArgumentCompleterAttribute(typeof(ChoiceCompleter)));
+            }
+
+            return attributes;
+        }
+    }
 }

@@ -1,7 +1,7 @@
 # The help and the manifest say what the module has, no less and no more.
 
 BeforeDiscovery {
-    $commands = 'New-UblkDevice', 'Get-UblkDevice', 'Remove-UblkDevice'
+    $commands = (Import-PowerShellDataFile "$PSScriptRoot/../../Ublk.psd1").CmdletsToExport
 }
 
 BeforeAll {

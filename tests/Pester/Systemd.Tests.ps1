@@ -23,6 +23,22 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Get-Content "/proc/$($device.ProcessId)/oom_score_adj" | Should -Be '-1000'
     }
 
+    It 'is kept served by the same unit, whose main process is its supervisor' {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $supervisor = Invoke-Program systemctl show --property=MainPID --value ublk-0.service
+        Invoke-Program ps -o ppid= -p $device.ProcessId | ForEach-Object Trim | Should -Be $supervisor
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
+        Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $supervisor
+        Invoke-Program systemctl kill --kill-whom=all --signal=KILL ublk-0.service
+        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+        $device | Restore-UblkDevice
+        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
+        Invoke-Program systemctl stop ublk-0.service
+        Wait-For { -not (Get-Leftover) }
+    }
+
     It 'says in ps what it serves' {
         Invoke-Program ps -o args= -p $device.ProcessId | Should -BeLike "*/ublk-worker serve --id 0 --target Loop --path $image*"
     }

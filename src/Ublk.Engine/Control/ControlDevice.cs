@@ -1,8 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
-using Ublk.Rings;
 
 namespace Ublk.Control;
 
@@ -13,35 +10,31 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <summary>Where the driver listens.</summary>
     public const string Path = "/dev/ublk-control";
 
-    private const ulong CancelMark = ulong.MaxValue;
-
-    // What lies before each payload: the path of an unprivileged device's node, filled up with zeros.
-    private const int PathRoom = 64;
+    /// <summary>What lies before each payload: the path of an unprivileged device's node, filled up with zeros.</summary>
+    internal const int PathRoom = 64;
 
     // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
     private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
 
-    private readonly SafeFileHandle _device;
-    private readonly Ring _ring;
-    private readonly byte* _memory = (byte*)NativeMemory.AllocZeroed(PathRoom + CpuSet.MaskBytes);
+    private readonly IControlChannel _channel;
+    private readonly byte* _path;
     private readonly byte* _buffer;
-    private ulong _sequence;
     private readonly bool _isEncodingKnown;
     private bool _usesBareNumbers;
-    private bool _isAbandoned;
 
     /// <summary>Opens the control node.</summary>
     /// <exception cref="UblkException">There is no driver, or the caller may not talk to it.</exception>
     public ControlDevice()
+        : this(new ControlRing())
     {
-        _device = Libc.Open(Path, Libc.O_RDWR);
-        if (_device.IsInvalid)
-        {
-            throw DriverError.ForOpen(Libc.LastErrno);
-        }
+    }
 
-        _ring = Ring.CreateForControl(4);
-        _buffer = _memory + PathRoom;
+    /// <summary>Talks through a channel, and closes it in the end.</summary>
+    internal ControlDevice(IControlChannel channel)
+    {
+        _channel = channel;
+        _path = channel.Buffer;
+        _buffer = channel.Buffer + PathRoom;
         if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, _buffer, sizeof(ulong), 0, 0, CommandTime) >= 0)
         {
             _isEncodingKnown = true;
@@ -81,7 +74,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     }
 
     /// <summary>What the driver knows of a device (GET_DEV_INFO).</summary>
-    /// <returns>0 or a negative errno: -ENODEV where there is no such device, -EPERM or -EACCES where it is another user's.</returns>
+    /// <returns>0 or a negative errno: -ENODEV where there is no such device.</returns>
     public int TryGetInfo(int id, out UblkDeviceInfo info)
     {
         int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
@@ -139,17 +132,7 @@ internal sealed unsafe class ControlDevice : IDisposable
         Check(Send(UblkAbi.CmdUpdateSize, (uint)id, 0, (ulong)size >> UblkAbi.SectorShift, CommandTime), "UPDATE_SIZE", id);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _ring.Dispose();
-        _device.Dispose();
-
-        // A command that was abandoned may still write its answer.
-        if (!_isAbandoned)
-        {
-            NativeMemory.Free(_memory);
-        }
-    }
+    public void Dispose() => _channel.Dispose();
 
     private static void Check(int result, string operation, int id)
     {
@@ -162,9 +145,11 @@ internal sealed unsafe class ControlDevice : IDisposable
     private int Send(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
         uint sent = _usesBareNumbers ? command & UblkAbi.CommandNumberMask : command;
-        int result = command != UblkAbi.CmdAddDev && IsUnprivileged(id)
-            ? SendWithPath(command, id, length, data, timeout)
-            : SendOnce(sent, id, _buffer, length, 0, data, timeout);
+        int result = SendOnce(sent, id, _buffer, length, 0, data, timeout);
+        if (result == -Libc.EINVAL && command != UblkAbi.CmdAddDev && IsUnprivileged(id))
+        {
+            return SendWithPath(command, id, length, data, timeout);
+        }
 
         // Kernels before 6.4 know the bare numbers only, and answer the encoded ones like a missing device.
         if (!_isEncodingKnown && !_usesBareNumbers
@@ -180,26 +165,20 @@ internal sealed unsafe class ControlDevice : IDisposable
 
     // The driver misses the path before anything else, and only with such a device.
     private bool IsUnprivileged(uint id) => Features.HasFlag(UblkFeatures.UnprivilegedDev)
-        && SendOnce(UblkAbi.CmdGetDevInfo, id, _memory, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTime) == -Libc.EINVAL;
+        && SendOnce(UblkAbi.CmdGetDevInfo, id, _path, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTime) == -Libc.EINVAL;
 
     // Whoever may use the device's node may use the device.
     private int SendWithPath(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
-        Span<byte> path = new(_memory, PathRoom);
+        Span<byte> path = new(_path, PathRoom);
         path.Clear();
         Encoding.ASCII.GetBytes($"/dev/ublkc{id}", path);
-        return SendOnce(command, id, _memory, (ushort)(PathRoom + length), PathRoom, data, timeout);
+        return SendOnce(command, id, _path, (ushort)(PathRoom + length), PathRoom, data, timeout);
     }
 
     private int SendOnce(uint command, uint id, byte* buffer, ushort length, ushort pathLength, ulong data, TimeSpan timeout)
     {
-        ulong sequence = ++_sequence;
-        IoUringSqe* entry = _ring.NextEntry();
-        entry->Opcode = IoUring.OpUringCmd;
-        entry->Fd = (int)_device.DangerousGetHandle();
-        entry->CommandOp = command;
-        entry->UserData = sequence;
-        *(UblkControlCommand*)&entry->Command = new UblkControlCommand
+        UblkControlCommand payload = new()
         {
             DeviceId = id,
             QueueId = UblkAbi.NoQueue,
@@ -208,56 +187,6 @@ internal sealed unsafe class ControlDevice : IDisposable
             Data = data,
             DevicePathLength = pathLength,
         };
-        if (TryAwait(sequence, timeout, out int result))
-        {
-            return result;
-        }
-
-        Cancel(sequence);
-        if (TryAwait(sequence, TimeSpan.FromSeconds(1), out result))
-        {
-            return result is -Libc.EINTR or -Libc.ECANCELED ? -Libc.ETIMEDOUT : result;
-        }
-
-        _isAbandoned = true;
-        return -Libc.ETIMEDOUT;
-    }
-
-    private void Cancel(ulong sequence)
-    {
-        IoUringSqe* entry = _ring.NextEntry();
-        entry->Opcode = IoUring.OpAsyncCancel;
-        entry->Address = sequence;
-        entry->UserData = CancelMark;
-    }
-
-    private bool TryAwait(ulong sequence, TimeSpan timeout, out int result)
-    {
-        long deadline = timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (true)
-        {
-            while (_ring.TryReap(out IoUringCqe completion))
-            {
-                if (completion.UserData == sequence)
-                {
-                    result = completion.Result;
-                    return true;
-                }
-            }
-
-            long left = deadline == long.MaxValue ? long.MaxValue : deadline - Environment.TickCount64;
-            if (left <= 0)
-            {
-                result = 0;
-                return false;
-            }
-
-            int entered = _ring.Enter(1, left == long.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromMilliseconds(left));
-            if (entered < 0 && entered is not (-Libc.ETIME or -Libc.EBUSY or -Libc.EAGAIN))
-            {
-                result = entered;
-                return true;
-            }
-        }
+        return _channel.Send(command, payload, timeout);
     }
 }

@@ -36,6 +36,14 @@ public static class DeviceLauncher
 
         WorkerProgram program = WorkerProgram.Locate(workerDirectory);
         using ControlDevice control = new();
+        return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
+    }
+
+    /// <summary>As the public one, by a control node that is open already and with the way to start a worker.</summary>
+    internal static LaunchResult Start(
+        ControlDevice control, DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker,
+        Action<string> step, CancellationToken cancellation)
+    {
         HashSet<int> taken = [];
         while (true)
         {
@@ -46,7 +54,7 @@ public static class DeviceLauncher
                 Id = id,
                 Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
             };
-            using Launch launch = new(control, LaunchKind.New, chosen, program.Start, idLock, step ?? (_ => { }), cancellation);
+            using Launch launch = new(control, LaunchKind.New, chosen, startWorker, idLock, step, cancellation);
             try
             {
                 return launch.Run();

@@ -22,6 +22,13 @@ public static class DeviceRemover
     public static void Remove(int id, bool force, bool noWait, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
+        Remove(control, id, force, noWait, step, cancellation);
+    }
+
+    /// <summary>As the public one, by a control node that is open already.</summary>
+    internal static void Remove(
+        ControlDevice control, int id, bool force, bool noWait, Action<string>? step, CancellationToken cancellation)
+    {
         int result = control.TryGetInfo(id, out UblkDeviceInfo info);
         if (result < 0)
         {

@@ -16,9 +16,13 @@ internal static partial class Libc
     public const int ENODEV = 19;
     public const int EINVAL = 22;
     public const int ETXTBSY = 26;
+    public const int ENOSPC = 28;
     public const int EROFS = 30;
     public const int ENOSYS = 38;
+    public const int ENODATA = 61;
     public const int ETIME = 62;
+    public const int ENOLINK = 67;
+    public const int EILSEQ = 84;
     public const int EOPNOTSUPP = 95;
     public const int ETIMEDOUT = 110;
     public const int ECANCELED = 125;

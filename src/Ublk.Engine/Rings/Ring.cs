@@ -110,11 +110,7 @@ internal sealed unsafe class Ring : IDisposable
             flags |= IoUring.EnterGetEvents;
             if (timeout != Timeout.InfiniteTimeSpan)
             {
-                limit = new KernelTimespec
-                {
-                    Seconds = timeout.Ticks / TimeSpan.TicksPerSecond,
-                    Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
-                };
+                limit = KernelTimespec.From(timeout);
                 argument = new IoUringGetEventsArgument { Timeout = (ulong)&limit };
                 extended = &argument;
                 size = (nuint)sizeof(IoUringGetEventsArgument);
@@ -179,6 +175,18 @@ internal sealed unsafe class Ring : IDisposable
             {
                 throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES", "Cannot register files with io_uring");
             }
+        }
+    }
+
+    /// <summary>Registers a table of empty buffer slots for the driver to put requests' pages in.</summary>
+    /// <param name="count">Slots; the kernel takes 16384 at most.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void RegisterBufferTable(int count)
+    {
+        IoUringResourceTable table = new() { Count = (uint)count, Flags = IoUring.RegisterSparse };
+        if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterBuffers2, &table, (uint)sizeof(IoUringResourceTable)) < 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_BUFFERS2", "Cannot register buffers with io_uring");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
+using Ublk.Interop;
 
 namespace Ublk.Rings;
 
@@ -15,6 +16,9 @@ internal sealed class RingOperation(RingOperationPool pool, int index) : IValueT
 
     /// <summary>The operation's place in the pool, which its entry carries through the kernel.</summary>
     public int Index { get; } = index;
+
+    /// <summary>A time for the kernel to read when it takes the entry.</summary>
+    public KernelTimespec[] Time { get; } = GC.AllocateArray<KernelTimespec>(1, pinned: true);
 
     /// <summary>The next free operation while this one is free.</summary>
     public RingOperation? NextFree { get; set; }

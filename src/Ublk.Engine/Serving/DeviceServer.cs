@@ -44,6 +44,14 @@ internal sealed class DeviceServer : IDisposable
         LaunchKind kind, DeviceSpecification specification, BlockTarget target, Action onAdded, Action<Exception> onFatal)
     {
         using ControlDevice control = new();
+        return Create(control, kind, specification, target, onAdded, onFatal);
+    }
+
+    /// <summary>As the other one, by a control node that is open already.</summary>
+    public static DeviceServer Create(
+        ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target,
+        Action onAdded, Action<Exception> onFatal)
+    {
         UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
         int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
         if (kind == LaunchKind.Start && !CanStartAgain(control))
@@ -52,7 +60,7 @@ internal sealed class DeviceServer : IDisposable
             kind = LaunchKind.New;
         }
 
-        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification) : Find(control, id);
+        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : Find(control, id);
         DeviceServer? server = null;
         try
         {
@@ -65,6 +73,11 @@ internal sealed class DeviceServer : IDisposable
             server = new DeviceServer(id, OpenCharDevice(id));
             if (kind != LaunchKind.Recover)
             {
+                if (((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy))
+                {
+                    DeviceParameters.AlignClients(ref parameters, target.Geometry);
+                }
+
                 control.SetParameters(id, parameters);
             }
 
@@ -85,9 +98,10 @@ internal sealed class DeviceServer : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _charDevice.Dispose();
 
-    private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification)
+    private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification, BlockTarget target)
     {
-        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures();
+        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures()
+            | ZeroCopyFeatures(specification, target, control.Features);
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
             throw new UblkException(UblkError.NotSupported,
@@ -141,6 +155,23 @@ internal sealed class DeviceServer : IDisposable
         }
 
         return info;
+    }
+
+    private static UblkFeatures ZeroCopyFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
+    {
+        bool isPossible = target.ForwardsData && features.HasFlag(UblkFeatures.SupportZeroCopy);
+        bool isWanted = specification.BufferMode == BufferMode.ZeroCopy
+            || (specification.BufferMode == BufferMode.Auto && isPossible && target.PrefersZeroCopy);
+        if (!isWanted)
+        {
+            return UblkFeatures.None;
+        }
+
+        return isPossible
+            ? UblkFeatures.SupportZeroCopy | (features & UblkFeatures.AutoBufReg)
+            : throw new UblkException(UblkError.NotSupported, target.ForwardsData
+                ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
+                : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out.");
     }
 
     // Kernels before 6.16 keep a stopped device's queues as they were, so that it can only be made again.
@@ -229,7 +260,7 @@ internal sealed class DeviceServer : IDisposable
                 specification.QueueAffinity, Id, queueId, control.GetQueueAffinity(Id, queueId));
             QueueThread queue = new(queueId, cpus, onFatal);
             int number = queueId;
-            queue.Start(() => new QueueLoop(_charDevice, number, info.QueueDepth, (int)info.MaxIoBufferBytes, target));
+            queue.Start(() => new QueueLoop(_charDevice, number, info, target));
             _queues.Add(queue);
         }
     }

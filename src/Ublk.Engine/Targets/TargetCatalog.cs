@@ -1,3 +1,4 @@
+using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
 
@@ -11,6 +12,7 @@ public static class TargetCatalog
     [
         NullTarget.Definition,
         LoopTarget.Definition,
+        FaultTarget.Definition,
     ];
 
     /// <summary>The target of a name, in any casing.</summary>

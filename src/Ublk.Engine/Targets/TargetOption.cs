@@ -13,6 +13,18 @@ public enum TargetOptionKind
 
     /// <summary>True or false.</summary>
     Boolean,
+
+    /// <summary>A whole number, not negative.</summary>
+    Number,
+
+    /// <summary>A share of a whole, from 0 to 1.</summary>
+    Fraction,
+
+    /// <summary>One of the option's choices.</summary>
+    Choice,
+
+    /// <summary>Any of the option's choices, with commas between them.</summary>
+    Choices,
 }
 
 /// <summary>An option a target declares.</summary>
@@ -22,19 +34,29 @@ public enum TargetOptionKind
 /// <param name="IsMandatory">Whether the target cannot do without.</param>
 public sealed record TargetOption(string Name, TargetOptionKind Kind, string Help, bool IsMandatory = false)
 {
+    /// <summary>What a choice is made from.</summary>
+    public IReadOnlyList<string> Choices { get; init; } = [];
+
     /// <summary>Checks that a value can be read as this option's kind.</summary>
     /// <exception cref="UblkException">It cannot.</exception>
     internal void Check(string value)
     {
         bool readable = Kind switch
         {
-            TargetOptionKind.Size => long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
+            TargetOptionKind.Size or TargetOptionKind.Number => long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
             TargetOptionKind.Boolean => bool.TryParse(value, out _),
+            TargetOptionKind.Fraction =>
+                double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double share) && share is >= 0 and <= 1,
+            TargetOptionKind.Choice => IsChoice(value),
+            TargetOptionKind.Choices => value.Split(',').All(IsChoice),
             _ => value.Length > 0,
         };
         if (!readable)
         {
-            throw new UblkException(UblkError.InvalidArgument, $"'{value}' is no value for {Name}: {Help}");
+            string choices = Choices.Count > 0 ? $" Choose from: {string.Join(", ", Choices)}." : "";
+            throw new UblkException(UblkError.InvalidArgument, $"'{value}' is no value for {Name}: {Help}{choices}");
         }
     }
+
+    private bool IsChoice(string value) => Choices.Contains(value, StringComparer.OrdinalIgnoreCase);
 }

@@ -22,9 +22,16 @@ public sealed class TargetOptions
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);
 
-    /// <summary>A number of bytes, or null when not given.</summary>
-    public long? GetSize(string name) =>
+    /// <summary>A whole number, of bytes or of something else; null when not given.</summary>
+    public long? GetNumber(string name) =>
         GetText(name) is { } text ? long.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) : null;
+
+    /// <summary>A share from 0 to 1, or null when not given.</summary>
+    public double? GetFraction(string name) =>
+        GetText(name) is { } text ? double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture) : null;
+
+    /// <summary>What was chosen, or null when not given.</summary>
+    public IReadOnlyList<string>? GetChoices(string name) => GetText(name)?.Split(',');
 
     /// <summary>True or false, or null when not given.</summary>
     public bool? GetBoolean(string name) => GetText(name) is { } text ? bool.Parse(text) : null;

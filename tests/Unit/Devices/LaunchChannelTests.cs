@@ -35,8 +35,9 @@ public sealed class LaunchChannelTests : IDisposable
             QueueCount = 3, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
             NoPartitionScan = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
         };
-        _launcher.SendSpecification(sent);
-        DeviceSpecification received = _worker.ReceiveSpecification()!;
+        _launcher.SendOrder(new LaunchOrder(LaunchKind.Recover, sent));
+        (LaunchKind kind, DeviceSpecification received) = _worker.ReceiveOrder()!;
+        Assert.Equal(LaunchKind.Recover, kind);
         Assert.Equal(sent.Options, received.Options);
         Assert.Equal(sent.QueueAffinity, received.QueueAffinity);
         Assert.Equal(sent, received with { Options = sent.Options, QueueAffinity = sent.QueueAffinity });

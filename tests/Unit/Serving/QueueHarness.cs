@@ -84,6 +84,9 @@ internal sealed class QueueHarness : IDisposable
         return result;
     }
 
+    /// <summary>Whether a target answers a request without waiting for anything; its answer is not taken.</summary>
+    public bool IsAnsweredAtOnce(UblkIoDescriptor descriptor) => _target.HandleAsync(Load(0, descriptor)).IsCompleted;
+
     /// <summary>Keeps every tag busy until a number of requests is answered, none of them with an error.</summary>
     /// <param name="count">How many.</param>
     /// <param name="next">Makes the request of a number.</param>
@@ -143,7 +146,7 @@ internal sealed class QueueHarness : IDisposable
 
     private IoRequest Load(int tag, UblkIoDescriptor descriptor)
     {
-        _requests[tag].Load(descriptor, _buffers.AddressOf(tag));
+        _requests[tag].Load(descriptor, _buffers);
         return _requests[tag];
     }
 

@@ -13,7 +13,7 @@ public sealed class NullTarget : BlockTarget
         "Null",
         "Completes every request at once, for measuring the path to a target.",
         [new TargetOption("Size", TargetOptionKind.Size, "Size of the disk in bytes; 250 GiB by default.")],
-        options => new NullTarget(options.GetSize("Size") ?? DefaultSize, options.ReadOnly));
+        options => new NullTarget(options.GetNumber("Size") ?? DefaultSize, options.ReadOnly));
 
     /// <summary>Makes a null disk.</summary>
     /// <param name="size">Its size in bytes, at least a block.</param>
@@ -31,6 +31,13 @@ public sealed class NullTarget : BlockTarget
 
     /// <inheritdoc/>
     public override TargetGeometry Geometry { get; }
+
+    /// <inheritdoc/>
+    public override bool ForwardsData => true;
+
+    /// <inheritdoc/>
+    /// <remarks>Without a copy nobody writes to the memory of a read, and its client would see what the kernel last kept there.</remarks>
+    public override bool PrefersZeroCopy => false;
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) => new(0);

@@ -1,0 +1,21 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using Ublk.Targets;
+
+namespace Ublk.PowerShell;
+
+/// <summary>Completes the choices of a target's option.</summary>
+public sealed class ChoiceCompleter : IArgumentCompleter
+{
+    /// <inheritdoc/>
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        TargetCatalog.All
+            .Where(target => string.Equals(target.Name, fakeBoundParameters["Target"]?.ToString(), StringComparison.OrdinalIgnoreCase))
+            .SelectMany(target => target.Options)
+            .Where(option => string.Equals(option.Name, parameterName, StringComparison.OrdinalIgnoreCase))
+            .SelectMany(option => option.Choices)
+            .Where(choice => choice.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
+            .Select(choice => new CompletionResult(choice));
+}

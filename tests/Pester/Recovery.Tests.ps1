@@ -1,0 +1,246 @@
+# What becomes of a disk whose worker dies, and how it gets the next.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $image = "$TestDrive/disk.img"
+    New-Image $image 16MB
+    $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
+
+    # Kills a device's worker, and waits until the driver knows.
+    function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
+        Invoke-Program env kill -KILL (Get-UblkDevice $Id).ProcessId
+        Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
+    }
+
+    # Writes and verifies in the background, so that there are requests under way.
+    function Start-Fio([string] $Device, [string[]] $More) {
+        Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
+                '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
+                '--iodepth=16', '--size=8M', '--time_based', '--runtime=3', '--verify=crc32c') + $More)
+    }
+
+    function Wait-Fio($Process) {
+        $Process.WaitForExit(120000) | Should -BeTrue
+        $Process.ExitCode | Should -Be 0 -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
+    }
+}
+
+AfterEach {
+    Remove-AllDevices
+    Get-Leftover | Should -BeNullOrEmpty
+}
+
+Describe 'A disk whose worker is killed' {
+    It 'lets its users wait and does all requests again, with Reissue' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
+        $fio = Start-Fio $device
+        Start-Sleep 1
+        Stop-Worker
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        $fio.HasExited | Should -BeFalse
+        $restored = Restore-UblkDevice -Id 0 -PassThru
+        $restored.State | Should -Be 'Live'
+        $restored.ProcessId | Should -Not -Be $device.ProcessId
+        Wait-Fio $fio
+        Invoke-Program cmp $device $image
+    }
+
+    It 'lets its users wait but fails what was under way, with Queue' -Tag Core {
+        $slow = New-UblkDevice -Target Loop -Path $image -Recovery Queue
+        $fio = Start-Fio $slow '--continue_on_error=io', '--verify=0'
+        Start-Sleep 1
+        Stop-Worker
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        Restore-UblkDevice -Id 0
+        $fio.WaitForExit(120000) | Should -BeTrue
+        Invoke-Program dd "if=$slow" of=/dev/null bs=64k iflag=direct
+    }
+
+    It 'fails requests until it is back, with Fail' {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Fail
+        Stop-Worker
+        (Get-UblkDevice).State | Should -Be 'FailIo'
+        Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Remote I/O error'
+        $device | Restore-UblkDevice
+        Invoke-Program dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct
+    }
+
+    It 'is gone without recovery, and made anew under its id' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image
+        Stop-Worker
+        Test-Path $device.DevicePath | Should -BeFalse
+        $device | Restore-UblkDevice -PassThru | ForEach-Object State | Should -Be 'Live'
+        Invoke-Program cmp $device $image
+    }
+
+    It 'keeps a mounted file system whole' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device "$TestDrive/mnt"
+        Stop-Worker
+        $writer = Start-Process dd -PassThru -ArgumentList 'if=/dev/urandom', "of=$TestDrive/mnt/file", 'bs=64k', 'count=64', 'conv=fsync', 'status=none'
+        Start-Sleep 1
+        $writer.HasExited | Should -BeFalse
+        Restore-UblkDevice -Id 0
+        $writer.WaitForExit(60000) | Should -BeTrue
+        $writer.ExitCode | Should -Be 0
+        Invoke-Program umount "$TestDrive/mnt"
+        Invoke-Program e2fsck -fn $device
+    }
+
+    It 'is not given a worker while it has one' {
+        $null = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is served*' -ErrorId "DeviceStateInvalid,$restore"
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'waits on when its file has become too small' {
+        $small = New-Image "$TestDrive/small.img" 8MB
+        $null = New-UblkDevice -Target Loop -Path $small -Recovery Reissue
+        Stop-Worker
+        Invoke-Program truncate -s 4M $small
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*8388608 bytes*4194304*' -ErrorId "InvalidBackingFile,$restore"
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        Invoke-Program truncate -s 8M $small
+        Restore-UblkDevice -Id 0
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'is not restored without its record' {
+        $null = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
+        Stop-Worker
+        Remove-Item /run/ublk/0.json
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Remove-UblkDevice*' -ErrorId "DeviceForeign,$restore"
+    }
+
+    It 'comes back after a worker that dies while it recovers' -Tag Core {
+        $null = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
+        Stop-Worker
+        Use-Worker '"$real" "$@" | { read pid; echo $pid; kill -KILL $pid; }' {
+            { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$restore"
+        }
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        Restore-UblkDevice -Id 0
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+}
+
+Describe 'A supervisor' {
+    It 'gives a disk in use worker after worker' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device.Recovery | Should -Be 'Reissue'
+        $device.Restarts | Should -Be 0
+        $fio = Start-Fio $device
+        1..3 | ForEach-Object {
+            $number = $_
+            Start-Sleep 1
+            Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId
+            Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq $number }
+        }
+        Wait-Fio $fio
+        Invoke-Program cmp $device $image
+        (Get-UblkDevice).LastExit | Should -Be 'SIGKILL'
+        (Get-UblkDevice | Format-List | Out-String) | Should -Match 'Restarts +: 3'
+    }
+
+    It 'ends with its device' -Tag Core {
+        New-UblkDevice -Target Null -Size 64MB -AutoRestore | Remove-UblkDevice
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'leaves a device that is stopped alone, and comes back with it' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device | Stop-UblkDevice
+        pgrep -x ublk-worker | Should -BeNullOrEmpty
+        $device | Start-UblkDevice
+        Stop-Worker
+        Wait-For { (Get-UblkDevice).State -eq 'Live' }
+        (Get-UblkDevice).Restarts | Should -Be 1
+    }
+
+    It 'passes SIGTERM on' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Invoke-Program env kill -TERM (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'can die and be replaced' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Invoke-Program pkill -KILL -x ublk-worker
+        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+        $device | Restore-UblkDevice
+        Stop-Worker
+        Wait-For { (Get-UblkDevice).State -eq 'Live' }
+    }
+
+    It 'is refused to a device that cannot wait' {
+        { New-UblkDevice -Target Null -AutoRestore -Recovery None -ErrorAction Stop } | Should -Throw '*outlives*' -ErrorId "InvalidArgument,$new"
+    }
+}
+
+Describe 'A disk that is' {
+    It 'stopped goes, and comes back as it was when started' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image -QueueDepth 32
+        Invoke-Program dd if=/dev/urandom "of=$device" bs=64k count=8 oflag=direct
+        $stopped = $device | Stop-UblkDevice -PassThru
+        $stopped.State, $stopped.Target, $stopped.BackingPath | Should -Be 'Dead', 'Loop', $image
+        Test-Path $device.DevicePath | Should -BeFalse
+        pgrep -x ublk-worker | Should -BeNullOrEmpty
+        $started = $device | Start-UblkDevice -PassThru
+        $started.State, $started.QueueDepth, $started.Id | Should -Be 'Live', 32, $device.Id
+        Invoke-Program cmp $device $image
+    }
+
+    It 'mounted is not stopped' {
+        $device = New-UblkDevice -Target Loop -Path $image
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device "$TestDrive/mnt"
+        { $device | Stop-UblkDevice -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId 'DeviceInUse,*'
+        Invoke-Program umount "$TestDrive/mnt"
+    }
+
+    It 'suspended lets its users wait, and goes on when resumed' {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Queue
+        $fio = Start-Fio $device
+        Start-Sleep 1
+        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+        pgrep -x ublk-worker | Should -BeNullOrEmpty
+        $fio.HasExited | Should -BeFalse
+        ($device | Resume-UblkDevice -PassThru).State | Should -Be 'Live'
+        Wait-Fio $fio
+        Invoke-Program cmp $device $image
+    }
+
+    It 'in use is updated, with its supervisor' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore -QueueCount 2
+        $fio = Start-Fio $device
+        1..3 | ForEach-Object {
+            $before = (Get-UblkDevice).ProcessId
+            $after = Update-UblkDevice -Id 0 -PassThru
+            $after.State | Should -Be 'Live'
+            $after.ProcessId | Should -Not -Be $before
+        }
+        Wait-Fio $fio
+        (Get-UblkDevice).Restarts | Should -Be 0
+        (pgrep -x ublk-worker).Count | Should -Be 2
+    }
+
+    It 'without recovery is not suspended' {
+        $device = New-UblkDevice -Target Null -Size 64MB
+        { $device | Suspend-UblkDevice -ErrorAction Stop } | Should -Throw '*-Recovery*' -ErrorId 'NotSupported,*'
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'is suspended where the driver can do that, and else is left alone' -Tag Core {
+        $device = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
+        if ($device.Flags -band [Ublk.Control.UblkFeatures]::Quiesce) {
+            ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+        }
+        else {
+            { $device | Suspend-UblkDevice -ErrorAction Stop } | Should -Throw '*6.16*' -ErrorId 'NotSupported,*'
+            (Get-UblkDevice).State | Should -Be 'Live'
+        }
+    }
+}

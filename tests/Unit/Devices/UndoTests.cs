@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets.Null;
+using Ublk.Tests.Control;
+
+namespace Ublk.Tests.Devices;
+
+/// <summary>What fails half-way leaves nothing: a device that was added is stopped and deleted.</summary>
+public sealed class UndoTests
+{
+    // No driver of this machine has a device of this id.
+    private const int Id = 1_000_000;
+
+    private const uint Info = UblkAbi.CmdGetDevInfo & UblkAbi.CommandNumberMask;
+    private const uint Add = UblkAbi.CmdAddDev & UblkAbi.CommandNumberMask;
+    private const uint Delete = UblkAbi.CmdDelDev & UblkAbi.CommandNumberMask;
+    private const uint DeleteAsync = UblkAbi.CmdDelDevAsync & UblkAbi.CommandNumberMask;
+    private const uint Stop = UblkAbi.CmdStopDev & UblkAbi.CommandNumberMask;
+    private const uint TryStop = UblkAbi.CmdTryStopDev & UblkAbi.CommandNumberMask;
+    private const uint SetParams = UblkAbi.CmdSetParams & UblkAbi.CommandNumberMask;
+    private const uint StartRecovery = UblkAbi.CmdStartUserRecovery & UblkAbi.CommandNumberMask;
+
+    private readonly FakeDriver _driver = new FakeDriver().AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id });
+
+    [Fact]
+    public void A_device_that_was_not_added_is_not_removed()
+    {
+        _driver.Answer(UblkAbi.CmdAddDev, -Libc.EEXIST);
+
+        Assert.Equal(UblkError.DeviceIdInUse, Assert.Throws<UblkException>(() => Create(LaunchKind.New)).Error);
+        Assert.Equal([Add], _driver.Sent);
+    }
+
+    [Theory]
+    [InlineData(Libc.EINVAL, UblkError.OperationFailed)]
+    [InlineData(Libc.ETIMEDOUT, UblkError.TimedOut)]
+    public void A_device_whose_parameters_are_refused_is_removed(int errno, UblkError error)
+    {
+        _driver.Answer(UblkAbi.CmdSetParams, -errno);
+
+        Assert.Equal(error, Assert.Throws<UblkException>(() => Create(LaunchKind.New)).Error);
+        Assert.Equal([Add, SetParams, Stop, Delete], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_device_whose_node_does_not_come_is_removed()
+    {
+        UblkException exception = Assert.Throws<UblkException>(() => Create(LaunchKind.New));
+
+        Assert.Equal(Libc.ENOENT, exception.Errno);
+        Assert.Contains($"/dev/ublkc{Id}", exception.Message, StringComparison.Ordinal);
+        Assert.Equal([Add, SetParams, Stop, Delete], _driver.Sent);
+    }
+
+    [Fact]
+    public void The_first_failure_is_told_even_if_undoing_fails_too()
+    {
+        _driver.Answer(UblkAbi.CmdSetParams, -Libc.EINVAL).Answer(UblkAbi.CmdStopDev, -Libc.ETIMEDOUT);
+
+        Assert.Equal("SET_PARAMS", Assert.Throws<UblkException>(() => Create(LaunchKind.New)).Operation);
+        Assert.Equal([Add, SetParams, Stop], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_device_that_was_there_before_stays_when_it_cannot_be_served()
+    {
+        _driver.Answer(UblkAbi.CmdStartUserRecovery, -Libc.EINVAL);
+        Assert.Throws<UblkException>(() => Create(LaunchKind.Recover));
+        Assert.DoesNotContain(Stop, _driver.Sent);
+        Assert.DoesNotContain(Delete, _driver.Sent);
+        Assert.Contains(StartRecovery, _driver.Sent);
+    }
+
+    [Fact]
+    public void A_feature_the_driver_lacks_is_noticed_before_anything_is_added()
+    {
+        FakeDriver old = new() { Features = UblkFeatures.CmdIoctlEncode };
+        using ControlDevice control = old.Open();
+        DeviceSpecification specification = new() { Id = Id, Target = "Null", NoPartitionScan = true };
+
+        UblkException exception = Assert.Throws<UblkException>(() => Create(control, LaunchKind.New, specification));
+        Assert.Equal(UblkError.NotSupported, exception.Error);
+        Assert.Contains("7.0", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(old.Sent);
+    }
+
+    [Fact]
+    public void A_removal_stops_and_deletes()
+    {
+        Remove(noWait: false);
+        Assert.Equal([Info, TryStop, Delete], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_removal_that_does_not_wait_lets_the_driver_delete_later()
+    {
+        Remove(noWait: true);
+        Assert.Equal([Info, TryStop, DeleteAsync], _driver.Sent);
+    }
+
+    [Theory]
+    [InlineData(Libc.EOPNOTSUPP)]
+    [InlineData(Libc.EINVAL)]
+    public void A_driver_that_cannot_delete_later_deletes_now(int errno)
+    {
+        _driver.Answer(UblkAbi.CmdDelDevAsync, -errno);
+        Remove(noWait: true);
+        Assert.Equal([Info, TryStop, DeleteAsync, Delete], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_removal_works_with_a_driver_that_stops_at_any_rate()
+    {
+        FakeDriver old = new FakeDriver { Features = UblkFeatures.CmdIoctlEncode }.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id });
+        using ControlDevice control = old.Open();
+        DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, CancellationToken.None);
+        Assert.Equal([Info, Stop, Delete], old.Sent);
+    }
+
+    [Theory]
+    [InlineData(Libc.ENODEV, UblkError.DeviceNotFound)]
+    [InlineData(Libc.EPERM, UblkError.PermissionDenied)]
+    public void A_removal_of_what_is_not_to_be_had_ends_at_the_question(int errno, UblkError error)
+    {
+        _driver.Answer(UblkAbi.CmdGetDevInfo, -errno);
+        Assert.Equal(error, Assert.Throws<UblkException>(() => Remove(noWait: false)).Error);
+        Assert.Equal([Info], _driver.Sent);
+    }
+
+    [Theory]
+    [InlineData(Libc.EBUSY, UblkError.DeviceInUse)]
+    [InlineData(Libc.ETIMEDOUT, UblkError.TimedOut)]
+    [InlineData(Libc.EPERM, UblkError.PermissionDenied)]
+    public void A_disk_that_does_not_stop_is_not_deleted(int errno, UblkError error)
+    {
+        _driver.Answer(UblkAbi.CmdTryStopDev, -errno);
+        Assert.Equal(error, Assert.Throws<UblkException>(() => Remove(noWait: false)).Error);
+        Assert.DoesNotContain(Delete, _driver.Sent);
+    }
+
+    [Fact]
+    public void A_removal_that_is_given_up_goes_no_further()
+    {
+        using CancellationTokenSource stop = new();
+        _driver.Answer(UblkAbi.CmdTryStopDev, _ =>
+        {
+            stop.Cancel();
+            return 0;
+        });
+        using ControlDevice control = _driver.Open();
+
+        Assert.Throws<OperationCanceledException>(() => DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, stop.Token));
+        Assert.Equal([Info, TryStop], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_launch_whose_worker_dies_removes_what_it_added()
+    {
+        Assert.Equal(UblkError.WorkerDied, Assert.Throws<UblkException>(() => Launch("true", CancellationToken.None)).Error);
+        Assert.Equal([Info, Stop, Delete], _driver.Sent.TakeLast(3));
+    }
+
+    [Fact]
+    public void A_launch_that_is_given_up_kills_its_worker_and_removes_what_it_added()
+    {
+        using CancellationTokenSource stop = new();
+        Process worker = null!;
+        Assert.Throws<OperationCanceledException>(() => Launch("sleep", stop.Token, started =>
+        {
+            worker = started;
+            stop.Cancel();
+        }));
+
+        using (worker)
+        {
+            Assert.True(worker.WaitForExit(TimeSpan.FromSeconds(30)));
+            Assert.Equal(128 + Libc.SIGKILL, worker.ExitCode);
+        }
+
+        Assert.Equal([Info, Stop, Delete], _driver.Sent.TakeLast(3));
+    }
+
+    [Fact]
+    public void A_launch_leaves_a_device_of_another_cookie_alone()
+    {
+        Assert.Throws<UblkException>(() => Launch("true", CancellationToken.None, cookieOfDevice: 1));
+        Assert.DoesNotContain(Stop, _driver.Sent);
+        Assert.DoesNotContain(Delete, _driver.Sent);
+    }
+
+    private static DeviceServer Create(ControlDevice control, LaunchKind kind, DeviceSpecification specification)
+    {
+        using NullTarget target = new(1 << 20);
+        return DeviceServer.Create(control, kind, specification, target, () => { }, _ => { });
+    }
+
+    private void Create(LaunchKind kind)
+    {
+        using ControlDevice control = _driver.Open();
+        Create(control, kind, new DeviceSpecification { Id = Id, Target = "Null" });
+    }
+
+    private void Remove(bool noWait)
+    {
+        using ControlDevice control = _driver.Open();
+        DeviceRemover.Remove(control, Id, force: false, noWait, step: null, CancellationToken.None);
+    }
+
+    // The program stands for a worker that never calls; the driver has the device from its start on.
+    private void Launch(string program, CancellationToken cancellation, Action<Process>? onStarted = null, ulong? cookieOfDevice = null)
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, for the lock on the state directory");
+        ulong? cookie = null;
+        _driver.Answer(UblkAbi.CmdGetDevInfo, request => cookie is null ? -Libc.ENODEV : Tell(request, cookie.Value));
+        using ControlDevice control = _driver.Open();
+        bool wasThere = Directory.Exists(StateDirectory.Path);
+        try
+        {
+            DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
+        }
+        finally
+        {
+            if (!wasThere)
+            {
+                Directory.Delete(StateDirectory.Path);
+            }
+        }
+
+        int? StartWorker(DeviceSpecification specification, string channel)
+        {
+            cookie = cookieOfDevice ?? specification.Cookie;
+            Process worker = Process.Start(program, program == "sleep" ? ["1000"] : []);
+            onStarted?.Invoke(worker);
+            return worker.Id;
+        }
+    }
+
+    private static unsafe int Tell(FakeDriver.Request request, ulong cookie)
+    {
+        *(UblkDeviceInfo*)request.Payload.Address = new UblkDeviceInfo { DeviceId = Id, ServerCookie = cookie };
+        return 0;
+    }
+}
