@@ -3,7 +3,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $install = 'Ublk.PowerShell.Commands.InstallUblkUdevRuleCommand'
-    $rules = '/etc/udev/rules.d/99-ublk.rules'
+    $rules = '/etc/udev/rules.d/59-ublk.rules'
     $limit = '/sys/module/ublk_drv/parameters/ublks_max'
 
     # A PowerShell that answers until it is ended: to start one takes long.

@@ -82,6 +82,20 @@ internal sealed unsafe class ControlDevice : IDisposable
         return result;
     }
 
+    /// <summary>As <see cref="TryGetInfo"/>, once udev has given the node of a device that was just made to the caller.</summary>
+    /// <returns>0 or a negative errno: -EACCES where udev has not.</returns>
+    public int AwaitInfo(int id, TimeSpan timeout, out UblkDeviceInfo info)
+    {
+        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        int result;
+        while ((result = TryGetInfo(id, out info)) == -Libc.EACCES && Environment.TickCount64 < deadline)
+        {
+            Thread.Sleep(5);
+        }
+
+        return result;
+    }
+
     /// <summary>The CPUs whose requests come to a queue (GET_QUEUE_AFFINITY).</summary>
     public CpuSet GetQueueAffinity(int id, int queueId)
     {

@@ -151,7 +151,7 @@ public static class DeviceLauncher
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
 
-        // udev gives an unprivileged device's node to its owner, who can do nothing before.
+        // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
         private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
         private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
@@ -304,7 +304,7 @@ public static class DeviceLauncher
                 return;
             }
 
-            if (IsOurs())
+            if (control.AwaitInfo(_id, NodeTime, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
             {
                 try
                 {
@@ -318,20 +318,6 @@ public static class DeviceLauncher
             }
 
             StateDirectory.Own.Delete(_id, specification.Cookie);
-        }
-
-        private bool IsOurs()
-        {
-            long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
-            int result;
-            UblkDeviceInfo info;
-            while ((result = control.TryGetInfo(_id, out info)) == -Libc.EACCES
-                && specification.Unprivileged && Environment.TickCount64 < deadline)
-            {
-                Thread.Sleep(5);
-            }
-
-            return result >= 0 && info.ServerCookie == specification.Cookie;
         }
     }
 }

@@ -30,8 +30,7 @@ internal sealed class StateDirectory
         get
         {
             uint userId = Libc.GetEffectiveUserId();
-            string? runtime = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-            return userId != 0 && runtime is ['/', ..] ? new StateDirectory(userId, $"{runtime}/ublk") : Default(userId);
+            return new StateDirectory(userId, PathFor(userId, Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")));
         }
     }
 
@@ -39,7 +38,14 @@ internal sealed class StateDirectory
     public string Path { get; }
 
     /// <summary>A user's directory.</summary>
-    public static StateDirectory Of(uint userId) => userId == Libc.GetEffectiveUserId() ? Own : Default(userId);
+    public static StateDirectory Of(uint userId) => userId == Libc.GetEffectiveUserId() ? Own : new(userId, PathFor(userId, null));
+
+    /// <summary>Where a user's records are.</summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="runtimeDirectory">What the user's login calls his run-time directory; not where it is no whole path.</param>
+    internal static string PathFor(uint userId, string? runtimeDirectory) => userId == 0
+        ? "/run/ublk"
+        : $"{(runtimeDirectory is ['/', ..] ? runtimeDirectory : $"/run/user/{userId}")}/ublk";
 
     /// <summary>The record of a device: null where there is none, or none that can be read and trusted to be the user's.</summary>
     public DeviceRecord? TryRead(int id)
@@ -101,8 +107,6 @@ internal sealed class StateDirectory
 
         return directory;
     }
-
-    private static StateDirectory Default(uint userId) => new(userId, userId == 0 ? "/run/ublk" : $"/run/user/{userId}/ublk");
 
     // Through the open directory, whatever its path leads to by now (proc(5)).
     private static string RecordPath(SafeFileHandle directory, int id) => $"/proc/self/fd/{directory.DangerousGetHandle()}/{id}.json";

@@ -10,10 +10,10 @@ namespace Ublk.Devices;
 public static class UdevRules
 {
     /// <summary>The rules' file for this machine.</summary>
-    public const string Path = "/etc/udev/rules.d/99-ublk.rules";
+    public const string Path = "/etc/udev/rules.d/59-ublk.rules";
 
     // udev runs it as root, so it must not lie in a module that somebody else can write.
-    private const string Helper = "/usr/local/lib/ublk/ublk-worker";
+    internal const string Helper = "/usr/local/lib/ublk/ublk-worker";
 
     private const UnixFileMode NodeMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 

@@ -13,7 +13,7 @@ namespace Ublk.Serving;
 /// </remarks>
 internal sealed class DeviceServer : IDisposable
 {
-    // udev may own the node for a moment, or have to give it to its owner, and the driver opens it to one server at a time.
+    // udev may own the node for a moment, or have to give it to its owner; and the driver opens it to one server at a time.
     private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
@@ -68,11 +68,13 @@ internal sealed class DeviceServer : IDisposable
             {
                 Recover(control, id, target.Geometry);
             }
-
-            // First, since the driver takes no command for an unprivileged device from who may not use its node.
-            server = new DeviceServer(id, OpenCharDevice(id));
-            if (kind != LaunchKind.Recover)
+            else
             {
+                if (specification.Unprivileged)
+                {
+                    AwaitNode(control, id);
+                }
+
                 if (((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy))
                 {
                     DeviceParameters.AlignClients(ref parameters, target.Geometry);
@@ -81,6 +83,7 @@ internal sealed class DeviceServer : IDisposable
                 control.SetParameters(id, parameters);
             }
 
+            server = new DeviceServer(id, OpenCharDevice(id));
             onAdded();
             server.StartQueues(control, info, specification, target, onFatal);
             return server;
@@ -159,7 +162,7 @@ internal sealed class DeviceServer : IDisposable
 
     private static UblkFeatures ZeroCopyFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
     {
-        bool isPossible = target.ForwardsData && features.HasFlag(UblkFeatures.SupportZeroCopy);
+        bool isPossible = target.ForwardsData && !specification.Unprivileged && features.HasFlag(UblkFeatures.SupportZeroCopy);
         bool isWanted = specification.BufferMode == BufferMode.ZeroCopy
             || (specification.BufferMode == BufferMode.Auto && isPossible && target.PrefersZeroCopy);
         if (!isWanted)
@@ -208,6 +211,20 @@ internal sealed class DeviceServer : IDisposable
         }
     }
 
+    // The driver takes no command for an unprivileged device from who may not use its node, not even to delete it.
+    private static void AwaitNode(ControlDevice control, int id)
+    {
+        int result = control.AwaitInfo(id, NodeTime, out _);
+        if (result < 0)
+        {
+            throw result == -Libc.EACCES
+                ? new UblkException(UblkError.PermissionDenied,
+                    $"udev has not given you /dev/ublkc{id}, so device {id} is left as it is. Ask root to run Install-UblkUdevRule and "
+                        + $"Remove-UblkDevice {id}.", Libc.EACCES, "udev", id)
+                : DriverError.ForCommand(-result, "GET_DEV_INFO", id);
+        }
+    }
+
     private static SafeFileHandle OpenCharDevice(int id)
     {
         string path = $"/dev/ublkc{id}";
@@ -224,12 +241,7 @@ internal sealed class DeviceServer : IDisposable
             bool mayPass = errno is Libc.ENOENT or Libc.EACCES or Libc.EBUSY;
             if (!mayPass || Environment.TickCount64 > deadline)
             {
-                // The driver lets its owner delete the device only through the node.
-                throw errno == Libc.EACCES
-                    ? new UblkException(UblkError.PermissionDenied,
-                        $"udev has not given you {path}, so device {id} is left as it is. Ask root to run Install-UblkUdevRule and "
-                            + $"Remove-UblkDevice {id}.", errno, "open", id)
-                    : UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
+                throw UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
             }
 
             Thread.Sleep(5);

@@ -88,6 +88,8 @@ public sealed record DeviceSpecification
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
             "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
+        Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
+            "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
         foreach (string list in QueueAffinity)
         {
             CpuSet.Parse(list);
