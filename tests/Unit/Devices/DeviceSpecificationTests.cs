@@ -30,6 +30,9 @@ public class DeviceSpecificationTests
         ["+ one list for all"] = Good with { QueueCount = 3, QueueAffinity = ["0"] },
         ["- lists that do not match"] = Good with { QueueCount = 3, QueueAffinity = ["0", "1"] },
         ["- no list"] = Good with { QueueAffinity = ["x"] },
+        ["+ unprivileged"] = Good with { Unprivileged = true },
+        ["- unprivileged and recovery"] = Good with { Unprivileged = true, Recovery = RecoveryMode.Queue },
+        ["- unprivileged and zero copy"] = Good with { Unprivileged = true, BufferMode = BufferMode.ZeroCopy },
         ["- unknown target"] = Good with { Target = "Zero" },
     };
 
