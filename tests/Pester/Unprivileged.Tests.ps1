@@ -12,6 +12,7 @@ BeforeAll {
         $null = New-Item -ItemType Directory -Force "/run/user/$uid", "$TestDrive/$User"
         Invoke-Program chown "${User}:$User" "/run/user/$uid" "$TestDrive/$User"
         Invoke-Program chmod 700 "/run/user/$uid"
+        Invoke-Program chmod 711 "$TestDrive"
         $loop = "Set-Location '$TestDrive/$User'; Import-Module '$modulePath'; `$ErrorActionPreference = 'Stop'; " + {
             while ($line = [Console]::In.ReadLine()) {
                 $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
