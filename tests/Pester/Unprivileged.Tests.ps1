@@ -4,6 +4,7 @@ BeforeAll {
     . $PSScriptRoot/Common.ps1
     $install = 'Ublk.PowerShell.Commands.InstallUblkUdevRuleCommand'
     $rules = '/etc/udev/rules.d/59-ublk.rules'
+    $slow = '/etc/udev/rules.d/10-slow.rules'
     $limit = '/sys/module/ublk_drv/parameters/ublks_max'
 
     # A PowerShell that answers until it is ended: to start one takes long.
@@ -94,6 +95,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
         Invoke-Program ps -o user= -C ublk-worker | Should -Be 'daemon'
         Invoke-Program stat -c '%U %a' /run/user/1/ublk | Should -Be 'daemon 700'
         (Get-UblkDevice).Flags | Should -Match 'UnprivilegedDev'
+        Invoke-Program udevadm info --query property /dev/ublkb0 | Should -Contain 'UDISKS_IGNORE=1'
         $lines = Invoke-As $alice '
             dd if=/dev/urandom of=expected bs=1M count=4 status=none
             dd if=expected of=/dev/ublkb0 bs=1M oflag=direct status=none
@@ -105,6 +107,11 @@ Describe 'An ordinary user' -Tag Unprivileged {
         Get-UserLeftover | Should -BeNullOrEmpty
         Invoke-Program e2fsck -fn $image
         Get-Content /run/user/1/ublk/ublk.log -ErrorAction Ignore | Should -Match 'device 0 is live|device 0 has ended'
+    }
+
+    It 'makes a disk that keeps nothing' {
+        Invoke-As $alice '(New-UblkDevice -Target Null -Size 1GB -Unprivileged).DevicePath
+            dd if=/dev/ublkb0 of=/dev/null bs=1M count=4 iflag=direct status=none; $LASTEXITCODE' | Should -Be '/dev/ublkb0', '0'
     }
 
     It 'stops a disk, and starts it again' {
@@ -199,6 +206,8 @@ Describe 'An ordinary user' -Tag Unprivileged {
         @{ Script = 'New-UblkDevice -Target Null'; Says = '-Unprivileged'; Id = 'PermissionDenied' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -Recovery Queue'; Says = 'Recovery'; Id = 'InvalidArgument' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -AutoRestore'; Says = 'Recovery'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -BufferMode ZeroCopy'; Says = 'copies'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Loop -Path /etc/shadow -Unprivileged'; Says = '/etc/shadow'; Id = 'PermissionDenied' }
         @{ Script = 'Install-UblkUdevRule'; Says = 'root'; Id = 'PermissionDenied' }
         @{ Script = 'Uninstall-UblkUdevRule'; Says = 'root'; Id = 'PermissionDenied' }
     ) {
@@ -260,7 +269,35 @@ Describe 'The udev rules' -Tag Unprivileged {
         }
     }
 
-    It 'that cannot be applied are not left behind' -Skip:(-not $ownUdev) {
+    It 'may take their time' {
+        Set-Content $slow 'KERNEL=="ublk[bc]*", PROGRAM=="/bin/sleep 1"'
+        Invoke-Program udevadm control --reload
+        try {
+            Invoke-As $alice "$make; (Get-UblkDevice).State" | Should -Be 'Live'
+        }
+        finally {
+            Remove-Item $slow
+            Invoke-Program udevadm control --reload
+            Remove-AllDevices
+        }
+    }
+
+    It 'that give the node to nobody leave a device that root has to remove, and its maker is told so' {
+        Invoke-Program mv /usr/local/lib/ublk/ublk-worker /usr/local/lib/ublk/away
+        try {
+            $answer = Send-Script $alice $make
+            $answer.Error | Should -Be "PermissionDenied,$new"
+            $answer.Message | Should -Match 'Install-UblkUdevRule.*Remove-UblkDevice 0'
+            (Get-UblkDevice).Owner | Should -Be 'daemon'
+        }
+        finally {
+            Invoke-Program mv /usr/local/lib/ublk/away /usr/local/lib/ublk/ublk-worker
+            Remove-AllDevices
+        }
+        Get-UserLeftover | Should -BeNullOrEmpty
+    }
+
+    It 'that cannot be applied are not left behind' -Skip:(Test-Path /run/udev/control) {
         Uninstall-UblkUdevRule
         Invoke-Program udevadm control --exit
         try {
