@@ -11,8 +11,9 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Get-UblkFeature', 'New-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice', 'Restore-UblkDevice',
-        'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
+        'Get-UblkDevice', 'Get-UblkFeature', 'Install-UblkUdevRule', 'New-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice',
+        'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice',
+        'Uninstall-UblkUdevRule', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

@@ -103,7 +103,7 @@ internal sealed class DeviceSupervisor : IDisposable
     // Not when somebody removed, stopped or suspended the device, or serves it already.
     private bool IsWaiting()
     {
-        if (_stop.IsCancellationRequested || StateDirectory.TryRead(_id) is not { IsSuspended: false } record)
+        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { IsSuspended: false } record)
         {
             return false;
         }
@@ -130,9 +130,9 @@ internal sealed class DeviceSupervisor : IDisposable
 
         try
         {
-            if (StateDirectory.TryRead(_id) is { } record)
+            if (StateDirectory.Own.TryRead(_id) is { } record)
             {
-                StateDirectory.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
+                StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
             }
 
             DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],

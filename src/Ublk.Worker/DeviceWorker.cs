@@ -56,7 +56,7 @@ internal sealed class DeviceWorker
             AwaitRemoval();
             if (!DeviceLife.Exists(_id, _specification.Cookie))
             {
-                StateDirectory.Delete(_id, _specification.Cookie);
+                StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
             return ExitCode.Done;
@@ -66,7 +66,7 @@ internal sealed class DeviceWorker
             _log.Write(LogLevel.Error, $"device {_id} could not be served: {exception.Message}");
             if (_kind == LaunchKind.New)
             {
-                StateDirectory.Delete(_id, _specification.Cookie);
+                StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
             _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
@@ -76,8 +76,8 @@ internal sealed class DeviceWorker
 
     private void WriteRecord(BlockTarget target, DeviceServer server)
     {
-        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.TryRead(_id);
-        StateDirectory.Write(new DeviceRecord
+        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
+        StateDirectory.Own.Write(new DeviceRecord
         {
             Specification = _specification,
             BackingPath = target.BackingPath,

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Ublk.Devices;
 
 namespace Ublk.Worker;
 
@@ -25,7 +26,8 @@ internal sealed class Log(int deviceId)
     private const string Identifier = "ublk";
     private const string JournalSocket = "/run/systemd/journal/socket";
     private const string SyslogSocket = "/dev/log";
-    private const string FilePath = "/var/log/ublk.log";
+
+    private static readonly string FilePath = Interop.Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
 
     // The facility of daemons, in the bits above the level (syslog(3): LOG_DAEMON).
     private const int DaemonFacility = 3 << 3;

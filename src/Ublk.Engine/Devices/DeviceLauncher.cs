@@ -29,6 +29,11 @@ public static class DeviceLauncher
         DeviceSpecification specification, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
         specification.Validate();
+        if (specification.Unprivileged)
+        {
+            UdevRules.RequireInstalled();
+        }
+
         WorkerProgram program = WorkerProgram.Locate(workerDirectory);
         using ControlDevice control = new();
         return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
@@ -42,7 +47,7 @@ public static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
             int id = ChooseId(control, specification.Id, taken);
             DeviceSpecification chosen = specification with
             {
@@ -85,7 +90,7 @@ public static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
@@ -145,6 +150,9 @@ public static class DeviceLauncher
     {
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+
+        // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
+        private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
         private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
         private readonly int _id = specification.Id!.Value;
@@ -296,7 +304,7 @@ public static class DeviceLauncher
                 return;
             }
 
-            if (control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            if (control.AwaitInfo(_id, NodeTime, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
             {
                 try
                 {
@@ -309,7 +317,7 @@ public static class DeviceLauncher
                 }
             }
 
-            StateDirectory.Delete(_id, specification.Cookie);
+            StateDirectory.Own.Delete(_id, specification.Cookie);
         }
     }
 }

@@ -1,7 +1,7 @@
 using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Ublk.Interop;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -18,8 +18,17 @@ internal sealed class WorkerProgram
         _firstArguments = firstArguments;
     }
 
-    // The service manager's own way to tell that it runs (sd_booted(3)).
-    private static bool IsSystemdRunning => Directory.Exists("/run/systemd/system");
+    private static bool IsRoot => Libc.GetEffectiveUserId() == 0;
+
+    // The service manager's own way to tell that it runs (sd_booted(3)); an ordinary user's has a socket where he logged in.
+    private static bool IsSystemdRunning => IsRoot
+        ? Directory.Exists("/run/systemd/system")
+        : File.Exists($"{Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")}/systemd/private");
+
+    // What needs root.
+    private static string[] ManagerOptions => IsRoot
+        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000"]
+        : ["--user"];
 
     /// <summary>Finds the program.</summary>
     /// <param name="directory">The module's folder of workers: one for each platform, and <c>portable</c>.</param>
@@ -45,6 +54,12 @@ internal sealed class WorkerProgram
         return new WorkerProgram(host, portable);
     }
 
+    /// <summary>The executable.</summary>
+    /// <exception cref="UblkException">The worker is run by the dotnet host.</exception>
+    public string NativeFile => _firstArguments is []
+        ? _file
+        : throw Missing($"The module has no native worker program for {Platform}, which this takes.");
+
     /// <summary>Starts the worker so that it outlives the caller, the shell and the terminal.</summary>
     /// <returns>The worker's process id, or null where only the service manager knows it.</returns>
     /// <exception cref="UblkException">It could not be started.</exception>
@@ -61,9 +76,8 @@ internal sealed class WorkerProgram
         Run("systemd-run",
         [
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
-            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=PrivateMounts=yes",
-            "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=OOMPolicy=continue",
-            "--property=SyslogIdentifier=ublk", "--", _file, .. _firstArguments, verb, .. arguments,
+            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
+            "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, verb, .. arguments,
         ]);
         return null;
     }
@@ -94,8 +108,8 @@ internal sealed class WorkerProgram
         }
     }
 
-    private static bool IsExecutable(string path) => OperatingSystem.IsLinux()
-        && (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
+    private static bool IsExecutable(string path) =>
+        (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
     private static string? FindDotnet()
     {
@@ -108,23 +122,11 @@ internal sealed class WorkerProgram
 
     private static string Run(string file, IEnumerable<string> arguments)
     {
-        ProcessStartInfo start = new(file, arguments)
-        {
-            WorkingDirectory = "/",
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
         try
         {
-            using Process process = Process.Start(start)!;
-            process.StandardInput.Close();
-            string? output = process.StandardOutput.ReadLine();
-            string error = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            return process.ExitCode == 0
-                ? output ?? ""
-                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error.Trim()}");
+            return ExternalProgram.Run(file, arguments, out string output, out string error) == 0
+                ? output
+                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
         }
         catch (Win32Exception exception)
         {

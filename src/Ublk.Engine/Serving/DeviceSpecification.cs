@@ -48,6 +48,9 @@ public sealed record DeviceSpecification
     /// <summary>Whether the kernel leaves the partition table unread.</summary>
     public bool NoPartitionScan { get; init; }
 
+    /// <summary>Whether the device belongs to the ordinary user who makes it, instead of root.</summary>
+    public bool Unprivileged { get; init; }
+
     /// <summary>Whether a backing file that is in use is attached all the same.</summary>
     public bool Force { get; init; }
 
@@ -82,6 +85,10 @@ public sealed record DeviceSpecification
         CheckAffinity(QueueAffinity, QueueCount);
         Require(!AutoRestore || Recovery != RecoveryMode.None,
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
+        Require(!Unprivileged || Recovery == RecoveryMode.None,
+            "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
+        Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
+            "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
         TargetCatalog.Find(Target).CheckOptions(Options);
     }
 

@@ -81,6 +81,10 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public SwitchParameter AutoRestore { get; set; }
 
+    /// <summary>Makes the device yours, as an ordinary user.</summary>
+    [Parameter]
+    public SwitchParameter Unprivileged { get; set; }
+
     /// <summary>Attaches a backing file that is in use.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
@@ -164,6 +168,7 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
             BufferMode = BufferMode,
             Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
             AutoRestore = AutoRestore,
+            Unprivileged = Unprivileged,
             Force = Force,
             QueueAffinity = QueueAffinity,
         };

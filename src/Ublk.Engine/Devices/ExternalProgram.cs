@@ -1,0 +1,32 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Ublk.Devices;
+
+/// <summary>Programs of the system that end by themselves.</summary>
+internal static class ExternalProgram
+{
+    /// <summary>Runs a program to its end.</summary>
+    /// <param name="file">The program, by path or by name.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="output">The first line it wrote.</param>
+    /// <param name="error">What it complained of.</param>
+    /// <returns>Its exit code.</returns>
+    /// <exception cref="Win32Exception">It cannot be run.</exception>
+    public static int Run(string file, IEnumerable<string> arguments, out string output, out string error)
+    {
+        ProcessStartInfo start = new(file, arguments)
+        {
+            WorkingDirectory = "/",
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        output = process.StandardOutput.ReadLine() ?? "";
+        error = process.StandardError.ReadToEnd().Trim();
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+}
