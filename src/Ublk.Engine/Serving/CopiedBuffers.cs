@@ -35,7 +35,7 @@ internal sealed class CopiedBuffers : IDisposable
     public nint AddressOf(int tag) => _address + ((nint)tag * _stride);
 
     /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
-    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED);
+    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
 
     /// <inheritdoc/>
     public void Dispose()
