@@ -6,16 +6,16 @@ BeforeAll {
     $image = "$TestDrive/disk.img"
     $mount = "$TestDrive/mnt"
     $null = New-Item -ItemType Directory -Force $mount
-    $kills = $env:UBLK_SOAK ? 50 : 4
+    $kills = $env:UBLK_SOAK ? 50 : 3
 
-    # Kills worker after worker of a device while fio lasts. Each gets up to three seconds, so that some die while they
-    # recover, and most live long enough for the supervisor not to lose patience.
+    # Kills worker after worker of a device while fio lasts. Some die while they recover; each fifth lives long enough for
+    # the supervisor not to lose patience.
     function Invoke-Killing($Device, $Fio) {
         $supervisor = (Invoke-Program ps -o ppid= -p $Device.ProcessId).Trim()
         $killed = 0
         while ($killed -lt $kills -and -not $Fio.HasExited) {
             Wait-For { $script:worker = pgrep -P $supervisor; $script:worker }
-            Start-Sleep -Milliseconds $chance.Next(3000)
+            Start-Sleep -Milliseconds ($chance.Next(3000) + ($killed % 5 -eq 4 ? 2000 : 0))
             Invoke-Program env kill -KILL $worker
             $killed++
         }
@@ -73,6 +73,22 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
             Invoke-Program umount $mount
         }
         Invoke-Program e2fsck -fn $device
+    }
+}
+
+Describe 'A supervisor whose workers die at once' -Tag Fire -Skip:(-not $env:UBLK_SOAK) {
+    It 'gives up after ten' {
+        New-Image $image 16MB
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $supervisor = (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
+        for ($died = 0; $died -lt 11 -and (Get-UblkDevice).State -eq 'Live'; $died++) {
+            Stop-Worker
+            Wait-For { (Get-UblkDevice).State -eq 'Live' -or -not (Test-Path "/proc/$supervisor") }
+        }
+        $died | Should -Be 11
+        Test-Path "/proc/$supervisor" | Should -BeFalse
+        $device | Restore-UblkDevice
+        Invoke-Program cmp $device $image
     }
 }
 

@@ -3,8 +3,6 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $image = "$TestDrive/disk.img"
-    $mount = "$TestDrive/mnt"
-    $null = New-Item -ItemType Directory -Force $mount
     New-Image $image 16MB
 
     # The value of a line of /proc/PID/status, in kilobytes.
@@ -21,7 +19,7 @@ Describe 'The memory of a worker' -Tag Fire {
 
     It 'is small' {
         $device = New-UblkDevice -Target Null -Size 64MB
-        Get-Memory $device.ProcessId VmRSS | Should -BeLessOrEqual 6144
+        Get-Memory $device.ProcessId VmRSS | Should -BeLessOrEqual 7168
     }
 
     It 'never waits for its disk' {
@@ -34,65 +32,159 @@ Describe 'The memory of a worker' -Tag Fire {
         }
     }
 
-    # The worker's group is told to swap all it can to the worker's own disk, and then lets another swap there.
-    It 'is not swapped to its disk' -Tag Core -Skip:(-not (Test-Path /sys/fs/cgroup/cgroup.controllers)) {
-        Invoke-Program modprobe null_blk nr_devices=1 memory_backed=1 gb=1
-        $group = '/sys/fs/cgroup/ublk-specs'
-        try {
+    Context 'that is short' {
+        BeforeAll {
+            # Two groups, for a worker and for its disk's user; and a file system that takes memory of neither.
+            $groups = '/sys/fs/cgroup/ublk-worker', '/sys/fs/cgroup/ublk-user'
+            $under = "$TestDrive/under"
+            Set-Content /sys/fs/cgroup/cgroup.subtree_control +memory
+            $null = New-Item -ItemType Directory ($groups + $under)
+            Invoke-Program modprobe null_blk nr_devices=1 memory_backed=1 gb=1
             Invoke-Program mkfs.ext4 -q /dev/nullb0
-            Invoke-Program mount /dev/nullb0 $mount
-            New-Image "$mount/disk.img" 256MB
-            $device = New-UblkDevice -Target Loop -Path "$mount/disk.img"
+            Invoke-Program mount /dev/nullb0 $under
+        }
+
+        BeforeEach {
+            New-Image "$under/disk.img" 128MB
+        }
+
+        AfterEach {
+            swapoff /dev/ublkb0 2> $null
+            Remove-AllDevices
+        }
+
+        AfterAll {
+            Invoke-Program umount $under
+            Invoke-Program rmdir $groups
+            Invoke-Program modprobe -r null_blk
+        }
+
+        It 'is not swapped to its disk, while that of others is' -Tag Core {
+            $device = New-UblkDevice -Target Loop -Path "$under/disk.img"
             Invoke-Program mkswap $device
             Invoke-Program swapon $device
-            Set-Content /sys/fs/cgroup/cgroup.subtree_control +memory
-            $null = New-Item -ItemType Directory $group
-            Set-Content "$group/cgroup.procs" $device.ProcessId
-            bash -c 'echo 1G > "$0/memory.reclaim"' $group 2> $null
+            Set-Content "$($groups[0])/cgroup.procs" $device.ProcessId
+            bash -c 'echo 1G > "$0/memory.reclaim"' $groups[0] 2> $null
             Get-Memory $device.ProcessId VmSwap | Should -Be 0
 
-            Set-Content "$group/memory.max" 48M
-            Invoke-Program bash -c 'echo $$ > "$0/cgroup.procs"; head -c 64M /dev/urandom | tail -c 64M | md5sum' $group
-            [long] (Get-Content "/sys/block/ublkb0/stat").Trim().Split(' ', [StringSplitOptions]::RemoveEmptyEntries)[6] | Should -BeGreaterThan 16384
+            # tail holds in memory what it is to print.
+            New-Image "$TestDrive/random" 40MB -Random
+            Set-Content "$($groups[1])/memory.max" 24M
+            Invoke-Program bash -c 'echo $$ > "$0/cgroup.procs"; cat "$1" | tail -c 40M | cmp - "$1"' $groups[1] "$TestDrive/random"
+            [int] ((Get-Content /sys/block/ublkb0/stat).Trim() -split '\s+')[6] | Should -BeGreaterThan 16384
             Get-Memory $device.ProcessId VmSwap | Should -Be 0
         }
+
+        It 'suffices for a disk of many times its size' {
+            $device = New-UblkDevice -Target Loop -Path "$under/disk.img" -DirectIO:$false
+            Set-Content "$($groups[0])/cgroup.procs" $device.ProcessId
+            Set-Content "$($groups[0])/memory.high" 8M
+            Wait-Fio (Start-Fio $device '--size=48M', '--time_based=0', '--bs=64k', '--rw=write')
+            (Get-Content "$($groups[0])/memory.events") -match '^high [1-9]' | Should -Not -BeNullOrEmpty
+        }
+    }
+}
+
+Describe 'A disk that is served without' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'room for its record is an error' -Tag Core {
+        $null = New-Item -ItemType Directory -Force /run/ublk
+        Invoke-Program mount -t tmpfs -o size=16k none /run/ublk
+        try {
+            Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
+            { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*No space left*' -ErrorId "StateDirectoryNotWritable,$new"
+            Get-UblkDevice | Should -BeNullOrEmpty
+            Wait-For { -not (pgrep -x ublk-worker) }
+            Get-ChildItem /run/ublk -Name | Should -Be 'full'
+            Remove-Item /run/ublk/full
+            New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
+        }
         finally {
-            Invoke-Program bash -c '! grep ublkb /proc/swaps || swapoff /dev/ublkb0'
             Remove-AllDevices
-            Invoke-Program umount $mount
-            Invoke-Program rmdir $group
-            Invoke-Program modprobe -r null_blk
+            Invoke-Program umount /run/ublk
         }
     }
 
-    # The file system's dirty pages can be freed only by the worker, which is in the group that is short of memory.
-    It 'suffices to write back a file system that takes up all there is' {
-        Invoke-Program modprobe null_blk nr_devices=1 memory_backed=1 gb=1
-        $group = '/sys/fs/cgroup/ublk-specs'
-        $under = "$TestDrive/under"
-        $null = New-Item -ItemType Directory -Force $under
+    It 'room for a new record is recovered all the same' {
+        $null = New-Item -ItemType Directory -Force /run/ublk
+        Invoke-Program mount -t tmpfs -o size=16k none /run/ublk
         try {
-            Invoke-Program mkfs.ext4 -q /dev/nullb0
-            Invoke-Program mount /dev/nullb0 $under
-            New-Image "$under/disk.img" 256MB
-            $device = New-UblkDevice -Target Loop -Path "$under/disk.img" -DirectIO:$false
-            Invoke-Program mkfs.ext4 -q $device
-            Invoke-Program mount $device $mount
-            Set-Content /sys/fs/cgroup/cgroup.subtree_control +memory
-            $null = New-Item -ItemType Directory $group
-            Set-Content "$group/cgroup.procs" $device.ProcessId
-            Set-Content "$group/memory.high" 24M
-            Invoke-Program bash -c 'echo $$ > "$0/cgroup.procs"; shift; exec fio "$@"' $group fio --name=a "--directory=$mount" --rw=write `
-                --bs=64k --size=96M --ioengine=psync --verify=crc32c --verify_fatal=1 --end_fsync=1 --output-format=terse
-            Invoke-Program umount $mount
-            Invoke-Program e2fsck -fn $device
+            $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+            Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
+            Stop-Worker
+            Wait-For { (Get-UblkDevice).State -eq 'Live' }
+            Invoke-Program cmp $device $image
+            Stop-Worker
+            Wait-For { (Get-UblkDevice).State -eq 'Live' }
+            (Get-UblkDevice).Target | Should -Be 'Loop'
+            $device | Remove-UblkDevice
+            Get-ChildItem /run/ublk -Name | Should -Be 'full'
         }
         finally {
-            $null = umount $mount 2>&1
             Remove-AllDevices
-            Invoke-Program umount $under
-            Invoke-Program rmdir $group
-            Invoke-Program modprobe -r null_blk
+            Invoke-Program umount /run/ublk
         }
+    }
+
+    It 'its terminal goes on' -Tag Core {
+        Set-Content "$TestDrive/make.ps1" "Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestore | Out-Null"
+        Invoke-Program script -qec "'$([Environment]::ProcessPath)' -NoProfile -File '$TestDrive/make.ps1'" /dev/null
+        $device = Get-UblkDevice
+        Invoke-Program pkill -HUP -x ublk-worker
+        Invoke-Program cmp $device $image
+        (Get-UblkDevice).ProcessId | Should -Be $device.ProcessId
+    }
+}
+
+Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path /run/systemd/journal/socket)) {
+    BeforeEach {
+        Remove-Item /var/log/ublk.log -ErrorAction Ignore
+        $daemon = [Net.Sockets.Socket]::new('Unix', 'Dgram', 'Unspecified')
+    }
+
+    AfterEach {
+        $daemon.Dispose()
+        Remove-Item /dev/log -ErrorAction Ignore
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'has no daemon is written to a file' {
+        $null = New-UblkDevice -Target Loop -Path $image
+        Get-Content /var/log/ublk.log | Should -Match "device 0 is live: Loop $image"
+    }
+
+    It 'is read by a daemon is sent to that' {
+        $daemon.Bind([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
+        $null = New-UblkDevice -Target Loop -Path $image
+        $bytes = [byte[]]::new(1000)
+        $count = $daemon.Receive($bytes)
+        [Text.Encoding]::UTF8.GetString($bytes, 0, $count) | Should -Match "^<30>ublk\[\d+\]: device 0 is live: Loop $image"
+        Test-Path /var/log/ublk.log | Should -BeFalse
+    }
+
+    It 'lost its daemon is written to a file' {
+        $daemon.Bind([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
+        $daemon.Dispose()
+        $null = New-UblkDevice -Target Loop -Path $image
+        Get-Content /var/log/ublk.log | Should -Match 'device 0 is live'
+    }
+
+    It 'has a daemon that hangs does not hang with it' {
+        $daemon.Bind([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
+        $client = [Net.Sockets.Socket]::new('Unix', 'Dgram', 'Unspecified')
+        $client.Blocking = $false
+        $client.Connect([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
+        { while ($true) { $client.Send([byte[]] 1) } } | Should -Throw
+        $client.Dispose()
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Stop-Worker
+        Wait-For { (Get-UblkDevice).State -eq 'Live' }
+        Invoke-Program env kill -TERM (Get-UblkDevice).ProcessId
+        Wait-For { -not (Get-Leftover) }
     }
 }

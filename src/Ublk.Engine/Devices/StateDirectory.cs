@@ -97,5 +97,5 @@ public static class StateDirectory
     }
 
     private static UblkException NotWritable(Exception cause) => new(UblkError.StateDirectoryNotWritable,
-        $"The state directory {Path} cannot be written: {cause.Message} Run as root, with /run mounted writable.");
+        $"The state directory {Path} cannot be written: {cause.Message} Run as root, with /run writable and not full.");
 }
