@@ -93,7 +93,8 @@ function New-Chance {
 # Starts a PowerShell that knows the module and waits for Start-Waiting to run its script. Output and errors go to files.
 function New-WaitingShell([string] $Script) {
     $signal = "$TestDrive/shell-$([Guid]::NewGuid().ToString('N'))"
-    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; while (-not (Test-Path '$signal.go')) { Start-Sleep -Milliseconds 2 }; $Script"
+    $null = Invoke-Program mkfifo "$signal.go"
+    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; Get-Content '$signal.go'; $Script"
     $process = Start-Process ([Environment]::ProcessPath) -PassThru -RedirectStandardOutput "$signal.out" -RedirectStandardError "$signal.err" `
         -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"$text`""
     [pscustomobject]@{ Process = $process; Signal = $signal }
@@ -102,7 +103,7 @@ function New-WaitingShell([string] $Script) {
 # Has shells run their scripts at the same moment, as nearly as can be.
 function Start-Waiting([object[]] $Shell) {
     $Shell | ForEach-Object { $signal = $_.Signal; Wait-For { Test-Path "$signal.ready" } }
-    $Shell | ForEach-Object { $null = New-Item "$($_.Signal).go" }
+    $Shell | ForEach-Object { Invoke-Program bash -c ': > "$0"' "$($_.Signal).go" }
 }
 
 # Waits until such shells have ended; returns what each wrote, as one string.
