@@ -108,6 +108,7 @@ internal sealed class DeviceWorker
         {
             _log.Write(LogLevel.Information,
                 $"device {_id} is live: {_specification.Target} {target.BackingPath} {target.Geometry.Size} bytes");
+            ProgramText.Forget();
         }
         else
         {

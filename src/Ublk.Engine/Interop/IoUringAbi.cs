@@ -28,11 +28,14 @@ internal static class IoUring
 
     // Registration (IORING_REGISTER_*).
     public const uint RegisterFiles = 2;
+    public const uint RegisterBuffers2 = 15;
     public const uint RegisterRingFds = 20;
 
     // Operations (IORING_OP_*).
     public const byte OpNop = 0;
     public const byte OpFsync = 3;
+    public const byte OpReadFixed = 4;
+    public const byte OpWriteFixed = 5;
     public const byte OpTimeout = 11;
     public const byte OpAsyncCancel = 14;
     public const byte OpFallocate = 17;
@@ -42,6 +45,12 @@ internal static class IoUring
 
     /// <summary>The file descriptor is an index into the registered files (IOSQE_FIXED_FILE).</summary>
     public const byte SqeFixedFile = 1 << 0;
+
+    /// <summary>No completion where the operation succeeds (IOSQE_CQE_SKIP_SUCCESS).</summary>
+    public const byte SqeSkipSuccess = 1 << 6;
+
+    /// <summary>A table of empty slots (IORING_RSRC_REGISTER_SPARSE).</summary>
+    public const uint RegisterSparse = 1;
 
     /// <summary>Sync data only (IORING_FSYNC_DATASYNC).</summary>
     public const uint FsyncDataSync = 1;
@@ -127,6 +136,14 @@ internal struct IoUringResourceUpdate
 {
     [FieldOffset(0)] public uint Offset;
     [FieldOffset(8)] public ulong Data;
+}
+
+/// <summary>struct io_uring_rsrc_register, 32 bytes, as IORING_REGISTER_BUFFERS2 takes it.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 32)]
+internal struct IoUringResourceTable
+{
+    [FieldOffset(0)] public uint Count;
+    [FieldOffset(4)] public uint Flags;
 }
 
 /// <summary>struct io_uring_getevents_arg, 24 bytes.</summary>

@@ -25,6 +25,8 @@ internal static class UblkAbi
     // I/O commands, ioctl-encoded (UBLK_U_IO_*).
     public const uint IoFetch = 0xC0107520;
     public const uint IoCommitAndFetch = 0xC0107521;
+    public const uint IoRegisterBuffer = 0xC0107523;
+    public const uint IoUnregisterBuffer = 0xC0107524;
 
     /// <summary>The number alone of an encoded command.</summary>
     public const uint CommandNumberMask = 0xFF;
@@ -44,11 +46,16 @@ internal static class UblkAbi
     // Flags of a descriptor's op_flags, at their place in the whole word (UBLK_IO_F_*).
     public const uint IoFlagFua = 1u << 13;
     public const uint IoFlagNoUnmap = 1u << 15;
+    public const uint IoFlagNeedRegisteredBuffer = 1u << 17;
+
+    /// <summary>A request whose buffer the driver cannot register comes all the same (UBLK_AUTO_BUF_REG_FALLBACK).</summary>
+    public const ulong AutoBufferFallback = 1ul << 16;
 
     // Which members of the parameters are given (UBLK_PARAM_TYPE_*).
     public const uint ParamBasic = 1u << 0;
     public const uint ParamDiscard = 1u << 1;
     public const uint ParamDevt = 1u << 2;
+    public const uint ParamDmaAlign = 1u << 4;
 
     // Attributes of the disk (UBLK_ATTR_*).
     public const uint AttrReadOnly = 1u << 0;
@@ -112,8 +119,8 @@ internal struct UblkIoCommand
     [FieldOffset(8)] public ulong Address;
 }
 
-/// <summary>struct ublk_params as far as this engine fills it, 76 of its bytes: older kernels take the shorter form.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 76)]
+/// <summary>struct ublk_params as far as this engine fills it, 120 of its bytes.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 120)]
 internal struct UblkParameters
 {
     [FieldOffset(0)] public uint Length;
@@ -142,4 +149,7 @@ internal struct UblkParameters
     [FieldOffset(64)] public uint CharMinor;
     [FieldOffset(68)] public uint DiskMajor;
     [FieldOffset(72)] public uint DiskMinor;
+
+    /// <summary>struct ublk_param_dma_align, at 108: a mask (from 6.15).</summary>
+    [FieldOffset(108)] public uint DmaAlignmentMask;
 }

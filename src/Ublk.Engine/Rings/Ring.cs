@@ -178,6 +178,18 @@ internal sealed unsafe class Ring : IDisposable
         }
     }
 
+    /// <summary>Registers a table of empty buffer slots for the driver to put requests' pages in.</summary>
+    /// <param name="count">Slots; the kernel takes 16384 at most.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void RegisterBufferTable(int count)
+    {
+        IoUringResourceTable table = new() { Count = (uint)count, Flags = IoUring.RegisterSparse };
+        if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterBuffers2, &table, (uint)sizeof(IoUringResourceTable)) < 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_BUFFERS2", "Cannot register buffers with io_uring");
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _memory.Dispose();
 

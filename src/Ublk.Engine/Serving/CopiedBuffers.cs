@@ -6,7 +6,7 @@ namespace Ublk.Serving;
 /// A queue's data buffers in the mode where the driver copies: one for each tag, anonymous memory that costs nothing
 /// until touched and can be given back.
 /// </summary>
-internal sealed class CopiedBuffers : IDisposable
+internal sealed unsafe class CopiedBuffers : RequestBuffers
 {
     private readonly nuint _length;
     private readonly int _stride;
@@ -31,19 +31,30 @@ internal sealed class CopiedBuffers : IDisposable
         _ = Libc.MAdvise(_address, _length, Libc.MADV_NOHUGEPAGE);
     }
 
-    /// <summary>The address of a tag's buffer.</summary>
-    public nint AddressOf(int tag) => _address + ((nint)tag * _stride);
-
-    /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
-    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
+    /// <inheritdoc/>
+    public override bool CanGiveBack => true;
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override IoBuffer Of(int tag, int length) => new(AddressOf(tag), length);
+
+    /// <inheritdoc/>
+    public override void Describe(IoUringSqe* entry, int tag) =>
+        ((UblkIoCommand*)&entry->Command)->Address = (ulong)AddressOf(tag);
+
+    /// <inheritdoc/>
+    public override void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
+
+    /// <inheritdoc/>
+    public override void Dispose()
     {
         if (_address != 0)
         {
             _ = Libc.MUnmap(_address, _length);
             _address = 0;
         }
+
+        base.Dispose();
     }
+
+    private nint AddressOf(int tag) => _address + ((nint)tag * _stride);
 }

@@ -62,6 +62,16 @@ internal static class DeviceParameters
         return parameters;
     }
 
+    /// <summary>Has the kernel align the clients' own memory as the storage wants it, for requests that nobody copies.</summary>
+    public static void AlignClients(ref UblkParameters parameters, TargetGeometry geometry)
+    {
+        if (geometry.MemoryAlignment > 1)
+        {
+            parameters.Types |= UblkAbi.ParamDmaAlign;
+            parameters.DmaAlignmentMask = (uint)geometry.MemoryAlignment - 1;
+        }
+    }
+
     // The driver takes no discard parameters without a granularity, even where only zeroing is offered.
     private static void AddDiscard(ref UblkParameters parameters, TargetGeometry geometry)
     {

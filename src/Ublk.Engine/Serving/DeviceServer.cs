@@ -60,7 +60,7 @@ internal sealed class DeviceServer : IDisposable
             kind = LaunchKind.New;
         }
 
-        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification) : Find(control, id);
+        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : Find(control, id);
         DeviceServer? server = null;
         try
         {
@@ -70,6 +70,11 @@ internal sealed class DeviceServer : IDisposable
             }
             else
             {
+                if (((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy))
+                {
+                    DeviceParameters.AlignClients(ref parameters, target.Geometry);
+                }
+
                 control.SetParameters(id, parameters);
             }
 
@@ -91,9 +96,10 @@ internal sealed class DeviceServer : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _charDevice.Dispose();
 
-    private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification)
+    private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification, BlockTarget target)
     {
-        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures();
+        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures()
+            | ZeroCopyFeatures(specification, target, control.Features);
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
             throw new UblkException(UblkError.NotSupported,
@@ -124,6 +130,23 @@ internal sealed class DeviceServer : IDisposable
         };
         int result = control.TryAdd(ref info);
         return result >= 0 ? info : throw DriverError.ForAdd(-result, (int)info.DeviceId);
+    }
+
+    private static UblkFeatures ZeroCopyFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
+    {
+        bool isPossible = target.ForwardsData && features.HasFlag(UblkFeatures.SupportZeroCopy);
+        bool isWanted = specification.BufferMode == BufferMode.ZeroCopy
+            || (specification.BufferMode == BufferMode.Auto && isPossible && target.PrefersZeroCopy);
+        if (!isWanted)
+        {
+            return UblkFeatures.None;
+        }
+
+        return isPossible
+            ? UblkFeatures.SupportZeroCopy | (features & UblkFeatures.AutoBufReg)
+            : throw new UblkException(UblkError.NotSupported, target.ForwardsData
+                ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
+                : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out.");
     }
 
     // Kernels before 6.16 keep a stopped device's queues as they were, so that it can only be made again.
@@ -207,7 +230,7 @@ internal sealed class DeviceServer : IDisposable
                 specification.QueueAffinity, Id, queueId, control.GetQueueAffinity(Id, queueId));
             QueueThread queue = new(queueId, cpus, onFatal);
             int number = queueId;
-            queue.Start(() => new QueueLoop(_charDevice, number, info.QueueDepth, (int)info.MaxIoBufferBytes, target));
+            queue.Start(() => new QueueLoop(_charDevice, number, info, target));
             _queues.Add(queue);
         }
     }

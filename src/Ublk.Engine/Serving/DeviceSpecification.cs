@@ -54,6 +54,9 @@ public sealed record DeviceSpecification
     /// <summary>CPU lists such as <c>0-3,8</c>: one for all queues, or one for each. Empty: one well-chosen CPU for each queue.</summary>
     public IReadOnlyList<string> QueueAffinity { get; init; } = [];
 
+    /// <summary>How the requests' data gets to the target and back.</summary>
+    public BufferMode BufferMode { get; init; }
+
     /// <summary>What clients of the disk see while no worker serves it.</summary>
     public RecoveryMode Recovery { get; init; }
 

@@ -17,6 +17,8 @@ public sealed class IoQueue : IDisposable
     private const ulong OperationMark = 1UL << 63;
     private const ulong WakeUpMark = 1UL << 62;
 
+    private static readonly Lazy<SafeFileHandle> s_zeroes = new(() => Libc.Open("/dev/zero", Libc.O_RDONLY));
+
     private readonly Ring _ring;
     private readonly RingOperationPool _operations = new();
     private readonly QueueSynchronizationContext _context;
@@ -64,6 +66,18 @@ public sealed class IoQueue : IDisposable
     /// <param name="durable">Whether the data must be durable when the write completes (RWF_DSYNC).</param>
     public ValueTask<int> WriteAsync(int file, IoBuffer buffer, long offset, bool durable = false) =>
         Transfer(IoUring.OpWrite, file, buffer, offset, durable ? (uint)Libc.RWF_DSYNC : 0);
+
+    /// <summary>Fills a buffer with zeroes; may fill less than asked.</summary>
+    public ValueTask<int> ReadZeroesAsync(IoBuffer buffer)
+    {
+        if (buffer.IsMemory)
+        {
+            buffer.Span.Clear();
+            return new ValueTask<int>(buffer.Length);
+        }
+
+        return ReadZeroesIntoSlot(buffer);
+    }
 
     /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
@@ -133,10 +147,29 @@ public sealed class IoQueue : IDisposable
     {
         IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
         entry->Offset = (ulong)offset;
+        entry->OpFlags = flags;
+        SetBuffer(entry, buffer);
+        return operation.Task;
+    }
+
+    private unsafe ValueTask<int> ReadZeroesIntoSlot(IoBuffer buffer)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
+        entry->Flags = 0;
+        entry->Fd = (int)s_zeroes.Value.DangerousGetHandle();
+        SetBuffer(entry, buffer);
+        return operation.Task;
+    }
+
+    private static unsafe void SetBuffer(IoUringSqe* entry, IoBuffer buffer)
+    {
         entry->Address = (ulong)buffer.Address;
         entry->Length = (uint)buffer.Length;
-        entry->OpFlags = flags;
-        return operation.Task;
+        if (!buffer.IsMemory)
+        {
+            entry->Opcode = entry->Opcode == IoUring.OpRead ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
+            entry->BufferIndex = (ushort)buffer.Slot;
+        }
     }
 
     private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)

@@ -54,7 +54,7 @@ public sealed class IoRequest
     /// <summary>The data of a read or a write; empty for the others.</summary>
     public IoBuffer Buffer { get; private set; }
 
-    internal void Load(in UblkIoDescriptor descriptor, nint buffer)
+    internal void Load(in UblkIoDescriptor descriptor, RequestBuffers buffers)
     {
         uint flags = descriptor.OpFlags;
         Operation = (IoOperation)(flags & UblkAbi.OpMask);
@@ -65,6 +65,6 @@ public sealed class IoRequest
         bool hasRange = Operation != IoOperation.Flush;
         Offset = hasRange ? (long)(descriptor.StartSector << UblkAbi.SectorShift) : 0;
         Length = hasRange ? (long)descriptor.SectorCount << UblkAbi.SectorShift : 0;
-        Buffer = Operation is IoOperation.Read or IoOperation.Write ? new IoBuffer(buffer, (int)Length) : default;
+        Buffer = Operation is IoOperation.Read or IoOperation.Write ? buffers.Of(Tag, (int)Length) : default;
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Control;
 using Ublk.Interop;
 using Ublk.Targets;
 
@@ -11,6 +12,7 @@ internal sealed class QueueLoop : IDisposable
 {
     // Beside the tags that the driver's commands carry.
     private const ulong IdleCheckMark = 1UL << 61;
+    private const ulong RegistrationMark = 1UL << 60;
 
     // Long enough that a busy device never gives back what it needs again at once. Pinned: the kernel reads it.
     private static readonly KernelTimespec[] s_idleTime = GC.AllocateArray<KernelTimespec>(1, pinned: true);
@@ -18,7 +20,7 @@ internal sealed class QueueLoop : IDisposable
     private readonly int _queueId;
     private readonly BlockTarget _target;
     private readonly DescriptorMap _descriptors;
-    private readonly CopiedBuffers _buffers;
+    private readonly RequestBuffers _buffers;
     private readonly IoQueue _queue;
     private readonly PendingRequest[] _requests;
     private readonly bool _canGiveBack;
@@ -31,18 +33,23 @@ internal sealed class QueueLoop : IDisposable
 
     /// <summary>Opens the queue and prepares to fetch each of its tags.</summary>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
-    public QueueLoop(SafeFileHandle charDevice, int queueId, int depth, int maxIoSize, BlockTarget target)
+    /// <param name="charDevice">The device's node.</param>
+    /// <param name="queueId">Which of its queues.</param>
+    /// <param name="info">The device as the driver took it.</param>
+    /// <param name="target">What answers the requests.</param>
+    public QueueLoop(SafeFileHandle charDevice, int queueId, in UblkDeviceInfo info, BlockTarget target)
     {
+        int depth = info.QueueDepth;
         _queueId = queueId;
         _target = target;
         try
         {
             _descriptors = new DescriptorMap(charDevice, queueId, depth);
-            _buffers = new CopiedBuffers(depth, maxIoSize);
             _queue = new IoQueue(depth, [charDevice], target.Files);
+            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, depth, (int)info.MaxIoBufferBytes);
 
             // Without deferred task work the driver may fill a buffer at any moment, unseen until the next reap.
-            _canGiveBack = (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
+            _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
             _requests = new PendingRequest[depth];
             for (int tag = 0; tag < depth; tag++)
             {
@@ -81,7 +88,7 @@ internal sealed class QueueLoop : IDisposable
                 {
                     CheckIdle();
                 }
-                else
+                else if (completion.UserData != RegistrationMark)
                 {
                     OnCommand((int)completion.UserData, completion.Result);
                 }
@@ -122,7 +129,15 @@ internal sealed class QueueLoop : IDisposable
     private void Handle(PendingRequest pending)
     {
         IoRequest request = pending.Request;
-        request.Load(_descriptors[request.Tag], _buffers.AddressOf(request.Tag));
+        ref readonly UblkIoDescriptor descriptor = ref _descriptors[request.Tag];
+        request.Load(descriptor, _buffers);
+        if (_buffers.NeedsRegistration(descriptor))
+        {
+            // What the target prepares comes after it in the ring; should it fail, that fails too.
+            pending.IsRegistered = true;
+            Register(UblkAbi.IoRegisterBuffer, request.Tag);
+        }
+
         _isBusy = true;
         if (!_isIdleCheckDue && _canGiveBack && request.Buffer.Length > 0)
         {
@@ -143,8 +158,15 @@ internal sealed class QueueLoop : IDisposable
         pending.Await(answer);
     }
 
-    private void Commit(IoRequest request, int result)
+    private void Commit(PendingRequest pending, int result)
     {
+        IoRequest request = pending.Request;
+        if (pending.IsRegistered)
+        {
+            pending.IsRegistered = false;
+            Register(UblkAbi.IoUnregisterBuffer, request.Tag);
+        }
+
         Command(UblkAbi.IoCommitAndFetch, request.Tag, RequestResult.ForDriver(request, result));
         _handled--;
     }
@@ -177,18 +199,28 @@ internal sealed class QueueLoop : IDisposable
 
     private unsafe void Command(uint command, int tag, int result)
     {
+        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)tag, Result = result });
+        entry->UserData = (uint)tag;
+        _buffers.Describe(entry, tag);
+    }
+
+    // The slot in the table of buffers is the tag's.
+    private unsafe void Register(uint command, int tag)
+    {
+        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)tag, Address = (uint)tag });
+        entry->Flags |= IoUring.SqeSkipSuccess;
+        entry->UserData = RegistrationMark;
+    }
+
+    private unsafe IoUringSqe* Prepare(uint command, UblkIoCommand payload)
+    {
         IoUringSqe* entry = _queue.Ring.NextEntry();
         entry->Opcode = IoUring.OpUringCmd;
         entry->Flags = IoUring.SqeFixedFile;
         entry->CommandOp = command;
-        entry->UserData = (uint)tag;
-        *(UblkIoCommand*)&entry->Command = new UblkIoCommand
-        {
-            QueueId = (ushort)_queueId,
-            Tag = (ushort)tag,
-            Result = result,
-            Address = (ulong)_buffers.AddressOf(tag),
-        };
+        payload.QueueId = (ushort)_queueId;
+        *(UblkIoCommand*)&entry->Command = payload;
+        return entry;
     }
 
     private void Submit()
@@ -215,6 +247,9 @@ internal sealed class QueueLoop : IDisposable
         }
 
         public IoRequest Request { get; }
+
+        /// <summary>Whether this loop registered the request's buffer, and so must unregister it.</summary>
+        public bool IsRegistered { get; set; }
 
         public void Await(ValueTask<int> answer)
         {
@@ -246,7 +281,7 @@ internal sealed class QueueLoop : IDisposable
             }
 
             _answer = default;
-            _loop.Commit(Request, result);
+            _loop.Commit(this, result);
         }
     }
 }

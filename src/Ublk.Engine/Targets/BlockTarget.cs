@@ -15,6 +15,15 @@ public abstract class BlockTarget : IDisposable
     /// <summary>The file or device behind the disk, for the user to see; null where there is none.</summary>
     public virtual string? BackingPath => null;
 
+    /// <summary>
+    /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
+    /// so that nobody needs to copy it.
+    /// </summary>
+    public virtual bool ForwardsData => false;
+
+    /// <summary>Whether a target that can do without a copy is better off without.</summary>
+    public virtual bool PrefersZeroCopy => ForwardsData;
+
     /// <summary>Answers one request.</summary>
     /// <remarks>
     /// Called on the request's queue thread, for many requests at once and, with several queues, from several threads.

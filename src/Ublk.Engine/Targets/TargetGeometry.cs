@@ -12,6 +12,12 @@ public sealed record TargetGeometry
     /// <summary>The unit the storage prefers, in bytes.</summary>
     public int PhysicalBlockSize { get; init; } = 4096;
 
+    /// <summary>
+    /// What the storage wants a buffer's address to be a multiple of, in bytes. It matters without a copy: the buffer is then
+    /// the client's.
+    /// </summary>
+    public int MemoryAlignment { get; init; } = 1;
+
     /// <summary>Whether the disk refuses writes.</summary>
     public bool ReadOnly { get; init; }
 

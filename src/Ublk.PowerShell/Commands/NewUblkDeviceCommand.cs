@@ -57,6 +57,10 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public int? PhysicalBlockSize { get; set; }
 
+    /// <summary>How the requests' data gets to the target and back.</summary>
+    [Parameter]
+    public BufferMode BufferMode { get; set; }
+
     /// <summary>CPU lists: one for all queues, or one for each.</summary>
     [Parameter]
     public string[] QueueAffinity { get; set; } = [];
@@ -157,6 +161,7 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
             PhysicalBlockSize = PhysicalBlockSize,
             ReadOnly = ReadOnly,
             NoPartitionScan = NoPartitionScan,
+            BufferMode = BufferMode,
             Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
             AutoRestore = AutoRestore,
             Force = Force,

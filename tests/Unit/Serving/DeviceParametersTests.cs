@@ -44,6 +44,16 @@ public class DeviceParametersTests
     }
 
     [Fact]
+    public void Clients_align_their_memory_where_the_storage_wants_it()
+    {
+        UblkParameters parameters = DeviceParameters.Create(Null(), Writable);
+        DeviceParameters.AlignClients(ref parameters, Writable);
+        Assert.Equal(0u, parameters.Types & UblkAbi.ParamDmaAlign);
+        DeviceParameters.AlignClients(ref parameters, Writable with { MemoryAlignment = 512 });
+        Assert.Equal((UblkAbi.ParamDmaAlign, 511u), (parameters.Types & UblkAbi.ParamDmaAlign, parameters.DmaAlignmentMask));
+    }
+
+    [Fact]
     public void Zeroing_alone_still_needs_a_granularity()
     {
         UblkParameters parameters = DeviceParameters.Create(Null(), Writable with { DiscardGranularity = 0 });

@@ -146,7 +146,7 @@ internal sealed class QueueHarness : IDisposable
 
     private IoRequest Load(int tag, UblkIoDescriptor descriptor)
     {
-        _requests[tag].Load(descriptor, _buffers.AddressOf(tag));
+        _requests[tag].Load(descriptor, _buffers);
         return _requests[tag];
     }
 

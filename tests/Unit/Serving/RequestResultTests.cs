@@ -27,8 +27,9 @@ public class RequestResultTests
         Thread thread = new(() =>
         {
             using IoQueue queue = new(1, [], target.Files);
+            using CopiedBuffers buffers = new(1, 4096);
             IoRequest request = new(queue, 0);
-            request.Load(QueueHarness.Describe(operation, 0, length), 4096);
+            request.Load(QueueHarness.Describe(operation, 0, length), buffers);
             told = RequestResult.ForDriver(request, answer);
         });
         thread.Start();

@@ -41,6 +41,12 @@ public sealed class FaultTarget : BlockTarget
     }
 
     /// <inheritdoc/>
+    public override bool ForwardsData => _disk.ForwardsData;
+
+    /// <inheritdoc/>
+    public override bool PrefersZeroCopy => _disk.PrefersZeroCopy;
+
+    /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)
     {
         if (_plan.NextHangs())

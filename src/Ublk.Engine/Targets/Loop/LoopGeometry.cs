@@ -35,6 +35,7 @@ internal static class LoopGeometry
             Size = (length + logical - 1) / logical * logical,
             LogicalBlockSize = logical,
             PhysicalBlockSize = int.Max(logical, file.IsBlockDevice ? BlockDeviceIoctl.GetPhysicalBlockSize(file) : 4096),
+            MemoryAlignment = direct ? MemoryAlignment(file, logical) : 1,
             ReadOnly = file.ReadOnly,
             VolatileCache = !file.ReadOnly,
             DiscardGranularity = file.ReadOnly ? 0 : DiscardGranularity(file),
@@ -60,6 +61,9 @@ internal static class LoopGeometry
             NativeMemory.AlignedFree(block);
         }
     }
+
+    private static int MemoryAlignment(BackingFile file, int logical) =>
+        (file.State.Mask & Libc.STATX_DIOALIGN) != 0 && file.State.DirectMemoryAlign != 0 ? (int)file.State.DirectMemoryAlign : logical;
 
     private static int DiscardGranularity(BackingFile file)
     {

@@ -44,6 +44,12 @@ public sealed class LoopTarget : BlockTarget
     /// <inheritdoc/>
     public override string BackingPath => _file.Path;
 
+    /// <inheritdoc/>
+    public override bool ForwardsData => true;
+
+    /// <inheritdoc/>
+    public override bool PrefersZeroCopy => !_file.IsInMemory;
+
     /// <summary>Opens a loop disk.</summary>
     /// <exception cref="UblkException">The file cannot back a disk, or direct I/O was asked for and is impossible.</exception>
     public static LoopTarget Open(TargetOptions options)
@@ -107,10 +113,13 @@ public sealed class LoopTarget : BlockTarget
     private async ValueTask<int> ReadAsync(IoRequest request)
     {
         IoBuffer rest = request.Buffer;
+        bool hasEnded = false;
         while (rest.Length > 0)
         {
             long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
-            int read = await ReadFileAsync(request.Queue, rest, position);
+            int read = hasEnded
+                ? await request.Queue.ReadZeroesAsync(rest)
+                : await ReadFileAsync(request.Queue, rest, position);
             if (IsInterrupted(read))
             {
                 continue;
@@ -124,11 +133,7 @@ public sealed class LoopTarget : BlockTarget
             rest = rest.Slice(read);
 
             // Direct I/O stops unaligned only where the file ends, and could not go on from there.
-            if (read == 0 || (_direct && rest.Length % Geometry.LogicalBlockSize != 0))
-            {
-                rest.Span.Clear();
-                break;
-            }
+            hasEnded |= read == 0 || (_direct && rest.Length % Geometry.LogicalBlockSize != 0);
         }
 
         return request.Buffer.Length;
@@ -159,11 +164,11 @@ public sealed class LoopTarget : BlockTarget
     }
 
     // The ring hands every transfer with a file in memory to a kernel thread, which takes longer than the transfer.
-    private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory
+    private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Read(buffer, position))
         : queue.ReadAsync(File, buffer, position);
 
-    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) => _file.IsInMemory
+    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) => _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Write(buffer, position))
         : queue.WriteAsync(File, buffer, position, durable);
 

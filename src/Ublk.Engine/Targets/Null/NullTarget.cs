@@ -33,5 +33,12 @@ public sealed class NullTarget : BlockTarget
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
+    public override bool ForwardsData => true;
+
+    /// <inheritdoc/>
+    /// <remarks>Without a copy nobody writes to the memory of a read, and its client would see what the kernel last kept there.</remarks>
+    public override bool PrefersZeroCopy => false;
+
+    /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
 }
