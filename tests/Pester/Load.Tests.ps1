@@ -6,9 +6,9 @@ BeforeAll {
     New-Image $image 64MB
 
     # A disk with two queues, and fio with many requests on both.
-    function Start-Load([string] $Target, [string] $Recovery = 'None', [string[]] $Fio) {
+    function Start-Load([string] $Target = 'Loop', [hashtable] $More = @{}, [string[]] $Fio) {
         $of = $Target -eq 'Loop' ? @{ Path = $image } : @{ Size = 64MB }
-        $device = New-UblkDevice -Target $Target @of -QueueCount 2 -Recovery $Recovery
+        $device = New-UblkDevice -Target $Target @of @More -QueueCount 2
         $script:fio = Start-Fio $device (@('--rw=randrw', '--norandommap', '--iodepth=64', '--numjobs=2', '--verify=0', '--runtime=100') + $Fio)
         Wait-For { ((Get-Content "/sys/block/ublkb$($device.Id)/stat").Trim() -split '\s+')[4] -gt 100 }
         $device
@@ -27,28 +27,34 @@ Describe 'A disk under load' -Tag Fire {
         Wait-Fio $fio -Fails
     }
 
+    It 'that is not copied is removed by force' {
+        Start-Load -More @{ BufferMode = 'ZeroCopy' } | Remove-UblkDevice -Force -Confirm:$false
+        Get-Leftover | Should -BeNullOrEmpty
+        Wait-Fio $fio -Fails
+    }
+
     It 'dies with its worker, and can be removed' {
-        $device = Start-Load Null
+        $device = Start-Load
         Stop-Worker
         (Get-UblkDevice).State | Should -Be 'Dead'
         Wait-Fio $fio -Fails
         $device | Remove-UblkDevice
     }
 
-    It 'of <Target> is removed as soon as its worker is killed, <Recovery>' -ForEach @(
-        @{ Target = 'Null'; Recovery = 'None' }
-        @{ Target = 'Loop'; Recovery = 'Queue' }
-        @{ Target = 'Loop'; Recovery = 'Reissue' }
+    It 'is removed as soon as its worker is killed, <Recovery>, <BufferMode>' -ForEach @(
+        @{ Recovery = 'None'; BufferMode = 'ZeroCopy' }
+        @{ Recovery = 'Queue'; BufferMode = 'Copy' }
+        @{ Recovery = 'Reissue'; BufferMode = 'ZeroCopy' }
     ) {
-        $device = Start-Load $Target -Recovery $Recovery
+        $device = Start-Load -More @{ Recovery = $Recovery; BufferMode = $BufferMode }
         Invoke-Program env kill -KILL $device.ProcessId
         $device | Remove-UblkDevice -Force -Confirm:$false
         Get-Leftover | Should -BeNullOrEmpty
         Wait-Fio $fio -Fails
     }
 
-    It 'is recovered, loses its worker again and is removed' -Tag Core {
-        $device = Start-Load Loop -Recovery Queue -Fio '--continue_on_error=io'
+    It 'is recovered, loses its worker again and is removed' {
+        $device = Start-Load -More @{ Recovery = 'Queue' } -Fio '--continue_on_error=io'
         Stop-Worker
         Restore-UblkDevice -Id $device.Id
         $fio.HasExited | Should -BeFalse

@@ -130,7 +130,7 @@ Describe 'A disk that is served without' -Tag Fire {
         }
     }
 
-    It 'its terminal goes on' -Tag Core {
+    It 'its terminal goes on' {
         Set-Content "$TestDrive/make.ps1" "Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestore | Out-Null"
         Invoke-Program script -qec "'$([Environment]::ProcessPath)' -NoProfile -File '$TestDrive/make.ps1'" /dev/null
         $device = Get-UblkDevice
