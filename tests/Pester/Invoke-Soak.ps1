@@ -14,8 +14,8 @@ param(
 $env:UBLK_SOAK = 1
 $seeds = [Random]::new($Seed)
 $end = [DateTime]::UtcNow.AddMinutes($Minutes)
-$passed = 0
-for ($turn = 0; [DateTime]::UtcNow -lt $end; $turn++) {
+$passed = $turn = 0
+do {
     $env:UBLK_SEED = $seeds.Next()
     $file = Join-Path $PSScriptRoot "$($Path[$turn % $Path.Count]).Tests.ps1"
     $run = Invoke-Pester -Path $file -TagFilter Fire -PassThru -Output Detailed
@@ -24,5 +24,6 @@ for ($turn = 0; [DateTime]::UtcNow -lt $end; $turn++) {
         Write-Host "Failed after $passed specs: $file with UBLK_SEED=$env:UBLK_SEED"
         exit 1
     }
-}
+    $turn++
+} while ([DateTime]::UtcNow -lt $end)
 Write-Host "$passed specs passed in $turn turns of seed $Seed"
