@@ -54,8 +54,8 @@ function Remove-AllDevices {
 }
 
 # Waits for something that is to come by itself. The bound is generous: it only keeps a failure from lasting for ever.
-function Wait-For([scriptblock] $Condition) {
-    $end = [DateTime]::UtcNow.AddSeconds(60)
+function Wait-For([scriptblock] $Condition, [int] $Seconds = 60) {
+    $end = [DateTime]::UtcNow.AddSeconds($Seconds)
     while (-not (& $Condition)) {
         if ([DateTime]::UtcNow -gt $end) {
             throw "This did not come about: $Condition"
@@ -109,7 +109,7 @@ function Start-Waiting([object[]] $Shell) {
 # Waits until such shells have ended; returns what each wrote, as one string.
 function Receive-Waiting([object[]] $Shell) {
     $Shell | ForEach-Object {
-        $_.Process.WaitForExit(120000) | Should -BeTrue
+        $_.Process.WaitForExit(600000) | Should -BeTrue
         (Get-Content "$($_.Signal).out", "$($_.Signal).err") -join "`n"
     }
 }

@@ -35,7 +35,7 @@ Describe 'Several shells' -Tag Fire {
                 "'' > $TestDrive/made.$_; while (-not (Test-Path $TestDrive/enough)) { Start-Sleep -Milliseconds 200 }; `$made | Remove-UblkDevice")
         }
         Start-Waiting $shells
-        Wait-For { (Get-ChildItem $TestDrive -Filter 'made.*').Count -eq $shellCount }
+        Wait-For { (Get-ChildItem $TestDrive -Filter 'made.*').Count -eq $shellCount } -Seconds 600
 
         $devices = Get-UblkDevice
         $devices.Count | Should -Be $many
