@@ -11,8 +11,8 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
-        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
+        'Get-UblkDevice', 'Get-UblkFeature', 'New-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice', 'Restore-UblkDevice',
+        'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

@@ -31,6 +31,8 @@ public class DeviceSpecificationTests
         ["- lists that do not match"] = Good with { QueueCount = 3, QueueAffinity = ["0", "1"] },
         ["- no list"] = Good with { QueueAffinity = ["x"] },
         ["- unknown target"] = Good with { Target = "Zero" },
+        ["+ restored by itself"] = Good with { AutoRestore = true, Recovery = RecoveryMode.Fail },
+        ["- restored by itself, without recovery"] = Good with { AutoRestore = true },
     };
 
     public static TheoryData<string> Names => [.. Specifications.Keys];
