@@ -64,25 +64,22 @@ internal sealed class DeviceSupervisor : IDisposable
             }
 
             failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
-            if (!IsWaiting())
+            bool isServed = false;
+            while (!isServed)
             {
-                return ExitCode.Done;
-            }
+                if (!IsWaiting())
+                {
+                    return ExitCode.Done;
+                }
 
-            _log.Write(LogLevel.Warning, $"the worker of device {_id} ended ({exit})");
-            while (!TryRestore(failures, exit))
-            {
-                failures++;
-                if (failures > MaxFailures)
+                if (failures == MaxFailures)
                 {
                     _log.Write(LogLevel.Critical, $"device {_id} is given up; Restore-UblkDevice {_id} tries again");
                     return ExitCode.Unavailable;
                 }
 
-                if (!IsWaiting())
-                {
-                    return ExitCode.Done;
-                }
+                isServed = TryRestore(failures, exit);
+                failures += isServed ? 0 : 1;
             }
         }
     }
@@ -120,7 +117,7 @@ internal sealed class DeviceSupervisor : IDisposable
     // Not when somebody removed, stopped or suspended the device, or serves it already.
     private bool IsWaiting()
     {
-        if (_stop.IsCancellationRequested || StateDirectory.TryRead(_id) is not { IsSuspended: false } record)
+        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { IsSuspended: false } record)
         {
             return false;
         }
@@ -145,13 +142,10 @@ internal sealed class DeviceSupervisor : IDisposable
             return false;
         }
 
+        _log.Write(LogLevel.Warning, $"device {_id} gets another worker: the last one ended ({exit})");
+        CountRestart(exit);
         try
         {
-            if (StateDirectory.TryRead(_id) is { } record)
-            {
-                StateDirectory.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
-            }
-
             DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],
                 (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
                 _ => { }, _stop.Token);
@@ -166,6 +160,21 @@ internal sealed class DeviceSupervisor : IDisposable
             }
 
             return false;
+        }
+    }
+
+    private void CountRestart(string exit)
+    {
+        try
+        {
+            if (StateDirectory.Own.TryRead(_id) is { } record)
+            {
+                StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
+            }
+        }
+        catch (UblkException exception)
+        {
+            _log.Write(LogLevel.Warning, exception.Message);
         }
     }
 

@@ -58,7 +58,7 @@ internal sealed class DeviceWorker
             if (!DeviceLife.Exists(_id, _specification.Cookie))
             {
                 DeleteSymlink();
-                StateDirectory.Delete(_id, _specification.Cookie);
+                StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
             return ExitCode.Done;
@@ -68,7 +68,7 @@ internal sealed class DeviceWorker
             _log.Write(LogLevel.Error, $"device {_id} could not be served: {exception.Message}");
             if (_kind == LaunchKind.New)
             {
-                StateDirectory.Delete(_id, _specification.Cookie);
+                StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
             _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
@@ -78,18 +78,26 @@ internal sealed class DeviceWorker
 
     private void WriteRecord(BlockTarget target, DeviceServer server)
     {
-        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.TryRead(_id);
-        StateDirectory.Write(new DeviceRecord
+        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
+        try
         {
-            Specification = _specification,
-            BackingPath = target.BackingPath,
-            ProcessId = Environment.ProcessId,
-            SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
-            Restarts = former?.Restarts ?? 0,
-            LastExit = former?.LastExit,
-            StartTime = DateTime.UtcNow,
-            Queues = server.Queues,
-        });
+            StateDirectory.Own.Write(new DeviceRecord
+            {
+                Specification = _specification,
+                BackingPath = target.BackingPath,
+                ProcessId = Environment.ProcessId,
+                SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
+                Restarts = former?.Restarts ?? 0,
+                LastExit = former?.LastExit,
+                StartTime = DateTime.UtcNow,
+                Queues = server.Queues,
+            });
+        }
+        catch (UblkException exception) when (_kind == LaunchKind.Recover && former is { IsSuspended: false })
+        {
+            // The disk's users wait, and the former record still says how to serve it.
+            _log.Write(LogLevel.Warning, exception.Message);
+        }
     }
 
     private void Serve(DeviceServer server, BlockTarget target, TargetOptions options)

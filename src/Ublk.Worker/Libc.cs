@@ -35,8 +35,8 @@ internal static partial class Libc
 
     /// <summary>Returns an errno; the child inherits the calling thread's namespaces and the open streams.</summary>
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
-    public static unsafe partial int PosixSpawn(
-        out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, byte** environment);
+    public static partial int PosixSpawn(
+        out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, [In] string?[] environment);
 
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     public static unsafe partial int WaitPid(int processId, int* status, int options);

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Ublk.Devices;
 
 namespace Ublk.Worker;
 
@@ -25,7 +26,8 @@ internal sealed class Log(int deviceId)
     private const string Identifier = "ublk";
     private const string JournalSocket = "/run/systemd/journal/socket";
     private const string SyslogSocket = "/dev/log";
-    private const string FilePath = "/var/log/ublk.log";
+
+    private static readonly string FilePath = Interop.Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
 
     // The facility of daemons, in the bits above the level (syslog(3): LOG_DAEMON).
     private const int DaemonFacility = 3 << 3;
@@ -53,7 +55,8 @@ internal sealed class Log(int deviceId)
     {
         try
         {
-            using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            // A daemon that does not read must not hold up the worker.
+            using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false };
             socket.SendTo(Encoding.UTF8.GetBytes(datagram), new UnixDomainSocketEndPoint(path));
             return true;
         }

@@ -24,6 +24,8 @@ try
         case ["remove", string id]:
             DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
+        case ["owner", string node]:
+            return NodeOwner.Print(node);
         default:
             Console.Error.WriteLine("ublk-worker serves a device for New-UblkDevice and is not started by hand.");
             return ExitCode.Usage;

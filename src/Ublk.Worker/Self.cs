@@ -3,18 +3,23 @@ namespace Ublk.Worker;
 /// <summary>This very program, started again: natively, or by the dotnet host that runs it.</summary>
 internal static class Self
 {
+    private const string RuntimeDirectory = "XDG_RUNTIME_DIR";
+
     /// <summary>Starts it without waiting for it.</summary>
     /// <remarks>By posix_spawn(3) rather than the framework's Process, which would add a fifth to the worker's memory.</remarks>
     /// <param name="arguments">The verb and what it needs.</param>
     /// <returns>The process id.</returns>
     /// <exception cref="UblkException">It cannot be started.</exception>
-    public static unsafe int Start(params string[] arguments)
+    public static int Start(params string[] arguments)
     {
         string file = Environment.ProcessPath!;
         bool isHosted = Path.GetFileNameWithoutExtension(file) == "dotnet";
         string[] program = isHosted ? [file, Path.Combine(AppContext.BaseDirectory, "ublk-worker.dll")] : [file];
-        byte* noEnvironment = null;
-        int errno = Libc.PosixSpawn(out int processId, file, 0, 0, [.. program, .. arguments, null], &noEnvironment);
+
+        // Where an ordinary user's records are; nothing else of the environment concerns a worker.
+        string? runtime = Environment.GetEnvironmentVariable(RuntimeDirectory);
+        string?[] environment = runtime is null ? [null] : [$"{RuntimeDirectory}={runtime}", null];
+        int errno = Libc.PosixSpawn(out int processId, file, 0, 0, [.. program, .. arguments, null], environment);
         return errno == 0 ? processId : throw UblkException.FromErrno(errno, "posix_spawn", $"Cannot start {file}");
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Ublk.Interop;
 
 namespace Ublk.Control;
@@ -9,10 +10,14 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <summary>Where the driver listens.</summary>
     public const string Path = "/dev/ublk-control";
 
+    /// <summary>What lies before each payload: the path of an unprivileged device's node, filled up with zeros.</summary>
+    internal const int PathRoom = 64;
+
     // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
     private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
 
     private readonly IControlChannel _channel;
+    private readonly byte* _path;
     private readonly byte* _buffer;
     private readonly bool _isEncodingKnown;
     private bool _usesBareNumbers;
@@ -28,8 +33,9 @@ internal sealed unsafe class ControlDevice : IDisposable
     internal ControlDevice(IControlChannel channel)
     {
         _channel = channel;
-        _buffer = channel.Buffer;
-        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, sizeof(ulong), 0, CommandTime) >= 0)
+        _path = channel.Buffer;
+        _buffer = channel.Buffer + PathRoom;
+        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, _buffer, sizeof(ulong), 0, 0, CommandTime) >= 0)
         {
             _isEncodingKnown = true;
             Features = (UblkFeatures)(*(ulong*)_buffer);
@@ -73,6 +79,20 @@ internal sealed unsafe class ControlDevice : IDisposable
     {
         int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
         info = *(UblkDeviceInfo*)_buffer;
+        return result;
+    }
+
+    /// <summary>As <see cref="TryGetInfo"/>, once udev has given the node of a device that was just made to the caller.</summary>
+    /// <returns>0 or a negative errno: -EACCES where udev has not.</returns>
+    public int AwaitInfo(int id, TimeSpan timeout, out UblkDeviceInfo info)
+    {
+        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        int result;
+        while ((result = TryGetInfo(id, out info)) == -Libc.EACCES && Environment.TickCount64 < deadline)
+        {
+            Thread.Sleep(5);
+        }
+
         return result;
     }
 
@@ -139,13 +159,17 @@ internal sealed unsafe class ControlDevice : IDisposable
     private int Send(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
         uint sent = _usesBareNumbers ? command & UblkAbi.CommandNumberMask : command;
-        int result = SendOnce(sent, id, length, data, timeout);
+        int result = SendOnce(sent, id, _buffer, length, 0, data, timeout);
+        if (result == -Libc.EINVAL && command != UblkAbi.CmdAddDev && IsUnprivileged(id))
+        {
+            return SendWithPath(command, id, length, data, timeout);
+        }
 
         // Kernels before 6.4 know the bare numbers only, and answer the encoded ones like a missing device.
         if (!_isEncodingKnown && !_usesBareNumbers
             && result is -Libc.EOPNOTSUPP or -Libc.ENODEV or -Libc.EINVAL)
         {
-            int bare = SendOnce(command & UblkAbi.CommandNumberMask, id, length, data, timeout);
+            int bare = SendOnce(command & UblkAbi.CommandNumberMask, id, _buffer, length, 0, data, timeout);
             _usesBareNumbers = bare >= 0;
             return bare;
         }
@@ -153,15 +177,29 @@ internal sealed unsafe class ControlDevice : IDisposable
         return result;
     }
 
-    private int SendOnce(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    // The driver misses the path before anything else, and only with such a device.
+    private bool IsUnprivileged(uint id) => Features.HasFlag(UblkFeatures.UnprivilegedDev)
+        && SendOnce(UblkAbi.CmdGetDevInfo, id, _path, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTime) == -Libc.EINVAL;
+
+    // Whoever may use the device's node may use the device.
+    private int SendWithPath(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
+    {
+        Span<byte> path = new(_path, PathRoom);
+        path.Clear();
+        Encoding.ASCII.GetBytes($"/dev/ublkc{id}", path);
+        return SendOnce(command, id, _path, (ushort)(PathRoom + length), PathRoom, data, timeout);
+    }
+
+    private int SendOnce(uint command, uint id, byte* buffer, ushort length, ushort pathLength, ulong data, TimeSpan timeout)
     {
         UblkControlCommand payload = new()
         {
             DeviceId = id,
             QueueId = UblkAbi.NoQueue,
             Length = length,
-            Address = length > 0 ? (ulong)_buffer : 0,
+            Address = length > 0 ? (ulong)buffer : 0,
             Data = data,
+            DevicePathLength = pathLength,
         };
         return _channel.Send(command, payload, timeout);
     }

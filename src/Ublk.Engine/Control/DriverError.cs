@@ -17,7 +17,8 @@ internal static class DriverError
                     + "install its extra modules where the distribution packs the driver there, then: modprobe ublk_drv",
             errno, "open"),
         Libc.EPERM or Libc.EACCES => new UblkException(UblkError.PermissionDenied,
-            $"You may not use {ControlDevice.Path}. Run as root.", errno, "open"),
+            $"You may not use {ControlDevice.Path}. Run as root, or ask root to run Install-UblkUdevRule, with which ordinary users "
+                + "make devices of their own (-Unprivileged).", errno, "open"),
         _ => UblkException.FromErrno(errno, "open", $"Cannot open {ControlDevice.Path}"),
     };
 
@@ -25,7 +26,8 @@ internal static class DriverError
     public static UblkException ForCommand(int errno, string operation, int id) => errno switch
     {
         Libc.EPERM or Libc.EACCES => new UblkException(UblkError.PermissionDenied,
-            $"The driver refuses {operation} for device {id}. Run as root.", errno, operation, id),
+            $"The driver refuses you {operation} for device {id}. Only root may do that, and the owner of an unprivileged device.",
+            errno, operation, id),
         Libc.ENODEV => new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", errno, operation, id),
         Libc.ETIMEDOUT => new UblkException(UblkError.TimedOut,
             $"{operation} of device {id} did not end in time. Look for ublk in the kernel's log (dmesg).", errno, operation, id),
@@ -38,8 +40,11 @@ internal static class DriverError
     {
         Libc.EEXIST => new UblkException(UblkError.DeviceIdInUse,
             $"Device id {id} is in use. Choose another -Id, or none for the lowest free one.", errno, "ADD_DEV", id),
+        Libc.EPERM => new UblkException(UblkError.PermissionDenied,
+            "Only root may make such a device. Run as root, or use -Unprivileged to make one of your own.", errno, "ADD_DEV", id),
         Libc.EACCES => new UblkException(UblkError.DeviceLimitReached,
-            $"The driver's limit of devices is reached. Remove some, or raise it: {ModuleParameters}/parameters/ublks_max",
+            "The driver's limit of unprivileged devices, those of all users together, is reached. Remove some, or ask root to raise it: "
+                + $"{ModuleParameters}/parameters/ublks_max",
             errno, "ADD_DEV", id),
         Libc.ETIMEDOUT => new UblkException(UblkError.TimedOut,
             "The driver did not add the device in time. Kernels 6.18.4, 6.18.5 and some 6.17 are known to hang here: "

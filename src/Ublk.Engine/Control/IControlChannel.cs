@@ -6,8 +6,8 @@ namespace Ublk.Control;
 /// <remarks>Usable from one thread at a time.</remarks>
 internal unsafe interface IControlChannel : IDisposable
 {
-    /// <summary>Bytes of <see cref="Buffer"/>: the longest payload of a command, a mask of CPUs.</summary>
-    const int BufferSize = CpuSet.MaskBytes;
+    /// <summary>Bytes of <see cref="Buffer"/>: the path of a device's node and the longest payload of a command, a mask of CPUs.</summary>
+    const int BufferSize = ControlDevice.PathRoom + CpuSet.MaskBytes;
 
     /// <summary>Memory for what commands carry and bring back. It outlives a command that was given up.</summary>
     byte* Buffer { get; }

@@ -17,13 +17,13 @@ public static class DeviceAffinity
     public static void Set(int id, IReadOnlyList<string> lists, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle stateLock = StateDirectory.Lock(LockTime, cancellation);
+        using SafeFileHandle stateLock = StateDirectory.Own.Lock(LockTime, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
         DeviceSpecification.CheckAffinity(lists, record.Queues.Count);
         QueueInfo[] queues = [.. record.Queues.Select(queue => queue with { Affinity = $"{ChoiceFor(queue, lists)}" })];
         RequireThreads(record);
         Bind(record.Queues, lists);
-        StateDirectory.Write(record with { Queues = queues, Specification = record.Specification with { QueueAffinity = lists } });
+        StateDirectory.Own.Write(record with { Queues = queues, Specification = record.Specification with { QueueAffinity = lists } });
     }
 
     private static CpuSet ChoiceFor(QueueInfo queue, IReadOnlyList<string> lists) =>

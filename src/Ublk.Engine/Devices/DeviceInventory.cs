@@ -133,7 +133,7 @@ public static class DeviceInventory
             QueueCount = info?.QueueCount ?? disk.QueueCount ?? record?.Specification.QueueCount,
             QueueDepth = info?.QueueDepth ?? record?.Specification.QueueDepth,
             MaxIoSize = info is { } m ? (int)m.MaxIoBufferBytes : disk.MaxIoSize,
-            ProcessId = info is { } s ? (s.ServerPid > 0 ? s.ServerPid : null) : record?.ProcessId,
+            ProcessId = info is { ServerPid: > 0 } s ? s.ServerPid : null,
             Owner = info is { } o ? UserNames.Find(o.OwnerUid) : null,
             Flags = info is { } f ? (UblkFeatures)f.Flags : null,
             Queues = record?.Queues ?? [],
@@ -150,11 +150,11 @@ public static class DeviceInventory
         };
     }
 
-    // The cookie tells the record of this device from one that a killed worker left under the same id.
+    // The cookie tells the record of this device from one that a killed worker left under the same id. Only what the driver
+    // tells of owner and cookie vouches for a record.
     private static DeviceRecord? RecordOf(int id, UblkDeviceInfo? info)
     {
-        DeviceRecord? record = StateDirectory.TryRead(id);
-        bool isOurs = info is { } known ? record?.Specification.Cookie == known.ServerCookie : record is not null && IsAlive(record.ProcessId);
-        return isOurs ? record : null;
+        DeviceRecord? record = info is { } known ? StateDirectory.Of(known.OwnerUid).TryRead(id) : null;
+        return record?.Specification.Cookie == info?.ServerCookie ? record : null;
     }
 }

@@ -5,7 +5,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>How specifications, records and reports are written: compiled in, since the worker has no reflection.</summary>
-[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(LaunchOrder))]
 [JsonSerializable(typeof(DeviceRecord))]
 [JsonSerializable(typeof(WorkerReport))]

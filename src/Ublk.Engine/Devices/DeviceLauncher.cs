@@ -29,6 +29,11 @@ public static class DeviceLauncher
         DeviceSpecification specification, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
         specification.Validate();
+        if (specification.Unprivileged)
+        {
+            UdevRules.RequireInstalled();
+        }
+
         WorkerProgram program = WorkerProgram.Locate(workerDirectory);
         using ControlDevice control = new();
         return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
@@ -42,7 +47,7 @@ public static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+            using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
             if (specification.Symlink is { } name)
             {
                 DeviceSymlink.RequireFree(control, name, null);
@@ -93,7 +98,7 @@ public static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Lock(StartTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
@@ -153,6 +158,9 @@ public static class DeviceLauncher
     {
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+
+        // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
+        private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
         private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
         private readonly int _id = specification.Id!.Value;
@@ -256,17 +264,21 @@ public static class DeviceLauncher
                 : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
         }
 
+        // Where the target hangs, so does open(2), and nothing but the worker's end helps: it must not be this thread.
         private void AwaitBlockDevice()
         {
             string path = $"/dev/ublkb{_id}";
             while (true)
             {
-                using (SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY))
+                Task<bool> attempt = Task.Run(() => CanOpen(path));
+                while (!attempt.Wait(Glance))
                 {
-                    if (!file.IsInvalid)
-                    {
-                        return;
-                    }
+                    CheckTime($"open {path}");
+                }
+
+                if (attempt.Result)
+                {
+                    return;
                 }
 
                 CheckTime($"open {path}");
@@ -278,9 +290,15 @@ public static class DeviceLauncher
         {
             if (specification.Symlink is { } name)
             {
-                using SafeFileHandle stateLock = StateDirectory.Lock(TimeLeft(), cancellation);
+                using SafeFileHandle stateLock = StateDirectory.Own.Lock(TimeLeft(), cancellation);
                 DeviceSymlink.Create(control, name, _id);
             }
+        }
+
+        private static bool CanOpen(string path)
+        {
+            using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
+            return !file.IsInvalid;
         }
 
         private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));
@@ -314,7 +332,7 @@ public static class DeviceLauncher
                 return;
             }
 
-            if (control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            if (control.AwaitInfo(_id, NodeTime, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
             {
                 try
                 {
@@ -328,7 +346,7 @@ public static class DeviceLauncher
                 }
             }
 
-            StateDirectory.Delete(_id, specification.Cookie);
+            StateDirectory.Own.Delete(_id, specification.Cookie);
         }
     }
 }

@@ -8,16 +8,17 @@ internal static class DeviceLife
 {
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>The record of a device that is there and that a worker of ours made.</summary>
-    /// <exception cref="UblkException">There is no such device, or it has no record.</exception>
+    /// <summary>The record of a device that is there and that a worker of ours made for the caller.</summary>
+    /// <exception cref="UblkException">There is no such device, it is another user's, or it has no record.</exception>
     public static DeviceRecord RecordOf(ControlDevice control, int id)
     {
         UblkDeviceInfo info = InfoOf(control, id);
-        DeviceRecord? record = StateDirectory.TryRead(id);
+        RequireOwner(info);
+        DeviceRecord? record = StateDirectory.Own.TryRead(id);
         return record?.Specification.Cookie == info.ServerCookie
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
-                $"Device {id} was made by another server, or its record in {StateDirectory.Path} is lost: nothing tells how to serve it. "
+                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to serve it. "
                     + "All that can be done here is to remove it: Remove-UblkDevice",
                 deviceId: id);
     }
@@ -93,4 +94,16 @@ internal static class DeviceLife
             _ => $"Device {id} waits for a worker. Give it one: Restore-UblkDevice",
         },
         deviceId: id);
+
+    // Root would open for a user whatever the user's record names.
+    private static void RequireOwner(UblkDeviceInfo info)
+    {
+        if (info.OwnerUid != Libc.GetEffectiveUserId())
+        {
+            throw new UblkException(UblkError.PermissionDenied,
+                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}, who alone can say how it is served. "
+                    + "All that others can do, as root, is to remove it: Remove-UblkDevice",
+                deviceId: (int)info.DeviceId);
+        }
+    }
 }

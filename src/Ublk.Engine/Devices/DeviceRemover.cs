@@ -36,7 +36,8 @@ public static class DeviceRemover
         }
 
         // A foreign server may serve other devices and live on; only a worker of ours ends with its device.
-        DeviceRecord? record = StateDirectory.TryRead(id);
+        StateDirectory state = StateDirectory.Of(info.OwnerUid);
+        DeviceRecord? record = state.TryRead(id);
         bool isOurs = record?.Specification.Cookie == info.ServerCookie;
         step?.Invoke($"Stopping device {id}.");
         DeviceStopper.Stop(control, info, force, cancellation);
@@ -54,7 +55,7 @@ public static class DeviceRemover
             AwaitId(control, id);
         }
 
-        StateDirectory.Delete(id, info.ServerCookie);
+        state.Delete(id, info.ServerCookie);
     }
 
     private static void Delete(ControlDevice control, int id, bool waitForUsers)

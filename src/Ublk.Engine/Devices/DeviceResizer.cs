@@ -24,7 +24,7 @@ public static class DeviceResizer
         FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
 
         // One at a time, and not while a new worker reads the record.
-        using SafeFileHandle stateLock = StateDirectory.Lock(LockTime, cancellation);
+        using SafeFileHandle stateLock = StateDirectory.Own.Lock(LockTime, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
         TargetDefinition target = TargetCatalog.Find(record.Specification.Target);
         if (target.OpenStorage is not { } open)
@@ -104,7 +104,7 @@ public static class DeviceResizer
                 if (storageToo)
                 {
                     storage.Undo();
-                    StateDirectory.Write(record);
+                    StateDirectory.Own.Write(record);
                 }
 
                 throw;
@@ -116,7 +116,7 @@ public static class DeviceResizer
             if (isWanted)
             {
                 step($"What is behind device {disk.Id} gets {size} bytes.");
-                StateDirectory.Write(record with { Specification = record.Specification with { Options = storage.Resize(size) } });
+                StateDirectory.Own.Write(record with { Specification = record.Specification with { Options = storage.Resize(size) } });
             }
         }
 

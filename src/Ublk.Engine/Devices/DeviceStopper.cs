@@ -46,7 +46,7 @@ public static class DeviceStopper
     {
         if (force)
         {
-            StopByForce((int)info.DeviceId, info.ServerPid);
+            StopByForce(info);
         }
         else
         {
@@ -111,20 +111,28 @@ public static class DeviceStopper
             + "-Force, which kills a worker that hangs.",
         Libc.ETIMEDOUT, "stop", id);
 
-    private static void StopByForce(int id, int serverPid)
+    private static void StopByForce(UblkDeviceInfo info)
     {
         // The driver's stop cannot be interrupted, so it gets a ring of its own that a hanging worker may keep busy.
         Task stop = Task.Run(() =>
         {
             using ControlDevice own = new();
-            own.Stop(id, Timeout.InfiniteTimeSpan);
+            own.Stop((int)info.DeviceId, Timeout.InfiniteTimeSpan);
         });
-        if (!((IAsyncResult)stop).AsyncWaitHandle.WaitOne(ForcedStopTime) && serverPid > 0)
+        if (!((IAsyncResult)stop).AsyncWaitHandle.WaitOne(ForcedStopTime) && IsOwnersProcess(info))
         {
-            _ = Libc.Kill(serverPid, Libc.SIGKILL);
+            _ = Libc.Kill(info.ServerPid, Libc.SIGKILL);
         }
 
         stop.GetAwaiter().GetResult();
+    }
+
+    // Older kernels believe an ordinary user whatever process he calls his server, and root could kill it for him.
+    private static bool IsOwnersProcess(UblkDeviceInfo info)
+    {
+        using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);
+        return !process.IsInvalid && Libc.Statx(process, out Libc.StatxBuffer state) == 0
+            && (info.OwnerUid == 0 || state.UserId == info.OwnerUid);
     }
 
     private static string? FindUsers(int id)

@@ -23,11 +23,11 @@ public static class DeviceSuspender
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");
-        StateDirectory.Write(record with { IsSuspended = true });
+        StateDirectory.Own.Write(record with { IsSuspended = true });
         int result = control.TryQuiesce(id, QuiesceTime);
         if (result < 0)
         {
-            StateDirectory.Write(record);
+            StateDirectory.Own.Write(record);
             throw result is -Libc.EBUSY or -Libc.ETIMEDOUT ? Stuck(id, info.ServerPid) : DriverError.ForCommand(-result, "QUIESCE_DEV", id);
         }
 

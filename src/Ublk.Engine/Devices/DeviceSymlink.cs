@@ -71,9 +71,9 @@ internal static class DeviceSymlink
                 File.Delete(path);
             }
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception exception) when (exception is DirectoryNotFoundException or UnauthorizedAccessException)
         {
-            // udev removes a link it knows, and the folder with the last one.
+            // udev removes a link it knows, and the folder with the last one. An ordinary user has none, and can remove none.
         }
     }
 
@@ -85,7 +85,7 @@ internal static class DeviceSymlink
             return;
         }
 
-        using SafeFileHandle idLock = StateDirectory.Lock(LockTime, CancellationToken.None);
+        using SafeFileHandle idLock = StateDirectory.Own.Lock(LockTime, CancellationToken.None);
         if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.ServerCookie == cookie)
         {
             Delete(id);

@@ -4,30 +4,62 @@ using Ublk.Interop;
 
 namespace Ublk.Devices;
 
-/// <summary>The run-time state: one record for each device, gone with the next boot.</summary>
-public static class StateDirectory
+/// <summary>The run-time state of one user's devices: a record for each, gone with the next boot.</summary>
+/// <remarks>
+/// Root reads and deletes in the directories of others. So the directory and every record must be the user's own, and
+/// a name is only looked up in the directory that was checked.
+/// </remarks>
+internal sealed class StateDirectory
 {
-    /// <summary>Where the records are.</summary>
-    public const string Path = "/run/ublk";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>The record of a device: null where there is none, or none that can be read.</summary>
-    public static DeviceRecord? TryRead(int id)
+    // Far more than a record ever has.
+    private const int MaxRecordSize = 1 << 16;
+
+    private readonly uint _userId;
+
+    private StateDirectory(uint userId, string path)
     {
-        try
+        _userId = userId;
+        Path = path;
+    }
+
+    /// <summary>The caller's own: <c>/run/ublk</c> for root, else <c>ublk</c> in the user's run-time directory.</summary>
+    public static StateDirectory Own
+    {
+        get
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(RecordPath(id)), DeviceJson.Default.DeviceRecord);
+            uint userId = Libc.GetEffectiveUserId();
+            return new StateDirectory(userId, PathFor(userId, Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
-        {
-            return null;
-        }
+    }
+
+    /// <summary>Where the records are.</summary>
+    public string Path { get; }
+
+    /// <summary>A user's directory.</summary>
+    public static StateDirectory Of(uint userId) => userId == Libc.GetEffectiveUserId() ? Own : new(userId, PathFor(userId, null));
+
+    /// <summary>Where a user's records are.</summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="runtimeDirectory">What the user's login calls his run-time directory; not where it is no whole path.</param>
+    internal static string PathFor(uint userId, string? runtimeDirectory) => userId == 0
+        ? "/run/ublk"
+        : $"{(runtimeDirectory is ['/', ..] ? runtimeDirectory : $"/run/user/{userId}")}/ublk";
+
+    /// <summary>The record of a device: null where there is none, or none that can be read and trusted to be the user's.</summary>
+    public DeviceRecord? TryRead(int id)
+    {
+        using SafeFileHandle directory = Open();
+        return directory.IsInvalid ? null : Read(directory, id);
     }
 
     /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
-    internal static void Write(DeviceRecord record)
+    public void Write(DeviceRecord record)
     {
-        string path = RecordPath(record.Specification.Id!.Value);
+        using SafeFileHandle directory = OpenOrThrow();
+        string path = RecordPath(directory, record.Specification.Id!.Value);
         try
         {
             File.WriteAllBytes($"{path}.new", JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
@@ -35,36 +67,33 @@ public static class StateDirectory
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw NotWritable(exception);
+            throw NotWritable(exception.Message);
         }
     }
 
     /// <summary>Removes the record of a device, unless another device has taken the id and written its own.</summary>
-    internal static void Delete(int id, ulong cookie)
+    public void Delete(int id, ulong cookie)
     {
-        if (!Directory.Exists(Path))
+        using SafeFileHandle directory = Open();
+        if (directory.IsInvalid)
         {
             return;
         }
 
-        File.Delete($"{RecordPath(id)}.new");
-        if (TryRead(id)?.Specification.Cookie == cookie)
+        string path = RecordPath(directory, id);
+        File.Delete($"{path}.new");
+        if (Read(directory, id)?.Specification.Cookie == cookie)
         {
-            File.Delete(RecordPath(id));
+            File.Delete(path);
         }
     }
 
     /// <summary>Makes the directory and locks it, so that one launcher at a time chooses an id. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    internal static SafeFileHandle Lock(TimeSpan timeout, CancellationToken cancellation)
+    public SafeFileHandle Lock(TimeSpan timeout, CancellationToken cancellation)
     {
         RequireWritable();
-        SafeFileHandle directory = Libc.Open(Path, Libc.O_RDONLY);
-        if (directory.IsInvalid)
-        {
-            throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot open {Path}");
-        }
-
+        SafeFileHandle directory = OpenOrThrow();
         long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
         while (Libc.FLock(directory, Libc.LOCK_EX_NB) != 0)
         {
@@ -79,23 +108,68 @@ public static class StateDirectory
         return directory;
     }
 
-    private static string RecordPath(int id) => $"{Path}/{id}.json";
+    // Through the open directory, whatever its path leads to by now (proc(5)).
+    private static string RecordPath(SafeFileHandle directory, int id) => $"/proc/self/fd/{directory.DangerousGetHandle()}/{id}.json";
 
-    private static void RequireWritable()
+    private DeviceRecord? Read(SafeFileHandle directory, int id)
+    {
+        // A pipe in its place must not make the reader wait, nor a link lead it elsewhere.
+        using SafeFileHandle file = Libc.Open(RecordPath(directory, id), Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
+        if (file.IsInvalid || Libc.Statx(file, out Libc.StatxBuffer state) != 0
+            || !state.IsRegular || state.UserId != _userId || state.Size > MaxRecordSize)
+        {
+            return null;
+        }
+
+        try
+        {
+            byte[] bytes = new byte[state.Size];
+            int count = RandomAccess.Read(file, bytes, 0);
+            return JsonSerializer.Deserialize(bytes.AsSpan(0, count), DeviceJson.Default.DeviceRecord);
+        }
+        catch (Exception exception) when (exception is IOException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    // Invalid where there is none, or none that is the user's own.
+    private SafeFileHandle Open()
+    {
+        SafeFileHandle directory = Libc.Open(Path, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
+        if (!directory.IsInvalid
+            && (Libc.Statx(directory, out Libc.StatxBuffer state) != 0 || !state.IsDirectory || state.UserId != _userId))
+        {
+            directory.Dispose();
+            return new SafeFileHandle();
+        }
+
+        return directory;
+    }
+
+    private SafeFileHandle OpenOrThrow()
+    {
+        SafeFileHandle directory = Open();
+        return directory.IsInvalid ? throw NotWritable("It is not there, or not yours.") : directory;
+    }
+
+    private void RequireWritable()
     {
         try
         {
-            Directory.CreateDirectory(Path);
+            Directory.CreateDirectory(Path, OwnerOnly);
             string probe = $"{Path}/.probe-{Environment.ProcessId}";
             File.WriteAllBytes(probe, []);
             File.Delete(probe);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw NotWritable(exception);
+            throw NotWritable(exception.Message);
         }
     }
 
-    private static UblkException NotWritable(Exception cause) => new(UblkError.StateDirectoryNotWritable,
-        $"The state directory {Path} cannot be written: {cause.Message} Run as root, with /run mounted writable.");
+    private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,
+        $"The state directory {Path} cannot be written: {reason} " + (_userId == 0
+            ? "It takes a /run that is mounted writable and not full."
+            : "Set XDG_RUNTIME_DIR to a directory of your own, as a login does."));
 }

@@ -5,7 +5,7 @@ namespace Ublk.Devices;
 
 /// <summary>A ublk device as it was when looked at: what the kernel says, joined with what its worker recorded.</summary>
 /// <remarks>
-/// A null value is one that could not be learnt: the state of a device, for one, is told to root alone, and a device of
+/// A null value is one that could not be learnt: the state of a device, for one, is told to root and its owner alone, and a device of
 /// another server has no record of its target.
 /// </remarks>
 public sealed class UblkDevice
@@ -94,7 +94,7 @@ public sealed class UblkDevice
     /// <summary>How the last worker ended: a signal's name, or an exit code; null where no supervisor saw one end.</summary>
     public string? LastExit { get; init; }
 
-    /// <summary>Whether everything was learnt; without root, the driver keeps part of it to itself.</summary>
+    /// <summary>Whether everything was learnt; of a device that is not yours, the driver tells only root.</summary>
     public bool IsComplete { get; init; }
 
     /// <summary>The block device's path, so that a device in a string is usable as one.</summary>

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Ublk.Interop;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -19,6 +20,18 @@ internal sealed class WorkerProgram
 
     /// <summary>The program and the arguments that come before the verb.</summary>
     public IReadOnlyList<string> Command => [_file, .. _firstArguments];
+
+    private static bool IsRoot => Libc.GetEffectiveUserId() == 0;
+
+    // An ordinary user's service manager has a socket where he logged in.
+    private static bool IsSystemdRunning => IsRoot
+        ? ServiceManager.IsRunning
+        : File.Exists($"{Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")}/systemd/private");
+
+    // What needs root.
+    private static string[] ManagerOptions => IsRoot
+        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000"]
+        : ["--user"];
 
     /// <summary>Finds the program.</summary>
     /// <param name="directory">The module's folder of workers: one for each platform, and <c>portable</c>.</param>
@@ -44,6 +57,12 @@ internal sealed class WorkerProgram
         return new WorkerProgram(host, portable);
     }
 
+    /// <summary>The executable.</summary>
+    /// <exception cref="UblkException">The worker is run by the dotnet host.</exception>
+    public string NativeFile => _firstArguments is []
+        ? _file
+        : throw Missing($"The module has no native worker program for {Platform}, which this takes.");
+
     /// <summary>Starts the worker so that it outlives the caller, the shell and the terminal.</summary>
     /// <returns>The worker's process id, or null where only the service manager knows it.</returns>
     /// <exception cref="UblkException">It could not be started.</exception>
@@ -51,7 +70,7 @@ internal sealed class WorkerProgram
     {
         string[] arguments = Arguments(specification, channel);
         string verb = specification.AutoRestore ? "supervise" : "serve";
-        if (!ServiceManager.IsRunning)
+        if (!IsSystemdRunning)
         {
             string processId = Run(_file, [.. _firstArguments, "detach", verb, .. arguments]);
             return int.Parse(processId, CultureInfo.InvariantCulture);
@@ -62,9 +81,8 @@ internal sealed class WorkerProgram
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
             // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
             "--property=DefaultDependencies=no",
-            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=PrivateMounts=yes",
-            "--property=KillMode=mixed", "--property=OOMScoreAdjust=-1000", "--property=OOMPolicy=continue",
-            "--property=SyslogIdentifier=ublk", "--", _file, .. _firstArguments, verb, .. arguments,
+            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
+            "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, verb, .. arguments,
         ]);
         return null;
     }
@@ -95,8 +113,8 @@ internal sealed class WorkerProgram
         }
     }
 
-    private static bool IsExecutable(string path) => OperatingSystem.IsLinux()
-        && (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
+    private static bool IsExecutable(string path) =>
+        (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
     private static string? FindDotnet()
     {

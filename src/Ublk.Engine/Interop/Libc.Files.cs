@@ -9,6 +9,7 @@ internal static partial class Libc
     public const int O_WRONLY = 1;
     public const int O_RDWR = 2;
     public const int O_EXCL = 0x80;
+    public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
     public const int F_OFD_SETLK = 37;
@@ -49,6 +50,9 @@ internal static partial class Libc
 
     /// <summary>Open file directly: 0x4000 on x86-64, 0x10000 on arm64 (asm/fcntl.h).</summary>
     public static int O_DIRECT { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
+
+    /// <summary>Refuse a symbolic link: 0x20000 on x86-64, 0x8000 on arm64 (asm/fcntl.h).</summary>
+    public static int O_NOFOLLOW { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenRaw(string path, int flags, int mode);

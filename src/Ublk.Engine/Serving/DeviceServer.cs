@@ -13,8 +13,8 @@ namespace Ublk.Serving;
 /// </remarks>
 internal sealed class DeviceServer : IDisposable
 {
-    // udev may own the node for a moment, and the driver opens it to one server at a time.
-    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
+    // udev may own the node for a moment, or have to give it to its owner; and the driver opens it to one server at a time.
+    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
 
@@ -70,6 +70,11 @@ internal sealed class DeviceServer : IDisposable
             }
             else
             {
+                if (specification.Unprivileged)
+                {
+                    AwaitNode(control, id);
+                }
+
                 if (((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy))
                 {
                     DeviceParameters.AlignClients(ref parameters, target.Geometry);
@@ -111,6 +116,14 @@ internal sealed class DeviceServer : IDisposable
             wanted |= control.Features & UblkFeatures.Quiesce;
         }
 
+        if (specification.Unprivileged)
+        {
+            wanted |= control.Features.HasFlag(UblkFeatures.UnprivilegedDev)
+                ? UblkFeatures.UnprivilegedDev
+                : throw new UblkException(UblkError.NotSupported,
+                    "This kernel's driver makes devices for root alone. -Unprivileged needs kernel 6.5 or newer.");
+        }
+
         if (specification.NoPartitionScan)
         {
             wanted |= control.Features.HasFlag(UblkFeatures.NoAutoPartScan)
@@ -128,13 +141,28 @@ internal sealed class DeviceServer : IDisposable
             Flags = (ulong)wanted,
             ServerCookie = specification.Cookie,
         };
+        int id = (int)info.DeviceId;
         int result = control.TryAdd(ref info);
-        return result >= 0 ? info : throw DriverError.ForAdd(-result, (int)info.DeviceId);
+        if (result < 0)
+        {
+            throw DriverError.ForAdd(-result, id);
+        }
+
+        // The driver clears the flag without a word where the caller has CAP_SYS_ADMIN.
+        if (specification.Unprivileged && !((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UnprivilegedDev))
+        {
+            control.Delete(id, UndoTime);
+            throw new UblkException(UblkError.InvalidArgument,
+                "Whoever may administer the system makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
+                operation: "ADD_DEV", deviceId: id);
+        }
+
+        return info;
     }
 
     private static UblkFeatures ZeroCopyFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
     {
-        bool isPossible = target.ForwardsData && features.HasFlag(UblkFeatures.SupportZeroCopy);
+        bool isPossible = target.ForwardsData && !specification.Unprivileged && features.HasFlag(UblkFeatures.SupportZeroCopy);
         bool isWanted = specification.BufferMode == BufferMode.ZeroCopy
             || (specification.BufferMode == BufferMode.Auto && isPossible && target.PrefersZeroCopy);
         if (!isWanted)
@@ -180,6 +208,20 @@ internal sealed class DeviceServer : IDisposable
         if (result < 0)
         {
             throw DriverError.ForCommand(-result, "START_USER_RECOVERY", id);
+        }
+    }
+
+    // The driver takes no command for an unprivileged device from who may not use its node, not even to delete it.
+    private static void AwaitNode(ControlDevice control, int id)
+    {
+        int result = control.AwaitInfo(id, NodeTime, out _);
+        if (result < 0)
+        {
+            throw result == -Libc.EACCES
+                ? new UblkException(UblkError.PermissionDenied,
+                    $"udev has not given you /dev/ublkc{id}, so device {id} is left as it is. Ask root to run Install-UblkUdevRule and "
+                        + $"Remove-UblkDevice {id}.", Libc.EACCES, "udev", id)
+                : DriverError.ForCommand(-result, "GET_DEV_INFO", id);
         }
     }
 

@@ -49,6 +49,9 @@ public sealed record DeviceSpecification
     /// <summary>Whether the kernel leaves the partition table unread.</summary>
     public bool NoPartitionScan { get; init; }
 
+    /// <summary>Whether the device belongs to the ordinary user who makes it, instead of root.</summary>
+    public bool Unprivileged { get; init; }
+
     /// <summary>Whether a backing file that is in use is attached all the same.</summary>
     public bool Force { get; init; }
 
@@ -88,6 +91,12 @@ public sealed record DeviceSpecification
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
         Require(Symlink is null || IsFileName(Symlink),
             $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 bytes, not '{Symlink}'.");
+        Require(!Unprivileged || Recovery == RecoveryMode.None,
+            "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
+        Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
+            "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
+        Require(!Unprivileged || Symlink is null,
+            "An ordinary user cannot make links in /dev: leave out Symlink.");
         TargetCatalog.Find(Target).CheckOptions(Options);
     }
 

@@ -23,6 +23,10 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     [Parameter]
     public string? Symlink { get; set; }
 
+    /// <summary>Makes the device yours, as an ordinary user.</summary>
+    [Parameter]
+    public SwitchParameter Unprivileged { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -51,7 +55,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     private void Create(string? file)
     {
         object item = file ?? (object?)Id ?? Target;
-        DeviceSpecification specification = Specify(file, Symlink);
+        DeviceSpecification specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
         Require(item, specification.Validate);
         if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
         {

@@ -7,6 +7,7 @@ namespace Ublk.Tests.Control;
 public class ControlDeviceTests
 {
     private const int Id = 7;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
 
     // Commands whose refusal is thrown, with the answers the driver may give (ublk_drv.c) and those of io_uring.
@@ -25,7 +26,7 @@ public class ControlDeviceTests
     private static readonly (string Name, uint Command, Func<ControlDevice, int> Send, int[] Errnos)[] Returned =
     [
         ("ADD_DEV", UblkAbi.CmdAddDev, control => Add(control), [22, 17, 1, 13, 28, 12, 110]),
-        ("GET_DEV_INFO", UblkAbi.CmdGetDevInfo, control => control.TryGetInfo(Id, out _), [19, 22, 14, 1]),
+        ("GET_DEV_INFO", UblkAbi.CmdGetDevInfo, control => control.TryGetInfo(Id, out _), [19, 14, 1]),
         ("GET_PARAMS", UblkAbi.CmdGetParams, control => control.TryGetParameters(Id, out _), [19, 22, 14, 1]),
         ("STOP_DEV", UblkAbi.CmdStopDev, control => control.TryStop(Id, Limit, evenIfOpen: true), [19, 1, 110]),
         ("TRY_STOP_DEV", UblkAbi.CmdTryStopDev, control => control.TryStop(Id, Limit), [16, 19, 95, 1, 110]),
@@ -74,6 +75,83 @@ public class ControlDeviceTests
 
         Assert.Equal(-errno, send(control));
         Assert.Equal([FakeDriver.NumberOf(command)], driver.Sent);
+    }
+
+    [Fact]
+    public void Every_command_for_a_device_of_an_ordinary_user_names_its_node()
+    {
+        FakeDriver driver = new() { IsUnprivileged = true };
+        using ControlDevice control = driver.Open();
+        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
+        {
+            send(control);
+        }
+
+        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
+        {
+            Assert.Equal(0, send(control));
+        }
+
+        Assert.Equal(
+            [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)],
+            driver.Requests.Where(request => request.Payload.DevicePathLength > 0 || request.Command == UblkAbi.CmdAddDev)
+                .Select(request => request.Command));
+        Assert.Equal(Thrown.Length + Returned.Length - 1, driver.Paths.Count);
+        Assert.All(driver.Paths, path => Assert.Equal($"/dev/ublkc{Id}", path));
+    }
+
+    [Fact]
+    public unsafe void What_goes_with_a_path_arrives_and_what_comes_back_is_found()
+    {
+        FakeDriver driver = new FakeDriver { IsUnprivileged = true }
+            .Answer(UblkAbi.CmdSetParams, request =>
+            {
+                Assert.Equal(sizeof(UblkParameters), request.Payload.Length);
+                Assert.Equal(12345UL, ((UblkParameters*)request.Payload.Address)->DeviceSectors);
+                return 0;
+            })
+            .AnswerInfo(() => new UblkDeviceInfo { OwnerUid = 1000, QueueDepth = 17 });
+        using ControlDevice control = driver.Open();
+
+        control.SetParameters(Id, new UblkParameters { DeviceSectors = 12345 });
+        Assert.Equal(0, control.TryGetInfo(Id, out UblkDeviceInfo info));
+        Assert.Equal((1000U, (ushort)17), (info.OwnerUid, info.QueueDepth));
+        control.Start(Id, 4711, Limit);
+        Assert.Equal(4711UL, driver.Requests[^1].Payload.Data);
+    }
+
+    [Fact]
+    public void A_refusal_of_a_command_with_a_path_comes_back_as_it_is()
+    {
+        FakeDriver driver = new FakeDriver { IsUnprivileged = true }.Answer(UblkAbi.CmdSetParams, -Libc.EINVAL);
+        using ControlDevice control = driver.Open();
+
+        Assert.Equal(Libc.EINVAL, Assert.Throws<UblkException>(() => control.SetParameters(Id, new UblkParameters())).Errno);
+        Assert.Single(driver.Paths);
+    }
+
+    [Fact]
+    public void A_node_that_udev_has_not_yet_given_away_is_waited_for()
+    {
+        int refusals = 3;
+        FakeDriver driver = new FakeDriver { IsUnprivileged = true }
+            .Answer(UblkAbi.CmdGetDevInfo, _ => refusals-- > 0 ? -Libc.EACCES : 0);
+        using ControlDevice control = driver.Open();
+
+        Assert.Equal(0, control.AwaitInfo(Id, Timeout, out _));
+        Assert.Equal(4, driver.Paths.Count);
+    }
+
+    [Theory]
+    [InlineData(Libc.EACCES)]
+    [InlineData(Libc.ENODEV)]
+    [InlineData(Libc.EPERM)]
+    public void A_wait_for_a_node_ends_with_the_last_answer(int errno)
+    {
+        FakeDriver driver = new FakeDriver().Answer(UblkAbi.CmdGetDevInfo, -errno);
+        using ControlDevice control = driver.Open();
+
+        Assert.Equal(-errno, control.AwaitInfo(Id, TimeSpan.Zero, out _));
     }
 
     [Fact]

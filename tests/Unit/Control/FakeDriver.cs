@@ -9,6 +9,7 @@ namespace Ublk.Tests.Control;
 internal sealed unsafe class FakeDriver
 {
     private readonly Dictionary<uint, Func<Request, int>> _answers = [];
+    private int _lastAnswer;
 
     /// <summary>The features it has; null for a driver too old to say.</summary>
     public UblkFeatures? Features { get; init; } = (UblkFeatures)0x1FFFFF;
@@ -16,7 +17,13 @@ internal sealed unsafe class FakeDriver
     /// <summary>What it answers to encoded commands where it knows bare numbers alone.</summary>
     public int? EncodedError { get; init; }
 
-    /// <summary>The commands it got, by their numbers, without the question for its features.</summary>
+    /// <summary>Whether its devices are an ordinary user's, so that it takes no command without the path of their node.</summary>
+    public bool IsUnprivileged { get; init; }
+
+    /// <summary>The paths that came with commands, one for each that was taken.</summary>
+    public List<string> Paths { get; } = [];
+
+    /// <summary>The commands it got, by their numbers, without questions for its features and for what EINVAL meant.</summary>
     public List<uint> Sent { get; } = [];
 
     /// <summary>The commands it got as they were sent.</summary>
@@ -63,8 +70,33 @@ internal sealed unsafe class FakeDriver
             return -errno;
         }
 
-        Sent.Add(number);
-        return _answers.TryGetValue(number, out Func<Request, int>? answer) ? answer(request) : 0;
+        if (IsUnprivileged && number != NumberOf(UblkAbi.CmdAddDev))
+        {
+            if (request.Payload.DevicePathLength == 0)
+            {
+                return -Libc.EINVAL;
+            }
+
+            Paths.Add(Marshal.PtrToStringUTF8((nint)request.Payload.Address)!);
+            request = request with { Payload = WithoutPath(request.Payload) };
+        }
+
+        bool isAskedWhy = _lastAnswer == -Libc.EINVAL && number == NumberOf(UblkAbi.CmdGetDevInfo);
+        if (!isAskedWhy)
+        {
+            Sent.Add(number);
+        }
+
+        return _lastAnswer = _answers.TryGetValue(number, out Func<Request, int>? answer) ? answer(request) : 0;
+    }
+
+    // As the driver does before it looks at the rest (ublk_drv.c).
+    private static UblkControlCommand WithoutPath(UblkControlCommand command)
+    {
+        Assert.Equal(0, *(byte*)(command.Address + command.DevicePathLength - 1));
+        command.Address += command.DevicePathLength;
+        command.Length -= command.DevicePathLength;
+        return command;
     }
 
     /// <summary>A command as it came.</summary>

@@ -33,7 +33,7 @@ public sealed class LaunchChannelTests : IDisposable
         {
             Id = 7, Target = "Loop", Options = new Dictionary<string, string> { ["Path"] = "/a b/ü\n\"x\"" },
             QueueCount = 3, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
-            NoPartitionScan = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
+            NoPartitionScan = true, Unprivileged = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
         };
         _launcher.SendOrder(new LaunchOrder(LaunchKind.Recover, sent));
         (LaunchKind kind, DeviceSpecification received) = _worker.ReceiveOrder()!;

@@ -216,7 +216,7 @@ public sealed class UndoTests
         ulong? cookie = null;
         _driver.Answer(UblkAbi.CmdGetDevInfo, request => cookie is null ? -Libc.ENODEV : Tell(request, cookie.Value));
         using ControlDevice control = _driver.Open();
-        bool wasThere = Directory.Exists(StateDirectory.Path);
+        bool wasThere = Directory.Exists(StateDirectory.Own.Path);
         try
         {
             DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
@@ -225,7 +225,7 @@ public sealed class UndoTests
         {
             if (!wasThere)
             {
-                Directory.Delete(StateDirectory.Path);
+                Directory.Delete(StateDirectory.Own.Path);
             }
         }
 

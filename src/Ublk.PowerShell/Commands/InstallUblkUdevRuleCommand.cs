@@ -1,0 +1,20 @@
+using System.Management.Automation;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Lets ordinary users make devices of their own.</summary>
+[Cmdlet(VerbsLifecycle.Install, "UblkUdevRule", SupportsShouldProcess = true)]
+public sealed class InstallUblkUdevRuleCommand : UblkCommand
+{
+    private static string Source => Path.GetFullPath(Path.Combine(WorkerDirectory, "..", "udev", Path.GetFileName(UdevRules.Path)));
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ShouldProcess(UdevRules.Path, "Install udev rules"))
+        {
+            Require(UdevRules.Path, () => UdevRules.Install(Source, WorkerDirectory));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+using System.Management.Automation;
+using Ublk.Devices;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Ends what Install-UblkUdevRule began: devices are root's again. Those there are stay with their owners.</summary>
+[Cmdlet(VerbsLifecycle.Uninstall, "UblkUdevRule", SupportsShouldProcess = true)]
+public sealed class UninstallUblkUdevRuleCommand : UblkCommand
+{
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ShouldProcess(UdevRules.Path, "Uninstall udev rules"))
+        {
+            Require(UdevRules.Path, UdevRules.Uninstall);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+# Devices of ordinary users: what is theirs, what others see of them, and what it takes.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $install = 'Ublk.PowerShell.Commands.InstallUblkUdevRuleCommand'
+    $rules = '/etc/udev/rules.d/59-ublk.rules'
+    $slow = '/etc/udev/rules.d/10-slow.rules'
+    $limit = '/sys/module/ublk_drv/parameters/ublks_max'
+
+    # A PowerShell that answers until it is ended: to start one takes long.
+    function Start-UserShell([string] $User) {
+        $uid = Invoke-Program id -u $User
+        $null = New-Item -ItemType Directory -Force "/run/user/$uid", "$TestDrive/$User"
+        Invoke-Program chown "${User}:$User" "/run/user/$uid" "$TestDrive/$User"
+        Invoke-Program chmod 700 "/run/user/$uid"
+        Invoke-Program chmod 711 "$TestDrive"
+        $loop = "Set-Location '$TestDrive/$User'; Import-Module '$modulePath'; `$ErrorActionPreference = 'Stop'; " + {
+            while ($line = [Console]::In.ReadLine()) {
+                $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
+                $answer = @{ Lines = @(); Error = $null; Message = $null }
+                try {
+                    $answer.Lines = @(Invoke-Expression $text | ForEach-Object { "$_" })
+                }
+                catch {
+                    $answer.Error = $_.FullyQualifiedErrorId
+                    $answer.Message = "$_"
+                }
+                [Console]::Out.WriteLine((ConvertTo-Json -Compress $answer))
+            }
+        }
+        $start = [Diagnostics.ProcessStartInfo]::new('setpriv')
+        foreach ($argument in @(
+                "--reuid=$User", "--regid=$User", '--clear-groups', 'env', "XDG_RUNTIME_DIR=/run/user/$uid", "HOME=$TestDrive/$User",
+                [Environment]::ProcessPath, '-NoProfile', '-NonInteractive', '-Command', $loop)) {
+            $start.ArgumentList.Add($argument)
+        }
+        $start.RedirectStandardInput = $true
+        $start.RedirectStandardOutput = $true
+        [Diagnostics.Process]::Start($start)
+    }
+
+    # Runs a script in a user's shell: its lines, and its error.
+    function Send-Script([Diagnostics.Process] $Shell, [string] $Script) {
+        $Shell.StandardInput.WriteLine([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($Script)))
+        $Shell.StandardOutput.ReadLine() | ConvertFrom-Json
+    }
+
+    function Invoke-As([Diagnostics.Process] $Shell, [string] $Script) {
+        $answer = Send-Script $Shell $Script
+        if ($answer.Error) {
+            throw "$($answer.Error): $($answer.Message)"
+        }
+        $answer.Lines
+    }
+
+    function Get-UserLeftover {
+        Get-Leftover
+        Get-ChildItem /run/user/*/ublk/*.json -ErrorAction Ignore | ForEach-Object FullName
+    }
+
+    $ownUdev = -not (Test-Path /run/udev/control)
+    if ($ownUdev) {
+        Invoke-Program /lib/systemd/systemd-udevd --daemon
+    }
+    Install-UblkUdevRule
+    $alice = Start-UserShell daemon
+    $bob = Start-UserShell bin
+    Invoke-As $alice "truncate -s 16M disk.img; 'ready'" | Should -Be 'ready'
+    Invoke-As $bob "'ready'" | Should -Be 'ready'
+    $image = "$TestDrive/daemon/disk.img"
+    $record = '/run/user/1/ublk/0.json'
+    $make = '$null = New-UblkDevice -Target Loop -Path disk.img -Unprivileged'
+}
+
+AfterAll {
+    $alice, $bob | ForEach-Object { $_.StandardInput.Close(); $_.WaitForExit() }
+    Remove-AllDevices
+    Uninstall-UblkUdevRule
+    if ($ownUdev) {
+        Invoke-Program udevadm control --exit
+    }
+    Remove-Item /run/user/1/ublk, /run/user/2/ublk -Recurse -Force -ErrorAction Ignore
+}
+
+Describe 'An ordinary user' -Tag Unprivileged {
+    AfterEach {
+        Remove-AllDevices
+        Get-UserLeftover | Should -BeNullOrEmpty
+    }
+
+    It 'makes a disk of a file, uses it, and removes it' {
+        Invoke-As $alice "$make; Get-UblkDevice | ForEach-Object { `"`$(`$_.Id) `$(`$_.State) `$(`$_.Target) `$(`$_.BackingPath) `$(`$_.Owner) `$(`$_.IsComplete)`" }" |
+            Should -Be "0 Live Loop $image daemon True"
+        Invoke-Program stat -c '%U:%G %a' /dev/ublkc0 /dev/ublkb0 | Should -Be 'daemon:daemon 600', 'daemon:daemon 600'
+        Invoke-Program ps -o user= -C ublk-worker | Should -Be 'daemon'
+        Invoke-Program stat -c '%U %a' /run/user/1/ublk | Should -Be 'daemon 700'
+        (Get-UblkDevice).Flags | Should -Match 'UnprivilegedDev'
+        Invoke-Program udevadm info --query property /dev/ublkb0 | Should -Contain 'UDISKS_IGNORE=1'
+        $lines = Invoke-As $alice '
+            dd if=/dev/urandom of=expected bs=1M count=4 status=none
+            dd if=expected of=/dev/ublkb0 bs=1M oflag=direct status=none
+            cmp expected disk.img -n 4194304; "cmp: $LASTEXITCODE"
+            fio --name=v --filename=/dev/ublkb0 --rw=randwrite --bs=4k --size=4M --direct=1 --verify=crc32c --do_verify=1 --output=fio.log; "fio: $LASTEXITCODE"
+            /sbin/mkfs.ext4 -q -F /dev/ublkb0; "mkfs: $LASTEXITCODE"
+            Remove-UblkDevice 0; @(Get-UblkDevice).Count'
+        $lines | Should -Be 'cmp: 0', 'fio: 0', 'mkfs: 0', '0'
+        Get-UserLeftover | Should -BeNullOrEmpty
+        Invoke-Program e2fsck -fn $image
+        Get-Content /run/user/1/ublk/ublk.log -ErrorAction Ignore | Should -Match 'device 0 is live|device 0 has ended'
+    }
+
+    It 'makes a disk that keeps nothing' {
+        Invoke-As $alice '(New-UblkDevice -Target Null -Size 1GB -Unprivileged).DevicePath
+            dd if=/dev/ublkb0 of=/dev/null bs=1M count=4 iflag=direct status=none; $LASTEXITCODE' | Should -Be '/dev/ublkb0', '0'
+    }
+
+    It 'stops a disk, and starts it again' {
+        Invoke-As $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Dead', 'Live'
+        Invoke-As $alice 'dd if=/dev/ublkb0 of=/dev/null bs=1M iflag=direct status=none; $LASTEXITCODE' | Should -Be '0'
+    }
+
+    It 'removes a disk whose worker was killed' {
+        Invoke-As $alice $make
+        Invoke-Program pkill -KILL -x ublk-worker
+        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Invoke-As $alice 'Remove-UblkDevice 0'
+        Get-UserLeftover | Should -BeNullOrEmpty
+    }
+
+    It 'has a disk that is removed when its worker is told to end' {
+        Invoke-As $alice "$make; kill (Get-UblkDevice).ProcessId"
+        Wait-For { -not (Get-UserLeftover) }
+    }
+
+    It 'learns of others'' devices what everybody may know, and can neither remove nor open them' {
+        $null = New-UblkDevice -Target Null -Size 1GB
+        Invoke-As $alice $make
+        Invoke-As $bob '
+            Get-UblkDevice -WarningAction Ignore | ForEach-Object { "$($_.Id) $($_.Size) [$($_.State)$($_.Target)$($_.BackingPath)$($_.Owner)$($_.ProcessId)] $($_.IsComplete)" }' |
+            Should -Be '0 1073741824 [] False', '1 16777216 [] False'
+        foreach ($id in 0, 1) {
+            foreach ($force in '', '-Force -Confirm:$false') {
+                $answer = Send-Script $bob "Remove-UblkDevice $id $force"
+                $answer.Error | Should -Be "PermissionDenied,$remove"
+                $answer.Message | Should -Match 'owner'
+            }
+        }
+        (Send-Script $alice 'Remove-UblkDevice 0').Error | Should -Be "PermissionDenied,$remove"
+
+        # Not even where a node's mode would let him.
+        Invoke-Program chmod 666 /dev/ublkb1
+        Invoke-As $bob 'dd if=/dev/ublkb1 of=/dev/null count=1 2>&1 | Out-String; $LASTEXITCODE' | Should -Match 'not permitted|^1$'
+        (Get-UblkDevice).State | Should -Be 'Live', 'Live'
+        (Get-UblkDevice).Owner | Should -Be 'root', 'daemon'
+    }
+
+    It 'has a disk that root sees and removes' {
+        Invoke-As $alice $make
+        $device = Get-UblkDevice
+        $device.Owner, $device.Target, $device.BackingPath | Should -Be 'daemon', 'Loop', $image
+        $device | Remove-UblkDevice
+        Get-UserLeftover | Should -BeNullOrEmpty
+    }
+
+    It 'cannot make root serve what the record of a disk names' {
+        Invoke-As $alice "$make; Stop-UblkDevice 0"
+        foreach ($command in 'Start-UblkDevice', 'Restore-UblkDevice') {
+            { & $command 0 -ErrorAction Stop } | Should -Throw '*daemon*' -ErrorId 'PermissionDenied,*'
+        }
+        (Get-UblkDevice).State | Should -Be 'Dead'
+    }
+
+    It 'cannot forge what root sees: a record that is <What> is none' -ForEach @(
+        @{ What = 'in another user''s directory'; Forge = 'install -D -o bin -g bin $record /run/user/2/ublk/0.json; rm $record' }
+        @{ What = 'another user''s'; Forge = 'chown bin $record' }
+        @{ What = 'a link'; Forge = 'mv $record $record.real; ln -s $record.real $record' }
+        @{ What = 'a pipe'; Forge = 'mv $record $record.real; mkfifo $record; chown daemon $record' }
+        @{ What = 'of another device'; Forge = 'sed -i "s/.Cookie.:/&1/" $record; chown daemon $record' }
+        @{ What = 'broken'; Forge = 'echo "{\"Specification\":null,\"ProcessId\":1,\"StartTime\":\"2026-01-01\"}" > $record' }
+    ) {
+        Invoke-As $alice $make
+        (Get-UblkDevice).Target | Should -Be 'Loop'
+        Invoke-Program bash -c "record=$record; $Forge"
+        (Get-UblkDevice).Target | Should -BeNullOrEmpty
+        (Get-UblkDevice).State | Should -Be 'Live'
+        Remove-AllDevices
+        Invoke-Program bash -c "rm -f $record* /run/user/2/ublk/0.json"
+    }
+
+    It 'is told where the limit of unprivileged devices is' {
+        $former = Get-Content $limit
+        Set-Content $limit 1
+        try {
+            Invoke-As $alice $make
+            $answer = Send-Script $alice 'New-UblkDevice -Target Null -Unprivileged'
+            $answer.Error | Should -Be "DeviceLimitReached,$new"
+            $answer.Message | Should -Match $limit
+            (Get-UblkDevice).Id | Should -Be 0
+        }
+        finally {
+            Set-Content $limit $former
+        }
+    }
+
+    It 'is told what cannot be: <Script>' -ForEach @(
+        @{ Script = 'New-UblkDevice -Target Null'; Says = '-Unprivileged'; Id = 'PermissionDenied' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -Recovery Queue'; Says = 'Recovery'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -AutoRestore'; Says = 'Recovery'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -BufferMode ZeroCopy'; Says = 'copies'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Loop -Path /etc/shadow -Unprivileged'; Says = '/etc/shadow'; Id = 'PermissionDenied' }
+        @{ Script = 'Install-UblkUdevRule'; Says = 'root'; Id = 'PermissionDenied' }
+        @{ Script = 'Uninstall-UblkUdevRule'; Says = 'root'; Id = 'PermissionDenied' }
+    ) {
+        $answer = Send-Script $alice $Script
+        $answer.Error | Should -BeLike "$Id,*"
+        $answer.Message | Should -Match $Says
+    }
+
+    It 'is told that records need a place' {
+        try {
+            $answer = Send-Script $alice '$env:XDG_RUNTIME_DIR = "/run/user/2"; New-UblkDevice -Target Null -Unprivileged'
+        }
+        finally {
+            Invoke-As $alice '$env:XDG_RUNTIME_DIR = "/run/user/1"'
+        }
+        $answer.Error | Should -Be "StateDirectoryNotWritable,$new"
+        $answer.Message | Should -Match 'XDG_RUNTIME_DIR'
+    }
+
+    It 'who is root makes no unprivileged device' {
+        { New-UblkDevice -Target Null -Unprivileged -ErrorAction Stop } | Should -Throw '*-Unprivileged*' -ErrorId "InvalidArgument,$new"
+    }
+}
+
+Describe 'The udev rules' -Tag Unprivileged {
+    It 'are root''s, and so is what they run' {
+        Invoke-Program stat -c '%U:%G %a' $rules /usr/local/lib/ublk/ublk-worker /dev/ublk-control |
+            Should -Be 'root:root 644', 'root:root 755', 'root:root 666'
+        Invoke-Program cmp /usr/local/lib/ublk/ublk-worker (Get-ChildItem "$modulePath/worker/linux-*/ublk-worker" | ForEach-Object FullName)
+    }
+
+    It 'leave root''s devices as they are' {
+        $null = New-UblkDevice -Target Null
+        Invoke-Program udevadm settle
+        Invoke-Program stat -c '%U' /dev/ublkc0 /dev/ublkb0 | Should -Be 'root', 'root'
+        Remove-AllDevices
+    }
+
+    It 'are not touched by -WhatIf' {
+        Uninstall-UblkUdevRule -WhatIf
+        $rules | Should -Exist
+    }
+
+    It 'when they are missing, an ordinary user is told to ask for them, and nothing is left behind' {
+        Uninstall-UblkUdevRule
+        try {
+            $rules, '/usr/local/lib/ublk' | Should -Not -Exist
+            Invoke-Program stat -c '%a' /dev/ublk-control | Should -Be '600'
+            foreach ($mode in '600', '666') {
+                Invoke-Program chmod $mode /dev/ublk-control
+                $answer = Send-Script $alice $make
+                $answer.Error | Should -Be "PermissionDenied,$new"
+                $answer.Message | Should -Match 'Install-UblkUdevRule'
+                Get-UserLeftover | Should -BeNullOrEmpty
+            }
+        }
+        finally {
+            Install-UblkUdevRule
+        }
+    }
+
+    It 'may take their time' {
+        Set-Content $slow 'KERNEL=="ublk[bc]*", PROGRAM=="/bin/sleep 1"'
+        Invoke-Program udevadm control --reload
+        try {
+            Invoke-As $alice "$make; (Get-UblkDevice).State" | Should -Be 'Live'
+        }
+        finally {
+            Remove-Item $slow
+            Invoke-Program udevadm control --reload
+            Remove-AllDevices
+        }
+    }
+
+    It 'that give the node to nobody leave a device that root has to remove, and its maker is told so' {
+        Invoke-Program mv /usr/local/lib/ublk/ublk-worker /usr/local/lib/ublk/away
+        try {
+            $answer = Send-Script $alice $make
+            $answer.Error | Should -Be "PermissionDenied,$new"
+            $answer.Message | Should -Match 'Install-UblkUdevRule.*Remove-UblkDevice 0'
+            (Get-UblkDevice).Owner | Should -Be 'daemon'
+        }
+        finally {
+            Invoke-Program mv /usr/local/lib/ublk/away /usr/local/lib/ublk/ublk-worker
+            Remove-AllDevices
+        }
+        Get-UserLeftover | Should -BeNullOrEmpty
+    }
+
+    It 'that cannot be applied are not left behind' -Skip:(Test-Path /run/udev/control) {
+        Uninstall-UblkUdevRule
+        Invoke-Program udevadm control --exit
+        try {
+            Wait-For { -not (Test-Path /run/udev/control) }
+            { Install-UblkUdevRule } | Should -Throw '*udev*' -ErrorId "OperationFailed,$install"
+            $rules, '/usr/local/lib/ublk' | Should -Not -Exist
+        }
+        finally {
+            Invoke-Program /lib/systemd/systemd-udevd --daemon
+            Install-UblkUdevRule
+        }
+    }
+}
