@@ -1,5 +1,9 @@
 # Workers and commands that are killed at any moment: a disk's users notice nothing, and the next command works.
 
+BeforeDiscovery {
+    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+}
+
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $chance = New-Chance
@@ -119,6 +123,22 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
             Invoke-Program cmp $device $image
         }
     }
+
+    It 'of a resize leaves the disk, with one size or the other, to the next' -Skip:(-not $canResize) {
+        $grown = New-Image "$TestDrive/grown.img" 16MB
+        $device = New-UblkDevice -Target Loop -Path $grown -AutoRestore
+        1..$kills | ForEach-Object {
+            $size = 16MB + $_ * 4MB
+            $failure = Invoke-Killed "Resize-UblkDevice -Id 0 -Size $size -ErrorAction Stop"
+            if ($failure) {
+                $failure | Should -BeLike 'DeviceStateInvalid,*'
+            }
+            Wait-For { (Get-UblkDevice).State -eq 'Live' }
+            $device | Resize-UblkDevice -Size $size
+            Invoke-Program blockdev --getsize64 $device | Should -Be $size
+            Invoke-Program cmp $device $grown
+        }
+    }
 }
 
 Describe 'A command that is killed' -Tag Fire {
@@ -162,5 +182,15 @@ Describe 'A command that is killed' -Tag Fire {
             $device | Restore-UblkDevice
         }
         Invoke-Program cmp $device $image
+    }
+
+    It 'while it resizes a disk leaves one that does not end beyond its file, and can be resized' -Skip:(-not $canResize) {
+        $resized = New-Image "$TestDrive/resized.img" 16MB
+        $device = New-UblkDevice -Target Loop -Path $resized -AutoRestore
+        Invoke-Killed '1..20 | ForEach-Object { Resize-UblkDevice -Id 0 -Size (48MB, 24MB)[$_ % 2] -Force }'
+        (Get-Item $resized).Length | Should -BeGreaterOrEqual ([long] (Invoke-Program blockdev --getsize64 $device))
+        $device | Resize-UblkDevice -Size 32MB -Force
+        Invoke-Program blockdev --getsize64 $device | Should -Be 32MB
+        Invoke-Program cmp $device $resized
     }
 }

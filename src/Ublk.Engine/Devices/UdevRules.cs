@@ -53,13 +53,14 @@ public static class UdevRules
     {
         RequireRoot();
         Delete();
-        Apply();
 
         // Without a rule for it, udev leaves the node as it is.
         if (File.Exists(ControlDevice.Path))
         {
             File.SetUnixFileMode(ControlDevice.Path, NodeMode);
         }
+
+        Apply();
     }
 
     /// <summary>Checks that udev gives users their devices: a device without would be beyond its owner's reach, and stay.</summary>

@@ -23,6 +23,8 @@ public sealed class UndoTests
     private const uint SetParams = UblkAbi.CmdSetParams & UblkAbi.CommandNumberMask;
     private const uint StartRecovery = UblkAbi.CmdStartUserRecovery & UblkAbi.CommandNumberMask;
 
+    private static readonly DeviceSpecification Unprivileged = new() { Id = Id, Target = "Null", Unprivileged = true };
+
     private readonly FakeDriver _driver = new FakeDriver().AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id });
 
     [Fact]
@@ -84,6 +86,34 @@ public sealed class UndoTests
         UblkException exception = Assert.Throws<UblkException>(() => Create(control, LaunchKind.New, specification));
         Assert.Equal(UblkError.NotSupported, exception.Error);
         Assert.Contains("7.0", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(old.Sent);
+    }
+
+    [Fact]
+    public unsafe void A_device_that_became_roots_instead_of_the_users_is_deleted()
+    {
+        _driver.Answer(UblkAbi.CmdAddDev, request =>
+        {
+            UblkDeviceInfo* info = (UblkDeviceInfo*)request.Payload.Address;
+            Assert.True(((UblkFeatures)info->Flags).HasFlag(UblkFeatures.UnprivilegedDev));
+            info->Flags &= ~(ulong)UblkFeatures.UnprivilegedDev;
+            return 0;
+        });
+        using ControlDevice control = _driver.Open();
+
+        UblkException exception = Assert.Throws<UblkException>(() => Create(control, LaunchKind.New, Unprivileged));
+        Assert.Equal(UblkError.InvalidArgument, exception.Error);
+        Assert.Equal([Add, Delete], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_driver_without_devices_of_ordinary_users_gets_none()
+    {
+        FakeDriver old = new() { Features = UblkFeatures.CmdIoctlEncode };
+        using ControlDevice control = old.Open();
+
+        UblkException exception = Assert.Throws<UblkException>(() => Create(control, LaunchKind.New, Unprivileged));
+        Assert.Equal(UblkError.NotSupported, exception.Error);
         Assert.Empty(old.Sent);
     }
 
