@@ -42,6 +42,15 @@ public enum UblkError
     /// <summary>The device is mounted, held by another layer, or open.</summary>
     DeviceInUse,
 
+    /// <summary>Another device has the name, or something else is there under it.</summary>
+    SymlinkInUse,
+
+    /// <summary>A registration has the name.</summary>
+    RegistrationExists,
+
+    /// <summary>No registration has the name.</summary>
+    RegistrationNotFound,
+
     /// <summary>The device is not in the state that the operation needs.</summary>
     DeviceStateInvalid,
 

@@ -17,10 +17,10 @@ internal static class UblkErrorRecord
         UblkError.PermissionDenied => ErrorCategory.PermissionDenied,
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile => ErrorCategory.InvalidArgument,
-        UblkError.PathNotFound or UblkError.DeviceNotFound => ErrorCategory.ObjectNotFound,
+        UblkError.PathNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
-        UblkError.DeviceIdInUse => ErrorCategory.ResourceExists,
+        UblkError.DeviceIdInUse or UblkError.SymlinkInUse or UblkError.RegistrationExists => ErrorCategory.ResourceExists,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,
         UblkError.StateDirectoryNotWritable => ErrorCategory.WriteError,

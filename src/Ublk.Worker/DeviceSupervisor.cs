@@ -12,6 +12,8 @@ internal sealed class DeviceSupervisor : IDisposable
     // A worker that dies at once, again and again, is not worth an eleventh.
     private const int MaxFailures = 10;
 
+    private const string CleanExit = "exit code 0";
+
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(10);
 
@@ -37,8 +39,18 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         Detachment.LeaveSession();
         ProcessSettings.Apply();
-        _worker = Self.Start(["serve", .. arguments]);
+        int worker = Self.Start(["serve", .. arguments]);
         Detachment.CloseStandardStreams();
+        return Watch(worker, restores: true);
+    }
+
+    /// <summary>Stays with a worker, a child of this process, until its device needs none any more.</summary>
+    /// <param name="worker">The worker's process id.</param>
+    /// <param name="restores">Whether the device gets another worker when this one dies.</param>
+    /// <returns>The exit code.</returns>
+    public int Watch(int worker, bool restores)
+    {
+        _worker = worker;
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, PassOn);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
         int failures = 0;
@@ -46,6 +58,11 @@ internal sealed class DeviceSupervisor : IDisposable
         {
             long start = Environment.TickCount64;
             string exit = AwaitWorker();
+            if (!restores)
+            {
+                return exit == CleanExit ? ExitCode.Done : ExitCode.Unavailable;
+            }
+
             failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
             bool isServed = false;
             while (!isServed)
@@ -93,7 +110,7 @@ internal sealed class DeviceSupervisor : IDisposable
         // wait(2): the low seven bits are the signal, the next byte the exit code.
         int signal = status & 0x7F;
         return signal == 0
-            ? $"exit code {(status >> 8) & 0xFF}"
+            ? string.Create(CultureInfo.InvariantCulture, $"exit code {(status >> 8) & 0xFF}")
             : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
     }
 

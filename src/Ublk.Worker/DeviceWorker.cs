@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Serving;
 using Ublk.Targets;
@@ -56,6 +57,7 @@ internal sealed class DeviceWorker
             AwaitRemoval();
             if (!DeviceLife.Exists(_id, _specification.Cookie))
             {
+                DeleteSymlink();
                 StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
@@ -149,6 +151,13 @@ internal sealed class DeviceWorker
         {
             _ = Libc.WaitPid(_removal, null, 0);
         }
+    }
+
+    // For who deleted the device may not know of it.
+    private void DeleteSymlink()
+    {
+        using ControlDevice control = new();
+        DeviceSymlink.Delete(control, _id, _specification.Cookie);
     }
 
     private void Report(WorkerStage stage) => _launcher.SendReport(new WorkerReport { Stage = stage });

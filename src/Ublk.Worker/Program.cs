@@ -17,6 +17,8 @@ try
                 return supervisor.Run(["--id", id, .. rest]);
             }
 
+        case ["attach", string file]:
+            return DeviceAttachment.Run(file);
         case ["serve", .., "--launcher", string channel]:
             return DeviceWorker.Serve(channel);
         case ["remove", string id]:

@@ -39,13 +39,15 @@ function New-Image([string] $Path, [long] $Size = 32MB, [switch] $Random) {
     Get-Item -LiteralPath $Path
 }
 
-# Everything that is left of devices: workers, nodes, records. Nothing, when all is well.
+# Everything that is left of devices: workers, nodes, records, links. Nothing, when all is well.
 function Get-Leftover {
     pgrep -a -x -r D,R,S,T ublk-worker
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkb*')
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
-    if (Test-Path /run/ublk) {
-        [IO.Directory]::GetFileSystemEntries('/run/ublk')
+    foreach ($folder in '/run/ublk', '/dev/disk/by-ublk') {
+        if (Test-Path $folder) {
+            [IO.Directory]::GetFileSystemEntries($folder)
+        }
     }
 }
 

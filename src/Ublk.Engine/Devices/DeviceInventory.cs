@@ -121,6 +121,7 @@ public static class DeviceInventory
         return new UblkDevice
         {
             Id = id,
+            Symlink = record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
             Target = record?.Specification.Target,
             Options = record?.Specification.Options ?? new Dictionary<string, string>(),
             BackingPath = record?.BackingPath,

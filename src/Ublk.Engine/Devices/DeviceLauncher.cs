@@ -48,7 +48,15 @@ public static class DeviceLauncher
         while (true)
         {
             using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
+            if (specification.Symlink is { } name)
+            {
+                DeviceSymlink.RequireFree(control, name, null);
+            }
+
             int id = ChooseId(control, specification.Id, taken);
+
+            // Of a device that another program deleted.
+            DeviceSymlink.Delete(id);
             DeviceSpecification chosen = specification with
             {
                 Id = id,
@@ -178,6 +186,7 @@ public static class DeviceLauncher
                 }
 
                 AwaitBlockDevice();
+                CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
                 _channel.SendApproval();
                 step($"{device.DevicePath} is ready.");
@@ -277,6 +286,15 @@ public static class DeviceLauncher
             }
         }
 
+        private void CreateSymlink()
+        {
+            if (specification.Symlink is { } name)
+            {
+                using SafeFileHandle stateLock = StateDirectory.Own.Lock(TimeLeft(), cancellation);
+                DeviceSymlink.Create(control, name, _id);
+            }
+        }
+
         private static bool CanOpen(string path)
         {
             using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
@@ -319,6 +337,7 @@ public static class DeviceLauncher
                 try
                 {
                     control.Stop(_id, StartTime);
+                    DeviceSymlink.Delete(_id);
                     control.Delete(_id, StartTime);
                 }
                 catch (UblkException exception)

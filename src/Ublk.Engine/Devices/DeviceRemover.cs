@@ -44,6 +44,7 @@ public static class DeviceRemover
 
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Deleting device {id}.");
+        DeviceSymlink.Delete(control, id, info.ServerCookie);
         Delete(control, id, waitForUsers: !force && !noWait);
 
         if (!noWait && isOurs && info.ServerPid > 0)

@@ -19,6 +19,9 @@ public sealed class UblkDevice
     /// <summary>The character device its server talks to, <c>/dev/ublkcN</c>.</summary>
     public string CharDevicePath => $"/dev/ublkc{Id}";
 
+    /// <summary>The device's stable name, <c>/dev/disk/by-ublk/NAME</c>; null where it was given none.</summary>
+    public string? Symlink { get; init; }
+
     /// <summary>The target's name; null for a device of another server.</summary>
     public string? Target { get; init; }
 

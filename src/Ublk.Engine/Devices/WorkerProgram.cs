@@ -18,11 +18,14 @@ internal sealed class WorkerProgram
         _firstArguments = firstArguments;
     }
 
+    /// <summary>The program and the arguments that come before the verb.</summary>
+    public IReadOnlyList<string> Command => [_file, .. _firstArguments];
+
     private static bool IsRoot => Libc.GetEffectiveUserId() == 0;
 
-    // The service manager's own way to tell that it runs (sd_booted(3)); an ordinary user's has a socket where he logged in.
+    // An ordinary user's service manager has a socket where he logged in.
     private static bool IsSystemdRunning => IsRoot
-        ? Directory.Exists("/run/systemd/system")
+        ? ServiceManager.IsRunning
         : File.Exists($"{Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")}/systemd/private");
 
     // What needs root.
@@ -76,6 +79,8 @@ internal sealed class WorkerProgram
         Run("systemd-run",
         [
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
+            "--property=DefaultDependencies=no",
             "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
             "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, verb, .. arguments,
         ]);

@@ -1,3 +1,4 @@
+using System.Text;
 using Ublk.Control;
 using Ublk.Targets;
 
@@ -66,6 +67,9 @@ public sealed record DeviceSpecification
     /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
     public bool AutoRestore { get; init; }
 
+    /// <summary>The device's name in <c>/dev/disk/by-ublk</c>, or null for none.</summary>
+    public string? Symlink { get; init; }
+
     /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
     public ulong Cookie { get; init; }
 
@@ -85,10 +89,14 @@ public sealed record DeviceSpecification
         CheckAffinity(QueueAffinity, QueueCount);
         Require(!AutoRestore || Recovery != RecoveryMode.None,
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
+        Require(Symlink is null || IsFileName(Symlink),
+            $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 bytes, not '{Symlink}'.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
             "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
         Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
             "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
+        Require(!Unprivileged || Symlink is null,
+            "An ordinary user cannot make links in /dev: leave out Symlink.");
         TargetCatalog.Find(Target).CheckOptions(Options);
     }
 
@@ -103,6 +111,10 @@ public sealed record DeviceSpecification
             CpuSet.Parse(list);
         }
     }
+
+    private static bool IsFileName(string name) =>
+        name.Length > 0 && name[0] != '.' && !name.Contains('/', StringComparison.Ordinal) && !name.Any(char.IsControl)
+        && Encoding.UTF8.GetByteCount(name) <= 255;
 
     private static void RequireBlockSize(int? bytes, string name, int max) =>
         Require(bytes is null || (bytes >= 512 && bytes <= max && int.IsPow2(bytes.Value)),

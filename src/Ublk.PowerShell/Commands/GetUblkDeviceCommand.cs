@@ -15,8 +15,10 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     [ArgumentCompleter(typeof(DeviceIdCompleter))]
     public int[]? Id { get; set; }
 
-    /// <summary>Devices by the path of the block device or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path")]
+    /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
+    [Alias("FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 
@@ -27,7 +29,7 @@ public sealed class GetUblkDeviceCommand : UblkCommand
         {
             foreach (string path in Path)
             {
-                Attempt(path, () => WriteByPath(path));
+                Attempt(path, () => Write(DevicePaths.Find(SessionState, path)));
             }
         }
         else if (Id is null)
@@ -38,7 +40,7 @@ public sealed class GetUblkDeviceCommand : UblkCommand
         {
             foreach (int id in Id)
             {
-                Attempt(id, () => Write([DeviceInventory.Find(id) ?? throw NotFound($"There is no ublk device {id}.", id)]));
+                Attempt(id, () => Write([DeviceInventory.Find(id) ?? throw NotFound(id)]));
             }
         }
     }
@@ -52,27 +54,12 @@ public sealed class GetUblkDeviceCommand : UblkCommand
         }
     }
 
-    private void WriteByPath(string path)
-    {
-        string file = FilePaths.Resolve(SessionState, path);
-        WildcardPattern pattern = new(file);
-        bool isPattern = WildcardPattern.ContainsWildcardCharacters(path);
-        bool IsMeant(string? candidate) =>
-            candidate is not null && (pattern.IsMatch(candidate) || (!isPattern && FileIdentity.IsSame(candidate, file)));
-
-        UblkDevice[] devices =
-            [.. DeviceInventory.List().Where(device => IsMeant(device.DevicePath) || IsMeant(device.BackingPath))];
-        Write(devices.Length > 0 || isPattern
-            ? devices
-            : throw NotFound($"There is no ublk device {path}, nor one with that file behind it."));
-    }
-
     private void Write(IReadOnlyList<UblkDevice> devices)
     {
         WriteObject(devices, enumerateCollection: true);
         _isSomethingHidden |= devices.Any(device => !device.IsComplete);
     }
 
-    private static UblkException NotFound(string message, int? id = null) =>
-        new(UblkError.DeviceNotFound, message, deviceId: id);
+    private static UblkException NotFound(int id) =>
+        new(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
 }

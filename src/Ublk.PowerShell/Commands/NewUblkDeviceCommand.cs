@@ -7,18 +7,8 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>Makes devices: one, or one for each file.</summary>
 [Cmdlet(VerbsCommon.New, "UblkDevice", DefaultParameterSetName = "Path", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
-public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
+public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 {
-    // What the user leaves out is as the engine has it.
-    private static readonly DeviceSpecification Default = new() { Target = "" };
-
-    private RuntimeDefinedParameterDictionary _targetParameters = [];
-
-    /// <summary>The kind of disk.</summary>
-    [Parameter(Mandatory = true, Position = 0)]
-    [ArgumentCompleter(typeof(TargetCompleter))]
-    public string Target { get; set; } = "";
-
     /// <summary>The files behind the disks; wildcards are expanded.</summary>
     [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [SupportsWildcards]
@@ -29,68 +19,13 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     [Alias("PSPath", "FullName")]
     public string[]? LiteralPath { get; set; }
 
-    /// <summary>The device's id; the lowest free one by default.</summary>
+    /// <summary>A stable name in /dev/disk/by-ublk.</summary>
     [Parameter]
-    public int? Id { get; set; }
-
-    /// <summary>The disk's size in bytes, for targets that do not take it from elsewhere.</summary>
-    [Parameter]
-    public long? Size { get; set; }
-
-    /// <summary>The number of hardware queues.</summary>
-    [Parameter]
-    public int? QueueCount { get; set; }
-
-    /// <summary>Requests a queue holds at once.</summary>
-    [Parameter]
-    public int? QueueDepth { get; set; }
-
-    /// <summary>The greatest request in bytes.</summary>
-    [Parameter]
-    public int? MaxIoSize { get; set; }
-
-    /// <summary>The smallest unit of a request in bytes; the target's own by default.</summary>
-    [Parameter]
-    public int? LogicalBlockSize { get; set; }
-
-    /// <summary>The unit the storage prefers in bytes; the target's own by default.</summary>
-    [Parameter]
-    public int? PhysicalBlockSize { get; set; }
-
-    /// <summary>How the requests' data gets to the target and back.</summary>
-    [Parameter]
-    public BufferMode BufferMode { get; set; }
-
-    /// <summary>CPU lists: one for all queues, or one for each.</summary>
-    [Parameter]
-    public string[] QueueAffinity { get; set; } = [];
-
-    /// <summary>Makes a disk that refuses writes.</summary>
-    [Parameter]
-    public SwitchParameter ReadOnly { get; set; }
-
-    /// <summary>Leaves the partition table unread.</summary>
-    [Parameter]
-    public SwitchParameter NoPartitionScan { get; set; }
-
-    /// <summary>What clients of the disk see while no worker serves it.</summary>
-    [Parameter]
-    public RecoveryMode? Recovery { get; set; }
-
-    /// <summary>Gives the device a new worker when one dies.</summary>
-    [Parameter]
-    public SwitchParameter AutoRestore { get; set; }
+    public string? Symlink { get; set; }
 
     /// <summary>Makes the device yours, as an ordinary user.</summary>
     [Parameter]
     public SwitchParameter Unprivileged { get; set; }
-
-    /// <summary>Attaches a backing file that is in use.</summary>
-    [Parameter]
-    public SwitchParameter Force { get; set; }
-
-    /// <inheritdoc/>
-    public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(Target);
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
@@ -120,7 +55,7 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
     private void Create(string? file)
     {
         object item = file ?? (object?)Id ?? Target;
-        DeviceSpecification specification = Specify(file);
+        DeviceSpecification specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
         Require(item, specification.Validate);
         if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
         {
@@ -138,39 +73,5 @@ public sealed class NewUblkDeviceCommand : UblkCommand, IDynamicParameters
 
             WriteObject(result.Device);
         }));
-    }
-
-    private DeviceSpecification Specify(string? file)
-    {
-        Dictionary<string, string> options = TargetParameters.Read(_targetParameters, path => FilePaths.Resolve(SessionState, path));
-        if (file is not null)
-        {
-            options.Add(nameof(Path), file);
-        }
-
-        if (Size is { } size)
-        {
-            options.Add(nameof(Size), $"{size}");
-        }
-
-        return new DeviceSpecification
-        {
-            Id = Id,
-            Target = Target,
-            Options = options,
-            QueueCount = QueueCount ?? Default.QueueCount,
-            QueueDepth = QueueDepth ?? Default.QueueDepth,
-            MaxIoSize = MaxIoSize ?? Default.MaxIoSize,
-            LogicalBlockSize = LogicalBlockSize,
-            PhysicalBlockSize = PhysicalBlockSize,
-            ReadOnly = ReadOnly,
-            NoPartitionScan = NoPartitionScan,
-            BufferMode = BufferMode,
-            Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
-            AutoRestore = AutoRestore,
-            Unprivileged = Unprivileged,
-            Force = Force,
-            QueueAffinity = QueueAffinity,
-        };
     }
 }

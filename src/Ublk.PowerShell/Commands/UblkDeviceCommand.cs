@@ -17,6 +17,13 @@ public abstract class UblkDeviceCommand : UblkCommand
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
     public UblkDevice[] InputObject { get; set; } = [];
 
+    /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
+    [Alias("FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
     /// <summary>Emits the devices.</summary>
     [Parameter]
     public SwitchParameter PassThru { get; set; }
@@ -27,7 +34,7 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        foreach (int id in ParameterSetName == "Id" ? Id : InputObject.Select(device => device.Id))
+        foreach (int id in Named())
         {
             if (ShouldProcess($"/dev/ublkb{id}", Action) && ShouldApply(id))
             {
@@ -56,6 +63,24 @@ public abstract class UblkDeviceCommand : UblkCommand
         {
             WriteWarning(warning);
         }
+    }
+
+    private IEnumerable<int> Named() => ParameterSetName switch
+    {
+        "Id" => Id,
+        "InputObject" => InputObject.Select(device => device.Id),
+        _ => FindByPath(),
+    };
+
+    private HashSet<int> FindByPath()
+    {
+        HashSet<int> ids = [];
+        foreach (string path in Path)
+        {
+            Attempt(path, () => ids.UnionWith(DevicePaths.Find(SessionState, path).Select(device => device.Id)));
+        }
+
+        return ids;
     }
 
     /// <summary>Emits a device as it is now, if the user wants to see it.</summary>

@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Text;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Devices;
+
+/// <summary>What systemd and udev are told of a registered device.</summary>
+internal static class RegistrationText
+{
+    private const string Head = "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.";
+
+    /// <summary>The unit.</summary>
+    /// <param name="registration">The registration.</param>
+    /// <param name="specification">The device.</param>
+    /// <param name="program">The worker program, and what comes before the verb.</param>
+    /// <exception cref="UblkException">A path cannot be written in a unit.</exception>
+    public static string Unit(UblkRegistration registration, DeviceSpecification specification, IEnumerable<string> program)
+    {
+        string[] command = [.. program, "attach", registration.SpecificationPath];
+        string[] backing = [.. BackingPaths(specification)];
+        string devices = string.Concat(backing.Where(IsDevice).Select(path => $" {DeviceUnit(path)}"));
+        string files = string.Join(' ', command.Where(Path.IsPathRooted).Concat(backing.Where(path => !IsDevice(path))).Select(Quote));
+        string requires = devices.Length > 0 ? $"\nRequires={devices.TrimStart()}" : "";
+        return $"""
+            {Head}
+            [Unit]
+            Description=ublk device {registration.Name}
+            # Early enough for the file systems of /etc/fstab. Nothing stops it at shutdown but the unmounting of what it needs.
+            DefaultDependencies=no
+            IgnoreOnIsolate=yes
+            Wants=modprobe@ublk_drv.service
+            After=modprobe@ublk_drv.service systemd-remount-fs.service{devices}{requires}
+            RequiresMountsFor={files}
+
+            [Service]
+            Type=notify
+            ExecStart={string.Join(' ', command.Select(Quote)).Replace("$", "$$", StringComparison.Ordinal)}
+            WorkingDirectory=/
+            PrivateMounts=yes
+            KillMode=mixed
+            OOMScoreAdjust=-1000
+            OOMPolicy=continue
+            SyslogIdentifier=ublk
+
+            [Install]
+            WantedBy=multi-user.target
+
+            """;
+    }
+
+    /// <summary>The rule: systemd waits for a device of /etc/fstab until udev tells of it, by the name that stands there.</summary>
+    public static string Rule(UblkRegistration registration) => $$"""
+        {{Head}}
+        SUBSYSTEM=="block", KERNEL=="ublkb*", ENV{DEVTYPE}=="disk", ACTION!="remove", \
+          PROGRAM="/bin/grep -qF '\"Symlink\":\"{{registration.Name}}\"' {{StateDirectory.PathFor(0, null)}}/%n.json", \
+          SYMLINK+="{{registration.Symlink["/dev/".Length..]}}"
+
+        """;
+
+    /// <summary>The name of a device's unit, as systemd-escape(1) makes it.</summary>
+    internal static string DeviceUnit(string path)
+    {
+        StringBuilder name = new();
+        foreach (byte letter in Encoding.UTF8.GetBytes(path.Trim('/')))
+        {
+            bool isPlain = char.IsAsciiLetterOrDigit((char)letter) || letter is (byte)':' or (byte)'_' || (letter == '.' && name.Length > 0);
+            _ = letter == '/' ? name.Append('-')
+                : isPlain ? name.Append((char)letter)
+                : name.Append(CultureInfo.InvariantCulture, $"\\x{letter:x2}");
+        }
+
+        return $"{name}.device";
+    }
+
+    private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
+
+    private static IEnumerable<string> BackingPaths(DeviceSpecification specification) =>
+        TargetCatalog.Find(specification.Target).Options.Where(option => option.Kind == TargetOptionKind.Path)
+            .Select(option => specification.Options.GetValueOrDefault(option.Name)).OfType<string>();
+
+    // systemd.syntax(7): words in quotes, a backslash before what would end them, and % for itself twice.
+    private static string Quote(string word)
+    {
+        if (word.Any(char.IsControl))
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"A unit of systemd cannot name '{word}', which has a control character.");
+        }
+
+        string escaped = word.Replace("%", "%%", StringComparison.Ordinal);
+        return escaped.All(letter => char.IsLetterOrDigit(letter) || "/._-+@%:,$".Contains(letter, StringComparison.Ordinal))
+            ? escaped
+            : $"\"{escaped.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+    }
+}

@@ -1,0 +1,30 @@
+using System.Management.Automation;
+using Ublk.Devices;
+using Ublk.Serving;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Has systemd make devices at boot.</summary>
+[Cmdlet(VerbsLifecycle.Register, "UblkDevice", SupportsShouldProcess = true)]
+[OutputType(typeof(UblkRegistration))]
+public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
+{
+    /// <summary>The registration's name, and the device's in /dev/disk/by-ublk.</summary>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    public string Name { get; set; } = "";
+
+    /// <summary>The file behind the disk, taken as it is.</summary>
+    [Parameter(Position = 1, ValueFromPipelineByPropertyName = true)]
+    [Alias("PSPath", "FullName")]
+    public string? Path { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord() => Attempt(Name, () =>
+    {
+        DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null);
+        if (ShouldProcess(Name, "Register ublk device"))
+        {
+            WriteObject(DeviceRegistrar.Register(Name, specification, WorkerDirectory));
+        }
+    });
+}

@@ -1,0 +1,51 @@
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Serving;
+
+namespace Ublk.Worker;
+
+/// <summary>A registered device: made as its file says, and served until it is removed. It is what the unit runs.</summary>
+internal static class DeviceAttachment
+{
+    /// <summary>Makes the device and stays as long as it is served.</summary>
+    /// <param name="file">The device's specification.</param>
+    /// <returns>The exit code.</returns>
+    public static int Run(string file)
+    {
+        DeviceSpecification specification = DeviceRegistrar.Read(file);
+        ProcessSettings.Apply();
+        int worker = 0;
+        LaunchResult result = Launch(
+            specification, (chosen, channel) => worker = Self.Start(["serve", .. WorkerProgram.Arguments(chosen, channel)]));
+        foreach (string warning in result.Warnings)
+        {
+            Console.Error.WriteLine(warning);
+        }
+
+        ServiceNotification.Ready(result.Device.DevicePath);
+        using DeviceSupervisor supervisor = new(result.Device.Id);
+        return supervisor.Watch(worker, specification.AutoRestore);
+    }
+
+    // What a former run left: clients may wait for the device, or it is only in the way.
+    private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker)
+    {
+        using ControlDevice control = new();
+        if (DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(specification.Symlink!)) is { } left)
+        {
+            DeviceState[] waiting = [DeviceState.Quiesced, DeviceState.FailIo];
+            DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
+            if (waiting.Contains(state))
+            {
+                return DeviceLauncher.Restore(left.Id, waiting, startWorker, _ => { }, CancellationToken.None);
+            }
+
+            if (state == DeviceState.Dead)
+            {
+                DeviceRemover.Remove(control, left.Id, force: true, noWait: false, step: null, CancellationToken.None);
+            }
+        }
+
+        return DeviceLauncher.Start(control, specification, startWorker, _ => { }, CancellationToken.None);
+    }
+}

@@ -1,0 +1,176 @@
+# Devices that systemd makes at boot: what is registered, what its unit does, and what is left of it.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $register = 'Ublk.PowerShell.Commands.RegisterUblkDeviceCommand'
+    $unregister = 'Ublk.PowerShell.Commands.UnregisterUblkDeviceCommand'
+    $unit = 'ublk@data.service'
+    $link = '/dev/disk/by-ublk/data'
+    $image = "$TestDrive/a disk.img"
+    New-Image $image 32MB
+    Invoke-Program mkfs.ext4 -q -F $image
+
+    # What registrations consist of. Nothing, when all is well.
+    function Get-Registered {
+        foreach ($pattern in '/etc/ublk', '/etc/systemd/system/ublk@*', '/etc/systemd/system/*.wants/ublk@*', '/etc/udev/rules.d/*-ublk-*') {
+            Get-ChildItem $pattern -ErrorAction Ignore | ForEach-Object FullName
+        }
+    }
+
+    function Get-Worker {
+        (Get-UblkDevice -Path $link).ProcessId
+    }
+}
+
+Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeEach {
+        $registration = Register-UblkDevice -Name data -Target Loop -Path $image -QueueCount 2 -DirectIO:$false
+    }
+
+    AfterEach {
+        Unregister-UblkDevice -Name * -Force
+        Remove-AllDevices
+        Get-Registered | Should -BeNullOrEmpty
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is a unit that systemd finds nothing wrong with, enabled and not started' {
+        Invoke-Program systemd-analyze verify $unit | Should -BeNullOrEmpty
+        Invoke-Program systemctl is-enabled $unit | Should -Be 'enabled'
+        Invoke-Failure systemctl is-active $unit | Should -Be 'inactive'
+        Get-Leftover | Should -BeNullOrEmpty
+        $registration.Unit | Should -Be $unit
+        $registration.Symlink | Should -Be $link
+        ($registration | Out-String -Width 200) | Should -Match "data +Loop +$link +$unit +$image"
+        (Get-Content -Raw $registration.SpecificationPath | ConvertFrom-Json).Options.Path | Should -Be $image
+    }
+
+    It 'is made as it was registered when its unit is started, and removed when it is stopped' {
+        Invoke-Program systemctl start $unit
+        $device = Get-UblkDevice -Path $link
+        $device.State | Should -Be 'Live'
+        $device.QueueCount | Should -Be 2
+        $device.Options.DirectIO | Should -Be 'false'
+        Invoke-Program cmp $link $image
+        Get-Content "/proc/$($device.ProcessId)/cgroup" | Should -Match 'ublk@data\.service'
+        Invoke-Program systemctl show --property=StatusText --value $unit | Should -Be $device.DevicePath
+        Invoke-Program systemctl stop $unit
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is there before the file system on it, and goes after it' -Skip:(-not (Test-Path /run/udev/control)) {
+        # A name in which systemd escapes nothing: PowerShell takes a backslash in a path for a slash.
+        $mount = '/run/ublk_mnt'
+        $mountUnit = 'run-ublk_mnt.mount'
+        $null = New-Item -ItemType Directory -Force $mount, "$TestDrive/units"
+        Set-Content "$TestDrive/fstab" "$link $mount ext4 defaults,nofail,x-systemd.requires=$unit 0 2"
+        Invoke-Program env "SYSTEMD_FSTAB=$TestDrive/fstab" SYSTEMD_PROC_CMDLINE=quiet /usr/lib/systemd/system-generators/systemd-fstab-generator "$TestDrive/units" "$TestDrive/units" "$TestDrive/units"
+        Copy-Item "$TestDrive/units/$mountUnit" /run/systemd/system
+        try {
+            Invoke-Program systemctl daemon-reload
+            Invoke-Program systemctl start $mountUnit
+            (Get-UblkDevice -Path $link).MountPoints | Should -Be $mount
+            Set-Content "$mount/file" 'something'
+            Invoke-Program systemctl stop $unit
+            Invoke-Failure mountpoint $mount
+            Get-Leftover | Should -BeNullOrEmpty
+            Invoke-Program e2fsck -fn $image
+            Invoke-Program debugfs -R 'cat file' $image | Select-Object -Last 1 | Should -Be 'something'
+        }
+        finally {
+            Remove-Item "/run/systemd/system/$mountUnit", $mount
+            Invoke-Program systemctl daemon-reload
+        }
+    }
+
+    It 'has failed when its worker is killed, and is made anew' {
+        Invoke-Program systemctl start $unit
+        Invoke-Program env kill -KILL (Get-Worker)
+        Wait-For { (& systemctl is-active $unit) -eq 'failed' }
+        (Get-UblkDevice -Path $link).State | Should -Be 'Dead'
+        Invoke-Program systemctl start $unit
+        (Get-UblkDevice).State | Should -Be 'Live'
+        Invoke-Program cmp $link $image
+    }
+
+    It 'comes back by itself when its worker is killed, with -AutoRestore' {
+        Unregister-UblkDevice data
+        $null = Register-UblkDevice -Name data -Target Loop -Path $image -AutoRestore
+        Invoke-Program systemctl start $unit
+        Invoke-Program env kill -KILL (Get-Worker)
+        Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
+        Invoke-Program systemctl is-active $unit | Should -Be 'active'
+
+        # Whoever waits for the disk goes on when the unit is started again.
+        Invoke-Program systemctl kill --kill-whom=all --signal=KILL $unit
+        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+        $id = (Get-UblkDevice).Id
+        Wait-For { (& systemctl is-active $unit) -eq 'failed' }
+        Invoke-Program systemctl start $unit
+        (Get-UblkDevice -Path $link).State | Should -Be 'Live'
+        (Get-UblkDevice).Id | Should -Be $id
+        Invoke-Program systemctl stop $unit
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'says why it cannot be made' {
+        $null = New-UblkDevice -Target Null -Symlink data
+        Invoke-Failure systemctl start $unit
+        Invoke-Program journalctl --sync
+        (Invoke-Program journalctl -o cat -u $unit) -join "`n" | Should -Match "$link is the name of /dev/ublkb0"
+        (Get-UblkDevice).Id | Should -Be 0
+    }
+
+    It 'is not unregistered while it is there, but by force' {
+        Invoke-Program systemctl start $unit
+        { Unregister-UblkDevice data -ErrorAction Stop } | Should -Throw "*systemctl stop $unit*" -ErrorId "DeviceInUse,$unregister"
+        Invoke-Program systemctl is-enabled $unit | Should -Be 'enabled'
+        (Unregister-UblkDevice data -Force -PassThru).Name | Should -Be 'data'
+        Get-Registered | Should -BeNullOrEmpty
+        Get-Leftover | Should -BeNullOrEmpty
+        Invoke-Failure systemctl cat $unit
+    }
+
+    It 'is unregistered by name, by wildcards and from the pipeline' {
+        (Get-Item $image | Register-UblkDevice -Name { "more$($_.Length)" } -Target Loop -ReadOnly).BackingPath | Should -Be $image
+        Unregister-UblkDevice m* -WhatIf
+        (TabExpansion2 'Unregister-UblkDevice ').CompletionMatches.CompletionText | Should -Be 'data', 'more33554432'
+        Unregister-UblkDevice m*
+        Unregister-UblkDevice m*
+        { Unregister-UblkDevice more -ErrorAction Stop } | Should -Throw '*more*' -ErrorId "RegistrationNotFound,$unregister"
+        $registration | Unregister-UblkDevice
+        Get-Registered | Should -BeNullOrEmpty
+    }
+
+    It 'is registered once: <What> is refused, and nothing is left of it' -ForEach @(
+        @{ What = 'another of its name'; Error = 'RegistrationExists'; Says = 'Unregister'; With = @{ Name = 'data'; Target = 'Null' } }
+        @{ What = 'a path for a name'; Error = 'InvalidArgument'; Says = 'Name must be'; With = @{ Name = 'a/b'; Target = 'Null' } }
+        @{ What = 'a missing file'; Error = 'PathNotFound'; Says = 'missing.img'; With = @{ Name = 'more'; Target = 'Loop'; Path = 'missing.img' } }
+        @{ What = 'a queue too deep'; Error = 'InvalidArgument'; Says = 'QueueDepth'; With = @{ Name = 'more'; Target = 'Null'; QueueDepth = 4097 } }
+    ) {
+        $before = Get-Registered
+        { Register-UblkDevice @With -ErrorAction Stop } | Should -Throw "*$Says*" -ErrorId "$Error,$register"
+        Get-Registered | Should -Be $before
+    }
+
+    It 'is not half-registered where its unit cannot be written' {
+        Invoke-Program mount -t tmpfs -o ro none /etc/systemd/system
+        try {
+            { Register-UblkDevice -Name more -Target Null -ErrorAction Stop } | Should -Throw '*cannot be changed*' -ErrorId "OperationFailed,$register"
+            Test-Path /etc/ublk/more.json | Should -BeFalse
+        }
+        finally {
+            Invoke-Program umount /etc/systemd/system
+        }
+        (Get-Registered) -match 'more' | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'Where systemd does not run' -Skip:(Test-Path /run/systemd/system) {
+    It 'nothing is registered' -Tag Core {
+        { Register-UblkDevice -Name data -Target Null -ErrorAction Stop } | Should -Throw '*systemd*New-UblkDevice*' -ErrorId "NotSupported,$register"
+        Get-Registered | Should -BeNullOrEmpty
+        Unregister-UblkDevice *
+        { Unregister-UblkDevice data -ErrorAction Stop } | Should -Throw '*data*' -ErrorId "RegistrationNotFound,$unregister"
+    }
+}

@@ -1,0 +1,131 @@
+# -Symlink: a name that leads to the device it was given to, and to no other.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $folder = '/dev/disk/by-ublk'
+    $link = "$folder/data"
+    $image = "$TestDrive/disk.img"
+    New-Image $image 8MB
+}
+
+Describe 'A device with a name' {
+    BeforeEach {
+        $device = New-UblkDevice -Target Loop -Path $image -Symlink data
+    }
+
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'has a link, and tells it' -Tag Core {
+        Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
+        Invoke-Program blockdev --getsize64 $link | Should -Be 8MB
+        $device.Symlink | Should -Be $link
+        ($device | Format-List | Out-String) | Should -Match "Symlink +: $link"
+        (New-UblkDevice -Target Null).Symlink | Should -BeNullOrEmpty
+    }
+
+    It 'is found by its name, its node and its file' -Tag Core {
+        $null = New-UblkDevice -Target Null -Symlink other
+        (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
+        (Get-UblkDevice -Path "$folder/d*").Id | Should -Be $device.Id
+        Remove-UblkDevice -Path "$folder/o*"
+        (Get-UblkDevice).Id | Should -Be $device.Id
+        Remove-UblkDevice -Path "$folder/none*"
+        { Remove-UblkDevice -Path "$folder/none" -ErrorAction Stop } | Should -Throw '*none*' -ErrorId "DeviceNotFound,$remove"
+        Remove-UblkDevice -Path $image
+        Get-UblkDevice | Should -BeNullOrEmpty
+    }
+
+    It 'is found by what is piped with a path' -Tag Core {
+        (Get-Item $image | Get-UblkDevice).Id | Should -Be $device.Id
+        ([pscustomobject] @{ Path = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
+        Get-Item $image | Remove-UblkDevice
+        Get-UblkDevice | Should -BeNullOrEmpty
+    }
+
+    It 'is completed by its paths' {
+        (TabExpansion2 'Remove-UblkDevice -Path /').CompletionMatches.CompletionText | Should -Be $link, $device.DevicePath, $image
+        (TabExpansion2 "Get-UblkDevice -Path $folder/").CompletionMatches.CompletionText | Should -Be $link
+    }
+
+    It 'loses its link when <How>' -Tag Core -ForEach @(
+        @{ How = 'it is removed'; Action = { Remove-UblkDevice -Path $link } }
+        @{ How = 'it is removed by force'; Action = { $device | Remove-UblkDevice -Force -Confirm:$false } }
+        @{ How = 'its worker is told to end'; Action = { Invoke-Program env kill -TERM $device.ProcessId } }
+    ) {
+        . $Action
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'keeps its name while it exists, whether it is served or not' -Tag Core {
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
+        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$device*" -ErrorId "SymlinkInUse,$new"
+        Remove-UblkDevice -Path $link
+    }
+
+    It 'has its name again when it is started again' {
+        $device | Stop-UblkDevice
+        Invoke-Failure blockdev --getsize64 $link | Should -Match 'No such file'
+        Start-UblkDevice -Path $link
+        Invoke-Program blockdev --getsize64 $link | Should -Be 8MB
+    }
+
+    It 'has its name while <How>' -ForEach @(
+        @{ How = 'its worker is replaced'; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }; Restore-UblkDevice -Path $link } }
+        @{ How = 'its supervisor replaces its worker'; AutoRestore = $true; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts } } }
+    ) {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -Symlink data -Recovery Reissue -AutoRestore:([bool] $AutoRestore)
+        . $Action
+        Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
+        (Get-UblkDevice -Path $link).State | Should -Be 'Live'
+        Get-UblkDevice | Remove-UblkDevice
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'has its name to itself: a second one is not made' -Tag Core {
+        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$link*$device*" -ErrorId "SymlinkInUse,$new"
+        (Get-UblkDevice).Id | Should -Be $device.Id
+        Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
+    }
+
+    It 'keeps its name when a start that fails is undone' {
+        { New-UblkDevice -Target Loop -Path $image -Symlink more -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
+        Get-ChildItem $folder | ForEach-Object Name | Should -Be 'data'
+    }
+}
+
+Describe 'A link that is left over' {
+    BeforeEach {
+        $null = New-Item -ItemType Directory -Force $folder
+    }
+
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is taken over by who asks for its name' -Tag Core {
+        Invoke-Program ln -s ../../ublkb7 $link
+        $device = New-UblkDevice -Target Null -Symlink data
+        Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
+    }
+
+    It 'does not lead to a newer device of the same id' -Tag Core {
+        Invoke-Program ln -s ../../ublkb5 $link
+        $device = New-UblkDevice -Target Null -Id 5
+        Get-ChildItem $folder | Should -BeNullOrEmpty
+        $device.Symlink | Should -BeNullOrEmpty
+    }
+
+    It 'is not taken for one, where it leads elsewhere' {
+        Invoke-Program ln -s /dev/null $link
+        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$link*Remove it*" -ErrorId "SymlinkInUse,$new"
+        Invoke-Program readlink $link | Should -Be /dev/null
+        Remove-Item $link
+    }
+}
