@@ -11,8 +11,9 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Install-UblkUdevRule', 'New-UblkDevice', 'Remove-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice',
-        'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Update-UblkDevice'
+        'Get-UblkDevice', 'Get-UblkFeature', 'Install-UblkUdevRule', 'New-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice',
+        'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice',
+        'Uninstall-UblkUdevRule', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

@@ -5,23 +5,29 @@ Builds, tests, shows, measures and packs the module.
 .DESCRIPTION
 Build   the module in out/Ublk, as it would be published
 Test    the unit tests, then the specs against the kernel's driver: this machine's own if it has one, else a VM's
+Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
 Pack    out/Ublk as an archive
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
+.EXAMPLE
+./build.sh Soak -Minutes 30
 #>
 [CmdletBinding()]
 param(
     [Parameter(Position = 0)]
-    [ValidateSet('Build', 'Test', 'Demo', 'Bench', 'Pack', 'Clean')]
+    [ValidateSet('Build', 'Test', 'Soak', 'Demo', 'Bench', 'Pack', 'Clean')]
     [string] $Task = 'Build',
 
     [ValidateSet('Release', 'Debug')]
     [string] $Configuration = 'Release',
 
-    # Handed on to the script behind Demo or Bench.
+    # How long Soak goes on.
+    [int] $Minutes = 60,
+
+    # Handed on to the script behind Soak, Demo or Bench.
     [Parameter(ValueFromRemainingArguments)]
     [string[]] $Arguments = @()
 )
@@ -205,6 +211,13 @@ if ($Task -ne 'Clean') {
 switch ($Task) {
     'Test' {
         Test-Module
+    }
+    'Soak' {
+        Initialize-Driver
+        $patience = @('--timeout', ($Minutes * 60 + 1800))
+        Invoke-Step 'Soak' {
+            $script:status = Invoke-WithDriver 'tests/Pester/Invoke-Soak.ps1' (@('-Minutes', $Minutes) + $Arguments) "$out/soak" $patience
+        }
     }
     'Demo' {
         Initialize-Driver

@@ -47,25 +47,22 @@ internal sealed class DeviceSupervisor : IDisposable
             long start = Environment.TickCount64;
             string exit = AwaitWorker();
             failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
-            if (!IsWaiting())
+            bool isServed = false;
+            while (!isServed)
             {
-                return ExitCode.Done;
-            }
+                if (!IsWaiting())
+                {
+                    return ExitCode.Done;
+                }
 
-            _log.Write(LogLevel.Warning, $"the worker of device {_id} ended ({exit})");
-            while (!TryRestore(failures, exit))
-            {
-                failures++;
-                if (failures > MaxFailures)
+                if (failures == MaxFailures)
                 {
                     _log.Write(LogLevel.Critical, $"device {_id} is given up; Restore-UblkDevice {_id} tries again");
                     return ExitCode.Unavailable;
                 }
 
-                if (!IsWaiting())
-                {
-                    return ExitCode.Done;
-                }
+                isServed = TryRestore(failures, exit);
+                failures += isServed ? 0 : 1;
             }
         }
     }
@@ -128,13 +125,10 @@ internal sealed class DeviceSupervisor : IDisposable
             return false;
         }
 
+        _log.Write(LogLevel.Warning, $"device {_id} gets another worker: the last one ended ({exit})");
+        CountRestart(exit);
         try
         {
-            if (StateDirectory.Own.TryRead(_id) is { } record)
-            {
-                StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
-            }
-
             DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],
                 (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
                 _ => { }, _stop.Token);
@@ -149,6 +143,21 @@ internal sealed class DeviceSupervisor : IDisposable
             }
 
             return false;
+        }
+    }
+
+    private void CountRestart(string exit)
+    {
+        try
+        {
+            if (StateDirectory.Own.TryRead(_id) is { } record)
+            {
+                StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
+            }
+        }
+        catch (UblkException exception)
+        {
+            _log.Write(LogLevel.Warning, exception.Message);
         }
     }
 

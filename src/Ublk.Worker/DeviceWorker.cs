@@ -77,17 +77,25 @@ internal sealed class DeviceWorker
     private void WriteRecord(BlockTarget target, DeviceServer server)
     {
         DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
-        StateDirectory.Own.Write(new DeviceRecord
+        try
         {
-            Specification = _specification,
-            BackingPath = target.BackingPath,
-            ProcessId = Environment.ProcessId,
-            SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
-            Restarts = former?.Restarts ?? 0,
-            LastExit = former?.LastExit,
-            StartTime = DateTime.UtcNow,
-            Queues = server.Queues,
-        });
+            StateDirectory.Own.Write(new DeviceRecord
+            {
+                Specification = _specification,
+                BackingPath = target.BackingPath,
+                ProcessId = Environment.ProcessId,
+                SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
+                Restarts = former?.Restarts ?? 0,
+                LastExit = former?.LastExit,
+                StartTime = DateTime.UtcNow,
+                Queues = server.Queues,
+            });
+        }
+        catch (UblkException exception) when (_kind == LaunchKind.Recover && former is { IsSuspended: false })
+        {
+            // The disk's users wait, and the former record still says how to serve it.
+            _log.Write(LogLevel.Warning, exception.Message);
+        }
     }
 
     private void Serve(DeviceServer server, BlockTarget target, TargetOptions options)

@@ -55,7 +55,8 @@ internal sealed class Log(int deviceId)
     {
         try
         {
-            using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            // A daemon that does not read must not hold up the worker.
+            using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false };
             socket.SendTo(Encoding.UTF8.GetBytes(datagram), new UnixDomainSocketEndPoint(path));
             return true;
         }

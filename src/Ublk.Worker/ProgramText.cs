@@ -5,9 +5,6 @@ namespace Ublk.Worker;
 /// <summary>The code of the program and its libraries as far as it is resident.</summary>
 internal static class ProgramText
 {
-    // linux/mman.h, from 5.18. An older kernel refuses, and nothing is lost.
-    private const int MADV_DONTNEED_LOCKED = 24;
-
     /// <summary>Drops the code from this process's memory; what serving needs comes back from the page cache at once.</summary>
     /// <remarks>Starting touches nearly all of it, serving very little: over 3 of 6 MB that every worker would keep.</remarks>
     public static void Forget()
@@ -24,7 +21,7 @@ internal static class ProgramText
             string[] bounds = fields[0].Split('-');
             nint start = nint.Parse(bounds[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
             nint end = nint.Parse(bounds[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            _ = Interop.Libc.MAdvise(start, (nuint)(end - start), MADV_DONTNEED_LOCKED);
+            _ = Interop.Libc.MAdvise(start, (nuint)(end - start), Interop.Libc.MADV_DONTNEED_LOCKED);
         }
     }
 }

@@ -54,13 +54,63 @@ function Remove-AllDevices {
 }
 
 # Waits for something that is to come by itself. The bound is generous: it only keeps a failure from lasting for ever.
-function Wait-For([scriptblock] $Condition) {
-    $end = [DateTime]::UtcNow.AddSeconds(60)
+function Wait-For([scriptblock] $Condition, [int] $Seconds = 60) {
+    $end = [DateTime]::UtcNow.AddSeconds($Seconds)
     while (-not (& $Condition)) {
         if ([DateTime]::UtcNow -gt $end) {
             throw "This did not come about: $Condition"
         }
         Start-Sleep -Milliseconds 50
+    }
+}
+
+# Kills a device's worker, and waits until the driver knows.
+function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
+    Invoke-Program env kill -KILL (Get-UblkDevice $Id).ProcessId
+    Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
+}
+
+# Writes and verifies in the background, so that there are requests under way.
+function Start-Fio([string] $Device, [string[]] $More) {
+    Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
+            '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
+            '--iodepth=16', '--size=8M', '--time_based', '--runtime=3', '--verify=crc32c') + $More)
+}
+
+# Waits until fio has ended. It must be content, unless a disk was taken from it.
+function Wait-Fio($Process, [switch] $Fails) {
+    $Process.WaitForExit(120000) | Should -BeTrue
+    ($Process.ExitCode -ne 0) | Should -Be ([bool] $Fails) -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
+}
+
+# Chance for the specs under fire. The seed is new with each run unless UBLK_SEED has one.
+function New-Chance {
+    $seed = [int] ($env:UBLK_SEED ?? (Get-Random))
+    Write-Host "    seed $seed"
+    [Random]::new($seed)
+}
+
+# Starts a PowerShell that knows the module and waits for Start-Waiting to run its script. Output and errors go to files.
+function New-WaitingShell([string] $Script) {
+    $signal = "$TestDrive/shell-$([Guid]::NewGuid().ToString('N'))"
+    $null = Invoke-Program mkfifo "$signal.go"
+    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; Get-Content '$signal.go'; $Script"
+    $process = Start-Process ([Environment]::ProcessPath) -PassThru -RedirectStandardOutput "$signal.out" -RedirectStandardError "$signal.err" `
+        -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"$text`""
+    [pscustomobject]@{ Process = $process; Signal = $signal }
+}
+
+# Has shells run their scripts at the same moment, as nearly as can be.
+function Start-Waiting([object[]] $Shell) {
+    $Shell | ForEach-Object { $signal = $_.Signal; Wait-For { Test-Path "$signal.ready" } }
+    $Shell | ForEach-Object { Invoke-Program bash -c ': > "$0"' "$($_.Signal).go" }
+}
+
+# Waits until such shells have ended; returns what each wrote, as one string.
+function Receive-Waiting([object[]] $Shell) {
+    $Shell | ForEach-Object {
+        $_.Process.WaitForExit(600000) | Should -BeTrue
+        (Get-Content "$($_.Signal).out", "$($_.Signal).err") -join "`n"
     }
 }
 

@@ -5,24 +5,6 @@ BeforeAll {
     $image = "$TestDrive/disk.img"
     New-Image $image 16MB
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
-
-    # Kills a device's worker, and waits until the driver knows.
-    function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
-        Invoke-Program env kill -KILL (Get-UblkDevice $Id).ProcessId
-        Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
-    }
-
-    # Writes and verifies in the background, so that there are requests under way.
-    function Start-Fio([string] $Device, [string[]] $More) {
-        Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
-                '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
-                '--iodepth=16', '--size=8M', '--time_based', '--runtime=3', '--verify=crc32c') + $More)
-    }
-
-    function Wait-Fio($Process) {
-        $Process.WaitForExit(120000) | Should -BeTrue
-        $Process.ExitCode | Should -Be 0 -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
-    }
 }
 
 AfterEach {

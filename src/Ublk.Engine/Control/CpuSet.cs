@@ -49,12 +49,15 @@ public sealed class CpuSet
     internal static CpuSet FromMask(ReadOnlySpan<byte> mask) => new(new BitArray(mask.ToArray()));
 
     /// <summary>The CPUs the calling process may run on.</summary>
-    internal static unsafe CpuSet OfThisProcess()
+    internal static CpuSet OfThisProcess() => OfThread(0);
+
+    /// <summary>The CPUs a thread may run on; 0 is the calling one.</summary>
+    internal static unsafe CpuSet OfThread(int threadId)
     {
         byte[] mask = new byte[MaskBytes];
         fixed (byte* bytes = mask)
         {
-            _ = Libc.SchedGetAffinity(0, MaskBytes, bytes);
+            _ = Libc.SchedGetAffinity(threadId, MaskBytes, bytes);
         }
 
         return FromMask(mask);
@@ -63,15 +66,15 @@ public sealed class CpuSet
     /// <summary>The CPUs in both sets.</summary>
     internal CpuSet Intersect(CpuSet other) => new(new BitArray(_cpus).And(other._cpus));
 
-    /// <summary>Binds the calling thread to the set.</summary>
-    /// <exception cref="UblkException">None of its CPUs exists, or they are not allowed to this process.</exception>
-    internal unsafe void BindThisThread()
+    /// <summary>Binds a thread to the set; 0 is the calling one.</summary>
+    /// <exception cref="UblkException">None of its CPUs exists, or they are not allowed to its process.</exception>
+    internal unsafe void Bind(int threadId)
     {
         byte[] mask = new byte[MaskBytes];
         _cpus.CopyTo(mask, 0);
         fixed (byte* bytes = mask)
         {
-            if (Libc.SchedSetAffinity(0, MaskBytes, bytes) != 0)
+            if (Libc.SchedSetAffinity(threadId, MaskBytes, bytes) != 0)
             {
                 throw new UblkException(UblkError.InvalidArgument,
                     $"A queue cannot run on CPU {this}: {Libc.Describe(Libc.LastErrno)}. This process may use {OfThisProcess()}.",

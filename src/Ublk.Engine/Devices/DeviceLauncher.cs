@@ -255,22 +255,32 @@ public static class DeviceLauncher
                 : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
         }
 
+        // Where the target hangs, so does open(2), and nothing but the worker's end helps: it must not be this thread.
         private void AwaitBlockDevice()
         {
             string path = $"/dev/ublkb{_id}";
             while (true)
             {
-                using (SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY))
+                Task<bool> attempt = Task.Run(() => CanOpen(path));
+                while (!attempt.Wait(Glance))
                 {
-                    if (!file.IsInvalid)
-                    {
-                        return;
-                    }
+                    CheckTime($"open {path}");
+                }
+
+                if (attempt.Result)
+                {
+                    return;
                 }
 
                 CheckTime($"open {path}");
                 Thread.Sleep(5);
             }
+        }
+
+        private static bool CanOpen(string path)
+        {
+            using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
+            return !file.IsInvalid;
         }
 
         private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));

@@ -23,6 +23,15 @@ internal static class DeviceLife
                 deviceId: id);
     }
 
+    /// <summary>The record of a device that a worker of ours serves.</summary>
+    /// <exception cref="UblkException">There is no such device, it has no record, or nobody serves it.</exception>
+    public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
+    {
+        DeviceRecord record = RecordOf(control, id);
+        DeviceState state = AwaitServerGone(control, id, cancellation);
+        return state == DeviceState.Live ? record : throw WrongState(id, state);
+    }
+
     /// <summary>What the driver knows of a device.</summary>
     /// <exception cref="UblkException">There is no such device, or the caller may not know.</exception>
     public static UblkDeviceInfo InfoOf(ControlDevice control, int id)

@@ -12,4 +12,17 @@ public static class FileIdentity
         && Libc.Statx(one, out Libc.StatxBuffer first) == 0
         && Libc.Statx(other, out Libc.StatxBuffer second) == 0
         && (first.Inode, first.DeviceMajor, first.DeviceMinor) == (second.Inode, second.DeviceMajor, second.DeviceMinor);
+
+    /// <summary>Whether a process has the file open that a path leads to now.</summary>
+    internal static bool IsOpenIn(int processId, string path)
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries($"/proc/{processId}/fd").Any(file => IsSame(file, path));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 }

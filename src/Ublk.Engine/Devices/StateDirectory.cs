@@ -170,6 +170,6 @@ internal sealed class StateDirectory
 
     private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,
         $"The state directory {Path} cannot be written: {reason} " + (_userId == 0
-            ? "It takes a /run that is mounted writable."
+            ? "It takes a /run that is mounted writable and not full."
             : "Set XDG_RUNTIME_DIR to a directory of your own, as a login does."));
 }

@@ -45,6 +45,9 @@ internal static partial class Libc
     /// <summary>Discard a range of a block device, u64[2] offset and length in bytes (linux/fs.h).</summary>
     public const uint BLKDISCARD = 0x1277;
 
+    /// <summary>Make a block device refuse writes, or not, an int (linux/fs.h).</summary>
+    public const uint BLKROSET = 0x125D;
+
     /// <summary>Open file directly: 0x4000 on x86-64, 0x10000 on arm64 (asm/fcntl.h).</summary>
     public static int O_DIRECT { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
 
@@ -74,6 +77,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
     public static unsafe partial nint PRead(SafeFileHandle fd, void* buffer, nint count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
+    public static partial int FTruncate(SafeFileHandle fd, long length);
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     public static partial int FAllocate(SafeFileHandle fd, int mode, long offset, long length);

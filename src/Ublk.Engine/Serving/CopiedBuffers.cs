@@ -42,7 +42,7 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
         ((UblkIoCommand*)&entry->Command)->Address = (ulong)AddressOf(tag);
 
     /// <inheritdoc/>
-    public override void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED);
+    public override void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
 
     /// <inheritdoc/>
     public override void Dispose()

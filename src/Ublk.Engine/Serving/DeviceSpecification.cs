@@ -82,20 +82,26 @@ public sealed record DeviceSpecification
         RequireBlockSize(PhysicalBlockSize, nameof(PhysicalBlockSize), 1 << 28);
         Require(LogicalBlockSize is null || PhysicalBlockSize is null || PhysicalBlockSize >= LogicalBlockSize,
             $"PhysicalBlockSize ({PhysicalBlockSize}) must not be smaller than LogicalBlockSize ({LogicalBlockSize}).");
-        Require(QueueAffinity.Count <= 1 || QueueAffinity.Count == QueueCount,
-            $"QueueAffinity takes one CPU list for all queues or one for each of the {QueueCount}, not {QueueAffinity.Count}.");
+        CheckAffinity(QueueAffinity, QueueCount);
         Require(!AutoRestore || Recovery != RecoveryMode.None,
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
             "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
         Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
             "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
-        foreach (string list in QueueAffinity)
+        TargetCatalog.Find(Target).CheckOptions(Options);
+    }
+
+    /// <summary>Checks CPU lists: one for all queues, or one for each.</summary>
+    /// <exception cref="UblkException">There are more or fewer, or one is none.</exception>
+    internal static void CheckAffinity(IReadOnlyList<string> lists, int queueCount)
+    {
+        Require(lists.Count <= 1 || lists.Count == queueCount,
+            $"QueueAffinity takes one CPU list for all queues or one for each of the {queueCount}, not {lists.Count}.");
+        foreach (string list in lists)
         {
             CpuSet.Parse(list);
         }
-
-        TargetCatalog.Find(Target).CheckOptions(Options);
     }
 
     private static void RequireBlockSize(int? bytes, string name, int max) =>

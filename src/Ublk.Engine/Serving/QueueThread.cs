@@ -46,7 +46,7 @@ internal sealed class QueueThread
         try
         {
             _threadId = Libc.GetThreadId();
-            _cpus.BindThisThread();
+            _cpus.Bind(0);
             loop = open();
         }
         catch (Exception exception)

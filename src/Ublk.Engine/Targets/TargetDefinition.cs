@@ -8,6 +8,12 @@ namespace Ublk.Targets;
 public sealed record TargetDefinition(
     string Name, string Summary, IReadOnlyList<TargetOption> Options, Func<TargetOptions, BlockTarget> Open)
 {
+    /// <summary>
+    /// Opens what is behind a disk of these options, which may be read-only, while a worker serves it; null for targets whose disks
+    /// cannot change their size.
+    /// </summary>
+    public Func<IReadOnlyDictionary<string, string>, bool, DiskStorage>? OpenStorage { get; init; }
+
     /// <summary>Whether the target has an option of this name.</summary>
     public bool Accepts(string option) => FindOption(option) is not null;
 

@@ -34,6 +34,8 @@ public class DeviceSpecificationTests
         ["- unprivileged and recovery"] = Good with { Unprivileged = true, Recovery = RecoveryMode.Queue },
         ["- unprivileged and zero copy"] = Good with { Unprivileged = true, BufferMode = BufferMode.ZeroCopy },
         ["- unknown target"] = Good with { Target = "Zero" },
+        ["+ restored by itself"] = Good with { AutoRestore = true, Recovery = RecoveryMode.Fail },
+        ["- restored by itself, without recovery"] = Good with { AutoRestore = true },
     };
 
     public static TheoryData<string> Names => [.. Specifications.Keys];

@@ -21,7 +21,10 @@ public sealed class FaultTarget : BlockTarget
 
     /// <summary>The catalogue's entry.</summary>
     public static TargetDefinition Definition { get; } = new(
-        "Fault", "Serves a file, and is slow, fails or hangs as told.", [.. LoopTarget.Definition.Options, .. FaultPlan.Options], Open);
+        "Fault", "Serves a file, and is slow, fails or hangs as told.", [.. LoopTarget.Definition.Options, .. FaultPlan.Options], Open)
+    {
+        OpenStorage = (options, readOnly) => new LoopStorage(options, readOnly),
+    };
 
     /// <inheritdoc/>
     public override TargetGeometry Geometry => _disk.Geometry;

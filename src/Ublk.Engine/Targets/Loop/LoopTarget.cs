@@ -33,13 +33,19 @@ public sealed class LoopTarget : BlockTarget
                 "Whether to pass by the page cache; by default where the file system allows it."),
             new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
         ],
-        Open);
+        Open)
+    {
+        OpenStorage = (options, readOnly) => new LoopStorage(options, readOnly),
+    };
 
     /// <inheritdoc/>
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<SafeFileHandle> Files { get; }
+
+    /// <summary>The file behind the disk.</summary>
+    internal BackingFile Backing => _file;
 
     /// <inheritdoc/>
     public override string BackingPath => _file.Path;

@@ -13,7 +13,10 @@ public sealed class NullTarget : BlockTarget
         "Null",
         "Completes every request at once, for measuring the path to a target.",
         [new TargetOption("Size", TargetOptionKind.Size, "Size of the disk in bytes; 250 GiB by default.")],
-        options => new NullTarget(options.GetNumber("Size") ?? DefaultSize, options.ReadOnly));
+        options => new NullTarget(options.GetNumber("Size") ?? DefaultSize, options.ReadOnly))
+    {
+        OpenStorage = (_, _) => new NullStorage(),
+    };
 
     /// <summary>Makes a null disk.</summary>
     /// <param name="size">Its size in bytes, at least a block.</param>

@@ -1,0 +1,98 @@
+using System.Numerics;
+
+namespace Ublk.Control;
+
+/// <summary>What is known of the driver's features: when they came, what they mean, and who needs them here.</summary>
+public static class FeatureCatalog
+{
+    private static readonly Entry[] Entries =
+    [
+        new(UblkFeatures.SupportZeroCopy, "6.15", "Request pages can be registered as io_uring buffers by the server, so that nobody copies.",
+            "New-UblkDevice -BufferMode ZeroCopy"),
+        new(UblkFeatures.UringCmdCompInTask, "6.0", "Requests are completed in task work; always on."),
+        new(UblkFeatures.NeedGetData, "6.0", "The server is asked for a buffer for each write."),
+        new(UblkFeatures.UserRecovery, "6.1", "A disk outlives its server, and requests wait for the next one.",
+            "New-UblkDevice -Recovery Queue", "New-UblkDevice -AutoRestore", "Restore-UblkDevice"),
+        new(UblkFeatures.UserRecoveryReissue, "6.1", "Requests that a dead server held are given to the next one.",
+            "New-UblkDevice -Recovery Reissue"),
+        new(UblkFeatures.UnprivilegedDev, "6.3", "Ordinary users can make devices.", "New-UblkDevice -Unprivileged"),
+        new(UblkFeatures.CmdIoctlEncode, "6.4", "Commands are encoded as ioctl(2) has them; older drivers take bare numbers."),
+        new(UblkFeatures.UserCopy, "6.5", "The server copies data by reading and writing the character device."),
+        new(UblkFeatures.Zoned, "6.6", "Zoned disks."),
+        new(UblkFeatures.UserRecoveryFailIo, "6.13", "A disk outlives its server, and requests fail until the next one.",
+            "New-UblkDevice -Recovery Fail"),
+        new(UblkFeatures.UpdateSize, "6.16", "A live disk can change its size.", "Resize-UblkDevice"),
+        new(UblkFeatures.AutoBufReg, "6.16", "The driver registers request pages as io_uring buffers by itself."),
+        new(UblkFeatures.Quiesce, "6.16", "A live disk can be parted from its server.", "Suspend-UblkDevice", "Update-UblkDevice"),
+        new(UblkFeatures.PerIoDaemon, "6.16", "Each request slot may have a thread of its own."),
+        new(UblkFeatures.BufRegOffDaemon, "6.17", "Any thread may register buffers."),
+        new(UblkFeatures.BatchIo, "7.0", "One command fetches or completes many requests."),
+        new(UblkFeatures.Integrity, "7.0", "Integrity metadata beside the data."),
+        new(UblkFeatures.SafeStopDev, "7.0",
+            "A disk is stopped only if nobody has it open; with older drivers, who has it open is looked for beforehand.",
+            "Remove-UblkDevice", "Stop-UblkDevice"),
+        new(UblkFeatures.NoAutoPartScan, "7.0", "The partition table is left unread.", "New-UblkDevice -NoPartitionScan"),
+        new(UblkFeatures.ShmemZc, "7.1", "Zero copy through memory shared with the client."),
+        new(UblkFeatures.IoDescSize, "7.3", "The server chooses the stride of the descriptors."),
+    ];
+
+    /// <summary>The names of all features, by bit.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Entries.Select(entry => entry.Name)];
+
+    // What the kernel calls itself, without the distribution's part.
+    private static Version Kernel { get; } = new(Environment.OSVersion.Version.Major, Environment.OSVersion.Version.Minor);
+
+    /// <summary>Every feature, by bit, as this kernel's driver has it.</summary>
+    /// <exception cref="UblkException">There is no driver, or the caller may not ask it.</exception>
+    public static IReadOnlyList<UblkFeature> List()
+    {
+        using ControlDevice control = new();
+        return List(control.Features, Kernel);
+    }
+
+    /// <summary>Every feature, by bit, for what a driver said.</summary>
+    internal static IReadOnlyList<UblkFeature> List(UblkFeatures said, Version kernel) =>
+        [.. Entries.Select(entry => entry.Describe(said, kernel))];
+
+    /// <summary>Checks that a driver has a feature.</summary>
+    /// <param name="control">The driver.</param>
+    /// <param name="feature">The feature.</param>
+    /// <param name="what">What needs it, as the beginning of a sentence.</param>
+    /// <param name="id">The device it is needed for.</param>
+    /// <exception cref="UblkException">It does not.</exception>
+    internal static void Require(ControlDevice control, UblkFeatures feature, string what, int id)
+    {
+        UblkFeature known = Entries.Single(entry => entry.Flag == feature).Describe(control.Features, Kernel);
+        if (!known.Supported)
+        {
+            throw new UblkException(UblkError.NotSupported, $"{what} {known.Note}.", deviceId: id);
+        }
+    }
+
+    private sealed record Entry(UblkFeatures Flag, string Since, string Description, params string[] Parameters)
+    {
+        public string Name => Flag.ToString();
+
+        public UblkFeature Describe(UblkFeatures said, Version kernel)
+        {
+            Version since = Version.Parse(Since);
+
+            // A driver before 6.5 cannot be asked; its kernel's version is all there is to go by.
+            bool supported = said == UblkFeatures.None ? since <= kernel : said.HasFlag(Flag);
+            return new UblkFeature
+            {
+                Name = Name,
+                Bit = BitOperations.Log2((ulong)Flag),
+                Supported = supported,
+                Since = since,
+                Description = Description,
+                Parameters = Parameters,
+                Note = supported ? null : Explain(since, kernel),
+            };
+        }
+
+        private static string Explain(Version since, Version kernel) => kernel < since
+            ? $"needs kernel {since} or newer, this is {kernel}"
+            : $"needs a kernel that is built with it, and this one ({kernel}) is not";
+    }
+}

@@ -1,0 +1,85 @@
+# Many disks, and many shells at once.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
+    $many = $env:UBLK_SOAK ? 64 : 12
+    $shellCount = $env:UBLK_SOAK ? 4 : 2
+
+    function Get-AvailableMemory {
+        [long] ((Get-Content /proc/meminfo | Where-Object { $_ -like 'MemAvailable:*' }) -split '\s+')[1] * 1KB
+    }
+
+    # Runs scripts at the same moment, each in a PowerShell of its own in this process, and returns what each wrote.
+    function Invoke-Together([string[]] $Script) {
+        $shells = $Script | ForEach-Object { [powershell]::Create([initialsessionstate]::CreateDefault2()).AddScript("Import-Module '$modulePath'; $_") }
+        $running = $shells | ForEach-Object { $_.BeginInvoke() }
+        $running | ForEach-Object { $_.AsyncWaitHandle.WaitOne(120000) | Should -BeTrue }
+        0..($shells.Count - 1) | ForEach-Object { $shells[$_].EndInvoke($running[$_]) | ForEach-Object ToString; $shells[$_].Dispose() }
+    }
+}
+
+AfterEach {
+    Remove-AllDevices
+    Get-Leftover | Should -BeNullOrEmpty
+}
+
+Describe 'Several shells' -Tag Fire {
+    It 'make and remove many disks' {
+        Invoke-Program bash -c 'for i in $(seq $0); do head -c 1M /dev/urandom > "$1/$i.img"; done' $many $TestDrive
+        $before = Get-AvailableMemory
+        $each = $many / $shellCount
+        $shells = 1..$shellCount | ForEach-Object {
+            $first = ($_ - 1) * $each + 1
+            New-WaitingShell ("`$made = $first..$($first + $each - 1) | ForEach-Object { New-UblkDevice -Target Loop -Path $TestDrive/`$_.img }; " +
+                "'' > $TestDrive/made.$_; while (-not (Test-Path $TestDrive/enough)) { Start-Sleep -Milliseconds 200 }; `$made | Remove-UblkDevice")
+        }
+        Start-Waiting $shells
+        Wait-For { (Get-ChildItem $TestDrive -Filter 'made.*').Count -eq $shellCount } -Seconds 600
+
+        $devices = Get-UblkDevice
+        $devices.Count | Should -Be $many
+        $devices.State | Sort-Object -Unique | Should -Be 'Live'
+        ($devices.Id -join ' ') | Should -Be ((0..($many - 1)) -join ' ')
+        ($devices.ProcessId | Sort-Object -Unique).Count | Should -Be $many
+        $devices | ForEach-Object { Invoke-Program cmp $_ $_.BackingPath }
+
+        $null = New-Item "$TestDrive/enough"
+        Receive-Waiting $shells | Should -Be (@('') * $shellCount)
+        Get-Leftover | Should -BeNullOrEmpty
+        Get-Content /proc/net/unix | Where-Object { $_ -like '*@ublk-launch*' } | Should -BeNullOrEmpty
+        Wait-For { $before - (Get-AvailableMemory) -lt 64MB }
+        (New-UblkDevice -Target Null).Id | Should -Be 0
+    }
+
+    It 'that want the same id: one gets it' -Tag Core {
+        $script = "try { (New-UblkDevice -Target Null -Id 7 -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
+        Invoke-Together $script, $script | Sort-Object | Should -Be "DeviceIdInUse,$new", 'Live'
+        (Get-UblkDevice).Id | Should -Be 7
+    }
+
+    It 'that want the same file: one gets it' -Tag Core {
+        New-Image "$TestDrive/one.img" 8MB
+        $script = "try { (New-UblkDevice -Target Loop -Path $TestDrive/one.img -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
+        Invoke-Together $script, $script | Sort-Object | Should -Be "BackingFileInUse,$new", 'Live'
+        (Get-UblkDevice).BackingPath | Should -Be "$TestDrive/one.img"
+    }
+
+    It 'that recover the same disk: one does' {
+        New-Image "$TestDrive/one.img" 8MB
+        $device = New-UblkDevice -Target Loop -Path "$TestDrive/one.img" -Recovery Reissue
+        Stop-Worker
+        $script = "try { (Restore-UblkDevice -Id 0 -PassThru -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
+        $outcome = Invoke-Together $script, $script | Sort-Object
+        $outcome[0] | Should -BeIn "BackingFileInUse,$restore", "DeviceStateInvalid,$restore"
+        $outcome[1] | Should -Be 'Live'
+        Invoke-Program cmp $device "$TestDrive/one.img"
+    }
+
+    It 'that remove the same disk: it goes, and nobody hangs' {
+        $null = New-UblkDevice -Target Null -Size 64MB -AutoRestore
+        $script = "try { Remove-UblkDevice -Id 0 -ErrorAction Stop; 'Removed' } catch { `$_.FullyQualifiedErrorId }"
+        Invoke-Together $script, $script | Sort-Object -Unique | ForEach-Object { $_ | Should -BeIn 'Removed', "DeviceNotFound,$remove" }
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+}

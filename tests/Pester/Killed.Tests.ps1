@@ -1,0 +1,196 @@
+# Workers and commands that are killed at any moment: a disk's users notice nothing, and the next command works.
+
+BeforeDiscovery {
+    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+}
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $chance = New-Chance
+    $image = "$TestDrive/disk.img"
+    $mount = "$TestDrive/mnt"
+    $null = New-Item -ItemType Directory -Force $mount
+    $kills = $env:UBLK_SOAK ? 50 : 3
+
+    # Kills worker after worker of a device while fio lasts. Some die while they recover; each fifth lives long enough for
+    # the supervisor not to lose patience.
+    function Invoke-Killing($Device, $Fio) {
+        $supervisor = (Invoke-Program ps -o ppid= -p $Device.ProcessId).Trim()
+        $killed = 0
+        while ($killed -lt $kills -and -not $Fio.HasExited) {
+            Wait-For { $script:worker = pgrep -P $supervisor; $script:worker }
+            Start-Sleep -Milliseconds ($chance.Next(3000) + ($killed % 5 -eq 4 ? 2000 : 0))
+            Invoke-Program env kill -KILL $worker
+            $killed++
+        }
+        $killed | Should -BeGreaterThan 1
+        Wait-For { (Get-UblkDevice $Device.Id).State -eq 'Live' }
+    }
+
+    # Runs a script in this process and kills the youngest worker at some moment of it. Returns what it threw.
+    function Invoke-Killed([string] $Script) {
+        $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
+        $null = $shell.AddScript("Import-Module '$modulePath'; $Script")
+        $running = $shell.BeginInvoke()
+        Wait-For { $running.IsCompleted -or (pgrep -x ublk-worker) }
+        Start-Sleep -Milliseconds $chance.Next(400)
+        $null = pkill -KILL -n -x ublk-worker
+        try {
+            $null = $shell.EndInvoke($running)
+        }
+        catch {
+            $_.Exception.InnerException.ErrorRecord.FullyQualifiedErrorId
+        }
+        finally {
+            $shell.Dispose()
+        }
+    }
+}
+
+AfterEach {
+    Remove-AllDevices
+    Get-Leftover | Should -BeNullOrEmpty
+}
+
+Describe 'A disk whose workers are killed at random' -Tag Fire {
+    BeforeEach {
+        New-Image $image 64MB
+    }
+
+    It 'loses nothing that was written' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -AutoRestore
+        $fio = Start-Fio $device "--runtime=$(3 * $kills)", '--verify_backlog=128'
+        Invoke-Killing $device $fio
+        Wait-Fio $fio
+        Invoke-Program cmp $device $image
+    }
+
+    It 'keeps a mounted file system whole, without a copy' {
+        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -BufferMode ZeroCopy -AutoRestore
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            $fio = Start-Fio "$mount/file" "--runtime=$(3 * $kills)", '--verify_backlog=128', '--fsync=8'
+            Invoke-Killing $device $fio
+            Wait-Fio $fio
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+    }
+}
+
+Describe 'A supervisor whose workers die at once' -Tag Fire -Skip:(-not $env:UBLK_SOAK) {
+    It 'gives up after ten' {
+        New-Image $image 16MB
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $supervisor = (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
+        Invoke-Program timeout 600 bash -c 'while kill -0 $0; do pkill -KILL -P $0; sleep 0.2; done 2> /dev/null' $supervisor
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        $device | Restore-UblkDevice
+        Invoke-Program cmp $device $image
+    }
+}
+
+Describe 'A worker that is killed at a random moment' -Tag Fire {
+    BeforeAll {
+        New-Image $image 16MB
+    }
+
+    It 'of its start leaves nothing in the way of the next' -Tag Core {
+        1..$kills | ForEach-Object {
+            $failure = Invoke-Killed "New-UblkDevice -Target Loop -Path $image -ErrorAction Stop"
+            if ($failure) {
+                $failure | Should -Be "WorkerDied,$new"
+                Get-Leftover | Should -BeNullOrEmpty
+            }
+            Remove-AllDevices
+            New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
+        }
+    }
+
+    It 'of a recovery leaves the disk to the next' {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
+        1..$kills | ForEach-Object {
+            Stop-Worker
+            $failure = Invoke-Killed 'Restore-UblkDevice -Id 0 -ErrorAction Stop'
+            if ($failure) {
+                $failure | Should -BeLike 'WorkerDied,*'
+            }
+            Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+            $device | Restore-UblkDevice
+            Invoke-Program cmp $device $image
+        }
+    }
+
+    It 'of a resize leaves the disk, with one size or the other, to the next' -Skip:(-not $canResize) {
+        $grown = New-Image "$TestDrive/grown.img" 16MB
+        $device = New-UblkDevice -Target Loop -Path $grown -AutoRestore
+        1..$kills | ForEach-Object {
+            $size = 16MB + $_ * 4MB
+            $failure = Invoke-Killed "Resize-UblkDevice -Id 0 -Size $size -ErrorAction Stop"
+            if ($failure) {
+                $failure | Should -BeLike 'DeviceStateInvalid,*'
+            }
+            Wait-For { (Get-UblkDevice).State -eq 'Live' }
+            $device | Resize-UblkDevice -Size $size
+            Invoke-Program blockdev --getsize64 $device | Should -Be $size
+            Invoke-Program cmp $device $grown
+        }
+    }
+}
+
+Describe 'A command that is killed' -Tag Fire {
+    BeforeAll {
+        New-Image $image 16MB
+
+        # Runs a script in a shell that is killed at some moment of it, and lets what that began come to its end.
+        function Invoke-Killed([string] $Script) {
+            $shell = New-WaitingShell "$Script; Start-Sleep 60"
+            Start-Waiting $shell
+            Start-Sleep -Milliseconds $chance.Next(1500)
+            $shell.Process.Kill()
+            $shell.Process.WaitForExit()
+            Start-Sleep 1
+        }
+    }
+
+    It 'while it makes a disk leaves a whole one or none' {
+        Invoke-Killed "New-UblkDevice -Target Loop -Path $image"
+        if (Get-UblkDevice) {
+            (Get-UblkDevice).State | Should -Be 'Live'
+            Invoke-Program cmp /dev/ublkb0 $image
+            Remove-UblkDevice -Id 0
+        }
+        Get-Leftover | Should -BeNullOrEmpty
+        New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
+    }
+
+    It 'while it removes a disk leaves one that can be removed' {
+        $null = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Invoke-Killed 'Remove-UblkDevice -Id 0'
+        Get-UblkDevice | Remove-UblkDevice
+        New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
+    }
+
+    It 'while it recovers a disk leaves one that can be recovered' {
+        $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
+        Stop-Worker
+        Invoke-Killed 'Restore-UblkDevice -Id 0'
+        if ((Get-UblkDevice).State -ne 'Live') {
+            $device | Restore-UblkDevice
+        }
+        Invoke-Program cmp $device $image
+    }
+
+    It 'while it resizes a disk leaves one that does not end beyond its file, and can be resized' -Skip:(-not $canResize) {
+        $resized = New-Image "$TestDrive/resized.img" 16MB
+        $device = New-UblkDevice -Target Loop -Path $resized -AutoRestore
+        Invoke-Killed '1..20 | ForEach-Object { Resize-UblkDevice -Id 0 -Size (48MB, 24MB)[$_ % 2] -Force }'
+        (Get-Item $resized).Length | Should -BeGreaterOrEqual ([long] (Invoke-Program blockdev --getsize64 $device))
+        $device | Resize-UblkDevice -Size 32MB -Force
+        Invoke-Program blockdev --getsize64 $device | Should -Be 32MB
+        Invoke-Program cmp $device $resized
+    }
+}

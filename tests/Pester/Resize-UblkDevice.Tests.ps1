@@ -1,0 +1,120 @@
+# Disks that change their size while they are in use.
+
+BeforeDiscovery {
+    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+}
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $resize = 'Ublk.PowerShell.Commands.ResizeUblkDeviceCommand'
+    $image = "$TestDrive/disk.img"
+
+    function Get-DiskSize($Device) {
+        [long] (Invoke-Program blockdev --getsize64 $Device)
+    }
+}
+
+AfterEach {
+    Remove-AllDevices
+    Get-Leftover | Should -BeNullOrEmpty
+    Remove-Item $image -ErrorAction Ignore
+}
+
+if ($canResize) {
+    Describe 'Resize-UblkDevice' {
+        It 'grows a disk, its file, and then the file system that is mounted on it' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 32MB) -Recovery Reissue
+            $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+            Invoke-Program mkfs.ext4 -q -F $device
+            Invoke-Program mount $device "$TestDrive/mnt"
+            Invoke-Program dd if=/dev/urandom "of=$TestDrive/mnt/file" bs=1M count=8
+            $hash = (Get-FileHash "$TestDrive/mnt/file").Hash
+            ($device | Resize-UblkDevice -Size 64MB -PassThru).Size | Should -Be 64MB
+            Get-DiskSize $device | Should -Be 64MB
+            (Get-Item $image).Length | Should -Be 64MB
+            Invoke-Program resize2fs $device
+            Invoke-Program dd if=/dev/urandom "of=$TestDrive/mnt/more" bs=1M count=36
+            (Get-FileHash "$TestDrive/mnt/file").Hash | Should -Be $hash
+            Invoke-Program umount "$TestDrive/mnt"
+            Invoke-Program e2fsck -fn $device
+            Invoke-Program cmp $device $image
+        }
+
+        It 'keeps the size for the next worker' {
+            $null = New-UblkDevice -Target Null -Size 64MB -Recovery Reissue
+            Resize-UblkDevice -Id 0 -Size 128MB
+            Invoke-Program env kill -KILL (Get-UblkDevice 0).ProcessId
+            Wait-For { (Get-UblkDevice 0).State -eq 'Quiesced' }
+            (Restore-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
+            Stop-UblkDevice -Id 0
+            (Start-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
+        }
+
+        It 'takes the size its file has now' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB) -Offset 1MB
+            Invoke-Program truncate -s 12M $image
+            Resize-UblkDevice -Id 0
+            Get-DiskSize $device | Should -Be 11MB
+            (Get-Item $image).Length | Should -Be 12MB
+        }
+
+        It 'shrinks with -Force alone' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB -Random)
+            { $device | Resize-UblkDevice -Size 4MB -ErrorAction Stop } | Should -Throw '*would lose*-Force*' -ErrorId "InvalidArgument,$resize"
+            Get-DiskSize $device | Should -Be 8MB
+            $device | Resize-UblkDevice -Size 4MB -Force
+            Get-DiskSize $device | Should -Be 4MB
+            (Get-Item $image).Length | Should -Be 4MB
+            Invoke-Program cmp $device $image
+        }
+
+        It 'goes on under load' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 16MB)
+            $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=a', "--filename=$device",
+                '--ioengine=libaio', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k', '--iodepth=16', '--size=16M', '--io_size=64M',
+                '--verify=crc32c', '--rate=16m'
+            foreach ($size in 20MB, 24MB, 28MB) {
+                Start-Sleep -Milliseconds 500
+                Resize-UblkDevice -Id 0 -Size $size
+            }
+            $fio.WaitForExit(60000) | Should -BeTrue
+            $fio.ExitCode | Should -Be 0 -Because (Get-Content -Raw "$TestDrive/fio.log")
+            Get-DiskSize $device | Should -Be 28MB
+        }
+
+        It 'leaves a block device behind the disk as it is' {
+            $under = New-UblkDevice -Target Loop -Path (New-Image $image 8MB)
+            $over = New-UblkDevice -Target Loop -Path $under.DevicePath
+            { $over | Resize-UblkDevice -Size 16MB -ErrorAction Stop } | Should -Throw '*is a block device*' -ErrorId "InvalidArgument,$resize"
+            $under | Resize-UblkDevice -Size 16MB
+            $over | Resize-UblkDevice
+            Get-DiskSize $over | Should -Be 16MB
+            $over | Remove-UblkDevice
+        }
+
+        It 'changes nothing on bad input' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB)
+            { $device | Resize-UblkDevice -Size 8000001 -ErrorAction Stop } | Should -Throw '*multiple of the disk*' -ErrorId "InvalidArgument,$resize"
+            $device | Resize-UblkDevice -Size 16MB -WhatIf
+            Move-Item $image "$image.moved"
+            New-Image $image 8MB
+            { $device | Resize-UblkDevice -Size 16MB -ErrorAction Stop } | Should -Throw '*is not the file*' -ErrorId "InvalidBackingFile,$resize"
+            Get-DiskSize $device | Should -Be 8MB
+            (Get-Item $image).Length | Should -Be 8MB
+            (Get-Item "$image.moved").Length | Should -Be 8MB
+            Stop-UblkDevice -Id 0
+            { Resize-UblkDevice -Id 0 -Size 16MB -ErrorAction Stop } | Should -Throw -ErrorId "DeviceStateInvalid,$resize"
+            { Resize-UblkDevice -Id 5 -Size 16MB -ErrorAction Stop } | Should -Throw -ErrorId "DeviceNotFound,$resize"
+        }
+    }
+}
+else {
+    Describe 'Resize-UblkDevice' -Tag Core {
+        It 'says which kernel it needs' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB)
+            { $device | Resize-UblkDevice -Size 16MB -ErrorAction Stop } | Should -Throw '*needs kernel 6.16 or newer*' -ErrorId "NotSupported,$resize"
+            Get-DiskSize $device | Should -Be 8MB
+            (Get-Item $image).Length | Should -Be 8MB
+        }
+    }
+}
