@@ -106,7 +106,6 @@ Describe 'An ordinary user' -Tag Unprivileged {
         $lines | Should -Be 'cmp: 0', 'fio: 0', 'mkfs: 0', '0'
         Get-UserLeftover | Should -BeNullOrEmpty
         Invoke-Program e2fsck -fn $image
-        Get-Content /run/user/1/ublk/ublk.log -ErrorAction Ignore | Should -Match 'device 0 is live|device 0 has ended'
     }
 
     It 'makes a disk that keeps nothing' {
@@ -149,7 +148,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
 
         # Not even where a node's mode would let him.
         Invoke-Program chmod 666 /dev/ublkb1
-        Invoke-As $bob 'dd if=/dev/ublkb1 of=/dev/null count=1 2>&1 | Out-String; $LASTEXITCODE' | Should -Match 'not permitted|^1$'
+        Invoke-As $bob 'dd if=/dev/ublkb1 of=/dev/null count=1 2>/dev/null; $LASTEXITCODE' | Should -Be '1'
         (Get-UblkDevice).State | Should -Be 'Live', 'Live'
         (Get-UblkDevice).Owner | Should -Be 'root', 'daemon'
     }
@@ -301,7 +300,7 @@ Describe 'The udev rules' -Tag Unprivileged {
         Uninstall-UblkUdevRule
         Invoke-Program udevadm control --exit
         try {
-            Wait-For { -not (Test-Path /run/udev/control) }
+            Wait-For { -not (pgrep -x systemd-udevd) }
             { Install-UblkUdevRule } | Should -Throw '*udev*' -ErrorId "OperationFailed,$install"
             $rules, '/usr/local/lib/ublk' | Should -Not -Exist
         }
