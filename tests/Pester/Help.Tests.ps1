@@ -13,9 +13,10 @@ Describe 'The help of <_>' -ForEach $commands {
         $help = Get-Help $_
         $common = [Management.Automation.PSCmdlet]::CommonParameters
         $parameters = (Get-Command $_).Parameters.Keys
-        if ($_ -eq 'New-UblkDevice') {
+        if ($_ -in 'New-UblkDevice', 'Register-UblkDevice') {
+            $command = $_
             $parameters += [Ublk.Targets.TargetCatalog]::All | ForEach-Object {
-                (Get-Command New-UblkDevice -ArgumentList $_.Name).Parameters.Keys
+                (Get-Command $command -ArgumentList $_.Name).Parameters.Keys
             }
         }
         $parameters = $parameters | Where-Object { $_ -notin $common } | Sort-Object -Unique
