@@ -129,11 +129,12 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
         $device = New-UblkDevice -Target Loop -Path $grown -AutoRestore
         1..$kills | ForEach-Object {
             $size = 16MB + $_ * 4MB
+            $worker = (Get-UblkDevice).ProcessId
             $failure = Invoke-Killed "Resize-UblkDevice -Id 0 -Size $size -ErrorAction Stop"
             if ($failure) {
                 $failure | Should -BeLike 'DeviceStateInvalid,*'
             }
-            Wait-For { (Get-UblkDevice).State -eq 'Live' }
+            Wait-For { (Get-UblkDevice | Where-Object State -EQ Live).ProcessId -notin $null, $worker }
             $device | Resize-UblkDevice -Size $size
             Invoke-Program blockdev --getsize64 $device | Should -Be $size
             Invoke-Program cmp $device $grown

@@ -174,6 +174,14 @@ Describe 'A disk that is' {
         Invoke-Program cmp $device $image
     }
 
+    It 'started again is open to the same users as before' -Tag Core {
+        $device = New-UblkDevice -Target Loop -Path $image
+        $device | Stop-UblkDevice
+        $device | Start-UblkDevice
+        Invoke-Program chmod 644 $device
+        Invoke-Program setpriv --reuid=daemon --regid=daemon --clear-groups dd "if=$device" of=/dev/null bs=4k count=1 status=none
+    }
+
     It 'mounted is not stopped' {
         $device = New-UblkDevice -Target Loop -Path $image
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"

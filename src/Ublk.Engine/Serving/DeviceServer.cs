@@ -54,8 +54,10 @@ internal sealed class DeviceServer : IDisposable
     {
         UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
         int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
-        if (kind == LaunchKind.Start && !CanStartAgain(control))
+        if (kind == LaunchKind.Start)
         {
+            // The driver keeps a stopped device as it was: before 6.16 with its old queues, and from 7.0 on, once it was stopped
+            // on condition that nobody has it open, for root alone to open again. So it is made anew.
             control.Delete(id, UndoTime);
             kind = LaunchKind.New;
         }
@@ -176,9 +178,6 @@ internal sealed class DeviceServer : IDisposable
                 ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
                 : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out.");
     }
-
-    // Kernels before 6.16 keep a stopped device's queues as they were, so that it can only be made again.
-    private static bool CanStartAgain(ControlDevice control) => control.Features.HasFlag(UblkFeatures.Quiesce);
 
     private static UblkDeviceInfo Find(ControlDevice control, int id)
     {
