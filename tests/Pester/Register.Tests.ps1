@@ -102,7 +102,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Invoke-Program systemctl is-active $unit | Should -Be 'active'
 
         # Whoever waits for the disk goes on when the unit is started again.
-        Invoke-Program systemctl kill --kill-whom=all --signal=KILL $unit
+        Invoke-Program pkill -KILL -x ublk-worker
         Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
         $id = (Get-UblkDevice).Id
         Wait-For { (& systemctl is-active $unit) -eq 'failed' }
