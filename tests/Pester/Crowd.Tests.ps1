@@ -3,7 +3,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
-    $many = $env:UBLK_SOAK ? 64 : 12
+    $many = $env:UBLK_SOAK ? 64 : 8
     $shellCount = $env:UBLK_SOAK ? 4 : 2
 
     function Get-AvailableMemory {

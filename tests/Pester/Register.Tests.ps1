@@ -142,14 +142,14 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Get-Registered | Should -BeNullOrEmpty
     }
 
-    It 'is registered once: <What> is refused, and nothing is left of it' -ForEach @(
-        @{ What = 'another of its name'; Error = 'RegistrationExists'; Says = 'Unregister'; With = @{ Name = 'data'; Target = 'Null' } }
-        @{ What = 'a path for a name'; Error = 'InvalidArgument'; Says = 'Name must be'; With = @{ Name = 'a/b'; Target = 'Null' } }
-        @{ What = 'a missing file'; Error = 'PathNotFound'; Says = 'missing.img'; With = @{ Name = 'more'; Target = 'Loop'; Path = 'missing.img' } }
-        @{ What = 'a queue too deep'; Error = 'InvalidArgument'; Says = 'QueueDepth'; With = @{ Name = 'more'; Target = 'Null'; QueueDepth = 4097 } }
-    ) {
+    It 'leaves what is registered alone where another is refused' {
         $before = Get-Registered
-        { Register-UblkDevice @With -ErrorAction Stop } | Should -Throw "*$Says*" -ErrorId "$Error,$register"
+        { Register-UblkDevice -Name data -Target Null -ErrorAction Stop } | Should -Throw '*Unregister*' -ErrorId "RegistrationExists,$register"
+        { Register-UblkDevice -Name a/b -Target Null -ErrorAction Stop } | Should -Throw '*Name must be*' -ErrorId "InvalidArgument,$register"
+        { Register-UblkDevice -Name more -Target Loop -Path missing.img -ErrorAction Stop } |
+            Should -Throw '*missing.img*' -ErrorId "PathNotFound,$register"
+        { Register-UblkDevice -Name more -Target Null -QueueDepth 4097 -ErrorAction Stop } |
+            Should -Throw '*QueueDepth*' -ErrorId "InvalidArgument,$register"
         Get-Registered | Should -Be $before
     }
 
