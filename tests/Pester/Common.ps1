@@ -76,7 +76,7 @@ function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
 function Start-Fio([string] $Device, [string[]] $More) {
     Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
             '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
-            '--iodepth=16', '--size=8M', '--time_based', '--runtime=3', '--verify=crc32c') + $More)
+            '--iodepth=16', '--size=8M', '--time_based', '--runtime=6', '--verify=crc32c') + $More)
 }
 
 # Waits until fio has ended. It must be content, unless a disk was taken from it.

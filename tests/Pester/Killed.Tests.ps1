@@ -23,7 +23,7 @@ BeforeAll {
             Invoke-Program env kill -KILL $worker
             $killed++
         }
-        $killed | Should -BeGreaterThan 1
+        $killed | Should -BeGreaterThan 0
         Wait-For { (Get-UblkDevice $Device.Id).State -eq 'Live' }
     }
 
