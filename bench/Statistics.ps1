@@ -22,3 +22,24 @@ function Get-Ratio($Samples, [string] $Contender, [string] $Other) {
     }
     Get-Spread $ratios
 }
+
+# A row and contender in one object: spreads over the rounds, and how Ublk compares.
+function Get-Summary($Samples) {
+    foreach ($row in $Samples | Group-Object Disk, Workload) {
+        foreach ($group in $row.Group | Group-Object Contender) {
+            $mine = $group.Group
+            [pscustomobject]@{
+                Disk         = $mine[0].Disk
+                Workload     = $mine[0].Workload
+                Contender    = $group.Name
+                Iops         = Get-Spread $mine.Iops
+                Ratio        = if ($group.Name -ne 'Ublk') { Get-Ratio $row.Group 'Ublk' $group.Name }
+                ServerMicros = Get-Spread $mine.ServerMicros
+                ClientMicros = Get-Spread $mine.ClientMicros
+                P50Micros    = Get-Median $mine.P50Micros
+                P99Micros    = Get-Median $mine.P99Micros
+                P999Micros   = Get-Median $mine.P999Micros
+            }
+        }
+    }
+}
