@@ -14,7 +14,7 @@ function Measure-Attach($Contender, $Disk) {
     $total = $clock.Elapsed.TotalMilliseconds
     $VerbosePreference = 'SilentlyContinue'
     try {
-        $server = (Get-ProcessStart $served.ProcessId) - $begin
+        $server = (Get-ProcessStart (Get-ServerProcess $served)) - $begin
         $live = (Get-NodeTime $served.Path) - $begin
         [pscustomobject]@{
             Contender   = $Contender.Name

@@ -1,5 +1,5 @@
-# Who can serve a disk. Attach is given the disk and the backing file of a loop; it returns the path of the block device and the
-# process behind it, if there is one. Detach is given that. All differ in nothing but themselves: as many queues, the same way to the file.
+# Who can serve a disk. Attach is given the disk and the backing file of a loop, and returns what Detach is given: the path of the
+# block device. All differ in nothing but themselves: as many queues, the same way to the file.
 
 # Those who serve a disk of a kind and are installed here, ours first.
 function Get-Contender($Disk) {
@@ -46,10 +46,15 @@ function New-Served([string] $Path, $ProcessId) {
     [pscustomobject]@{ Path = $Path; ProcessId = $ProcessId }
 }
 
+# The process that serves a disk; none for the kernel's own.
+function Get-ServerProcess($Served) {
+    if ($Served.Path -like '/dev/ublkb*') { (Get-UblkDevice (Get-UblkId $Served.Path)).ProcessId } else { $Served.ProcessId }
+}
+
 function Add-Ublk($Disk, [string] $File, [string] $BufferMode = 'Auto') {
     $options = if ($File) { @{ Target = 'Loop'; Path = $File; DirectIO = $Disk.Direct } } else { @{ Target = 'Null' } }
     $device = New-UblkDevice @options -QueueCount $Disk.Queues -BufferMode $BufferMode
-    New-Served $device.DevicePath $device.ProcessId
+    New-Served $device.DevicePath
 }
 
 function Remove-Ublk($Served) {
@@ -95,7 +100,7 @@ function Add-Kublk($Disk, [string] $File) {
 # What another server answers to its add command.
 function New-OtherUblk([string] $Answer) {
     if ($Answer -notmatch 'dev id (\d+)') { throw "There is no device's id in the answer: $Answer" }
-    New-Served "/dev/ublkb$($Matches[1])" (Get-UblkDevice ([int] $Matches[1])).ProcessId
+    New-Served "/dev/ublkb$($Matches[1])"
 }
 
 function Get-UblkId([string] $Path) {

@@ -75,7 +75,9 @@ try {
         $contenders = @()
         try {
             Connect-Contender $disk $skipped | ForEach-Object { $contenders += $_ }
-            $contenders | ForEach-Object { $memory.Add([pscustomobject]@{ Disk = $name; Contender = $_.Name; MemoryKiB = $_.MemoryKiB }) }
+            foreach ($contender in $contenders | Where-Object Server) {
+                $memory.Add([pscustomobject]@{ Disk = $name; Contender = $contender.Name; MemoryKiB = Get-ResidentMemory $contender.Server })
+            }
             foreach ($work in $rows[$name]) {
                 foreach ($round in 1..$Rounds) {
                     foreach ($contender in $contenders) {
@@ -90,7 +92,6 @@ try {
         }
         finally {
             Disconnect-Contender $contenders
-            Remove-Item "$($disk.Directory)/*.img*"
         }
     }
 }

@@ -4,12 +4,12 @@
 function Format-Matrix($Summary, [string[]] $Contenders, [scriptblock] $Heading, [scriptblock] $Cell) {
     "| disk | workload | $(@($Contenders | ForEach-Object $Heading) -join ' | ') |"
     "|---|---|$('--:|' * $Contenders.Count)"
-    foreach ($row in $Summary | Group-Object Disk, Workload) {
+    foreach ($row in $Summary | Select-Object Disk, Workload -Unique) {
         $cells = foreach ($name in $Contenders) {
-            $one = $row.Group | Where-Object Contender -EQ $name
+            $one = $Summary | Where-Object { $_.Disk -eq $row.Disk -and $_.Workload -eq $row.Workload -and $_.Contender -eq $name }
             if ($one) { $one | ForEach-Object $Cell } else { '' }
         }
-        "| $($row.Group[0].Disk) | $($row.Group[0].Workload) | $($cells -join ' | ') |"
+        "| $($row.Disk) | $($row.Workload) | $($cells -join ' | ') |"
     }
 }
 
@@ -27,14 +27,15 @@ function Format-Latency($Summary) {
     Format-Matrix $Summary (Get-Name $Summary) { $_ } { '{0:F0} / {1:F0} / {2:F0}' -f $_.P50Micros, $_.P99Micros, $_.P999Micros }
 }
 
+# The contenders that took part, always in the same order.
 function Get-Name($Summary) {
-    $Summary.Contender | Select-Object -Unique
+    'Ublk', 'Ublk Copy', 'Ublk ZeroCopy', 'kernel', 'qemu-nbd', 'ublksrv', 'kublk' | Where-Object { $_ -in $Summary.Contender }
 }
 
 function Format-Memory($Samples, $Attached) {
     '| server | after attaching, MB | under I/O, MB (greatest) |'
     '|---|--:|--:|'
-    foreach ($one in $Attached | Where-Object MemoryKiB) {
+    foreach ($one in $Attached) {
         $used = ($Samples | Where-Object { $_.Contender -eq $one.Contender -and $_.Disk -eq $one.Disk }).MemoryKiB
         '| {0}, {1} | {2:F1} | {3:F1} |' -f $one.Contender, $one.Disk, ($one.MemoryKiB / 1024), ((Get-Spread $used).Max / 1024)
     }
@@ -60,7 +61,7 @@ function Format-Attach($Samples) {
 function Format-Report($Results) {
     $about = $Results.about
     "Kernel $($about.kernel), $($about.cpus) CPUs, $($about.rounds) rounds of $($about.seconds) s: medians, in parentheses the least and greatest of the rounds."
-    foreach ($sentence in $about.skipped) { "Without a contender: $sentence." }
+    foreach ($sentence in $about.skipped) { "Left out: $sentence." }
     ''
     '![Throughput of Ublk over that of each other contender](plots/throughput.svg)'
     ''

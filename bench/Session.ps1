@@ -14,16 +14,20 @@ function Connect-Contender($Disk, [Collections.Generic.List[string]] $Skipped) {
         }
         catch {
             if ($contender.Name -eq 'Ublk') { throw }
+            if ($file) { Remove-Item "$file*" }
             $Skipped.Add("$($contender.Name) could not serve $($Disk.Name): $_")
             continue
         }
-        $memory = if ($served.ProcessId) { Get-ResidentMemory $served.ProcessId }
-        $contender | Select-Object *, @{ n = 'Served'; e = { $served } }, @{ n = 'File'; e = { $file } }, @{ n = 'MemoryKiB'; e = { $memory } }
+        $server = Get-ServerProcess $served
+        $contender | Select-Object *, @{ n = 'Served'; e = { $served } }, @{ n = 'File'; e = { $file } }, @{ n = 'Server'; e = { $server } }
     }
 }
 
 function Disconnect-Contender($Contenders) {
-    foreach ($contender in $Contenders) { & $contender.Detach $contender.Served }
+    foreach ($contender in $Contenders) {
+        & $contender.Detach $contender.Served
+        if ($contender.File) { Remove-Item "$($contender.File)*" }
+    }
 }
 
 # A folder on a new ext4 in memory: there may be no disk to spare.

@@ -25,15 +25,17 @@ function Get-Ratio($Samples, [string] $Contender, [string] $Other) {
 
 # A row and contender in one object: spreads over the rounds, and how Ublk compares.
 function Get-Summary($Samples) {
-    foreach ($row in $Samples | Group-Object Disk, Workload) {
-        foreach ($group in $row.Group | Group-Object Contender) {
-            $mine = $group.Group
+    foreach ($row in $Samples | Select-Object Disk, Workload -Unique) {
+        $here = $Samples | Where-Object { $_.Disk -eq $row.Disk -and $_.Workload -eq $row.Workload }
+        foreach ($name in $here.Contender | Select-Object -Unique) {
+            $mine = $here | Where-Object Contender -EQ $name
             [pscustomobject]@{
-                Disk         = $mine[0].Disk
-                Workload     = $mine[0].Workload
-                Contender    = $group.Name
+                Disk         = $row.Disk
+                Workload     = $row.Workload
+                Contender    = $name
                 Iops         = Get-Spread $mine.Iops
-                Ratio        = if ($group.Name -ne 'Ublk') { Get-Ratio $row.Group 'Ublk' $group.Name }
+                Ratio        = if ($name -ne 'Ublk') { Get-Ratio $here 'Ublk' $name }
+                CpuMicros    = Get-Spread @($mine | ForEach-Object { $_.ServerMicros + $_.ClientMicros })
                 ServerMicros = Get-Spread $mine.ServerMicros
                 ClientMicros = Get-Spread $mine.ClientMicros
                 P50Micros    = Get-Median $mine.P50Micros

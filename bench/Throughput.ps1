@@ -3,17 +3,17 @@
 function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [double] $Seconds) {
     # What the one before has left in the page cache is written now, not while this one is measured.
     if ($Contender.File) { sync --file-system $Contender.File }
-    $served = $Contender.Served
+    $path = $Contender.Served.Path
     $busy = Get-MachineTicks
     $own = Get-CpuTicks $PID
-    $bytes = Get-TransferredBytes $served.Path
+    $bytes = Get-TransferredBytes $path
 
-    $job = Invoke-Fio $served.Path $Workload $Queues $Seconds
+    $job = Invoke-Fio $path $Workload $Queues $Seconds
     $run = if ($Workload -match 'read') { $job.read } else { $job.write }
 
     # The ramp counts on both sides of the fraction.
     $busy = (Get-MachineTicks) - $busy - ((Get-CpuTicks $PID) - $own)
-    $transfers = ((Get-TransferredBytes $served.Path) - $bytes) / ($run.io_bytes / $run.total_ios)
+    $transfers = ((Get-TransferredBytes $path) - $bytes) / ($run.io_bytes / $run.total_ios)
     $percentile = $run.clat_ns.percentile
     [pscustomobject]@{
         Iops         = $run.iops
@@ -23,7 +23,7 @@ function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [doub
         P50Micros    = $percentile.'50.000000' / 1000
         P99Micros    = $percentile.'99.000000' / 1000
         P999Micros   = $percentile.'99.900000' / 1000
-        MemoryKiB    = if ($served.ProcessId) { Get-ResidentMemory $served.ProcessId }
+        MemoryKiB    = if ($Contender.Server) { Get-ResidentMemory $Contender.Server }
     }
 }
 
