@@ -34,7 +34,7 @@ function Get-Summary($Samples) {
                 Workload     = $row.Workload
                 Contender    = $name
                 Iops         = Get-Spread $mine.Iops
-                Ratio        = if ($name -ne 'Ublk') { Get-Ratio $here 'Ublk' $name }
+                Ratio        = if ($name -ne 'Ublk') { Get-Ratio $here 'Ublk' $name } else { $null }
                 CpuMicros    = Get-Spread @($mine | ForEach-Object { $_.ServerMicros + $_.ClientMicros })
                 ServerMicros = Get-Spread $mine.ServerMicros
                 ClientMicros = Get-Spread $mine.ClientMicros

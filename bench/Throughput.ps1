@@ -23,7 +23,7 @@ function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [doub
         P50Micros    = $percentile.'50.000000' / 1000
         P99Micros    = $percentile.'99.000000' / 1000
         P999Micros   = $percentile.'99.900000' / 1000
-        MemoryKiB    = if ($Contender.Server) { Get-ResidentMemory $Contender.Server }
+        MemoryKiB    = if ($Contender.Server) { Get-ResidentMemory $Contender.Server } else { $null }
     }
 }
 

@@ -22,5 +22,5 @@ void Draw(string name, string title, Func<Measurement, Mark?> select)
 {
     RangeChart chart = new(title, measurements, select);
     using FileStream svg = File.Create(Path.Combine(args[1], $"{name}.svg"));
-    new SvgExporter { Width = RangeChart.Width, Height = chart.Height }.Export(chart.Model, svg);
+    new SvgExporter { Width = RangeChart.Width, Height = chart.Height, UseVerticalTextAlignmentWorkaround = true }.Export(chart.Model, svg);
 }

@@ -33,13 +33,49 @@ internal sealed class RangeChart
         List<string> rows = [.. marks.Select(one => one.Row).Distinct()];
         List<string> contenders = [.. s_colours.Keys.Where(name => marks.Any(one => one.Contender == name))];
         Height = 100 + (rows.Count * ((contenders.Count * LineHeight) + 8));
-        Model = new PlotModel { Title = title, TitleFontSize = 13, TitleFontWeight = FontWeights.Normal, DefaultFont = "Arial", Background = OxyColors.White };
-        Model.Legends.Add(new Legend { LegendPlacement = LegendPlacement.Outside, LegendPosition = LegendPosition.BottomCenter, LegendOrientation = LegendOrientation.Horizontal });
-        CategoryAxis categories = new() { Position = AxisPosition.Left, StartPosition = 1, EndPosition = 0, IsTickCentered = false, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray };
+        Model = new PlotModel
+        {
+            Title = title,
+            TitleFontSize = 13,
+            TitleFontWeight = FontWeights.Normal,
+            DefaultFont = "Arial",
+            Background = OxyColors.White,
+
+            // Room for the names of rows in whatever font the viewer has.
+            PlotMargins = new OxyThickness(255, double.NaN, double.NaN, double.NaN),
+        };
+        Model.Legends.Add(new Legend
+        {
+            LegendPlacement = LegendPlacement.Outside,
+            LegendPosition = LegendPosition.BottomCenter,
+            LegendOrientation = LegendOrientation.Horizontal,
+            LegendItemSpacing = 20,
+        });
+        CategoryAxis categories = new()
+        {
+            Position = AxisPosition.Left,
+            StartPosition = 1,
+            EndPosition = 0,
+            IsTickCentered = false,
+            MajorGridlineStyle = LineStyle.Solid,
+            MajorGridlineColor = OxyColors.LightGray,
+        };
         categories.Labels.AddRange(rows);
         Model.Axes.Add(categories);
-        Model.Axes.Add(new LogarithmicAxis { Position = AxisPosition.Bottom, MajorGridlineStyle = LineStyle.Dot, MinorGridlineStyle = LineStyle.Dot, MinorGridlineColor = OxyColors.LightGray });
-        Model.Annotations.Add(new LineAnnotation { Type = LineAnnotationType.Vertical, X = 1, Color = OxyColors.Gray, LineStyle = LineStyle.Solid });
+        Model.Axes.Add(new LogarithmicAxis
+        {
+            Position = AxisPosition.Bottom,
+            MajorGridlineStyle = LineStyle.Dot,
+            MinorGridlineStyle = LineStyle.Dot,
+            MinorGridlineColor = OxyColors.LightGray,
+        });
+        Model.Annotations.Add(new LineAnnotation
+        {
+            Type = LineAnnotationType.Vertical,
+            X = 1,
+            Color = OxyColors.Gray,
+            LineStyle = LineStyle.Solid,
+        });
         for (int i = 0; i < contenders.Count; i++)
         {
             double offset = (i + 0.5) / contenders.Count * 0.8 - 0.4;
