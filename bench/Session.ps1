@@ -7,7 +7,7 @@ function Connect-Contender($Disk, [Collections.Generic.List[string]] $Skipped) {
         if ($Disk.Kind -eq 'loop') {
             # Every block is there: holes would be cheaper to read than data.
             $file = Join-Path $Disk.Directory "$($contender.Name -replace ' ', '-').img"
-            dd if=/dev/zero of=$file bs=1M count=256 conv=fsync status=none
+            dd if=/dev/zero of=$file bs=1M count=128 conv=fsync status=none
         }
         try {
             $served = & $contender.Attach $Disk $file
