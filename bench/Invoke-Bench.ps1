@@ -21,7 +21,7 @@ param(
     [int] $Rounds = 5,
 
     # How long fio measures for one sample.
-    [double] $Seconds = 1,
+    [double] $Seconds = 0.8,
 
     # A folder for the files of the ext4 disks, whatever its file system is; by default on a new ext4 in memory.
     [string] $Directory,
@@ -71,17 +71,17 @@ try {
         if ($Directory) { $null = New-Item -ItemType Directory $ext4 } else { Mount-Ext4 $ext4; $mounted = $true }
     }
     $samples = foreach ($name in $rows.Keys) {
-        $served = New-Disk $name ($name -like '*-tmpfs*' ? $tmpfs : $ext4)
+        $current = New-Disk $name ($name -like '*-tmpfs*' ? $tmpfs : $ext4)
         $contenders = @()
         try {
-            Connect-Contender $served $skipped | ForEach-Object { $contenders += $_ }
+            Connect-Contender $current $skipped | ForEach-Object { $contenders += $_ }
             foreach ($contender in $contenders | Where-Object Server) {
                 $memory.Add([pscustomobject]@{ Disk = $name; Contender = $contender.Name; MemoryKiB = Get-ResidentMemory $contender.Server })
             }
             foreach ($work in $rows[$name]) {
                 foreach ($round in 1..$Rounds) {
                     foreach ($contender in $contenders) {
-                        $sample = Measure-Throughput $contender $work $served.Queues $Seconds | Select-Object @{ n = 'Disk'; e = { $name } },
+                        $sample = Measure-Throughput $contender $work $current.Queues $Seconds | Select-Object @{ n = 'Disk'; e = { $name } },
                             @{ n = 'Workload'; e = { $work } }, @{ n = 'Round'; e = { $round } }, @{ n = 'Contender'; e = { $contender.Name } }, *
                         Write-Host ('{0,7:F0} s  {1} {2}  round {3}  {4,-13} {5,8:F0} IOPS' -f
                             $clock.Elapsed.TotalSeconds, $name, $work, $round, $contender.Name, $sample.Iops)
