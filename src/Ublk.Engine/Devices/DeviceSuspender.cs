@@ -19,7 +19,7 @@ public static class DeviceSuspender
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
-        UblkDeviceInfo info = DeviceLife.InfoOf(control, id);
+        UblkDeviceInfo info = control.GetInfo(id);
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");

@@ -14,7 +14,7 @@ public static class DeviceWriteAccess
     public static void Set(int id, bool readOnly)
     {
         using ControlDevice control = new();
-        UblkDeviceInfo info = DeviceLife.InfoOf(control, id);
+        UblkDeviceInfo info = control.GetInfo(id);
         if (info.State != (ushort)DeviceState.Live)
         {
             throw DeviceLife.WrongState(id, (DeviceState)info.State);
@@ -49,13 +49,7 @@ public static class DeviceWriteAccess
 
     private static void RequireWritable(ControlDevice control, int id)
     {
-        int result = control.TryGetParameters(id, out UblkParameters parameters);
-        if (result < 0)
-        {
-            throw DriverError.ForCommand(-result, "GET_PARAMS", id);
-        }
-
-        if ((parameters.Attributes & UblkAbi.AttrReadOnly) != 0)
+        if ((control.GetParameters(id).Attributes & UblkAbi.AttrReadOnly) != 0)
         {
             throw new UblkException(UblkError.InvalidArgument,
                 $"Device {id} was made read-only: what is behind it is not open for writing. Remove it and make it anew.", deviceId: id);

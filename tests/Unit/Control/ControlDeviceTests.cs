@@ -14,6 +14,8 @@ public class ControlDeviceTests
     private static readonly (string Name, uint Command, Action<ControlDevice> Send, int[] Errnos)[] Thrown =
     [
         ("SET_PARAMS", UblkAbi.CmdSetParams, control => control.SetParameters(Id, new UblkParameters()), [22, 13, 14, 19, 1]),
+        ("GET_PARAMS", UblkAbi.CmdGetParams, control => control.GetParameters(Id), [19, 22, 14, 1]),
+        ("GET_DEV_INFO", UblkAbi.CmdGetDevInfo, control => control.GetInfo(Id), [19, 14, 1]),
         ("GET_QUEUE_AFFINITY", UblkAbi.CmdGetQueueAffinity, control => control.GetQueueAffinity(Id, 0), [22, 14, 19, 1]),
         ("START_DEV", UblkAbi.CmdStartDev, control => control.Start(Id, 1, Limit), [22, 17, 16, 4, 19, 1, 110]),
         ("STOP_DEV", UblkAbi.CmdStopDev, control => control.Stop(Id, Limit), [19, 1, 110]),
