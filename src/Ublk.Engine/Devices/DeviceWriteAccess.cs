@@ -22,7 +22,7 @@ public static class DeviceWriteAccess
 
         if (readOnly)
         {
-            RequireNoUsers(id);
+            RequireNoLayers(id);
         }
         else
         {
@@ -33,17 +33,13 @@ public static class DeviceWriteAccess
     }
 
     // The kernel checks write(2), but lets a file system or a volume that is above the disk already go on writing.
-    private static void RequireNoUsers(int id)
+    private static void RequireNoLayers(int id)
     {
-        string[] users =
-        [
-            .. DeviceUsers.MountPoints(id).Select(path => $"mounted on {path}"),
-            .. DeviceUsers.Holders(id).Select(holder => $"held by {holder}"),
-        ];
-        if (users.Length > 0)
+        IReadOnlyList<string> layers = DeviceUsers.Layers(id);
+        if (layers.Count > 0)
         {
             throw new UblkException(UblkError.DeviceInUse,
-                $"/dev/ublkb{id} is {string.Join(", ", users)}, which would go on writing to it. Unmount it first.", deviceId: id);
+                $"/dev/ublkb{id} is {string.Join(", ", layers)}, which would go on writing to it. Unmount it first.", deviceId: id);
         }
     }
 
