@@ -188,11 +188,12 @@ public static class DeviceRegistrar
         }
     }
 
+    // udev also notices new rules by itself, if not at once.
     private static void ReloadRules()
     {
         if (File.Exists("/run/udev/control"))
         {
-            ExternalProgram.Run("udevadm", ["control", "--reload"], out _, out _);
+            ExternalProgram.TryRun("udevadm", ["control", "--reload"], out _);
         }
     }
 
