@@ -31,7 +31,7 @@ internal static class DeviceAttachment
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker)
     {
         using ControlDevice control = new();
-        if (DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(specification.Symlink!)) is { } left)
+        if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
         {
             DeviceState[] waiting = [DeviceState.Quiesced, DeviceState.FailIo];
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
