@@ -33,11 +33,10 @@ internal static class DeviceAttachment
         using ControlDevice control = new();
         if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
         {
-            DeviceState[] waiting = [DeviceState.Quiesced, DeviceState.FailIo];
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
-            if (waiting.Contains(state))
+            if (DeviceLife.Waiting.Contains(state))
             {
-                return DeviceLauncher.Restore(left.Id, waiting, startWorker, _ => { }, CancellationToken.None);
+                return DeviceLauncher.Restore(left.Id, DeviceLife.Waiting, startWorker, _ => { }, CancellationToken.None);
             }
 
             if (state == DeviceState.Dead)

@@ -126,7 +126,7 @@ internal sealed class DeviceSupervisor : IDisposable
         {
             using ControlDevice control = new();
             return DeviceLife.Exists(_id, record.Specification.Cookie)
-                && DeviceLife.AwaitServerGone(control, _id, _stop.Token) is DeviceState.Quiesced or DeviceState.FailIo;
+                && DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
@@ -146,7 +146,7 @@ internal sealed class DeviceSupervisor : IDisposable
         CountRestart(exit);
         try
         {
-            DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],
+            DeviceLauncher.Restore(_id, DeviceLife.Waiting,
                 (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
                 _ => { }, _stop.Token);
             return true;

@@ -118,7 +118,7 @@ public static class DeviceLauncher
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
-        bool isWaiting = DeviceLife.AwaitServerGone(control, id, cancellation) is DeviceState.Quiesced or DeviceState.FailIo;
+        bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
         if (!isWaiting || record.IsSuspended || !DeviceInventory.IsAlive(record.SupervisorId))
         {
             return null;

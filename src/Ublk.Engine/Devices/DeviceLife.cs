@@ -8,6 +8,9 @@ internal static class DeviceLife
 {
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
+    public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
+
     /// <summary>The record of a device that is there and that a worker of ours made for the caller.</summary>
     /// <exception cref="UblkException">There is no such device, it is another user's, or it has no record.</exception>
     public static DeviceRecord RecordOf(ControlDevice control, int id)
