@@ -15,8 +15,7 @@ internal static class DeviceAttachment
         DeviceSpecification specification = DeviceRegistrar.Read(file);
         ProcessSettings.Apply();
         int worker = 0;
-        LaunchResult result = Launch(
-            specification, (chosen, channel) => worker = Self.Start(["serve", .. WorkerProgram.Arguments(chosen, channel)]));
+        LaunchResult result = Launch(specification, (chosen, channel) => worker = Self.StartWorker(chosen, channel));
         foreach (string warning in result.Warnings)
         {
             Console.Error.WriteLine(warning);

@@ -147,7 +147,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             DeviceLauncher.Restore(_id, DeviceLife.Waiting,
-                (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
+                (specification, channel) => _worker = Self.StartWorker(specification, channel),
                 _ => { }, _stop.Token);
             return true;
         }
