@@ -341,7 +341,8 @@ public static class DeviceLauncher
             $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
             operation: "start", deviceId: _id);
 
-        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that another server may have made under the same id.
+        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that
+        // another server may have made under the same id.
         private void Undo()
         {
             if (_workerId is { } pid)
