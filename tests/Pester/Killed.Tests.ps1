@@ -1,7 +1,7 @@
 # Workers and commands that are killed at any moment: a disk's users notice nothing, and the next command works.
 
 BeforeDiscovery {
-    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+    . $PSScriptRoot/Kernel.ps1
 }
 
 BeforeAll {

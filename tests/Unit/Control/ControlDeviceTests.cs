@@ -84,18 +84,10 @@ public class ControlDeviceTests
     {
         FakeDriver driver = new() { IsUnprivileged = true };
         using ControlDevice control = driver.Open();
-        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
-        {
-            send(control);
-        }
-
-        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
-        {
-            Assert.Equal(0, send(control));
-        }
+        IReadOnlyList<uint> sent = SendAll(control);
 
         Assert.Equal(
-            [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)],
+            sent,
             driver.Requests.Where(request => request.Payload.DevicePathLength > 0 || request.Command == UblkAbi.CmdAddDev)
                 .Select(request => request.Command));
         Assert.Equal(Thrown.Length + Returned.Length - 1, driver.Paths.Count);
@@ -161,19 +153,9 @@ public class ControlDeviceTests
     {
         FakeDriver driver = new();
         using ControlDevice control = driver.Open();
-        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
-        {
-            send(control);
-        }
+        IReadOnlyList<uint> sent = SendAll(control);
 
-        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
-        {
-            Assert.Equal(0, send(control));
-        }
-
-        Assert.Equal(
-            [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)],
-            driver.Requests.Select(request => request.Command));
+        Assert.Equal(sent, driver.Requests.Select(request => request.Command));
         Assert.All(driver.Requests, request => Assert.Equal(((uint)Id, UblkAbi.NoQueue), (request.Payload.DeviceId, request.Payload.QueueId)));
     }
 
@@ -285,6 +267,22 @@ public class ControlDeviceTests
         }
 
         Assert.Equal(0, driver.OpenChannels);
+    }
+
+    // Returns the commands in the order in which they went out.
+    private static IReadOnlyList<uint> SendAll(ControlDevice control)
+    {
+        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
+        {
+            send(control);
+        }
+
+        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
+        {
+            Assert.Equal(0, send(control));
+        }
+
+        return [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)];
     }
 
     private static int Add(ControlDevice control)
