@@ -58,9 +58,16 @@ internal sealed class DeviceSupervisor : IDisposable
         {
             long start = Environment.TickCount64;
             string exit = AwaitWorker();
+
+            // A worker ends by itself only when somebody has removed, stopped or suspended its device.
+            if (exit == CleanExit)
+            {
+                return ExitCode.Done;
+            }
+
             if (!restores)
             {
-                return exit == CleanExit ? ExitCode.Done : ExitCode.Unavailable;
+                return ExitCode.Unavailable;
             }
 
             failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
@@ -114,10 +121,10 @@ internal sealed class DeviceSupervisor : IDisposable
             : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
     }
 
-    // Not when somebody removed, stopped or suspended the device, or serves it already.
+    // Not when somebody removed or stopped the device, or serves it already.
     private bool IsWaiting()
     {
-        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { IsSuspended: false } record)
+        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { } record)
         {
             return false;
         }

@@ -119,7 +119,7 @@ public static class DeviceLauncher
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
         bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
-        if (!isWaiting || record.IsSuspended || !DeviceInventory.IsAlive(record.SupervisorId))
+        if (!isWaiting || !DeviceInventory.IsAlive(record.SupervisorId))
         {
             return null;
         }
