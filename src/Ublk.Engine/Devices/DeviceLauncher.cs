@@ -208,6 +208,8 @@ public static class DeviceLauncher
                     control.Start(_id, _workerId!.Value, TimeLeft());
                 }
 
+                // Who waits to serve the same device sees from here on that it is served.
+                idLock.Dispose();
                 AwaitBlockDevice();
                 CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
@@ -261,8 +263,6 @@ public static class DeviceLauncher
                         step($"The worker, process {_workerId}, has opened the target.");
                         break;
                     case WorkerStage.Added:
-                        // The driver keeps the id from here on.
-                        idLock.Dispose();
                         step($"The driver gives device {_id} to the worker.");
                         break;
                     case WorkerStage.Ready:
