@@ -139,7 +139,15 @@ internal sealed class StateDirectory
 
     private SafeFileHandle OpenLock()
     {
-        RequireWritable();
+        try
+        {
+            Directory.CreateDirectory(Path, OwnerOnly);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw NotWritable(exception.Message);
+        }
+
         using SafeFileHandle directory = OpenOrThrow();
         SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
         return file.IsInvalid ? throw NotWritable($"{Libc.Describe(Libc.LastErrno)}.") : file;
@@ -190,21 +198,6 @@ internal sealed class StateDirectory
     {
         SafeFileHandle directory = Open();
         return directory.IsInvalid ? throw NotWritable("It is not there, or not yours.") : directory;
-    }
-
-    private void RequireWritable()
-    {
-        try
-        {
-            Directory.CreateDirectory(Path, OwnerOnly);
-            string probe = $"{Path}/.probe-{Environment.ProcessId}";
-            File.WriteAllBytes(probe, []);
-            File.Delete(probe);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw NotWritable(exception.Message);
-        }
     }
 
     private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,
