@@ -198,7 +198,7 @@ Describe 'A command that is killed' -Tag Fire {
         Start-Sleep 1
         $shell.Process.Kill()
         $shell.Process.WaitForExit()
-        Stop-Worker
+        Invoke-Program env kill -KILL $device.ProcessId
         Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
         $reader.WaitForExit(60000) | Should -BeTrue
         $reader.ExitCode | Should -Be 0

@@ -145,10 +145,8 @@ Describe 'A supervisor' {
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
         ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
         pgrep -x ublk-worker | Should -BeNullOrEmpty
-        $device | Resume-UblkDevice
-        Stop-Worker
-        Wait-For { (Get-UblkDevice).State -eq 'Live' }
-        (Get-UblkDevice).Restarts | Should -Be 1
+        Invoke-Program env kill -KILL ($device | Resume-UblkDevice -PassThru).ProcessId
+        Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
     }
 
     It 'passes SIGTERM on' {
