@@ -2,6 +2,7 @@
 
 $ErrorActionPreference = 'Stop'
 $root = Split-Path (Split-Path $PSScriptRoot)
+. $PSScriptRoot/Kernel.ps1
 $modulePath = Join-Path $root 'out' 'Ublk'
 Import-Module $modulePath
 if (Get-UblkDevice) {
@@ -46,7 +47,7 @@ function Get-Leftover {
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
     foreach ($folder in '/run/ublk', '/dev/disk/by-ublk') {
         if (Test-Path $folder) {
-            [IO.Directory]::GetFileSystemEntries($folder)
+            [IO.Directory]::GetFileSystemEntries($folder) | Where-Object { $_ -ne '/run/ublk/lock' }
         }
     }
 }

@@ -47,13 +47,15 @@ public static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
             if (specification.Symlink is { } name)
             {
                 DeviceSymlink.RequireFree(control, name, null);
             }
 
-            int id = ChooseId(control, specification.Id, taken);
+            using SafeFileHandle idLock = specification.Id is { } wanted
+                ? LockId(control, wanted, cancellation)
+                : LockFreeId(control, taken, out wanted);
+            int id = wanted;
 
             // Of a device that another program deleted.
             DeviceSymlink.Delete(id);
@@ -98,7 +100,7 @@ public static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
@@ -116,8 +118,8 @@ public static class DeviceLauncher
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
-        bool isWaiting = DeviceLife.AwaitServerGone(control, id, cancellation) is DeviceState.Quiesced or DeviceState.FailIo;
-        if (!isWaiting || record.IsSuspended || !DeviceInventory.IsAlive(record.SupervisorId))
+        bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
+        if (!isWaiting || !DeviceInventory.IsAlive(record.SupervisorId))
         {
             return null;
         }
@@ -138,14 +140,35 @@ public static class DeviceLauncher
         return null;
     }
 
-    private static int ChooseId(ControlDevice control, int? wanted, HashSet<int> taken)
+    private static SafeFileHandle LockId(ControlDevice control, int id, CancellationToken cancellation)
     {
-        if (wanted is null)
+        SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        if (!Exists(control, id))
         {
-            return Enumerable.Range(0, DeviceSpecification.MaxId).First(id => !taken.Contains(id) && !Exists(control, id));
+            return idLock;
         }
 
-        return Exists(control, wanted.Value) ? throw DriverError.ForAdd(Libc.EEXIST, wanted.Value) : wanted.Value;
+        idLock.Dispose();
+        throw DriverError.ForAdd(Libc.EEXIST, id);
+    }
+
+    // Looks before it locks, which is dearer, and once more after: the id was another launcher's until then.
+    private static SafeFileHandle LockFreeId(ControlDevice control, HashSet<int> taken, out int id)
+    {
+        for (id = 0; ; id++)
+        {
+            if (taken.Contains(id) || Exists(control, id) || StateDirectory.Own.TryLockDevice(id) is not { } idLock)
+            {
+                continue;
+            }
+
+            if (!Exists(control, id))
+            {
+                return idLock;
+            }
+
+            idLock.Dispose();
+        }
     }
 
     private static bool Exists(ControlDevice control, int id) =>
@@ -185,6 +208,8 @@ public static class DeviceLauncher
                     control.Start(_id, _workerId!.Value, TimeLeft());
                 }
 
+                // Who waits to serve the same device sees from here on that it is served.
+                idLock.Dispose();
                 AwaitBlockDevice();
                 CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
@@ -238,8 +263,6 @@ public static class DeviceLauncher
                         step($"The worker, process {_workerId}, has opened the target.");
                         break;
                     case WorkerStage.Added:
-                        // The driver keeps the id from here on.
-                        idLock.Dispose();
                         step($"The driver gives device {_id} to the worker.");
                         break;
                     case WorkerStage.Ready:
@@ -290,7 +313,7 @@ public static class DeviceLauncher
         {
             if (specification.Symlink is { } name)
             {
-                using SafeFileHandle stateLock = StateDirectory.Own.Lock(TimeLeft(), cancellation);
+                using SafeFileHandle nameLock = StateDirectory.Own.LockNames(cancellation);
                 DeviceSymlink.Create(control, name, _id);
             }
         }
@@ -318,7 +341,8 @@ public static class DeviceLauncher
             $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
             operation: "start", deviceId: _id);
 
-        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that another server may have made under the same id.
+        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that
+        // another server may have made under the same id.
         private void Undo()
         {
             if (_workerId is { } pid)
