@@ -62,7 +62,7 @@ try {
 
     # The first call in a session also pays for loading the module.
     $null = Measure-Attach $servers[0] $nullDisk
-    $attach = foreach ($round in 1..($Rounds + 2)) {
+    $attach = foreach ($round in 1..$Rounds) {
         foreach ($contender in $servers) { Measure-Attach $contender $nullDisk }
     }
     Format-Attach $attach | Write-Host

@@ -6,19 +6,21 @@ function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [doub
     $path = $Contender.Served.Path
     $busy = Get-MachineTicks
     $own = Get-CpuTicks $PID
+    $server = if ($Contender.Server) { Get-CpuTicks $Contender.Server } else { 0 }
     $bytes = Get-TransferredBytes $path
 
     $job = Invoke-Fio $path $Workload $Queues $Seconds
     $run = if ($Workload -match 'read') { $job.read } else { $job.write }
 
-    # The ramp counts on both sides of the fraction.
+    # The ramp counts on both sides of the fraction. A difference of great numbers can miss what a process counts for itself.
     $busy = (Get-MachineTicks) - $busy - ((Get-CpuTicks $PID) - $own)
+    $server = if ($Contender.Server) { (Get-CpuTicks $Contender.Server) - $server } else { 0 }
     $transfers = ((Get-TransferredBytes $path) - $bytes) / ($run.io_bytes / $run.total_ios)
     $percentile = $run.clat_ns.percentile
     [pscustomobject]@{
         Iops         = $run.iops
         MiBPerSecond = $run.bw / 1024
-        ServerMicros = [Math]::Max(0, $busy) * 10000 / $transfers
+        ServerMicros = [Math]::Max($server, $busy) * 10000 / $transfers
         ClientMicros = ($job.usr_cpu + $job.sys_cpu) / 100 * $job.job_runtime * 1000 / $run.total_ios
         P50Micros    = $percentile.'50.000000' / 1000
         P99Micros    = $percentile.'99.000000' / 1000
