@@ -46,7 +46,7 @@ function Get-Leftover {
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
     foreach ($folder in '/run/ublk', '/dev/disk/by-ublk') {
         if (Test-Path $folder) {
-            [IO.Directory]::GetFileSystemEntries($folder)
+            [IO.Directory]::GetFileSystemEntries($folder) | Where-Object { $_ -ne '/run/ublk/lock' }
         }
     }
 }

@@ -7,8 +7,6 @@ namespace Ublk.Devices;
 /// <summary>Moves the queues' threads of live devices to other CPUs.</summary>
 public static class DeviceAffinity
 {
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
-
     /// <summary>Binds the threads, and records it for the next worker.</summary>
     /// <param name="id">The device.</param>
     /// <param name="lists">CPU lists such as <c>0-3,8</c>: one for all queues, or one for each.</param>
@@ -17,7 +15,7 @@ public static class DeviceAffinity
     public static void Set(int id, IReadOnlyList<string> lists, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle stateLock = StateDirectory.Own.Lock(LockTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
         DeviceSpecification.CheckAffinity(lists, record.Queues.Count);
         QueueInfo[] queues = [.. record.Queues.Select(queue => queue with { Affinity = $"{ChoiceFor(queue, lists)}" })];

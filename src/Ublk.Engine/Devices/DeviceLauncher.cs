@@ -47,13 +47,15 @@ public static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
             if (specification.Symlink is { } name)
             {
                 DeviceSymlink.RequireFree(control, name, null);
             }
 
-            int id = ChooseId(control, specification.Id, taken);
+            using SafeFileHandle idLock = specification.Id is { } wanted
+                ? LockId(control, wanted, cancellation)
+                : LockFreeId(control, taken, out wanted);
+            int id = wanted;
 
             // Of a device that another program deleted.
             DeviceSymlink.Delete(id);
@@ -98,7 +100,7 @@ public static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Own.Lock(StartTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
@@ -138,14 +140,35 @@ public static class DeviceLauncher
         return null;
     }
 
-    private static int ChooseId(ControlDevice control, int? wanted, HashSet<int> taken)
+    private static SafeFileHandle LockId(ControlDevice control, int id, CancellationToken cancellation)
     {
-        if (wanted is null)
+        SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        if (!Exists(control, id))
         {
-            return Enumerable.Range(0, DeviceSpecification.MaxId).First(id => !taken.Contains(id) && !Exists(control, id));
+            return idLock;
         }
 
-        return Exists(control, wanted.Value) ? throw DriverError.ForAdd(Libc.EEXIST, wanted.Value) : wanted.Value;
+        idLock.Dispose();
+        throw DriverError.ForAdd(Libc.EEXIST, id);
+    }
+
+    // Looks before it locks, which is dearer, and once more after: the id was another launcher's until then.
+    private static SafeFileHandle LockFreeId(ControlDevice control, HashSet<int> taken, out int id)
+    {
+        for (id = 0; ; id++)
+        {
+            if (taken.Contains(id) || Exists(control, id) || StateDirectory.Own.TryLockDevice(id) is not { } idLock)
+            {
+                continue;
+            }
+
+            if (!Exists(control, id))
+            {
+                return idLock;
+            }
+
+            idLock.Dispose();
+        }
     }
 
     private static bool Exists(ControlDevice control, int id) =>
@@ -290,7 +313,7 @@ public static class DeviceLauncher
         {
             if (specification.Symlink is { } name)
             {
-                using SafeFileHandle stateLock = StateDirectory.Own.Lock(TimeLeft(), cancellation);
+                using SafeFileHandle nameLock = StateDirectory.Own.LockNames(cancellation);
                 DeviceSymlink.Create(control, name, _id);
             }
         }

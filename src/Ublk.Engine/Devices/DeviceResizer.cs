@@ -8,8 +8,6 @@ namespace Ublk.Devices;
 /// <summary>Changes the size of live disks, with that of what is behind them.</summary>
 public static class DeviceResizer
 {
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
-
     /// <summary>Resizes a disk.</summary>
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
@@ -24,7 +22,7 @@ public static class DeviceResizer
         FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
 
         // One at a time, and not while a new worker reads the record.
-        using SafeFileHandle stateLock = StateDirectory.Own.Lock(LockTime, cancellation);
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
         TargetDefinition target = TargetCatalog.Find(record.Specification.Target);
         if (target.OpenStorage is not { } open)

@@ -7,15 +7,13 @@ namespace Ublk.Devices;
 
 /// <summary>Stable names of devices: links that come and go with them.</summary>
 /// <remarks>
-/// Links are made under the lock under which ids are given away, and removed while the driver still keeps the id, so that
+/// Links are made under a lock on names, and removed while the driver still keeps the id, so that
 /// none leads to a device it was not made for.
 /// </remarks>
 internal static class DeviceSymlink
 {
     private const string Folder = "/dev/disk/by-ublk";
     private const string TargetPrefix = "../../ublkb";
-
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
 
     /// <summary>The path of a name.</summary>
     public static string PathOf(string name) => $"{Folder}/{name}";
@@ -41,7 +39,7 @@ internal static class DeviceSymlink
         }
     }
 
-    /// <summary>Makes a link; it replaces one that is left over. Under the state directory's lock.</summary>
+    /// <summary>Makes a link; it replaces one that is left over. Under the lock on names.</summary>
     /// <exception cref="UblkException">The name is taken, or the link cannot be made.</exception>
     public static void Create(ControlDevice control, string name, int id)
     {
@@ -85,7 +83,7 @@ internal static class DeviceSymlink
             return;
         }
 
-        using SafeFileHandle idLock = StateDirectory.Own.Lock(LockTime, CancellationToken.None);
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, CancellationToken.None);
         if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.ServerCookie == cookie)
         {
             Delete(id);

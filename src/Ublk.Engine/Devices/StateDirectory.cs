@@ -13,6 +13,13 @@ internal sealed class StateDirectory
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private const int OwnerReadsAndWrites = 0x180;
+
+    // Beyond every id.
+    private const int NamesPlace = 1 << 30;
+
+    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
+
     // Far more than a record ever has.
     private const int MaxRecordSize = 1 << 16;
 
@@ -88,28 +95,68 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>Makes the directory and locks it, so that one launcher at a time chooses an id. Disposing unlocks.</summary>
+    /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle Lock(TimeSpan timeout, CancellationToken cancellation)
+    public SafeFileHandle LockDevice(int id, CancellationToken cancellation) => Lock(id, $"Another command is at work on device {id}", cancellation);
+
+    /// <summary>Locks a device's id; null where another command has it.</summary>
+    /// <exception cref="UblkException">The directory cannot be written.</exception>
+    public SafeFileHandle? TryLockDevice(int id)
     {
-        RequireWritable();
-        SafeFileHandle directory = OpenOrThrow();
-        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (Libc.FLock(directory, Libc.LOCK_EX_NB) != 0)
+        SafeFileHandle file = OpenLock();
+        if (IsLocked(file, id))
+        {
+            return file;
+        }
+
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>Locks the names of the devices, which no two may share. Disposing unlocks.</summary>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
+    public SafeFileHandle LockNames(CancellationToken cancellation) => Lock(NamesPlace, "Another command is naming a device", cancellation);
+
+    private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
+    {
+        SafeFileHandle file = OpenLock();
+        long deadline = Environment.TickCount64 + (long)LockTime.TotalMilliseconds;
+        while (!IsLocked(file, place))
         {
             if (Environment.TickCount64 > deadline || cancellation.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(5)))
             {
-                directory.Dispose();
+                file.Dispose();
                 cancellation.ThrowIfCancellationRequested();
-                throw new UblkException(UblkError.TimedOut, $"Another process has held the lock on {Path} for too long.");
+                throw new UblkException(UblkError.TimedOut, $"{what}, and has been for too long.");
             }
         }
 
-        return directory;
+        return file;
+    }
+
+    // A byte of the file stands for each id. The kernel drops a lock with the process that has it.
+    private static bool IsLocked(SafeFileHandle file, int place) => Libc.TryLock(file, Libc.F_WRLCK, place, 1) == 0;
+
+    private SafeFileHandle OpenLock()
+    {
+        try
+        {
+            Directory.CreateDirectory(Path, OwnerOnly);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw NotWritable(exception.Message);
+        }
+
+        using SafeFileHandle directory = OpenOrThrow();
+        SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
+        return file.IsInvalid ? throw NotWritable($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
 
     // Through the open directory, whatever its path leads to by now (proc(5)).
-    private static string RecordPath(SafeFileHandle directory, int id) => $"/proc/self/fd/{directory.DangerousGetHandle()}/{id}.json";
+    private static string PathOf(SafeFileHandle directory) => $"/proc/self/fd/{directory.DangerousGetHandle()}";
+
+    private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 
     private DeviceRecord? Read(SafeFileHandle directory, int id)
     {
@@ -151,21 +198,6 @@ internal sealed class StateDirectory
     {
         SafeFileHandle directory = Open();
         return directory.IsInvalid ? throw NotWritable("It is not there, or not yours.") : directory;
-    }
-
-    private void RequireWritable()
-    {
-        try
-        {
-            Directory.CreateDirectory(Path, OwnerOnly);
-            string probe = $"{Path}/.probe-{Environment.ProcessId}";
-            File.WriteAllBytes(probe, []);
-            File.Delete(probe);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw NotWritable(exception.Message);
-        }
     }
 
     private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,

@@ -8,6 +8,7 @@ internal static partial class Libc
     public const int O_RDONLY = 0;
     public const int O_WRONLY = 1;
     public const int O_RDWR = 2;
+    public const int O_CREAT = 0x40;
     public const int O_EXCL = 0x80;
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
@@ -58,12 +59,15 @@ internal static partial class Libc
     private static partial int OpenRaw(string path, int flags, int mode);
 
     /// <summary>Opens a path, close-on-exec; the handle is invalid and <see cref="LastErrno"/> set on failure.</summary>
-    public static SafeFileHandle Open(string path, int flags)
+    /// <param name="path">The path.</param>
+    /// <param name="flags">O_* flags.</param>
+    /// <param name="mode">Permissions of a file that this makes.</param>
+    public static SafeFileHandle Open(string path, int flags, int mode = 0)
     {
         int fd;
         do
         {
-            fd = OpenRaw(path, flags | O_CLOEXEC, 0);
+            fd = OpenRaw(path, flags | O_CLOEXEC, mode);
         }
         while (fd < 0 && LastErrno == EINTR);
         return new SafeFileHandle(fd, ownsHandle: true);
@@ -90,23 +94,18 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     public static partial int EventFd(uint initial, int flags);
 
-    /// <summary>An exclusive lock, refused at once where another holds it (flock(2)).</summary>
-    public const int LOCK_EX_NB = 2 | 4;
-
-    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
-    public static partial int FLock(SafeFileHandle fd, int operation);
-
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static unsafe partial int FcntlLock(SafeFileHandle fd, int command, Flock* argument);
 
-    /// <summary>Tries to lock the range of a file from 0 for this open file description (fcntl(2), F_OFD_SETLK).</summary>
+    /// <summary>Tries to lock a range of a file for this open file description (fcntl(2), F_OFD_SETLK).</summary>
     /// <param name="fd">The file, open for what the lock says.</param>
     /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
-    /// <param name="length">Bytes to lock; 0 locks the whole file however it grows.</param>
+    /// <param name="start">The first byte.</param>
+    /// <param name="length">Bytes to lock; 0 locks all there are, however the file grows.</param>
     /// <returns>0 or a positive errno.</returns>
-    public static unsafe int TryLock(SafeFileHandle fd, short type, long length)
+    public static unsafe int TryLock(SafeFileHandle fd, short type, long start, long length)
     {
-        Flock range = new() { Type = type, Length = length };
+        Flock range = new() { Type = type, Start = start, Length = length };
         return FcntlLock(fd, F_OFD_SETLK, &range) == 0 ? 0 : LastErrno;
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Devices;
 
 namespace Ublk.Tests.Devices;
@@ -5,6 +6,9 @@ namespace Ublk.Tests.Devices;
 /// <summary>Each user's records lie where only that user can write.</summary>
 public class StateDirectoryTests
 {
+    // Beyond every device's, so that none is in the way.
+    private const int Id = 1 << 21;
+
     [Theory]
     [InlineData(0, null, "/run/ublk")]
     [InlineData(0, "/run/user/0", "/run/ublk")]
@@ -22,4 +26,43 @@ public class StateDirectoryTests
         Assert.Equal($"/run/user/{other}/ublk", StateDirectory.Of(other).Path);
         Assert.Null(StateDirectory.Of(other).TryRead(0));
     }
+
+    [Fact]
+    public void An_id_is_locked_once_at_a_time_and_no_other_with_it()
+    {
+        RequireRoot();
+        using (SafeFileHandle? first = StateDirectory.Own.TryLockDevice(Id))
+        {
+            Assert.NotNull(first);
+            Assert.Null(StateDirectory.Own.TryLockDevice(Id));
+            using SafeFileHandle? other = StateDirectory.Own.TryLockDevice(Id + 1);
+            Assert.NotNull(other);
+        }
+
+        using SafeFileHandle? second = StateDirectory.Own.TryLockDevice(Id);
+        Assert.NotNull(second);
+    }
+
+    [Fact]
+    public void Many_at_once_lock_an_id_each()
+    {
+        RequireRoot();
+        Parallel.For(1, 2000, id =>
+        {
+            using SafeFileHandle? idLock = StateDirectory.Own.TryLockDevice(Id + id);
+            Assert.NotNull(idLock);
+        });
+    }
+
+    [Fact]
+    public void Who_waits_for_a_lock_can_give_up()
+    {
+        RequireRoot();
+        using SafeFileHandle? held = StateDirectory.Own.TryLockDevice(Id);
+        using CancellationTokenSource stop = new(TimeSpan.FromMilliseconds(20));
+        Assert.Throws<OperationCanceledException>(() => StateDirectory.Own.LockDevice(Id, stop.Token));
+    }
+
+    // An ordinary user's directory is there only while he is logged in.
+    private static void RequireRoot() => Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, for the state directory");
 }

@@ -246,18 +246,7 @@ public sealed class UndoTests
         ulong? cookie = null;
         _driver.Answer(UblkAbi.CmdGetDevInfo, request => cookie is null ? -Libc.ENODEV : Tell(request, cookie.Value));
         using ControlDevice control = _driver.Open();
-        bool wasThere = Directory.Exists(StateDirectory.Own.Path);
-        try
-        {
-            DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
-        }
-        finally
-        {
-            if (!wasThere)
-            {
-                Directory.Delete(StateDirectory.Own.Path);
-            }
-        }
+        DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
 
         int? StartWorker(DeviceSpecification specification, string channel)
         {

@@ -129,7 +129,7 @@ internal sealed class BackingFile : IDisposable
     // against everybody who asks, programs of the qemu family among them; reading shares the first byte.
     private void Lock(bool force)
     {
-        int errno = ReadOnly ? Libc.TryLock(Handle, Libc.F_RDLCK, 1) : Libc.TryLock(Handle, Libc.F_WRLCK, 0);
+        int errno = ReadOnly ? Libc.TryLock(Handle, Libc.F_RDLCK, 0, 1) : Libc.TryLock(Handle, Libc.F_WRLCK, 0, 0);
         if (errno is Libc.EAGAIN or Libc.EACCES && !force)
         {
             throw InUse(Path, errno);
