@@ -106,7 +106,7 @@ internal sealed class DeviceServer : IDisposable
     private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification, BlockTarget target)
     {
         UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures()
-            | BufferFeatures(specification, target, control.Features);
+            | BufferFeatures.Choose(specification, target, control.Features);
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
             throw new UblkException(UblkError.NotSupported,
@@ -160,31 +160,6 @@ internal sealed class DeviceServer : IDisposable
         }
 
         return info;
-    }
-
-    private static UblkFeatures BufferFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
-    {
-        bool canUserCopy = !specification.Unprivileged && features.HasFlag(UblkFeatures.UserCopy);
-        bool canZeroCopy = target.ForwardsData && !specification.Unprivileged && features.HasFlag(UblkFeatures.SupportZeroCopy);
-        UblkFeatures zeroCopy = UblkFeatures.SupportZeroCopy | (features & UblkFeatures.AutoBufReg);
-        return specification.BufferMode switch
-        {
-            BufferMode.Auto when canZeroCopy && target.ZeroCopyThreshold == 0 => zeroCopy,
-
-            // Both in one: registered by hand, so that it costs small requests nothing.
-            BufferMode.Auto when canZeroCopy && canUserCopy && target.ZeroCopyThreshold < specification.MaxIoSize =>
-                UblkFeatures.SupportZeroCopy | UblkFeatures.UserCopy,
-            BufferMode.UserCopy => canUserCopy
-                ? UblkFeatures.UserCopy
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver leaves no copying to the worker. -BufferMode UserCopy needs kernel 6.5 or newer."),
-            BufferMode.ZeroCopy => canZeroCopy
-                ? zeroCopy
-                : throw new UblkException(UblkError.NotSupported, target.ForwardsData
-                    ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
-                    : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out."),
-            _ => UblkFeatures.None,
-        };
     }
 
     private static UblkDeviceInfo Find(ControlDevice control, int id)
