@@ -62,7 +62,7 @@ internal sealed class DeviceServer : IDisposable
             kind = LaunchKind.New;
         }
 
-        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : Find(control, id);
+        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : control.GetInfo(id);
         DeviceServer? server = null;
         try
         {
@@ -160,12 +160,6 @@ internal sealed class DeviceServer : IDisposable
         }
 
         return info;
-    }
-
-    private static UblkDeviceInfo Find(ControlDevice control, int id)
-    {
-        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
-        return result >= 0 ? info : throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
     }
 
     // The disk stays as its clients know it, so the storage must still be as large.

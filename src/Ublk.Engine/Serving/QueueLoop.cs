@@ -33,11 +33,11 @@ internal sealed class QueueLoop : IDisposable
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
     /// <summary>Opens the queue and prepares to fetch each of its tags.</summary>
-    /// <exception cref="UblkException">The kernel refuses something.</exception>
     /// <param name="charDevice">The device's node.</param>
     /// <param name="queueId">Which of its queues.</param>
     /// <param name="info">The device as the driver took it.</param>
     /// <param name="target">What answers the requests.</param>
+    /// <exception cref="UblkException">The kernel refuses something.</exception>
     public QueueLoop(SafeFileHandle charDevice, int queueId, in UblkDeviceInfo info, BlockTarget target)
     {
         int depth = info.QueueDepth;
