@@ -111,7 +111,6 @@ Describe 'The way of the data' {
         Get-Way (New-UblkDevice -Target Null -BufferMode Copy) | Should -Be 'the driver''s copy'
     }
 
-<<<<<<< HEAD:tests/Pester/BufferMode.Tests.ps1
     It 'is a copy by itself where no way is shorter' -Tag Core {
         Get-Way (New-UblkDevice -Target Null) | Should -Be 'the driver''s copy'
         $null = New-Image "$TestDrive/small.img" 8MB
@@ -121,15 +120,5 @@ Describe 'The way of the data' {
     It 'is an error where this kernel cannot go it' -Tag Core -Skip:$canZeroCopy {
         { New-UblkDevice -Target Null -BufferMode ZeroCopy -ErrorAction Stop } | Should -Throw '*needs kernel 6.15*' -ErrorId "NotSupported,$new"
         Get-UblkDevice | Should -BeNullOrEmpty
-=======
-    It 'is an error where this kernel cannot go it' -Tag Core {
-        if ($kernel -ge '6.16') {
-            Test-ZeroCopy (New-UblkDevice -Target Null -BufferMode ZeroCopy) | Should -BeTrue
-        }
-        else {
-            { New-UblkDevice -Target Null -BufferMode ZeroCopy -ErrorAction Stop } | Should -Throw '*needs kernel 6.15*' -ErrorId "NotSupported,$new"
-            Get-UblkDevice | Should -BeNullOrEmpty
-        }
->>>>>>> main:tests/Pester/ZeroCopy.Tests.ps1
     }
 }
