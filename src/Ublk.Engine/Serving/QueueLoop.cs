@@ -24,6 +24,7 @@ internal sealed class QueueLoop : IDisposable
     private readonly IoQueue _queue;
     private readonly PendingRequest[] _requests;
     private readonly bool _canGiveBack;
+    private readonly bool _copiesHere;
     private int _handled;
     private bool _isLeaving;
     private bool _isBusy;
@@ -46,7 +47,9 @@ internal sealed class QueueLoop : IDisposable
         {
             _descriptors = new DescriptorMap(charDevice, queueId, depth);
             _queue = new IoQueue(depth, [charDevice], target.Files);
-            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, depth, (int)info.MaxIoBufferBytes);
+            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, queueId, depth,
+                (int)info.MaxIoBufferBytes, target.ZeroCopyThreshold);
+            _copiesHere = _buffers.CopiesHere;
 
             // Without deferred task work the driver may fill a buffer at any moment, unseen until the next reap.
             _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
@@ -145,6 +148,13 @@ internal sealed class QueueLoop : IDisposable
         }
 
         _handled++;
+        int failure = _copiesHere ? _buffers.Take(request) : 0;
+        if (failure < 0)
+        {
+            Commit(pending, failure);
+            return;
+        }
+
         ValueTask<int> answer;
         try
         {
@@ -167,7 +177,8 @@ internal sealed class QueueLoop : IDisposable
             Register(UblkAbi.IoUnregisterBuffer, request.Tag);
         }
 
-        Command(UblkAbi.IoCommitAndFetch, request.Tag, RequestResult.ForDriver(request, result));
+        result = RequestResult.ForDriver(request, result);
+        Command(UblkAbi.IoCommitAndFetch, request.Tag, _copiesHere ? _buffers.Give(request, result) : result);
         _handled--;
     }
 
