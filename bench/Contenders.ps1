@@ -5,9 +5,7 @@
 function Get-Contender($Disk) {
     New-Contender 'Ublk' { Add-Ublk @args } { Remove-Ublk @args }
     if ($Disk.Kind -eq 'loop') {
-        # The mode that is not the default for such a file.
-        $mode = $Disk.InMemory ? 'ZeroCopy' : 'Copy'
-        New-Contender "Ublk $mode" { Add-Ublk @args -BufferMode ($args[0].InMemory ? 'ZeroCopy' : 'Copy') } { Remove-Ublk @args }
+        New-Contender 'Ublk Copy' { Add-Ublk @args -BufferMode Copy } { Remove-Ublk @args }
         New-Contender 'kernel' { Add-KernelLoop @args } { losetup --detach $args[0].Path }
         if (Test-Program qemu-nbd, nbd-client) {
             New-Contender 'qemu-nbd' { Add-QemuNbd @args } { nbd-client -d $args[0].Path | Out-Null }

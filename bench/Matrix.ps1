@@ -35,7 +35,6 @@ function New-Disk([string] $Name, [string] $Directory) {
         Name      = $Name
         Kind      = $Name -replace '-.*'
         Queues    = $Name -like '*-2q' ? 2 : 1
-        InMemory  = $Name -like '*-tmpfs*'
         Direct    = $Name -like '*-direct*'
         Directory = $Directory
     }

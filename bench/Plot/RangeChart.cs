@@ -18,7 +18,6 @@ internal sealed class RangeChart
     {
         ["Ublk"] = OxyColor.FromRgb(0xD5, 0x5E, 0x00),
         ["Ublk Copy"] = OxyColor.FromRgb(0xE6, 0x9F, 0x00),
-        ["Ublk ZeroCopy"] = OxyColor.FromRgb(0xE6, 0x9F, 0x00),
         ["kernel"] = OxyColors.Black,
         ["qemu-nbd"] = OxyColor.FromRgb(0x00, 0x9E, 0x73),
         ["ublksrv"] = OxyColor.FromRgb(0x00, 0x72, 0xB2),
