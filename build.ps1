@@ -226,6 +226,12 @@ switch ($Task) {
     'Bench' {
         Initialize-Driver
         Invoke-Step 'Bench' { $script:status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
+        if ($status -eq 0) {
+            Invoke-Step 'Plots' {
+                Invoke-DotNet build "$PSScriptRoot/bench/Plot"
+                dotnet "$PSScriptRoot/bench/Plot/bin/$Configuration/net10.0/Ublk.Plot.dll" "$out/bench/results.json" "$out/bench/plots"
+            }
+        }
     }
     'Pack' {
         $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion

@@ -2,20 +2,20 @@
 
 # The whole call, in ms; and for Ublk, whose cmdlet tells its steps, when the worker's program was started, when the process
 # that came to serve was (proc(5), in steps of 10 ms), and when the kernel had made the block device's node.
-function Measure-Attach($Contender) {
+function Measure-Attach($Contender, $Disk) {
     $VerbosePreference = 'Continue'
     $begin = Get-Uptime
     $clock = [Diagnostics.Stopwatch]::StartNew()
     $started = $null
-    $path = & $Contender.Attach 4>&1 | ForEach-Object {
+    $served = & $Contender.Attach $Disk 4>&1 | ForEach-Object {
         if ($_ -isnot [Management.Automation.VerboseRecord]) { $_ }
         elseif ("$_" -like 'Starting a worker*') { $started = $clock.Elapsed.TotalMilliseconds }
     }
     $total = $clock.Elapsed.TotalMilliseconds
     $VerbosePreference = 'SilentlyContinue'
     try {
-        $server = (Get-ProcessStart (Get-ServerProcess $path)) - $begin
-        $live = (Get-NodeTime $path) - $begin
+        $server = (Get-ProcessStart (Get-ServerProcess $served)) - $begin
+        $live = (Get-NodeTime $served.Path) - $begin
         [pscustomobject]@{
             Contender   = $Contender.Name
             Total       = $total
@@ -27,6 +27,6 @@ function Measure-Attach($Contender) {
         }
     }
     finally {
-        & $Contender.Detach $path
+        & $Contender.Detach $served
     }
 }

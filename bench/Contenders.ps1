@@ -1,41 +1,106 @@
-# Who can serve a disk. Attach is given the backing file and returns the path of the block device; Detach is given that.
-# Each has one queue and goes through the page cache of the same file, so that they differ in nothing but themselves.
+# Who can serve a disk. Attach is given the disk and the backing file of a loop, and returns what Detach is given: the path of the
+# block device. All differ in nothing but themselves: as many queues, the same way to the file.
 
-# ublksrv joins in where its program, ublk, is installed.
-$hasUblksrv = [bool] (Get-Command ublk -CommandType Application -ErrorAction Ignore)
-
-# Those who serve a disk of a kind, ours first.
-function Get-Contender([ValidateSet('null', 'loop')] [string] $Disk) {
-    if ($Disk -eq 'null') {
-        New-Contender 'Ublk' { (New-UblkDevice Null).DevicePath } { Remove-UblkDevice (Get-UblkId $args[0]) }
-        if ($hasUblksrv) {
-            New-Contender 'ublksrv' { Add-UblksrvDisk -t null } { ublk del -n (Get-UblkId $args[0]) | Out-Null }
+# Those who serve a disk of a kind and are installed here, ours first.
+function Get-Contender($Disk) {
+    New-Contender 'Ublk' { Add-Ublk @args } { Remove-Ublk @args }
+    if ($Disk.Kind -eq 'loop') {
+        New-Contender 'Ublk Copy' { Add-Ublk @args -BufferMode Copy } { Remove-Ublk @args }
+        New-Contender 'kernel' { Add-KernelLoop @args } { losetup --detach $args[0].Path }
+        if (Test-Program qemu-nbd, nbd-client) {
+            New-Contender 'qemu-nbd' { Add-QemuNbd @args } { nbd-client -d $args[0].Path | Out-Null }
         }
     }
     else {
-        New-Contender 'Ublk' { (New-UblkDevice Loop $args[0] -DirectIO:$false).DevicePath } { Remove-UblkDevice (Get-UblkId $args[0]) }
-        New-Contender 'kernel loop' { losetup --find --show --direct-io=off $args[0] } { losetup --detach $args[0] }
-        if ($hasUblksrv) {
-            New-Contender 'ublksrv' { Add-UblksrvDisk -t loop -f $args[0] --buffered_io } { ublk del -n (Get-UblkId $args[0]) | Out-Null }
-        }
+        New-Contender 'kernel' { Add-NullBlk @args } { modprobe --remove null_blk }
     }
+    if (Test-Program ublk) {
+        New-Contender 'ublksrv' { Add-Ublksrv @args } { ublk del -n (Get-UblkId $args[0].Path) | Out-Null }
+    }
+
+    # It always passes by the page cache.
+    if ((Test-Program kublk) -and ($Disk.Kind -eq 'null' -or $Disk.Direct)) {
+        New-Contender 'kublk' { Add-Kublk @args } { kublk del -n (Get-UblkId $args[0].Path) | Out-Null }
+    }
+}
+
+# Contenders whose programs are not here.
+function Get-MissingContender {
+    $programs = [ordered]@{ 'qemu-nbd' = 'qemu-nbd', 'nbd-client'; 'ublksrv' = @('ublk'); 'kublk' = @('kublk') }
+    foreach ($name in $programs.Keys) {
+        if (-not (Test-Program $programs[$name])) { "$name is not installed ($($programs[$name] -join ', '))" }
+    }
+}
+
+function Test-Program([string[]] $Name) {
+    @(Get-Command $Name -CommandType Application -ErrorAction Ignore | Select-Object -Unique Name).Count -eq $Name.Count
 }
 
 function New-Contender([string] $Name, [scriptblock] $Attach, [scriptblock] $Detach) {
     [pscustomobject]@{ Name = $Name; Attach = $Attach; Detach = $Detach }
 }
 
-function Add-UblksrvDisk {
-    $answer = ublk add @args -q 1 -d 128 | Out-String
-    if ($answer -notmatch 'dev id (\d+)') { throw "ublk add: $answer" }
-    "/dev/ublkb$($Matches[1])"
+function New-Served([string] $Path, $ProcessId) {
+    [pscustomobject]@{ Path = $Path; ProcessId = $ProcessId }
+}
+
+# The process that serves a disk; none for the kernel's own.
+function Get-ServerProcess($Served) {
+    if ($Served.Path -like '/dev/ublkb*') { (Get-UblkDevice (Get-UblkId $Served.Path)).ProcessId } else { $Served.ProcessId }
+}
+
+function Add-Ublk($Disk, [string] $File, [string] $BufferMode = 'Auto') {
+    $options = if ($File) { @{ Target = 'Loop'; Path = $File; DirectIO = $Disk.Direct } } else { @{ Target = 'Null' } }
+    $device = New-UblkDevice @options -QueueCount $Disk.Queues -BufferMode $BufferMode
+    New-Served $device.DevicePath
+}
+
+function Remove-Ublk($Served) {
+    Remove-UblkDevice (Get-UblkId $Served.Path)
+}
+
+# The kernel's loop driver has one queue, whatever is asked.
+function Add-KernelLoop($Disk, [string] $File) {
+    New-Served (losetup --find --show --direct-io=$($Disk.Direct ? 'on' : 'off') $File)
+}
+
+function Add-NullBlk($Disk) {
+    modprobe null_blk nr_devices=1 gb=250 hw_queue_depth=128 submit_queues=$($Disk.Queues)
+    New-Served '/dev/nullb0'
+}
+
+function Add-QemuNbd($Disk, [string] $File) {
+    modprobe nbd
+    $path = Get-ChildItem /sys/block/nbd* | Where-Object { -not (Test-Path "$_/pid") } |
+        Select-Object -First 1 | ForEach-Object { "/dev/$($_.Name)" }
+    $cache = $Disk.Direct ? 'none' : 'writeback'
+    qemu-nbd --fork --pid-file="$File.pid" --socket="$File.socket" --shared=$($Disk.Queues) --format=raw --cache=$cache --aio=io_uring $File
+    $server = [int] (Get-Content "$File.pid")
+    try { nbd-client -unix "$File.socket" $path -connections $Disk.Queues -block-size 512 | Out-Null }
+    catch {
+        Stop-Process $server
+        throw
+    }
+    New-Served $path $server
+}
+
+function Add-Ublksrv($Disk, [string] $File) {
+    $target = if ($File) { '-t', 'loop', '-f', $File } else { '-t', 'null' }
+    if ($File -and -not $Disk.Direct) { $target += '--buffered_io' }
+    New-OtherUblk (ublk add @target -q $Disk.Queues -d 128 | Out-String)
+}
+
+function Add-Kublk($Disk, [string] $File) {
+    $target = if ($File) { '-t', 'loop', $File } else { '-t', 'null' }
+    New-OtherUblk (kublk add -q $Disk.Queues -d 128 @target | Out-String)
+}
+
+# What another server answers to its add command.
+function New-OtherUblk([string] $Answer) {
+    if ($Answer -notmatch 'dev id (\d+)') { throw "There is no device's id in the answer: $Answer" }
+    New-Served "/dev/ublkb$($Matches[1])"
 }
 
 function Get-UblkId([string] $Path) {
     [int] ($Path -replace '^/dev/ublkb')
-}
-
-# The process that serves a disk; none for the kernel's own.
-function Get-ServerProcess([string] $Path) {
-    if ($Path -like '/dev/ublkb*') { (Get-UblkDevice (Get-UblkId $Path)).ProcessId }
 }

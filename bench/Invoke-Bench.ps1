@@ -1,27 +1,32 @@
 #Requires -Version 7.4
 <#
 .SYNOPSIS
-Measures Ublk side by side with the kernel's loop driver, and with ublksrv where it is installed.
+Measures Ublk side by side with the kernel's own drivers, and with other servers where they are installed.
 .DESCRIPTION
 Takes samples in rounds, the contenders one right after the other, so that whatever else the machine does meets them
 alike. Writes every sample to results.json and the comparison to results.md. Needs root, the driver and fio.
 README.md tells what the figures mean.
+.EXAMPLE
+Invoke-Bench.ps1 -Disk 'loop-ext4*' -Workload '*-depth64'
 #>
 param(
+    # Disks to measure, wildcards allowed: any of the whole matrix. Without this and -Workload a choice of rows for ten minutes.
+    [string] $Disk = '*',
+
+    # Workloads of workloads.fio to run, wildcards allowed.
+    [string] $Workload = '*',
+
     # How often each contender takes its turn.
     [ValidateRange(1, 100)]
     [int] $Rounds = 5,
 
     # How long fio measures for one sample.
-    [double] $Seconds = 1.5,
+    [double] $Seconds = 0.8,
 
-    # Where the loop disks' backing file goes.
-    [string] $Directory = [IO.Path]::GetTempPath(),
+    # A folder for the files of the ext4 disks, whatever its file system is; by default on a new ext4 in memory.
+    [string] $Directory,
 
-    # The workloads of workloads.fio to run; all by default.
-    [string] $Workload = '*',
-
-    # Two short rounds of the 4k workloads.
+    # Two short rounds of one row of each kind, unless others are chosen.
     [switch] $Quick,
 
     # Where the results go.
@@ -31,61 +36,80 @@ param(
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 Import-Module "$PSScriptRoot/../out/Ublk/Ublk.psd1"
-foreach ($part in 'Contenders', 'Kernel', 'Statistics', 'Throughput', 'Attach', 'Report') {
+foreach ($part in 'Matrix', 'Contenders', 'Session', 'Kernel', 'Statistics', 'Throughput', 'Attach', 'Report') {
     . "$PSScriptRoot/$part.ps1"
 }
 if ($Quick) {
-    $Rounds, $Seconds, $Workload = 2, 0.5, '*-4k-*'
+    $Rounds, $Seconds = 2, 0.4
 }
+$rows = if ($PSBoundParameters.ContainsKey('Disk') -or $PSBoundParameters.ContainsKey('Workload')) { Select-Row $Disk $Workload }
+    elseif ($Quick) { $quickRows }
+    else { $standardRows }
 
-$contenders = @{ null = @(Get-Contender null); loop = @(Get-Contender loop) }
 $clock = [Diagnostics.Stopwatch]::StartNew()
+$skipped = [Collections.Generic.List[string]]::new([string[]] @(Get-MissingContender))
 $null = New-Item -ItemType Directory -Force $OutputPath
-$file = Join-Path $Directory "ublk-bench-$PID.img"
+$tmpfs = Join-Path '/dev/shm' "ublk-bench-$PID"
+$ext4 = if ($Directory) { Join-Path $Directory "ublk-bench-$PID" } else { "/run/ublk-bench-$PID" }
+$mounted = $false
+$memory = [Collections.Generic.List[object]]::new()
 try {
     modprobe loop
+    $null = New-Item -ItemType Directory $tmpfs
 
-    # Every block is there: holes would be cheaper to read than data.
-    dd if=/dev/zero of=$file bs=1M count=512 conv=fsync status=none
+    $nullDisk = New-Disk null
+    $servers = Get-Contender $nullDisk | Where-Object Name -NE 'kernel'
 
     # The first call in a session also pays for loading the module.
-    $null = Measure-Attach $contenders.null[0]
-    $attach = foreach ($round in 1..($Rounds + 2)) {
-        foreach ($contender in $contenders.null) { Measure-Attach $contender }
+    $null = Measure-Attach $servers[0] $nullDisk
+    $attach = foreach ($round in 1..$Rounds) {
+        foreach ($contender in $servers) { Measure-Attach $contender $nullDisk }
     }
     Format-Attach $attach | Write-Host
 
-    $workloads = (Get-Content "$PSScriptRoot/workloads.fio") -match '^\[' -replace '[][]' -ne 'global' -like $Workload
-    $samples = foreach ($disk in 'null', 'loop') {
-        foreach ($name in $workloads) {
-            foreach ($round in 1..$Rounds) {
-                foreach ($contender in $contenders.$disk) {
-                    $sample = Measure-Throughput $contender $file $name $Seconds |
-                        Select-Object @{ n = 'Disk'; e = { $disk } }, @{ n = 'Workload'; e = { $name } }, @{ n = 'Round'; e = { $round } }, *
-                    Write-Host ('{0,7:F0} s  {1} {2}  round {3}  {4,-11} {5,8:F0} IOPS' -f
-                        $clock.Elapsed.TotalSeconds, $disk, $name, $round, $contender.Name, $sample.Iops)
-                    $sample
+    if ($rows.Keys -like '*-ext4*') {
+        if ($Directory) { $null = New-Item -ItemType Directory $ext4 } else { Mount-Ext4 $ext4; $mounted = $true }
+    }
+    $samples = foreach ($name in $rows.Keys) {
+        $current = New-Disk $name ($name -like '*-tmpfs*' ? $tmpfs : $ext4)
+        $contenders = @()
+        try {
+            Connect-Contender $current $skipped | ForEach-Object { $contenders += $_ }
+            foreach ($contender in $contenders | Where-Object Server) {
+                $memory.Add([pscustomobject]@{ Disk = $name; Contender = $contender.Name; MemoryKiB = Get-ResidentMemory $contender.Server })
+            }
+            foreach ($work in $rows[$name]) {
+                foreach ($round in 1..$Rounds) {
+                    foreach ($contender in $contenders) {
+                        $sample = Measure-Throughput $contender $work $current.Queues $Seconds | Select-Object @{ n = 'Disk'; e = { $name } },
+                            @{ n = 'Workload'; e = { $work } }, @{ n = 'Round'; e = { $round } }, @{ n = 'Contender'; e = { $contender.Name } }, *
+                        Write-Host ('{0,7:F0} s  {1} {2}  round {3}  {4,-13} {5,8:F0} IOPS' -f
+                            $clock.Elapsed.TotalSeconds, $name, $work, $round, $contender.Name, $sample.Iops)
+                        $sample
+                    }
                 }
             }
+        }
+        finally {
+            Disconnect-Contender $contenders
         }
     }
 }
 finally {
-    Remove-Item $file -ErrorAction Ignore
+    if ($mounted) { Dismount-Ext4 $ext4 }
+    Remove-Item $tmpfs, $ext4 -Recurse -ErrorAction Ignore
 }
 
-$others = $samples.Contender | Where-Object { $_ -ne 'Ublk' } | Select-Object -Unique
-$report = @(
-    "Kernel $(uname -r), $([Environment]::ProcessorCount) CPUs, backing file on $(stat --file-system --format=%T $Directory), " +
-        "$Rounds rounds of $Seconds s, median (least..greatest)."
-    foreach ($other in $others) { ''; Format-Throughput $samples $other }
-    ''
-    Format-Memory $samples
-    ''
-    Format-Attach $attach
-)
+$results = [ordered]@{
+    about      = [ordered]@{ kernel = "$(uname -r)"; cpus = [Environment]::ProcessorCount; rounds = $Rounds; seconds = $Seconds; skipped = @($skipped) }
+    summary    = @(Get-Summary $samples)
+    throughput = @($samples)
+    memory     = $memory
+    attach     = @($attach)
+}
+$results | ConvertTo-Json -Depth 5 | Set-Content "$OutputPath/results.json"
+$report = Format-Report $results
 $report | Set-Content "$OutputPath/results.md"
-@{ throughput = $samples; attach = $attach } | ConvertTo-Json -Depth 4 | Set-Content "$OutputPath/results.json"
 $report
-'' 
+''
 'The run took {0:F0} s. Results: {1}' -f $clock.Elapsed.TotalSeconds, $OutputPath

@@ -1,9 +1,18 @@
 # What the kernel counts: processes in proc(5), disks in sysfs.
 
-# CPU time of a process and all its threads so far, in clock ticks (10 ms).
+# CPU time of a process, its threads and the children it has waited for, in clock ticks (10 ms).
 function Get-CpuTicks([int] $ProcessId) {
-    $fields = Get-ProcessStat $ProcessId
-    [long] $fields[11] + [long] $fields[12]
+    $sum = 0
+    foreach ($ticks in (Get-ProcessStat $ProcessId)[11..14]) { $sum += [long] $ticks }
+    $sum
+}
+
+# CPU time of everything on this machine: user, nice, system, and the two kinds of interrupts.
+function Get-MachineTicks {
+    $fields = (Get-Content /proc/stat -TotalCount 1) -split '\s+'
+    $sum = 0
+    foreach ($ticks in $fields[1, 2, 3, 6, 7]) { $sum += [long] $ticks }
+    $sum
 }
 
 # When a process started, in seconds since boot.
@@ -22,10 +31,10 @@ function Get-ResidentMemory([int] $ProcessId) {
     [int] ((Get-Content "/proc/$ProcessId/status") -match '^VmRSS:' -replace '\D')[0]
 }
 
-# Requests a disk has completed, reads and writes.
-function Get-RequestCount([string] $Path) {
+# Bytes a disk has read and written.
+function Get-TransferredBytes([string] $Path) {
     $fields = (Get-Content "/sys/block/$(Split-Path -Leaf $Path)/stat").Trim() -split '\s+'
-    [long] $fields[0] + [long] $fields[4]
+    ([long] $fields[2] + [long] $fields[6]) * 512
 }
 
 # Seconds since boot.

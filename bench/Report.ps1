@@ -1,36 +1,43 @@
 # The figures as Markdown.
 
-# A line for each disk and workload: medians, and how Ublk compares.
-function Format-Throughput($Samples, [string] $Other) {
-    "| disk | workload | Ublk IOPS | $Other IOPS | Ublk / $Other, pair by pair | ticks per 1000 I/Os: Ublk | $Other |"
-    '|---|---|--:|--:|---|--:|--:|'
-    $compared = @($Samples | Where-Object Contender -EQ $Other | ForEach-Object { "$($_.Disk) $($_.Workload)" } | Select-Object -Unique)
-    foreach ($group in $Samples | Group-Object Disk, Workload) {
-        $first = $group.Group[0]
-        if ("$($first.Disk) $($first.Workload)" -notin $compared) { continue }
-        $ours = $group.Group | Where-Object Contender -EQ 'Ublk'
-        $theirs = $group.Group | Where-Object Contender -EQ $Other
-        '| {0} | {1} | {2:F0} | {3:F0} | {4} | {5} | {6} |' -f $first.Disk, $first.Workload,
-            (Get-Median $ours.Iops), (Get-Median $theirs.Iops), (Format-Ratio (Get-Ratio $group.Group 'Ublk' $Other)),
-            (Format-Ticks $ours), (Format-Ticks $theirs)
+# A line for each disk and workload, a column for each contender.
+function Format-Matrix($Summary, [string[]] $Contenders, [scriptblock] $Heading, [scriptblock] $Cell) {
+    "| disk | workload | $(@($Contenders | ForEach-Object $Heading) -join ' | ') |"
+    "|---|---|$('--:|' * $Contenders.Count)"
+    foreach ($row in $Summary | Select-Object Disk, Workload -Unique) {
+        $cells = foreach ($name in $Contenders) {
+            $one = $Summary | Where-Object { $_.Disk -eq $row.Disk -and $_.Workload -eq $row.Workload -and $_.Contender -eq $name }
+            if ($one) { $one | ForEach-Object $Cell } else { '' }
+        }
+        "| $($row.Disk) | $($row.Workload) | $($cells -join ' | ') |"
     }
 }
 
-function Format-Ratio($Spread) {
-    '**{0:F2}** ({1:F2}..{2:F2})' -f $Spread.Median, $Spread.Min, $Spread.Max
+function Format-Throughput($Summary) {
+    Format-Matrix $Summary (Get-Name $Summary) { $_ -eq 'Ublk' ? 'Ublk, IOPS' : "Ublk / $_" } {
+        $_.Ratio ? ('**{0:F2}** ({1:F2}..{2:F2})' -f $_.Ratio.Median, $_.Ratio.Min, $_.Ratio.Max) : ('{0:F0}' -f $_.Iops.Median)
+    }
 }
 
-# The kernel's own driver has no process to count.
-function Format-Ticks($Samples) {
-    if ($null -eq $Samples[0].TicksPer1000) { '-' } else { '{0:F2}' -f (Get-Median $Samples.TicksPer1000) }
+function Format-Cpu($Summary) {
+    Format-Matrix $Summary (Get-Name $Summary) { $_ } { '{0:F0} + {1:F0}' -f $_.ServerMicros.Median, $_.ClientMicros.Median }
 }
 
-function Format-Memory($Samples) {
-    '| server | before I/O, MB | after use, MB (greatest) |'
+function Format-Latency($Summary) {
+    Format-Matrix $Summary (Get-Name $Summary) { $_ } { '{0:F0} / {1:F0} / {2:F0}' -f $_.P50Micros, $_.P99Micros, $_.P999Micros }
+}
+
+# The contenders that took part, always in the same order.
+function Get-Name($Summary) {
+    'Ublk', 'Ublk Copy', 'kernel', 'qemu-nbd', 'ublksrv', 'kublk' | Where-Object { $_ -in $Summary.Contender }
+}
+
+function Format-Memory($Samples, $Attached) {
+    '| server | after attaching, MB | under I/O, MB (greatest) |'
     '|---|--:|--:|'
-    foreach ($group in $Samples | Where-Object MemoryBeforeKiB | Group-Object Contender, Disk) {
-        '| {0} | {1:F1} | {2:F1} |' -f ($group.Name -replace ','),
-            ((Get-Median $group.Group.MemoryBeforeKiB) / 1024), ((Get-Spread $group.Group.MemoryAfterKiB).Max / 1024)
+    foreach ($one in $Attached) {
+        $used = ($Samples | Where-Object { $_.Contender -eq $one.Contender -and $_.Disk -eq $one.Disk }).MemoryKiB
+        '| {0}, {1} | {2:F1} | {3:F1} |' -f $one.Contender, $one.Disk, ($one.MemoryKiB / 1024), ((Get-Spread $used).Max / 1024)
     }
 }
 
@@ -48,4 +55,31 @@ function Format-Attach($Samples) {
         }
         "| $($group.Name) | $($columns -join ' | ') |"
     }
+}
+
+# The whole, for a README beside the folder plots.
+function Format-Report($Results) {
+    $about = $Results.about
+    "Kernel $($about.kernel), $($about.cpus) CPUs, $($about.rounds) rounds of $($about.seconds) s: medians, in parentheses the least and greatest of the rounds."
+    foreach ($sentence in $about.skipped) { "Left out: $sentence." }
+    ''
+    '![Throughput of Ublk over that of each other contender](plots/throughput.svg)'
+    ''
+    Format-Throughput $Results.summary
+    ''
+    'CPU time per I/O in microseconds, of the server (its process and the kernel''s threads) + of the client:'
+    ''
+    Format-Cpu $Results.summary
+    ''
+    '![CPU time per I/O](plots/cpu.svg)'
+    ''
+    'Latency in microseconds, p50 / p99 / p99.9:'
+    ''
+    Format-Latency $Results.summary
+    ''
+    '![Latency](plots/latency.svg)'
+    ''
+    Format-Memory $Results.throughput $Results.memory
+    ''
+    Format-Attach $Results.attach
 }

@@ -22,3 +22,26 @@ function Get-Ratio($Samples, [string] $Contender, [string] $Other) {
     }
     Get-Spread $ratios
 }
+
+# A row and contender in one object: spreads over the rounds, and how Ublk compares.
+function Get-Summary($Samples) {
+    foreach ($row in $Samples | Select-Object Disk, Workload -Unique) {
+        $here = $Samples | Where-Object { $_.Disk -eq $row.Disk -and $_.Workload -eq $row.Workload }
+        foreach ($name in $here.Contender | Select-Object -Unique) {
+            $mine = $here | Where-Object Contender -EQ $name
+            [pscustomobject]@{
+                Disk         = $row.Disk
+                Workload     = $row.Workload
+                Contender    = $name
+                Iops         = Get-Spread $mine.Iops
+                Ratio        = if ($name -ne 'Ublk') { Get-Ratio $here 'Ublk' $name } else { $null }
+                CpuMicros    = Get-Spread @($mine | ForEach-Object { $_.ServerMicros + $_.ClientMicros })
+                ServerMicros = Get-Spread $mine.ServerMicros
+                ClientMicros = Get-Spread $mine.ClientMicros
+                P50Micros    = Get-Median $mine.P50Micros
+                P99Micros    = Get-Median $mine.P99Micros
+                P999Micros   = Get-Median $mine.P999Micros
+            }
+        }
+    }
+}

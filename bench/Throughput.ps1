@@ -1,39 +1,41 @@
-# One sample: a fresh disk, one fio run on it, and what its server used meanwhile.
+# One sample: a fio run on an attached disk, and what everybody used meanwhile.
 
-function Measure-Throughput($Contender, [string] $File, [string] $Workload, [double] $Seconds) {
-    $path = & $Contender.Attach $File
-    try {
-        $server = Get-ServerProcess $path
-        $memoryBefore = if ($server) { Get-ResidentMemory $server } else { $null }
-        $ticks = if ($server) { Get-CpuTicks $server }
-        $requests = Get-RequestCount $path
+function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [double] $Seconds) {
+    # What the one before has left in the page cache is written now, not while this one is measured.
+    if ($Contender.File) { sync --file-system $Contender.File }
+    $path = $Contender.Served.Path
+    $busy = Get-MachineTicks
+    $own = Get-CpuTicks $PID
+    $server = if ($Contender.Server) { Get-CpuTicks $Contender.Server } else { 0 }
+    $bytes = Get-TransferredBytes $path
 
-        $run = Invoke-Fio $path $Workload $Seconds
+    $job = Invoke-Fio $path $Workload $Queues $Seconds
+    $run = if ($Workload -match 'read') { $job.read } else { $job.write }
 
-        # The ramp counts on both sides of the fraction.
-        $requests = (Get-RequestCount $path) - $requests
-        [pscustomobject]@{
-            Contender       = $Contender.Name
-            Iops            = $run.iops
-            MiBPerSecond    = $run.bw / 1024
-            TicksPer1000    = if ($server) { ((Get-CpuTicks $server) - $ticks) * 1000 / $requests } else { $null }
-            MemoryBeforeKiB = $memoryBefore
-            MemoryAfterKiB  = if ($server) { Get-ResidentMemory $server } else { $null }
-        }
-    }
-    finally {
-        & $Contender.Detach $path
+    # The ramp counts on both sides of the fraction. A difference of great numbers can miss what a process counts for itself.
+    $busy = (Get-MachineTicks) - $busy - ((Get-CpuTicks $PID) - $own)
+    $server = if ($Contender.Server) { (Get-CpuTicks $Contender.Server) - $server } else { 0 }
+    $transfers = ((Get-TransferredBytes $path) - $bytes) / ($run.io_bytes / $run.total_ios)
+    $percentile = $run.clat_ns.percentile
+    [pscustomobject]@{
+        Iops         = $run.iops
+        MiBPerSecond = $run.bw / 1024
+        ServerMicros = [Math]::Max($server, $busy) * 10000 / $transfers
+        ClientMicros = ($job.usr_cpu + $job.sys_cpu) / 100 * $job.job_runtime * 1000 / $run.total_ios
+        P50Micros    = $percentile.'50.000000' / 1000
+        P99Micros    = $percentile.'99.000000' / 1000
+        P999Micros   = $percentile.'99.900000' / 1000
+        MemoryKiB    = if ($Contender.Server) { Get-ResidentMemory $Contender.Server } else { $null }
     }
 }
 
 $fio = (Get-Command fio -CommandType Application | Select-Object -First 1).Source
 
-# Runs a section of workloads.fio; returns the read or write part of its result.
-function Invoke-Fio([string] $Path, [string] $Workload, [double] $Seconds) {
+# Runs a section of workloads.fio.
+function Invoke-Fio([string] $Path, [string] $Workload, [int] $Jobs, [double] $Seconds) {
     $result = New-TemporaryFile
-    $env:DISK, $env:SECONDS_EACH = $Path, "$([int] ($Seconds * 1000))ms"
+    $env:DISK, $env:JOBS, $env:SECONDS_EACH = $Path, $Jobs, "$([int] ($Seconds * 1000))ms"
     & $fio --section=$Workload --output-format=json --output=$result "$PSScriptRoot/workloads.fio"
-    $job = (Get-Content -Raw $result | ConvertFrom-Json).jobs[0]
+    (Get-Content -Raw $result | ConvertFrom-Json).jobs[0]
     Remove-Item $result
-    if ($Workload -match 'read') { $job.read } else { $job.write }
 }

@@ -1,0 +1,78 @@
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Micro;
+
+/// <summary>A queue that has no driver: its requests come from the benchmark, and its answers go nowhere.</summary>
+internal sealed class TargetQueue : IDisposable
+{
+    private const int RequestSize = 4096;
+
+    private readonly BlockTarget _target;
+    private readonly IoQueue _queue;
+    private readonly CopiedBuffers _buffers;
+    private readonly IoRequest[] _requests;
+    private readonly ValueTask<int>[] _answers;
+    private readonly UblkIoDescriptor[] _descriptors;
+
+    /// <summary>Makes the queue for the calling thread.</summary>
+    /// <param name="target">What answers.</param>
+    /// <param name="depth">Requests of a turn.</param>
+    public TargetQueue(BlockTarget target, int depth)
+    {
+        _target = target;
+        _queue = new IoQueue(depth, [], target.Files);
+        _buffers = new CopiedBuffers(depth, 64 << 10);
+        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag))];
+        _answers = new ValueTask<int>[depth];
+        _descriptors = [.. Enumerable.Range(0, depth).Select(tag => new UblkIoDescriptor
+        {
+            OpFlags = (uint)IoOperation.Read,
+            StartSector = (ulong)(tag * RequestSize / 512),
+            SectorCount = RequestSize / 512,
+        })];
+    }
+
+    /// <summary>One turn: has the target answer a read for each tag, and waits until all are answered.</summary>
+    /// <returns>The sum of the answers.</returns>
+    public int Turn()
+    {
+        for (int tag = 0; tag < _requests.Length; tag++)
+        {
+            _requests[tag].Load(_descriptors[tag], _buffers);
+            _answers[tag] = _target.HandleAsync(_requests[tag]);
+        }
+
+        int sum = 0;
+        for (int tag = 0; tag < _answers.Length; tag++)
+        {
+            while (!_answers[tag].IsCompleted)
+            {
+                Wait();
+            }
+
+            sum += RequestResult.ForDriver(_requests[tag], _answers[tag].GetAwaiter().GetResult());
+        }
+
+        return sum;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        SynchronizationContext.SetSynchronizationContext(null);
+        _queue.Dispose();
+        _buffers.Dispose();
+        _target.Dispose();
+    }
+
+    private void Wait()
+    {
+        _ = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
+        while (_queue.Ring.TryReap(out IoUringCqe completion))
+        {
+            _queue.TryComplete(completion);
+        }
+    }
+}
