@@ -3,7 +3,7 @@ using Ublk.Interop;
 namespace Ublk.Serving;
 
 /// <summary>
-/// A queue's data buffers in the mode where the driver copies: one for each tag, anonymous memory that costs nothing
+/// A thread's data buffers in the mode where the driver copies: one for each of its tags, anonymous memory that costs nothing
 /// until touched and can be given back.
 /// </summary>
 internal sealed unsafe class CopiedBuffers : RequestBuffers
@@ -13,7 +13,7 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
     private nint _address;
 
     /// <summary>Reserves the buffers.</summary>
-    /// <param name="count">The queue's depth.</param>
+    /// <param name="count">The thread's tags.</param>
     /// <param name="size">Bytes of the greatest request; a multiple of the page size, so that each buffer starts a page.</param>
     /// <exception cref="UblkException">There is no address space.</exception>
     public CopiedBuffers(int count, int size)
@@ -35,11 +35,11 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
     public override bool CanGiveBack => true;
 
     /// <inheritdoc/>
-    public override IoBuffer Of(int tag, int length) => new(AddressOf(tag), length);
+    public override IoBuffer Of(int slot, int length) => new(AddressOf(slot), length);
 
     /// <inheritdoc/>
-    public override void Describe(IoUringSqe* entry, int tag) =>
-        ((UblkIoCommand*)&entry->Command)->Address = (ulong)AddressOf(tag);
+    public override void Describe(IoUringSqe* entry, int slot) =>
+        ((UblkIoCommand*)&entry->Command)->Address = (ulong)AddressOf(slot);
 
     /// <inheritdoc/>
     public override void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
@@ -56,5 +56,5 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
         base.Dispose();
     }
 
-    private nint AddressOf(int tag) => _address + ((nint)tag * _stride);
+    private nint AddressOf(int slot) => _address + ((nint)slot * _stride);
 }

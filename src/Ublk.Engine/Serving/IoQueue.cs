@@ -123,6 +123,9 @@ public sealed class IoQueue : IDisposable
         _context?.Dispose();
     }
 
+    /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
+    internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
+
     /// <summary>Resumes whoever awaits the operation a completion belongs to, or does what other threads posted.</summary>
     /// <returns>False for a completion of the driver's commands.</returns>
     internal bool TryComplete(in IoUringCqe completion)
