@@ -20,7 +20,9 @@ public static class DeviceAffinity
         DeviceSpecification.CheckAffinity(lists, record.Specification.QueueCount);
         int threads = record.Specification.ThreadsPerQueue;
         CpuSet[] choices =
-            [.. record.Queues.Select((queue, place) => QueuePlacement.Choose(lists, new QueueShare(queue.Id, place % threads, threads)))];
+        [
+            .. record.Queues.Select((queue, place) => QueuePlacement.Choose(lists, new QueueShare(queue.Id, place % threads, threads))),
+        ];
         QueueInfo[] queues = [.. record.Queues.Select((queue, place) => queue with { Affinity = $"{choices[place]}" })];
         RequireThreads(record);
         Bind(record.Queues, choices);

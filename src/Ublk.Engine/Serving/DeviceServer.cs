@@ -128,7 +128,7 @@ internal sealed class DeviceServer : IDisposable
 
         if (specification.ThreadsPerQueue > 1)
         {
-            FeatureCatalog.Require(control, UblkFeatures.PerIoDaemon, "Several threads for a queue: ThreadsPerQueue", specification.Id!.Value);
+            FeatureCatalog.Require(control, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1", specification.Id!.Value);
             wanted |= UblkFeatures.PerIoDaemon;
         }
 
