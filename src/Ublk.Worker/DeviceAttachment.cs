@@ -15,8 +15,7 @@ internal static class DeviceAttachment
         DeviceSpecification specification = DeviceRegistrar.Read(file);
         ProcessSettings.Apply();
         int worker = 0;
-        LaunchResult result = Launch(
-            specification, (chosen, channel) => worker = Self.Start(["serve", .. WorkerProgram.Arguments(chosen, channel)]));
+        LaunchResult result = Launch(specification, (chosen, channel) => worker = Self.StartWorker(chosen, channel));
         foreach (string warning in result.Warnings)
         {
             Console.Error.WriteLine(warning);
@@ -31,13 +30,12 @@ internal static class DeviceAttachment
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker)
     {
         using ControlDevice control = new();
-        if (DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(specification.Symlink!)) is { } left)
+        if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
         {
-            DeviceState[] waiting = [DeviceState.Quiesced, DeviceState.FailIo];
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
-            if (waiting.Contains(state))
+            if (DeviceLife.Waiting.Contains(state))
             {
-                return DeviceLauncher.Restore(left.Id, waiting, startWorker, _ => { }, CancellationToken.None);
+                return DeviceLauncher.Restore(left.Id, DeviceLife.Waiting, startWorker, _ => { }, CancellationToken.None);
             }
 
             if (state == DeviceState.Dead)

@@ -58,9 +58,16 @@ internal sealed class DeviceSupervisor : IDisposable
         {
             long start = Environment.TickCount64;
             string exit = AwaitWorker();
+
+            // A worker ends by itself only when somebody has removed, stopped or suspended its device.
+            if (exit == CleanExit)
+            {
+                return ExitCode.Done;
+            }
+
             if (!restores)
             {
-                return exit == CleanExit ? ExitCode.Done : ExitCode.Unavailable;
+                return ExitCode.Unavailable;
             }
 
             failures = Environment.TickCount64 - start > (long)ProbationTime.TotalMilliseconds ? 0 : failures + 1;
@@ -114,10 +121,10 @@ internal sealed class DeviceSupervisor : IDisposable
             : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
     }
 
-    // Not when somebody removed, stopped or suspended the device, or serves it already.
+    // Not when somebody removed or stopped the device, or serves it already.
     private bool IsWaiting()
     {
-        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { IsSuspended: false } record)
+        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { } record)
         {
             return false;
         }
@@ -126,7 +133,7 @@ internal sealed class DeviceSupervisor : IDisposable
         {
             using ControlDevice control = new();
             return DeviceLife.Exists(_id, record.Specification.Cookie)
-                && DeviceLife.AwaitServerGone(control, _id, _stop.Token) is DeviceState.Quiesced or DeviceState.FailIo;
+                && DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
@@ -146,8 +153,8 @@ internal sealed class DeviceSupervisor : IDisposable
         CountRestart(exit);
         try
         {
-            DeviceLauncher.Restore(_id, [DeviceState.Quiesced, DeviceState.FailIo],
-                (specification, channel) => _worker = Self.Start(["serve", .. WorkerProgram.Arguments(specification, channel)]),
+            DeviceLauncher.Restore(_id, DeviceLife.Waiting,
+                (specification, channel) => _worker = Self.StartWorker(specification, channel),
                 _ => { }, _stop.Token);
             return true;
         }

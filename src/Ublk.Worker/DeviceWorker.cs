@@ -93,7 +93,7 @@ internal sealed class DeviceWorker
                 Queues = server.Queues,
             });
         }
-        catch (UblkException exception) when (_kind == LaunchKind.Recover && former is { IsSuspended: false })
+        catch (UblkException exception) when (_kind == LaunchKind.Recover && former is not null)
         {
             // The disk's users wait, and the former record still says how to serve it.
             _log.Write(LogLevel.Warning, exception.Message);

@@ -1,9 +1,20 @@
+using Ublk.Devices;
+using Ublk.Serving;
+
 namespace Ublk.Worker;
 
 /// <summary>This very program, started again: natively, or by the dotnet host that runs it.</summary>
 internal static class Self
 {
     private const string RuntimeDirectory = "XDG_RUNTIME_DIR";
+
+    /// <summary>Starts it as a worker, which is then a child of this process.</summary>
+    /// <param name="specification">The device it will serve.</param>
+    /// <param name="channel">The name of its launcher's channel.</param>
+    /// <returns>The process id.</returns>
+    /// <exception cref="UblkException">It cannot be started.</exception>
+    public static int StartWorker(DeviceSpecification specification, string channel) =>
+        Start(["serve", .. WorkerProgram.Arguments(specification, channel)]);
 
     /// <summary>Starts it without waiting for it.</summary>
     /// <remarks>By posix_spawn(3) rather than the framework's Process, which would add a fifth to the worker's memory.</remarks>

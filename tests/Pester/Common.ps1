@@ -2,6 +2,7 @@
 
 $ErrorActionPreference = 'Stop'
 $root = Split-Path (Split-Path $PSScriptRoot)
+. $PSScriptRoot/Kernel.ps1
 $modulePath = Join-Path $root 'out' 'Ublk'
 Import-Module $modulePath
 if (Get-UblkDevice) {

@@ -2,7 +2,6 @@
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
-    $kernel = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1')
 }
 
 Describe 'Get-UblkFeature' -Tag Core {

@@ -1,7 +1,7 @@
 # Workers and commands that are killed at any moment: a disk's users notice nothing, and the next command works.
 
 BeforeDiscovery {
-    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+    . $PSScriptRoot/Kernel.ps1
 }
 
 BeforeAll {
@@ -186,6 +186,22 @@ Describe 'A command that is killed' -Tag Fire {
             $device | Restore-UblkDevice
         }
         Invoke-Program cmp $device $image
+    }
+
+    It 'while it suspends a disk leaves one that its supervisor still looks after' {
+        # The worker never answers the hundredth request, so the driver makes the command wait for it.
+        $device = New-UblkDevice -Target Fault -Path $image -HangEvery 100 -QueueCount 1 -QueueDepth 1 -AutoRestore
+        $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'count=120', 'iflag=direct', 'status=none'
+        $shell = New-WaitingShell 'Suspend-UblkDevice -Id 0 -Verbose 4>&1'
+        Start-Waiting $shell
+        Wait-For { (Get-Content "$($shell.Signal).out") -match 'parted' }
+        Start-Sleep 1
+        $shell.Process.Kill()
+        $shell.Process.WaitForExit()
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
+        $reader.WaitForExit(60000) | Should -BeTrue
+        $reader.ExitCode | Should -Be 0
     }
 
     It 'while it resizes a disk leaves one that does not end beyond its file, and can be resized' -Skip:(-not $canResize) {

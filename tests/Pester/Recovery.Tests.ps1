@@ -141,6 +141,14 @@ Describe 'A supervisor' {
         (Get-UblkDevice).Restarts | Should -Be 1
     }
 
+    It 'leaves a device that is suspended alone, and comes back with it' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+        pgrep -x ublk-worker | Should -BeNullOrEmpty
+        Invoke-Program env kill -KILL ($device | Resume-UblkDevice -PassThru).ProcessId
+        Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
+    }
+
     It 'passes SIGTERM on' {
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
         Invoke-Program env kill -TERM (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()

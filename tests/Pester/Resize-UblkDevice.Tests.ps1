@@ -1,7 +1,7 @@
 # Disks that change their size while they are in use.
 
 BeforeDiscovery {
-    $canResize = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+    . $PSScriptRoot/Kernel.ps1
 }
 
 BeforeAll {
@@ -43,8 +43,7 @@ if ($canResize) {
         It 'keeps the size for the next worker' {
             $null = New-UblkDevice -Target Null -Size 64MB -Recovery Reissue
             Resize-UblkDevice -Id 0 -Size 128MB
-            Invoke-Program env kill -KILL (Get-UblkDevice 0).ProcessId
-            Wait-For { (Get-UblkDevice 0).State -eq 'Quiesced' }
+            Stop-Worker
             (Restore-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
             Stop-UblkDevice -Id 0
             (Start-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB

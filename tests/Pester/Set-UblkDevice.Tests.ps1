@@ -21,8 +21,7 @@ Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
         Set-UblkDevice -Id 0 -QueueAffinity 1, 0
         Get-ThreadAffinity 0 | Should -Be '1', '0'
         (Get-UblkDevice 0).Queues.Affinity | Should -Be '1', '0'
-        Invoke-Program env kill -KILL (Get-UblkDevice 0).ProcessId
-        Wait-For { (Get-UblkDevice 0).State -eq 'Quiesced' }
+        Stop-Worker
         Restore-UblkDevice -Id 0
         Get-ThreadAffinity 0 | Should -Be '1', '0'
     }

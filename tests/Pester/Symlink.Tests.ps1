@@ -60,8 +60,8 @@ Describe 'A device with a name' {
     }
 
     It 'keeps its name while it exists, whether it is served or not' -Tag Core {
-        Invoke-Program env kill -KILL $device.ProcessId
-        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Stop-Worker
+        (Get-UblkDevice).State | Should -Be 'Dead'
         (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
         { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$device*" -ErrorId "SymlinkInUse,$new"
         Remove-UblkDevice -Path $link
@@ -75,7 +75,7 @@ Describe 'A device with a name' {
     }
 
     It 'has its name while <How>' -ForEach @(
-        @{ How = 'its worker is replaced'; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }; Restore-UblkDevice -Path $link } }
+        @{ How = 'its worker is replaced'; Action = { Stop-Worker; Restore-UblkDevice -Path $link } }
         @{ How = 'its supervisor replaces its worker'; AutoRestore = $true; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts } } }
     ) {
         $device | Remove-UblkDevice

@@ -73,6 +73,13 @@ internal sealed unsafe class ControlDevice : IDisposable
         return result;
     }
 
+    /// <summary>A device's parameters (GET_PARAMS).</summary>
+    public UblkParameters GetParameters(int id)
+    {
+        Check(TryGetParameters(id, out UblkParameters parameters), "GET_PARAMS", id);
+        return parameters;
+    }
+
     /// <summary>What the driver knows of a device (GET_DEV_INFO).</summary>
     /// <returns>0 or a negative errno: -ENODEV where there is no such device.</returns>
     public int TryGetInfo(int id, out UblkDeviceInfo info)
@@ -80,6 +87,14 @@ internal sealed unsafe class ControlDevice : IDisposable
         int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
         info = *(UblkDeviceInfo*)_buffer;
         return result;
+    }
+
+    /// <summary>What the driver knows of a device (GET_DEV_INFO).</summary>
+    /// <exception cref="UblkException">There is no such device, or the caller may not know.</exception>
+    public UblkDeviceInfo GetInfo(int id)
+    {
+        Check(TryGetInfo(id, out UblkDeviceInfo info), "GET_DEV_INFO", id);
+        return info;
     }
 
     /// <summary>As <see cref="TryGetInfo"/>, once udev has given the node of a device that was just made to the caller.</summary>

@@ -15,7 +15,9 @@ public static class FeatureCatalog
             "New-UblkDevice -Recovery Queue", "New-UblkDevice -AutoRestore", "Restore-UblkDevice"),
         new(UblkFeatures.UserRecoveryReissue, "6.1", "Requests that a dead server held are given to the next one.",
             "New-UblkDevice -Recovery Reissue"),
-        new(UblkFeatures.UnprivilegedDev, "6.3", "Ordinary users can make devices.", "New-UblkDevice -Unprivileged"),
+
+        // In the driver since 6.3, but none before 6.5 tells what it has, and this is not a thing to try.
+        new(UblkFeatures.UnprivilegedDev, "6.5", "Ordinary users can make devices.", "New-UblkDevice -Unprivileged"),
         new(UblkFeatures.CmdIoctlEncode, "6.4", "Commands are encoded as ioctl(2) has them; older drivers take bare numbers."),
         new(UblkFeatures.UserCopy, "6.5", "The server copies data by reading and writing the character device."),
         new(UblkFeatures.Zoned, "6.6", "Zoned disks."),

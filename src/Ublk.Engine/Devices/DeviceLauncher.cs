@@ -118,8 +118,8 @@ public static class DeviceLauncher
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
-        bool isWaiting = DeviceLife.AwaitServerGone(control, id, cancellation) is DeviceState.Quiesced or DeviceState.FailIo;
-        if (!isWaiting || record.IsSuspended || !DeviceInventory.IsAlive(record.SupervisorId))
+        bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
+        if (!isWaiting || !DeviceInventory.IsAlive(record.SupervisorId))
         {
             return null;
         }
@@ -208,6 +208,8 @@ public static class DeviceLauncher
                     control.Start(_id, _workerId!.Value, TimeLeft());
                 }
 
+                // Who waits to serve the same device sees from here on that it is served.
+                idLock.Dispose();
                 AwaitBlockDevice();
                 CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
@@ -261,8 +263,6 @@ public static class DeviceLauncher
                         step($"The worker, process {_workerId}, has opened the target.");
                         break;
                     case WorkerStage.Added:
-                        // The driver keeps the id from here on.
-                        idLock.Dispose();
                         step($"The driver gives device {_id} to the worker.");
                         break;
                     case WorkerStage.Ready:
@@ -341,7 +341,8 @@ public static class DeviceLauncher
             $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
             operation: "start", deviceId: _id);
 
-        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that another server may have made under the same id.
+        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that
+        // another server may have made under the same id.
         private void Undo()
         {
             if (_workerId is { } pid)

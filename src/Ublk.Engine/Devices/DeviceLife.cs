@@ -8,11 +8,14 @@ internal static class DeviceLife
 {
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
+    public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
+
     /// <summary>The record of a device that is there and that a worker of ours made for the caller.</summary>
     /// <exception cref="UblkException">There is no such device, it is another user's, or it has no record.</exception>
     public static DeviceRecord RecordOf(ControlDevice control, int id)
     {
-        UblkDeviceInfo info = InfoOf(control, id);
+        UblkDeviceInfo info = control.GetInfo(id);
         RequireOwner(info);
         DeviceRecord? record = StateDirectory.Own.TryRead(id);
         return record?.Specification.Cookie == info.ServerCookie
@@ -32,14 +35,6 @@ internal static class DeviceLife
         return state == DeviceState.Live ? record : throw WrongState(id, state);
     }
 
-    /// <summary>What the driver knows of a device.</summary>
-    /// <exception cref="UblkException">There is no such device, or the caller may not know.</exception>
-    public static UblkDeviceInfo InfoOf(ControlDevice control, int id)
-    {
-        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
-        return result >= 0 ? info : throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
-    }
-
     /// <summary>Whether the driver still has a device of this id and cookie.</summary>
     public static bool Exists(int id, ulong cookie)
     {
@@ -54,7 +49,7 @@ internal static class DeviceLife
         long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
         while (true)
         {
-            UblkDeviceInfo info = InfoOf(control, id);
+            UblkDeviceInfo info = control.GetInfo(id);
             if (info.State != (ushort)DeviceState.Live || DeviceInventory.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
             {
                 return (DeviceState)info.State;

@@ -26,9 +26,6 @@ public sealed record DeviceRecord
     /// <summary>How the last worker ended: a signal's name, or an exit code.</summary>
     public string? LastExit { get; init; }
 
-    /// <summary>Whether the worker was sent away on purpose, so that nobody replaces it unasked.</summary>
-    public bool IsSuspended { get; init; }
-
     /// <summary>The queues' threads and CPUs.</summary>
     public IReadOnlyList<QueueInfo> Queues { get; init; } = [];
 }

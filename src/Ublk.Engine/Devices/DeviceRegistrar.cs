@@ -80,12 +80,12 @@ public static class DeviceRegistrar
         if (force)
         {
             ServiceManager.Control("stop", registration.Unit);
-            if (FindDevice(registration) is { } left)
+            if (FindDevice(registration.Name) is { } left)
             {
                 DeviceRemover.Remove(left.Id, force: true, noWait: false, step: null, CancellationToken.None);
             }
         }
-        else if (ServiceManager.TryControl(out _, "--quiet", "is-active", registration.Unit) || FindDevice(registration) is not null)
+        else if (ServiceManager.TryControl(out _, "--quiet", "is-active", registration.Unit) || FindDevice(registration.Name) is not null)
         {
             throw new UblkException(UblkError.DeviceInUse,
                 $"{registration.Symlink} is there. Unmount it and stop it (systemctl stop {registration.Unit}), or use -Force.");
@@ -140,8 +140,8 @@ public static class DeviceRegistrar
     }
 
     /// <summary>The device of a registration, if it is there.</summary>
-    internal static UblkDevice? FindDevice(UblkRegistration registration) =>
-        DeviceInventory.List().FirstOrDefault(device => device.Symlink == registration.Symlink);
+    internal static UblkDevice? FindDevice(string name) =>
+        DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(name));
 
     /// <summary>Checks that a name can be a file's, a unit's and a link's without being written differently.</summary>
     /// <exception cref="UblkException">It cannot.</exception>
@@ -188,11 +188,12 @@ public static class DeviceRegistrar
         }
     }
 
+    // udev also notices new rules by itself, if not at once.
     private static void ReloadRules()
     {
         if (File.Exists("/run/udev/control"))
         {
-            ExternalProgram.Run("udevadm", ["control", "--reload"], out _, out _);
+            ExternalProgram.TryRun("udevadm", ["control", "--reload"], out _);
         }
     }
 

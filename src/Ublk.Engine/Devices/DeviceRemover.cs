@@ -29,11 +29,7 @@ public static class DeviceRemover
     internal static void Remove(
         ControlDevice control, int id, bool force, bool noWait, Action<string>? step, CancellationToken cancellation)
     {
-        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
-        if (result < 0)
-        {
-            throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
-        }
+        UblkDeviceInfo info = control.GetInfo(id);
 
         // A foreign server may serve other devices and live on; only a worker of ours ends with its device.
         StateDirectory state = StateDirectory.Of(info.OwnerUid);

@@ -18,7 +18,7 @@ public static class DeviceResizer
     public static void Resize(int id, long? size, bool force, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceLife.InfoOf(control, id);
+        control.GetInfo(id);
         FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
 
         // One at a time, and not while a new worker reads the record.
@@ -53,11 +53,9 @@ public static class DeviceResizer
     {
         public static Disk Of(ControlDevice control, int id)
         {
-            int result = control.TryGetParameters(id, out UblkParameters parameters);
-            return result < 0
-                ? throw DriverError.ForCommand(-result, "GET_PARAMS", id)
-                : new Disk(id, (long)parameters.DeviceSectors << UblkAbi.SectorShift, 1 << parameters.LogicalBlockShift,
-                    (parameters.Attributes & UblkAbi.AttrReadOnly) != 0);
+            UblkParameters parameters = control.GetParameters(id);
+            return new Disk(id, (long)parameters.DeviceSectors << UblkAbi.SectorShift, 1 << parameters.LogicalBlockShift,
+                (parameters.Attributes & UblkAbi.AttrReadOnly) != 0);
         }
     }
 

@@ -137,12 +137,7 @@ public static class DeviceStopper
 
     private static string? FindUsers(int id)
     {
-        IEnumerable<string> users =
-        [
-            .. DeviceUsers.MountPoints(id).Select(path => $"mounted on {path}"),
-            .. DeviceUsers.Holders(id).Select(holder => $"held by {holder}"),
-            .. DeviceUsers.Openers(id).Select(process => $"open in {process}"),
-        ];
+        IEnumerable<string> users = [.. DeviceUsers.Layers(id), .. DeviceUsers.Openers(id).Select(process => $"open in {process}")];
         return users.Any() ? string.Join(", ", users) : null;
     }
 }

@@ -19,22 +19,25 @@ public static class DeviceSuspender
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
-        UblkDeviceInfo info = DeviceLife.InfoOf(control, id);
+        UblkDeviceInfo info = control.GetInfo(id);
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");
-        StateDirectory.Own.Write(record with { IsSuspended = true });
         int result = control.TryQuiesce(id, QuiesceTime);
         if (result < 0)
         {
-            StateDirectory.Own.Write(record);
             throw result is -Libc.EBUSY or -Libc.ETIMEDOUT ? Stuck(id, info.ServerPid) : DriverError.ForCommand(-result, "QUIESCE_DEV", id);
         }
 
         step?.Invoke($"Waiting for process {info.ServerPid} to end.");
         DeviceLife.AwaitWorker(id, info.ServerPid, "suspended");
         DeviceLife.AwaitSupervisor(record);
-        DeviceLife.AwaitServerGone(control, id, cancellation);
+        if (DeviceLife.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
+        {
+            throw new UblkException(UblkError.DeviceStateInvalid,
+                $"Device {id} was suspended, but has another worker already: from its supervisor, where its own was killed before it had "
+                    + "left, or from another command.", deviceId: id);
+        }
     }
 
     private static void RequireSuspendable(int id, DeviceRecord record, UblkDeviceInfo info)

@@ -32,6 +32,13 @@ internal static class DeviceUsers
         return [.. devices, .. swaps];
     }
 
+    /// <summary>What lies on top of it, as <c>mounted on /mnt</c> and <c>held by /dev/dm-0</c>.</summary>
+    public static IReadOnlyList<string> Layers(int id) =>
+    [
+        .. MountPoints(id).Select(path => $"mounted on {path}"),
+        .. Holders(id).Select(holder => $"held by {holder}"),
+    ];
+
     /// <summary>Processes that have it open, as <c>fio (process 1234)</c>; only those the caller may look into.</summary>
     public static IReadOnlyList<string> Openers(int id)
     {

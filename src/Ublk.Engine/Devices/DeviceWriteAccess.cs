@@ -14,7 +14,7 @@ public static class DeviceWriteAccess
     public static void Set(int id, bool readOnly)
     {
         using ControlDevice control = new();
-        UblkDeviceInfo info = DeviceLife.InfoOf(control, id);
+        UblkDeviceInfo info = control.GetInfo(id);
         if (info.State != (ushort)DeviceState.Live)
         {
             throw DeviceLife.WrongState(id, (DeviceState)info.State);
@@ -22,7 +22,7 @@ public static class DeviceWriteAccess
 
         if (readOnly)
         {
-            RequireNoUsers(id);
+            RequireNoLayers(id);
         }
         else
         {
@@ -33,29 +33,19 @@ public static class DeviceWriteAccess
     }
 
     // The kernel checks write(2), but lets a file system or a volume that is above the disk already go on writing.
-    private static void RequireNoUsers(int id)
+    private static void RequireNoLayers(int id)
     {
-        string[] users =
-        [
-            .. DeviceUsers.MountPoints(id).Select(path => $"mounted on {path}"),
-            .. DeviceUsers.Holders(id).Select(holder => $"held by {holder}"),
-        ];
-        if (users.Length > 0)
+        IReadOnlyList<string> layers = DeviceUsers.Layers(id);
+        if (layers.Count > 0)
         {
             throw new UblkException(UblkError.DeviceInUse,
-                $"/dev/ublkb{id} is {string.Join(", ", users)}, which would go on writing to it. Unmount it first.", deviceId: id);
+                $"/dev/ublkb{id} is {string.Join(", ", layers)}, which would go on writing to it. Unmount it first.", deviceId: id);
         }
     }
 
     private static void RequireWritable(ControlDevice control, int id)
     {
-        int result = control.TryGetParameters(id, out UblkParameters parameters);
-        if (result < 0)
-        {
-            throw DriverError.ForCommand(-result, "GET_PARAMS", id);
-        }
-
-        if ((parameters.Attributes & UblkAbi.AttrReadOnly) != 0)
+        if ((control.GetParameters(id).Attributes & UblkAbi.AttrReadOnly) != 0)
         {
             throw new UblkException(UblkError.InvalidArgument,
                 $"Device {id} was made read-only: what is behind it is not open for writing. Remove it and make it anew.", deviceId: id);

@@ -6,6 +6,24 @@ namespace Ublk.Devices;
 /// <summary>Programs of the system that end by themselves.</summary>
 internal static class ExternalProgram
 {
+    /// <summary>Runs a program to its end, where all that counts is whether it did what it was told.</summary>
+    /// <param name="file">The program, by path or by name.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="error">What it complained of, or why it cannot be run.</param>
+    /// <returns>Whether it ended well.</returns>
+    public static bool TryRun(string file, IEnumerable<string> arguments, out string error)
+    {
+        try
+        {
+            return Run(file, arguments, out _, out error) == 0;
+        }
+        catch (Win32Exception exception)
+        {
+            error = exception.Message;
+            return false;
+        }
+    }
+
     /// <summary>Runs a program to its end.</summary>
     /// <param name="file">The program, by path or by name.</param>
     /// <param name="arguments">Its arguments.</param>

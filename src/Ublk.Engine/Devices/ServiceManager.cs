@@ -1,5 +1,3 @@
-using System.ComponentModel;
-
 namespace Ublk.Devices;
 
 /// <summary>systemd, where it runs.</summary>
@@ -20,16 +18,6 @@ internal static class ServiceManager
 
     /// <summary>Has systemctl do or answer something.</summary>
     /// <returns>Whether it did, or answered yes.</returns>
-    public static bool TryControl(out string error, params string[] arguments)
-    {
-        try
-        {
-            return ExternalProgram.Run("systemctl", arguments, out _, out error) == 0;
-        }
-        catch (Win32Exception exception)
-        {
-            error = exception.Message;
-            return false;
-        }
-    }
+    public static bool TryControl(out string error, params string[] arguments) =>
+        ExternalProgram.TryRun("systemctl", arguments, out error);
 }

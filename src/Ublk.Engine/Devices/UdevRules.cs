@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Ublk.Control;
 using Ublk.Interop;
 
@@ -117,20 +116,10 @@ public static class UdevRules
 
     private static void Run(params string[] arguments)
     {
-        string error;
-        try
+        if (!ExternalProgram.TryRun("udevadm", arguments, out string error))
         {
-            if (ExternalProgram.Run("udevadm", arguments, out _, out error) == 0)
-            {
-                return;
-            }
+            throw new UblkException(UblkError.OperationFailed,
+                $"udev cannot be told of its rules: {error} Is it installed, and does it run?", operation: "udevadm");
         }
-        catch (Win32Exception exception)
-        {
-            error = exception.Message;
-        }
-
-        throw new UblkException(UblkError.OperationFailed,
-            $"udev cannot be told of its rules: {error} Is it installed, and does it run?", operation: "udevadm");
     }
 }

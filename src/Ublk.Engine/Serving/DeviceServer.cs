@@ -62,7 +62,7 @@ internal sealed class DeviceServer : IDisposable
             kind = LaunchKind.New;
         }
 
-        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : Find(control, id);
+        UblkDeviceInfo info = kind == LaunchKind.New ? Add(control, specification, target) : control.GetInfo(id);
         DeviceServer? server = null;
         try
         {
@@ -183,12 +183,6 @@ internal sealed class DeviceServer : IDisposable
             : throw new UblkException(UblkError.NotSupported, target.ForwardsData
                 ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
                 : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out.");
-    }
-
-    private static UblkDeviceInfo Find(ControlDevice control, int id)
-    {
-        int result = control.TryGetInfo(id, out UblkDeviceInfo info);
-        return result >= 0 ? info : throw DriverError.ForCommand(-result, "GET_DEV_INFO", id);
     }
 
     // The disk stays as its clients know it, so the storage must still be as large.

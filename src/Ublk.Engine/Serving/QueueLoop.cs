@@ -33,12 +33,12 @@ internal sealed class QueueLoop : IDisposable
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
     /// <summary>Opens the queue and fetches each tag of the share.</summary>
-    /// <exception cref="UblkException">The kernel refuses something.</exception>
     /// <param name="charDevice">The device's node.</param>
     /// <param name="share">Which of its queues, and which tags.</param>
     /// <param name="team">The loops of the queue; this one joins them.</param>
     /// <param name="info">The device as the driver took it.</param>
     /// <param name="target">What answers the requests.</param>
+    /// <exception cref="UblkException">The kernel refuses something.</exception>
     public QueueLoop(SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target)
     {
         int[] tags = share.TagsOf(info.QueueDepth);

@@ -66,11 +66,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
         Attempt(item, () => WithProgress($"Creating a ublk device: {item}", step =>
         {
             LaunchResult result = DeviceLauncher.Start(specification, WorkerDirectory, step, StopToken);
-            foreach (string warning in result.Warnings)
-            {
-                WriteWarning(warning);
-            }
-
+            WriteWarnings(result);
             WriteObject(result.Device);
         }));
     }

@@ -84,6 +84,15 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
         }
     }
 
+    /// <summary>Shows what the user should know although it works.</summary>
+    protected void WriteWarnings(LaunchResult result)
+    {
+        foreach (string warning in result.Warnings)
+        {
+            WriteWarning(warning);
+        }
+    }
+
     /// <summary>Does something that reports its steps, and shows them as progress and as verbose messages.</summary>
     /// <param name="activity">The progress bar's heading.</param>
     /// <param name="work">What to do; it is given where to report to.</param>

@@ -56,14 +56,8 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <param name="id">The device.</param>
     /// <param name="step">Told each step in a sentence.</param>
     /// <param name="from">The states it may be in.</param>
-    protected void Serve(int id, Action<string> step, params DeviceState[] from)
-    {
-        LaunchResult result = DeviceLauncher.Restore(id, from, WorkerDirectory, step, StopToken);
-        foreach (string warning in result.Warnings)
-        {
-            WriteWarning(warning);
-        }
-    }
+    protected void Serve(int id, Action<string> step, params DeviceState[] from) =>
+        WriteWarnings(DeviceLauncher.Restore(id, from, WorkerDirectory, step, StopToken));
 
     private IEnumerable<int> Named() => ParameterSetName switch
     {

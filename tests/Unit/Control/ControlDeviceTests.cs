@@ -14,6 +14,8 @@ public class ControlDeviceTests
     private static readonly (string Name, uint Command, Action<ControlDevice> Send, int[] Errnos)[] Thrown =
     [
         ("SET_PARAMS", UblkAbi.CmdSetParams, control => control.SetParameters(Id, new UblkParameters()), [22, 13, 14, 19, 1]),
+        ("GET_PARAMS", UblkAbi.CmdGetParams, control => control.GetParameters(Id), [19, 22, 14, 1]),
+        ("GET_DEV_INFO", UblkAbi.CmdGetDevInfo, control => control.GetInfo(Id), [19, 14, 1]),
         ("GET_QUEUE_AFFINITY", UblkAbi.CmdGetQueueAffinity, control => control.GetQueueAffinity(Id, 0), [22, 14, 19, 1]),
         ("START_DEV", UblkAbi.CmdStartDev, control => control.Start(Id, 1, Limit), [22, 17, 16, 4, 19, 1, 110]),
         ("STOP_DEV", UblkAbi.CmdStopDev, control => control.Stop(Id, Limit), [19, 1, 110]),
@@ -82,18 +84,10 @@ public class ControlDeviceTests
     {
         FakeDriver driver = new() { IsUnprivileged = true };
         using ControlDevice control = driver.Open();
-        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
-        {
-            send(control);
-        }
-
-        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
-        {
-            Assert.Equal(0, send(control));
-        }
+        IReadOnlyList<uint> sent = SendAll(control);
 
         Assert.Equal(
-            [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)],
+            sent,
             driver.Requests.Where(request => request.Payload.DevicePathLength > 0 || request.Command == UblkAbi.CmdAddDev)
                 .Select(request => request.Command));
         Assert.Equal(Thrown.Length + Returned.Length - 1, driver.Paths.Count);
@@ -159,19 +153,9 @@ public class ControlDeviceTests
     {
         FakeDriver driver = new();
         using ControlDevice control = driver.Open();
-        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
-        {
-            send(control);
-        }
+        IReadOnlyList<uint> sent = SendAll(control);
 
-        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
-        {
-            Assert.Equal(0, send(control));
-        }
-
-        Assert.Equal(
-            [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)],
-            driver.Requests.Select(request => request.Command));
+        Assert.Equal(sent, driver.Requests.Select(request => request.Command));
         Assert.All(driver.Requests, request => Assert.Equal(((uint)Id, UblkAbi.NoQueue), (request.Payload.DeviceId, request.Payload.QueueId)));
     }
 
@@ -283,6 +267,22 @@ public class ControlDeviceTests
         }
 
         Assert.Equal(0, driver.OpenChannels);
+    }
+
+    // Returns the commands in the order in which they went out.
+    private static IReadOnlyList<uint> SendAll(ControlDevice control)
+    {
+        foreach (Action<ControlDevice> send in Thrown.Select(command => command.Send))
+        {
+            send(control);
+        }
+
+        foreach (Func<ControlDevice, int> send in Returned.Select(command => command.Send))
+        {
+            Assert.Equal(0, send(control));
+        }
+
+        return [.. Thrown.Select(command => command.Command), .. Returned.Select(command => command.Command)];
     }
 
     private static int Add(ControlDevice control)

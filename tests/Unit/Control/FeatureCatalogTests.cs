@@ -38,4 +38,11 @@ public class FeatureCatalogTests
         Assert.Contains("UserRecovery", supported);
         Assert.DoesNotContain("UserCopy", supported);
     }
+
+    [Fact]
+    public void A_driver_that_cannot_be_asked_has_no_devices_of_ordinary_users()
+    {
+        UblkFeature feature = FeatureCatalog.List(UblkFeatures.None, new Version(6, 4)).Single(feature => feature.Name == "UnprivilegedDev");
+        Assert.Equal((false, "needs kernel 6.5 or newer, this is 6.4"), (feature.Supported, feature.Note));
+    }
 }
