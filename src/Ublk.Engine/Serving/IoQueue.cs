@@ -26,7 +26,7 @@ public sealed class IoQueue : IDisposable
     private readonly int _firstFile;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
-    /// <param name="entries">Requests the queue holds at once.</param>
+    /// <param name="entries">Requests the thread holds at once.</param>
     /// <param name="ownFiles">Files of the engine itself, registered before the target's.</param>
     /// <param name="targetFiles">The target's files; its operations name one by its index here.</param>
     internal IoQueue(int entries, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
