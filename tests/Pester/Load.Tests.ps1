@@ -43,7 +43,7 @@ Describe 'A disk under load' -Tag Fire {
 
     It 'is removed as soon as its worker is killed, <Recovery>, <BufferMode>' -ForEach @(
         @{ Recovery = 'None'; BufferMode = 'ZeroCopy' }
-        @{ Recovery = 'Queue'; BufferMode = 'Copy' }
+        @{ Recovery = 'Queue'; BufferMode = 'UserCopy' }
         @{ Recovery = 'Reissue'; BufferMode = 'ZeroCopy' }
     ) {
         $device = Start-Load -More @{ Recovery = $Recovery; BufferMode = $BufferMode }

@@ -19,7 +19,8 @@ public static class FeatureCatalog
         // In the driver since 6.3, but none before 6.5 tells what it has, and this is not a thing to try.
         new(UblkFeatures.UnprivilegedDev, "6.5", "Ordinary users can make devices.", "New-UblkDevice -Unprivileged"),
         new(UblkFeatures.CmdIoctlEncode, "6.4", "Commands are encoded as ioctl(2) has them; older drivers take bare numbers."),
-        new(UblkFeatures.UserCopy, "6.5", "The server copies data by reading and writing the character device."),
+        new(UblkFeatures.UserCopy, "6.5", "The server copies data by reading and writing the character device.",
+            "New-UblkDevice -BufferMode UserCopy"),
         new(UblkFeatures.Zoned, "6.6", "Zoned disks."),
         new(UblkFeatures.UserRecoveryFailIo, "6.13", "A disk outlives its server, and requests fail until the next one.",
             "New-UblkDevice -Recovery Fail"),

@@ -51,6 +51,11 @@ internal static class UblkAbi
     /// <summary>A request whose buffer the driver cannot register comes all the same (UBLK_AUTO_BUF_REG_FALLBACK).</summary>
     public const ulong AutoBufferFallback = 1ul << 16;
 
+    // Where in the device's node a request's data is read and written (UBLKSRV_IO_BUF_OFFSET, UBLK_TAG_OFF, UBLK_QID_OFF).
+    public const long UserCopyStart = 0x80000000;
+    public const int UserCopyTagShift = 25;
+    public const int UserCopyQueueShift = 41;
+
     // Which members of the parameters are given (UBLK_PARAM_TYPE_*).
     public const uint ParamBasic = 1u << 0;
     public const uint ParamDiscard = 1u << 1;

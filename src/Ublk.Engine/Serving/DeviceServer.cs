@@ -106,7 +106,7 @@ internal sealed class DeviceServer : IDisposable
     private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification, BlockTarget target)
     {
         UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures()
-            | ZeroCopyFeatures(specification, target, control.Features);
+            | BufferFeatures.Choose(specification, target, control.Features);
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
             throw new UblkException(UblkError.NotSupported,
@@ -166,23 +166,6 @@ internal sealed class DeviceServer : IDisposable
         }
 
         return info;
-    }
-
-    private static UblkFeatures ZeroCopyFeatures(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
-    {
-        bool isPossible = target.ForwardsData && !specification.Unprivileged && features.HasFlag(UblkFeatures.SupportZeroCopy);
-        bool isWanted = specification.BufferMode == BufferMode.ZeroCopy
-            || (specification.BufferMode == BufferMode.Auto && isPossible && target.PrefersZeroCopy);
-        if (!isWanted)
-        {
-            return UblkFeatures.None;
-        }
-
-        return isPossible
-            ? UblkFeatures.SupportZeroCopy | (features & UblkFeatures.AutoBufReg)
-            : throw new UblkException(UblkError.NotSupported, target.ForwardsData
-                ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
-                : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out.");
     }
 
     // The disk stays as its clients know it, so the storage must still be as large.

@@ -98,8 +98,8 @@ public sealed record DeviceSpecification
             $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 bytes, not '{Symlink}'.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
             "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
-        Require(!Unprivileged || BufferMode != BufferMode.ZeroCopy,
-            "The driver always copies the data of an unprivileged device: leave out BufferMode ZeroCopy.");
+        Require(!Unprivileged || BufferMode is BufferMode.Auto or BufferMode.Copy,
+            $"The driver always copies the data of an unprivileged device: leave out BufferMode {BufferMode}.");
         Require(!Unprivileged || Symlink is null,
             "An ordinary user cannot make links in /dev: leave out Symlink.");
         TargetCatalog.Find(Target).CheckOptions(Options);

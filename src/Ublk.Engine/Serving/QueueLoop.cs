@@ -25,6 +25,7 @@ internal sealed class QueueLoop : IDisposable
     private readonly IoQueue _queue;
     private readonly PendingRequest[] _requests;
     private readonly bool _canGiveBack;
+    private readonly bool _copiesHere;
     private int _handled;
     private bool _isLeaving;
     private bool _isBusy;
@@ -49,7 +50,9 @@ internal sealed class QueueLoop : IDisposable
         {
             _descriptors = new DescriptorMap(charDevice, share.QueueId, info.QueueDepth);
             _queue = new IoQueue(tags.Length, [charDevice], target.Files);
-            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, tags.Length, (int)info.MaxIoBufferBytes);
+            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, share.QueueId, tags.Length,
+                (int)info.MaxIoBufferBytes, target.ZeroCopyThreshold);
+            _copiesHere = _buffers.CopiesHere;
 
             // Without deferred task work the driver may fill a buffer at any moment, unseen until the next reap.
             _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
@@ -164,6 +167,13 @@ internal sealed class QueueLoop : IDisposable
         }
 
         _handled++;
+        int failure = _copiesHere ? _buffers.Take(request) : 0;
+        if (failure < 0)
+        {
+            Commit(pending, failure);
+            return;
+        }
+
         ValueTask<int> answer;
         try
         {
@@ -186,7 +196,8 @@ internal sealed class QueueLoop : IDisposable
             Register(UblkAbi.IoUnregisterBuffer, request);
         }
 
-        Command(UblkAbi.IoCommitAndFetch, request, RequestResult.ForDriver(request, result));
+        result = RequestResult.ForDriver(request, result);
+        Command(UblkAbi.IoCommitAndFetch, request, _copiesHere ? _buffers.Give(request, result) : result);
         _handled--;
     }
 

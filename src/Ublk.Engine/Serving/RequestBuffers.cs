@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
 using Ublk.Rings;
@@ -10,25 +11,52 @@ internal abstract unsafe class RequestBuffers : IDisposable
     /// <summary>The buffers a device's features call for.</summary>
     /// <param name="features">The device's features, as the driver took them.</param>
     /// <param name="ring">The thread's ring.</param>
+    /// <param name="charDevice">The device's node, open as long as the buffers are used.</param>
+    /// <param name="queueId">Which of its queues.</param>
     /// <param name="count">The thread's tags.</param>
     /// <param name="maxIoSize">Bytes of the greatest request.</param>
+    /// <param name="zeroCopyThreshold">Bytes from which on a request is not copied, where both is possible.</param>
     /// <exception cref="UblkException">The kernel refuses them.</exception>
-    public static RequestBuffers Create(UblkFeatures features, Ring ring, int count, int maxIoSize) =>
-        features.HasFlag(UblkFeatures.SupportZeroCopy)
-            ? new RegisteredBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
-            : new CopiedBuffers(count, maxIoSize);
+    public static RequestBuffers Create(
+        UblkFeatures features, Ring ring, SafeFileHandle charDevice, int queueId, int count, int maxIoSize, int zeroCopyThreshold)
+    {
+        if (!features.HasFlag(UblkFeatures.UserCopy))
+        {
+            return features.HasFlag(UblkFeatures.SupportZeroCopy)
+                ? new RegisteredBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
+                : new CopiedBuffers(count, maxIoSize);
+        }
+
+        UserCopyBuffers copied = new((int)charDevice.DangerousGetHandle(), queueId, count, maxIoSize);
+        return features.HasFlag(UblkFeatures.SupportZeroCopy)
+            ? new MixedBuffers(copied, new RegisteredBuffers(ring, count, isAutomatic: false), zeroCopyThreshold)
+            : copied;
+    }
 
     /// <summary>Whether idle memory can be given back.</summary>
     public virtual bool CanGiveBack => false;
 
+    /// <summary>Whether requests go through <see cref="Take"/> and <see cref="Give"/>.</summary>
+    public virtual bool CopiesHere => false;
+
     /// <summary>The buffer of a slot's request.</summary>
     public abstract IoBuffer Of(int slot, int length);
+
+    /// <summary>Brings the data of a write from its client.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public virtual int Take(IoRequest request) => 0;
+
+    /// <summary>Brings the data of a read to its client, if it succeeded, and takes the buffer back.</summary>
+    /// <returns>The result, or a negative errno.</returns>
+    public virtual int Give(IoRequest request, int result) => result;
 
     /// <summary>Whether a request's buffer must be registered before the target uses it, and unregistered after.</summary>
     public virtual bool NeedsRegistration(in UblkIoDescriptor descriptor) => false;
 
     /// <summary>Tells the driver where the slot's next request goes, in an entry whose command is filled already.</summary>
-    public abstract void Describe(IoUringSqe* entry, int slot);
+    public virtual void Describe(IoUringSqe* entry, int slot)
+    {
+    }
 
     /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
     public virtual void GiveBack()

@@ -21,8 +21,8 @@ public abstract class BlockTarget : IDisposable
     /// </summary>
     public virtual bool ForwardsData => false;
 
-    /// <summary>Whether a target that can do without a copy is better off without.</summary>
-    public virtual bool PrefersZeroCopy => ForwardsData;
+    /// <summary>For a target that can do without a copy: bytes from which on a request is better off without; <see cref="int.MaxValue"/> for none.</summary>
+    public virtual int ZeroCopyThreshold => 0;
 
     /// <summary>Answers one request.</summary>
     /// <remarks>

@@ -47,7 +47,7 @@ public sealed class FaultTarget : BlockTarget
     public override bool ForwardsData => _disk.ForwardsData;
 
     /// <inheritdoc/>
-    public override bool PrefersZeroCopy => _disk.PrefersZeroCopy;
+    public override int ZeroCopyThreshold => _disk.ZeroCopyThreshold;
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)

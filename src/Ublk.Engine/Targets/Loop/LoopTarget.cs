@@ -54,7 +54,8 @@ public sealed class LoopTarget : BlockTarget
     public override bool ForwardsData => true;
 
     /// <inheritdoc/>
-    public override bool PrefersZeroCopy => !_file.IsInMemory;
+    /// <remarks>The ring hands every transfer with a file in memory to a kernel thread, which takes longer than a short copy.</remarks>
+    public override int ZeroCopyThreshold => _file.IsInMemory ? 64 << 10 : 0;
 
     /// <summary>Opens a loop disk.</summary>
     /// <exception cref="UblkException">The file cannot back a disk, or direct I/O was asked for and is impossible.</exception>
@@ -169,7 +170,7 @@ public sealed class LoopTarget : BlockTarget
         return request.Buffer.Length;
     }
 
-    // The ring hands every transfer with a file in memory to a kernel thread, which takes longer than the transfer.
+    // Read and written here, a file in memory needs no kernel thread.
     private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Read(buffer, position))
         : queue.ReadAsync(File, buffer, position);

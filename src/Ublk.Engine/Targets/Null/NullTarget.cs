@@ -40,7 +40,7 @@ public sealed class NullTarget : BlockTarget
 
     /// <inheritdoc/>
     /// <remarks>Without a copy nobody writes to the memory of a read, and its client would see what the kernel last kept there.</remarks>
-    public override bool PrefersZeroCopy => false;
+    public override int ZeroCopyThreshold => int.MaxValue;
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) => new(0);

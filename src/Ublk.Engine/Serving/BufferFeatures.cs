@@ -1,0 +1,38 @@
+using Ublk.Control;
+using Ublk.Targets;
+
+namespace Ublk.Serving;
+
+/// <summary>What a new device asks the driver for, so that its data goes the way that is wanted.</summary>
+internal static class BufferFeatures
+{
+    /// <summary>Chooses the features.</summary>
+    /// <param name="specification">What is wanted.</param>
+    /// <param name="target">What answers the requests.</param>
+    /// <param name="features">What the driver can.</param>
+    /// <exception cref="UblkException">The way that is asked for is closed.</exception>
+    public static UblkFeatures Choose(DeviceSpecification specification, BlockTarget target, UblkFeatures features)
+    {
+        bool canUserCopy = !specification.Unprivileged && features.HasFlag(UblkFeatures.UserCopy);
+        bool canZeroCopy = !specification.Unprivileged && features.HasFlag(UblkFeatures.SupportZeroCopy) && target.ForwardsData;
+        UblkFeatures zeroCopy = UblkFeatures.SupportZeroCopy | (features & UblkFeatures.AutoBufReg);
+        return specification.BufferMode switch
+        {
+            BufferMode.Auto when canZeroCopy && target.ZeroCopyThreshold == 0 => zeroCopy,
+
+            // Either way, by a request's size; what is not copied is registered by hand, so that it costs small requests nothing.
+            BufferMode.Auto when canZeroCopy && canUserCopy && target.ZeroCopyThreshold <= specification.MaxIoSize =>
+                UblkFeatures.SupportZeroCopy | UblkFeatures.UserCopy,
+            BufferMode.UserCopy => canUserCopy
+                ? UblkFeatures.UserCopy
+                : throw new UblkException(UblkError.NotSupported,
+                    "This kernel's driver leaves no copying to the worker. -BufferMode UserCopy needs kernel 6.5 or newer."),
+            BufferMode.ZeroCopy => canZeroCopy
+                ? zeroCopy
+                : throw new UblkException(UblkError.NotSupported, target.ForwardsData
+                    ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
+                    : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out."),
+            _ => UblkFeatures.None,
+        };
+    }
+}
