@@ -18,8 +18,8 @@ public sealed class CpuSet
     /// <summary>The CPUs in the set, ascending.</summary>
     public IEnumerable<int> Cpus => Enumerable.Range(0, _cpus.Length).Where(cpu => _cpus[cpu]);
 
-    /// <summary>A set of one.</summary>
-    public static CpuSet Of(int cpu) => Parse(cpu.ToString(CultureInfo.InvariantCulture));
+    /// <summary>A set of some CPUs.</summary>
+    public static CpuSet Of(IEnumerable<int> cpus) => Parse(string.Join(',', cpus));
 
     /// <summary>Reads a list such as <c>0-3,8</c>.</summary>
     /// <exception cref="UblkException">It is none.</exception>

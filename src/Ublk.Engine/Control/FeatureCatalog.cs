@@ -27,7 +27,7 @@ public static class FeatureCatalog
         new(UblkFeatures.UpdateSize, "6.16", "A live disk can change its size.", "Resize-UblkDevice"),
         new(UblkFeatures.AutoBufReg, "6.16", "The driver registers request pages as io_uring buffers by itself."),
         new(UblkFeatures.Quiesce, "6.16", "A live disk can be parted from its server.", "Suspend-UblkDevice", "Update-UblkDevice"),
-        new(UblkFeatures.PerIoDaemon, "6.16", "Each request slot may have a thread of its own."),
+        new(UblkFeatures.PerIoDaemon, "6.16", "Each request slot may have a thread of its own.", "New-UblkDevice -ThreadsPerQueue"),
         new(UblkFeatures.BufRegOffDaemon, "6.17", "Any thread may register buffers."),
         new(UblkFeatures.BatchIo, "7.0", "One command fetches or completes many requests."),
         new(UblkFeatures.Integrity, "7.0", "Integrity metadata beside the data."),

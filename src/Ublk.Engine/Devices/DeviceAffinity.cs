@@ -17,15 +17,17 @@ public static class DeviceAffinity
         using ControlDevice control = new();
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
-        DeviceSpecification.CheckAffinity(lists, record.Queues.Count);
-        QueueInfo[] queues = [.. record.Queues.Select(queue => queue with { Affinity = $"{ChoiceFor(queue, lists)}" })];
+        DeviceSpecification.CheckAffinity(lists, record.Specification.QueueCount);
+        int threads = record.Specification.ThreadsPerQueue;
+        CpuSet[] choices =
+        [
+            .. record.Queues.Select((queue, place) => QueuePlacement.Choose(lists, new QueueShare(queue.Id, place % threads, threads))),
+        ];
+        QueueInfo[] queues = [.. record.Queues.Select((queue, place) => queue with { Affinity = $"{choices[place]}" })];
         RequireThreads(record);
-        Bind(record.Queues, lists);
+        Bind(record.Queues, choices);
         StateDirectory.Own.Write(record with { Queues = queues, Specification = record.Specification with { QueueAffinity = lists } });
     }
-
-    private static CpuSet ChoiceFor(QueueInfo queue, IReadOnlyList<string> lists) =>
-        CpuSet.Parse(lists.Count == 1 ? lists[0] : lists[queue.Id]);
 
     // A thread's id is used again by any process once the thread is gone.
     private static void RequireThreads(DeviceRecord record)
@@ -41,7 +43,7 @@ public static class DeviceAffinity
         }
     }
 
-    private static void Bind(IReadOnlyList<QueueInfo> queues, IReadOnlyList<string> lists)
+    private static void Bind(IReadOnlyList<QueueInfo> queues, CpuSet[] choices)
     {
         CpuSet[] former = [.. queues.Select(queue => CpuSet.OfThread(queue.ThreadId))];
         int moved = 0;
@@ -49,7 +51,7 @@ public static class DeviceAffinity
         {
             for (; moved < queues.Count; moved++)
             {
-                ChoiceFor(queues[moved], lists).Bind(queues[moved].ThreadId);
+                choices[moved].Bind(queues[moved].ThreadId);
             }
         }
         catch (UblkException)

@@ -131,6 +131,7 @@ public static class DeviceInventory
             LogicalBlockSize = disk.LogicalBlockSize ?? (parameters is { } l ? 1 << l.LogicalBlockShift : null),
             PhysicalBlockSize = disk.PhysicalBlockSize ?? (parameters is { } h ? 1 << h.PhysicalBlockShift : null),
             QueueCount = info?.QueueCount ?? disk.QueueCount ?? record?.Specification.QueueCount,
+            ThreadsPerQueue = record?.Specification.ThreadsPerQueue,
             QueueDepth = info?.QueueDepth ?? record?.Specification.QueueDepth,
             MaxIoSize = info is { } m ? (int)m.MaxIoBufferBytes : disk.MaxIoSize,
             ProcessId = info is { ServerPid: > 0 } s ? s.ServerPid : null,

@@ -49,6 +49,9 @@ public sealed class UblkDevice
     /// <summary>The number of hardware queues.</summary>
     public int? QueueCount { get; init; }
 
+    /// <summary>Threads that share the requests of a queue; null for a device of another server.</summary>
+    public int? ThreadsPerQueue { get; init; }
+
     /// <summary>Requests a queue holds at once.</summary>
     public int? QueueDepth { get; init; }
 

@@ -2,7 +2,7 @@ using Ublk.Interop;
 
 namespace Ublk.Serving;
 
-/// <summary>A queue's data buffers, of one size: anonymous memory that costs nothing until touched and can be given back.</summary>
+/// <summary>A thread's data buffers, of one size: anonymous memory that costs nothing until touched and can be given back.</summary>
 internal sealed class BufferMemory : IDisposable
 {
     private readonly nuint _length;

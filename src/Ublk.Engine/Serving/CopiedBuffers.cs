@@ -2,26 +2,26 @@ using Ublk.Interop;
 
 namespace Ublk.Serving;
 
-/// <summary>A queue's data in the mode where the driver copies: it knows a buffer for each tag.</summary>
+/// <summary>A thread's data in the mode where the driver copies: it knows a buffer for each of its tags.</summary>
 internal sealed unsafe class CopiedBuffers : RequestBuffers
 {
     private readonly BufferMemory _memory;
 
     /// <summary>Reserves the buffers.</summary>
-    /// <param name="depth">The queue's depth.</param>
+    /// <param name="count">The thread's tags.</param>
     /// <param name="maxIoSize">Bytes of the greatest request; a multiple of the page size.</param>
     /// <exception cref="UblkException">There is no address space.</exception>
-    public CopiedBuffers(int depth, int maxIoSize) => _memory = new BufferMemory(depth, maxIoSize);
+    public CopiedBuffers(int count, int maxIoSize) => _memory = new BufferMemory(count, maxIoSize);
 
     /// <inheritdoc/>
     public override bool CanGiveBack => true;
 
     /// <inheritdoc/>
-    public override IoBuffer Of(int tag, int length) => new(_memory.AddressOf(tag), length);
+    public override IoBuffer Of(int slot, int length) => new(_memory.AddressOf(slot), length);
 
     /// <inheritdoc/>
-    public override void Describe(IoUringSqe* entry, int tag) =>
-        ((UblkIoCommand*)&entry->Command)->Address = (ulong)_memory.AddressOf(tag);
+    public override void Describe(IoUringSqe* entry, int slot) =>
+        ((UblkIoCommand*)&entry->Command)->Address = (ulong)_memory.AddressOf(slot);
 
     /// <inheritdoc/>
     public override void GiveBack() => _memory.GiveBack();

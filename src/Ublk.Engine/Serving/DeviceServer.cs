@@ -18,7 +18,7 @@ internal sealed class DeviceServer : IDisposable
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
 
-    private readonly List<QueueThread> _queues = [];
+    private readonly List<QueueThread> _threads = [];
     private readonly SafeFileHandle _charDevice;
 
     private DeviceServer(int id, SafeFileHandle charDevice)
@@ -30,8 +30,8 @@ internal sealed class DeviceServer : IDisposable
     /// <summary>The device's id.</summary>
     public int Id { get; }
 
-    /// <summary>The queues' threads and CPUs.</summary>
-    public IReadOnlyList<QueueInfo> Queues => [.. _queues.Select(queue => queue.Info)];
+    /// <summary>The queues' threads and their CPUs, queue by queue.</summary>
+    public IReadOnlyList<QueueInfo> Queues => [.. _threads.Select(thread => thread.Info)];
 
     /// <summary>Makes or takes a device, so that its every tag waits for a request; START_DEV or END_USER_RECOVERY is left to do.</summary>
     /// <param name="kind">Whether the device is to be made, started again, or recovered.</param>
@@ -98,7 +98,7 @@ internal sealed class DeviceServer : IDisposable
     }
 
     /// <summary>Waits until the driver has taken every queue back, that is until somebody stopped the device.</summary>
-    public void WaitForEnd() => _queues.ForEach(queue => queue.Join());
+    public void WaitForEnd() => _threads.ForEach(thread => thread.Join());
 
     /// <inheritdoc/>
     public void Dispose() => _charDevice.Dispose();
@@ -124,6 +124,12 @@ internal sealed class DeviceServer : IDisposable
                 ? UblkFeatures.UnprivilegedDev
                 : throw new UblkException(UblkError.NotSupported,
                     "This kernel's driver makes devices for root alone. -Unprivileged needs kernel 6.5 or newer.");
+        }
+
+        if (specification.ThreadsPerQueue > 1)
+        {
+            FeatureCatalog.Require(control, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1", specification.Id!.Value);
+            wanted |= UblkFeatures.PerIoDaemon;
         }
 
         if (specification.NoPartitionScan)
@@ -244,12 +250,15 @@ internal sealed class DeviceServer : IDisposable
     {
         for (int queueId = 0; queueId < info.QueueCount; queueId++)
         {
-            CpuSet cpus = QueuePlacement.Choose(
-                specification.QueueAffinity, Id, queueId, control.GetQueueAffinity(Id, queueId));
-            QueueThread queue = new(queueId, cpus, onFatal);
-            int number = queueId;
-            queue.Start(() => new QueueLoop(_charDevice, number, info, target));
-            _queues.Add(queue);
+            QueueTeam team = new();
+            CpuSet kernel = control.GetQueueAffinity(Id, queueId);
+            for (int index = 0; index < specification.ThreadsPerQueue; index++)
+            {
+                QueueShare share = new(queueId, index, specification.ThreadsPerQueue);
+                QueueThread thread = new(share, QueuePlacement.Choose(specification.QueueAffinity, Id, share, kernel), onFatal);
+                thread.Start(() => new QueueLoop(_charDevice, share, team, info, target));
+                _threads.Add(thread);
+            }
         }
     }
 }

@@ -28,8 +28,11 @@ public sealed record DeviceSpecification
     /// <summary>The target's own options by name, in their invariant text form.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Hardware queues, each with a thread of its own.</summary>
+    /// <summary>Hardware queues, each with threads of its own.</summary>
     public int QueueCount { get; init; } = 1;
+
+    /// <summary>Threads that share the requests of a queue.</summary>
+    public int ThreadsPerQueue { get; init; } = 1;
 
     /// <summary>Requests a queue holds at once.</summary>
     public int QueueDepth { get; init; } = 128;
@@ -80,6 +83,8 @@ public sealed record DeviceSpecification
         Require(Id is null or (>= 0 and <= MaxId), $"Id must be from 0 to {MaxId}, not {Id}.");
         Require(QueueCount is >= 1 and <= MaxQueueCount, $"QueueCount must be from 1 to {MaxQueueCount}, not {QueueCount}.");
         Require(QueueDepth is >= 1 and <= MaxQueueDepth, $"QueueDepth must be from 1 to {MaxQueueDepth}, not {QueueDepth}.");
+        Require(ThreadsPerQueue >= 1 && ThreadsPerQueue <= QueueDepth,
+            $"ThreadsPerQueue must be from 1 to the depth of a queue, {QueueDepth}, not {ThreadsPerQueue}.");
         Require(MaxIoSize is >= 4096 and <= MaxMaxIoSize && MaxIoSize % 4096 == 0,
             $"MaxIoSize must be a multiple of 4096 from 4096 to {MaxMaxIoSize} bytes, not {MaxIoSize}.");
         RequireBlockSize(LogicalBlockSize, nameof(LogicalBlockSize), Environment.SystemPageSize);

@@ -26,7 +26,7 @@ public sealed class IoQueue : IDisposable
     private readonly int _firstFile;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
-    /// <param name="entries">Requests the queue holds at once.</param>
+    /// <param name="entries">Requests the thread holds at once.</param>
     /// <param name="ownFiles">Files of the engine itself, registered before the target's.</param>
     /// <param name="targetFiles">The target's files; its operations name one by its index here.</param>
     internal IoQueue(int entries, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
@@ -122,6 +122,9 @@ public sealed class IoQueue : IDisposable
         _ring.Dispose();
         _context?.Dispose();
     }
+
+    /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
+    internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
 
     /// <summary>Resumes whoever awaits the operation a completion belongs to, or does what other threads posted.</summary>
     /// <returns>False for a completion of the driver's commands.</returns>

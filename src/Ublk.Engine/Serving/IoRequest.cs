@@ -24,10 +24,11 @@ public enum IoOperation : byte
 /// <summary>One request of a disk's client. The object is its tag's and is used again for the tag's next request.</summary>
 public sealed class IoRequest
 {
-    internal IoRequest(IoQueue queue, int tag)
+    internal IoRequest(IoQueue queue, int tag, int slot)
     {
         Queue = queue;
         Tag = tag;
+        Slot = slot;
     }
 
     /// <summary>The queue the request came on; its file operations run on that queue's ring.</summary>
@@ -35,6 +36,9 @@ public sealed class IoRequest
 
     /// <summary>The request's number within its queue.</summary>
     public int Tag { get; }
+
+    /// <summary>The place of the request's data among the buffers of its thread.</summary>
+    internal int Slot { get; }
 
     /// <summary>What is to be done.</summary>
     public IoOperation Operation { get; private set; }
@@ -65,6 +69,6 @@ public sealed class IoRequest
         bool hasRange = Operation != IoOperation.Flush;
         Offset = hasRange ? (long)(descriptor.StartSector << UblkAbi.SectorShift) : 0;
         Length = hasRange ? (long)descriptor.SectorCount << UblkAbi.SectorShift : 0;
-        Buffer = Operation is IoOperation.Read or IoOperation.Write ? buffers.Of(Tag, (int)Length) : default;
+        Buffer = Operation is IoOperation.Read or IoOperation.Write ? buffers.Of(Slot, (int)Length) : default;
     }
 }

@@ -3,7 +3,7 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>A queue's data in the mode where great requests are not copied, and the worker copies small ones.</summary>
+/// <summary>A thread's data in the mode where great requests are not copied, and the worker copies small ones.</summary>
 internal sealed class MixedBuffers : RequestBuffers
 {
     private readonly UserCopyBuffers _small;
@@ -28,7 +28,7 @@ internal sealed class MixedBuffers : RequestBuffers
     public override bool CopiesHere => true;
 
     /// <inheritdoc/>
-    public override IoBuffer Of(int tag, int length) => length < _threshold ? _small.Of(tag, length) : _great.Of(tag, length);
+    public override IoBuffer Of(int slot, int length) => length < _threshold ? _small.Of(slot, length) : _great.Of(slot, length);
 
     /// <inheritdoc/>
     public override bool NeedsRegistration(in UblkIoDescriptor descriptor) =>

@@ -6,18 +6,19 @@ using Ublk.Targets;
 
 namespace Ublk.Serving;
 
-/// <summary>One hardware queue: fetches its requests, has the target answer them, and commits the answers.</summary>
+/// <summary>One hardware queue, or a thread's share of its tags: fetches the requests, has the target answer them, and commits the answers.</summary>
 /// <remarks>Everything happens on the thread that made the loop: the driver takes answers from no other.</remarks>
 internal sealed class QueueLoop : IDisposable
 {
-    // Beside the tags that the driver's commands carry.
+    // Beside the slots that the driver's commands carry.
     private const ulong IdleCheckMark = 1UL << 61;
     private const ulong RegistrationMark = 1UL << 60;
 
     // Long enough that a busy device never gives back what it needs again at once. Pinned: the kernel reads it.
     private static readonly KernelTimespec[] s_idleTime = GC.AllocateArray<KernelTimespec>(1, pinned: true);
 
-    private readonly int _queueId;
+    private readonly QueueShare _share;
+    private readonly QueueTeam _team;
     private readonly BlockTarget _target;
     private readonly DescriptorMap _descriptors;
     private readonly RequestBuffers _buffers;
@@ -32,35 +33,39 @@ internal sealed class QueueLoop : IDisposable
 
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
-    /// <summary>Opens the queue and prepares to fetch each of its tags.</summary>
+    /// <summary>Opens the queue and fetches each tag of the share.</summary>
     /// <param name="charDevice">The device's node.</param>
-    /// <param name="queueId">Which of its queues.</param>
+    /// <param name="share">Which of its queues, and which tags.</param>
+    /// <param name="team">The loops of the queue; this one joins them.</param>
     /// <param name="info">The device as the driver took it.</param>
     /// <param name="target">What answers the requests.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
-    public QueueLoop(SafeFileHandle charDevice, int queueId, in UblkDeviceInfo info, BlockTarget target)
+    public QueueLoop(SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target)
     {
-        int depth = info.QueueDepth;
-        _queueId = queueId;
+        int[] tags = share.TagsOf(info.QueueDepth);
+        _share = share;
+        _team = team;
         _target = target;
         try
         {
-            _descriptors = new DescriptorMap(charDevice, queueId, depth);
-            _queue = new IoQueue(depth, [charDevice], target.Files);
-            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, queueId, depth,
+            _descriptors = new DescriptorMap(charDevice, share.QueueId, info.QueueDepth);
+            _queue = new IoQueue(tags.Length, [charDevice], target.Files);
+            _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, share.QueueId, tags.Length,
                 (int)info.MaxIoBufferBytes, target.ZeroCopyThreshold);
             _copiesHere = _buffers.CopiesHere;
 
             // Without deferred task work the driver may fill a buffer at any moment, unseen until the next reap.
             _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
-            _requests = new PendingRequest[depth];
-            for (int tag = 0; tag < depth; tag++)
+            _requests = new PendingRequest[tags.Length];
+            for (int slot = 0; slot < tags.Length; slot++)
             {
-                _requests[tag] = new PendingRequest(this, new IoRequest(_queue, tag));
-                Command(UblkAbi.IoFetch, tag, 0);
+                IoRequest request = new(_queue, tags[slot], slot);
+                _requests[slot] = new PendingRequest(this, request);
+                Command(UblkAbi.IoFetch, request, 0);
             }
 
             Submit();
+            team.Add(this);
         }
         catch
         {
@@ -99,7 +104,7 @@ internal sealed class QueueLoop : IDisposable
 
             if (result < 0 && result is not (-Libc.EBUSY or -Libc.EAGAIN))
             {
-                throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_queueId} cannot go on");
+                throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_share} cannot go on");
             }
         }
 
@@ -109,23 +114,37 @@ internal sealed class QueueLoop : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _team.Remove(this);
         _queue?.Dispose();
         _descriptors?.Dispose();
         _buffers?.Dispose();
     }
 
-    private void OnCommand(int tag, int result)
+    /// <summary>Has the loop leave as if the driver had told it. Callable from any thread.</summary>
+    internal void Dismiss() => _queue.Post(static loop => ((QueueLoop)loop!)._isLeaving = true, this);
+
+    private void OnCommand(int slot, int result)
     {
         switch (result)
         {
             case 0:
-                Handle(_requests[tag]);
+                Handle(_requests[slot]);
                 break;
             case -Libc.ENODEV:
-                _isLeaving = true;
+                Leave();
                 break;
             default:
-                throw UblkException.FromErrno(-result, "URING_CMD", $"The driver rejected tag {tag} of queue {_queueId}");
+                throw UblkException.FromErrno(
+                    -result, "URING_CMD", $"The driver rejected tag {_requests[slot].Request.Tag} of queue {_share}");
+        }
+    }
+
+    private void Leave()
+    {
+        if (!_isLeaving)
+        {
+            _isLeaving = true;
+            _team.Dismiss(this);
         }
     }
 
@@ -138,7 +157,7 @@ internal sealed class QueueLoop : IDisposable
         {
             // What the target prepares comes after it in the ring; should it fail, that fails too.
             pending.IsRegistered = true;
-            Register(UblkAbi.IoRegisterBuffer, request.Tag);
+            Register(UblkAbi.IoRegisterBuffer, request);
         }
 
         _isBusy = true;
@@ -174,11 +193,11 @@ internal sealed class QueueLoop : IDisposable
         if (pending.IsRegistered)
         {
             pending.IsRegistered = false;
-            Register(UblkAbi.IoUnregisterBuffer, request.Tag);
+            Register(UblkAbi.IoUnregisterBuffer, request);
         }
 
         result = RequestResult.ForDriver(request, result);
-        Command(UblkAbi.IoCommitAndFetch, request.Tag, _copiesHere ? _buffers.Give(request, result) : result);
+        Command(UblkAbi.IoCommitAndFetch, request, _copiesHere ? _buffers.Give(request, result) : result);
         _handled--;
     }
 
@@ -208,17 +227,16 @@ internal sealed class QueueLoop : IDisposable
         _isIdleCheckDue = true;
     }
 
-    private unsafe void Command(uint command, int tag, int result)
+    private unsafe void Command(uint command, IoRequest request, int result)
     {
-        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)tag, Result = result });
-        entry->UserData = (uint)tag;
-        _buffers.Describe(entry, tag);
+        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)request.Tag, Result = result });
+        entry->UserData = (uint)request.Slot;
+        _buffers.Describe(entry, request.Slot);
     }
 
-    // The slot in the table of buffers is the tag's.
-    private unsafe void Register(uint command, int tag)
+    private unsafe void Register(uint command, IoRequest request)
     {
-        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)tag, Address = (uint)tag });
+        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)request.Tag, Address = (uint)request.Slot });
         entry->Flags |= IoUring.SqeSkipSuccess;
         entry->UserData = RegistrationMark;
     }
@@ -229,7 +247,7 @@ internal sealed class QueueLoop : IDisposable
         entry->Opcode = IoUring.OpUringCmd;
         entry->Flags = IoUring.SqeFixedFile;
         entry->CommandOp = command;
-        payload.QueueId = (ushort)_queueId;
+        payload.QueueId = (ushort)_share.QueueId;
         *(UblkIoCommand*)&entry->Command = payload;
         return entry;
     }
@@ -239,7 +257,7 @@ internal sealed class QueueLoop : IDisposable
         int result = _queue.Ring.Enter(0, Timeout.InfiniteTimeSpan);
         if (result < 0)
         {
-            throw UblkException.FromErrno(-result, "io_uring_enter", $"The driver takes nothing from queue {_queueId}");
+            throw UblkException.FromErrno(-result, "io_uring_enter", $"The driver takes nothing from queue {_share}");
         }
     }
 

@@ -3,13 +3,13 @@ using Ublk.Interop;
 
 namespace Ublk.Serving;
 
-/// <summary>The thread of one queue, bound to its CPUs.</summary>
+/// <summary>A thread of one queue, bound to its CPUs.</summary>
 internal sealed class QueueThread
 {
     // The data path needs little; the default of 8 MiB a thread would only count against limits.
     private const int StackSize = 256 << 10;
 
-    private readonly int _queueId;
+    private readonly QueueShare _share;
     private readonly CpuSet _cpus;
     private readonly Action<Exception> _onFatal;
     private readonly TaskCompletionSource _ready = new();
@@ -17,22 +17,22 @@ internal sealed class QueueThread
     private int _threadId;
 
     /// <summary>Describes a thread that is not started yet.</summary>
-    public QueueThread(int queueId, CpuSet cpus, Action<Exception> onFatal)
+    public QueueThread(QueueShare share, CpuSet cpus, Action<Exception> onFatal)
     {
-        _queueId = queueId;
+        _share = share;
         _cpus = cpus;
         _onFatal = onFatal;
     }
 
     /// <summary>The thread as users see it.</summary>
-    public QueueInfo Info => new(_queueId, _threadId, _cpus.ToString());
+    public QueueInfo Info => new(_share.QueueId, _threadId, _cpus.ToString());
 
-    /// <summary>Starts the thread; returns when its loop has fetched every tag.</summary>
+    /// <summary>Starts the thread; returns when its loop has fetched its tags.</summary>
     /// <param name="open">Makes the loop, on the new thread.</param>
     /// <exception cref="UblkException">The loop could not be made; the thread ends.</exception>
     public void Start(Func<QueueLoop> open)
     {
-        _thread = new Thread(() => Run(open), StackSize) { Name = $"queue {_queueId}", IsBackground = true };
+        _thread = new Thread(() => Run(open), StackSize) { Name = $"queue {_share}", IsBackground = true };
         _thread.Start();
         _ready.Task.GetAwaiter().GetResult();
     }

@@ -5,31 +5,31 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>Where the data of a queue's requests is, and what the driver is told of it with each command.</summary>
+/// <summary>Where the data of a thread's requests is, and what the driver is told of it with each command.</summary>
 internal abstract unsafe class RequestBuffers : IDisposable
 {
     /// <summary>The buffers a device's features call for.</summary>
     /// <param name="features">The device's features, as the driver took them.</param>
-    /// <param name="ring">The queue's ring.</param>
+    /// <param name="ring">The thread's ring.</param>
     /// <param name="charDevice">The device's node, open as long as the buffers are used.</param>
     /// <param name="queueId">Which of its queues.</param>
-    /// <param name="depth">The queue's depth.</param>
+    /// <param name="count">The thread's tags.</param>
     /// <param name="maxIoSize">Bytes of the greatest request.</param>
     /// <param name="zeroCopyThreshold">Bytes from which on a request is not copied, where both is possible.</param>
     /// <exception cref="UblkException">The kernel refuses them.</exception>
     public static RequestBuffers Create(
-        UblkFeatures features, Ring ring, SafeFileHandle charDevice, int queueId, int depth, int maxIoSize, int zeroCopyThreshold)
+        UblkFeatures features, Ring ring, SafeFileHandle charDevice, int queueId, int count, int maxIoSize, int zeroCopyThreshold)
     {
         if (!features.HasFlag(UblkFeatures.UserCopy))
         {
             return features.HasFlag(UblkFeatures.SupportZeroCopy)
-                ? new RegisteredBuffers(ring, depth, features.HasFlag(UblkFeatures.AutoBufReg))
-                : new CopiedBuffers(depth, maxIoSize);
+                ? new RegisteredBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
+                : new CopiedBuffers(count, maxIoSize);
         }
 
-        UserCopyBuffers copied = new((int)charDevice.DangerousGetHandle(), queueId, depth, maxIoSize);
+        UserCopyBuffers copied = new((int)charDevice.DangerousGetHandle(), queueId, count, maxIoSize);
         return features.HasFlag(UblkFeatures.SupportZeroCopy)
-            ? new MixedBuffers(copied, new RegisteredBuffers(ring, depth, isAutomatic: false), zeroCopyThreshold)
+            ? new MixedBuffers(copied, new RegisteredBuffers(ring, count, isAutomatic: false), zeroCopyThreshold)
             : copied;
     }
 
@@ -39,8 +39,8 @@ internal abstract unsafe class RequestBuffers : IDisposable
     /// <summary>Whether requests go through <see cref="Take"/> and <see cref="Give"/>.</summary>
     public virtual bool CopiesHere => false;
 
-    /// <summary>The buffer of a tag's request.</summary>
-    public abstract IoBuffer Of(int tag, int length);
+    /// <summary>The buffer of a slot's request.</summary>
+    public abstract IoBuffer Of(int slot, int length);
 
     /// <summary>Brings the data of a write from its client.</summary>
     /// <returns>0 or a negative errno.</returns>
@@ -53,8 +53,8 @@ internal abstract unsafe class RequestBuffers : IDisposable
     /// <summary>Whether a request's buffer must be registered before the target uses it, and unregistered after.</summary>
     public virtual bool NeedsRegistration(in UblkIoDescriptor descriptor) => false;
 
-    /// <summary>Tells the driver where the tag's next request goes, in an entry whose command is filled already.</summary>
-    public virtual void Describe(IoUringSqe* entry, int tag)
+    /// <summary>Tells the driver where the slot's next request goes, in an entry whose command is filled already.</summary>
+    public virtual void Describe(IoUringSqe* entry, int slot)
     {
     }
 

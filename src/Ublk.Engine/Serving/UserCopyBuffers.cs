@@ -3,7 +3,7 @@ using Ublk.Interop;
 namespace Ublk.Serving;
 
 /// <summary>
-/// A queue's data in the mode where the worker copies it, by reading and writing the device's node. Only requests under way have a
+/// A thread's data in the mode where the worker copies it, by reading and writing the device's node. Only requests under way have a
 /// buffer, and the one freed last is taken first: a few warm ones serve a deep queue.
 /// </summary>
 internal sealed class UserCopyBuffers : RequestBuffers
@@ -18,17 +18,17 @@ internal sealed class UserCopyBuffers : RequestBuffers
     /// <summary>Reserves the buffers.</summary>
     /// <param name="charDevice">The device's node, open as long as the buffers are used.</param>
     /// <param name="queueId">Which of its queues.</param>
-    /// <param name="depth">The queue's depth.</param>
+    /// <param name="count">The thread's tags.</param>
     /// <param name="maxIoSize">Bytes of the greatest request; a multiple of the page size.</param>
     /// <exception cref="UblkException">There is no address space.</exception>
-    public UserCopyBuffers(int charDevice, int queueId, int depth, int maxIoSize)
+    public UserCopyBuffers(int charDevice, int queueId, int count, int maxIoSize)
     {
-        _memory = new BufferMemory(depth, maxIoSize);
+        _memory = new BufferMemory(count, maxIoSize);
         _charDevice = charDevice;
         _position = UblkAbi.UserCopyStart + ((long)queueId << UblkAbi.UserCopyQueueShift);
-        _free = [.. Enumerable.Range(0, depth)];
-        _taken = new int[depth];
-        _freeCount = depth;
+        _free = [.. Enumerable.Range(0, count)];
+        _taken = new int[count];
+        _freeCount = count;
     }
 
     /// <inheritdoc/>
@@ -38,10 +38,10 @@ internal sealed class UserCopyBuffers : RequestBuffers
     public override bool CopiesHere => true;
 
     /// <inheritdoc/>
-    public override IoBuffer Of(int tag, int length)
+    public override IoBuffer Of(int slot, int length)
     {
         int index = _free[--_freeCount];
-        _taken[tag] = index;
+        _taken[slot] = index;
         return new IoBuffer(_memory.AddressOf(index), length);
     }
 
@@ -65,7 +65,7 @@ internal sealed class UserCopyBuffers : RequestBuffers
             return result;
         }
 
-        _free[_freeCount++] = _taken[request.Tag];
+        _free[_freeCount++] = _taken[request.Slot];
         if (request.Operation != IoOperation.Read || result < 0)
         {
             return result;

@@ -28,6 +28,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public int? QueueCount { get; set; }
 
+    /// <summary>Threads that share the requests of a queue.</summary>
+    [Parameter]
+    public int? ThreadsPerQueue { get; set; }
+
     /// <summary>Requests a queue holds at once.</summary>
     [Parameter]
     public int? QueueDepth { get; set; }
@@ -98,6 +102,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             Target = Target,
             Options = options,
             QueueCount = QueueCount ?? Default.QueueCount,
+            ThreadsPerQueue = ThreadsPerQueue ?? Default.ThreadsPerQueue,
             QueueDepth = QueueDepth ?? Default.QueueDepth,
             MaxIoSize = MaxIoSize ?? Default.MaxIoSize,
             LogicalBlockSize = LogicalBlockSize,

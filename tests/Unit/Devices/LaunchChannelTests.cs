@@ -32,7 +32,7 @@ public sealed class LaunchChannelTests : IDisposable
         DeviceSpecification sent = new()
         {
             Id = 7, Target = "Loop", Options = new Dictionary<string, string> { ["Path"] = "/a b/ü\n\"x\"" },
-            QueueCount = 3, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
+            QueueCount = 3, ThreadsPerQueue = 5, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
             NoPartitionScan = true, Unprivileged = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
         };
         _launcher.SendOrder(new LaunchOrder(LaunchKind.Recover, sent));

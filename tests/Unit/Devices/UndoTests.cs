@@ -90,6 +90,19 @@ public sealed class UndoTests
     }
 
     [Fact]
+    public void A_driver_that_binds_a_queue_to_one_thread_gets_no_device_with_several()
+    {
+        FakeDriver old = new() { Features = UblkFeatures.CmdIoctlEncode };
+        using ControlDevice control = old.Open();
+        DeviceSpecification specification = new() { Id = Id, Target = "Null", ThreadsPerQueue = 2 };
+
+        UblkException exception = Assert.Throws<UblkException>(() => Create(control, LaunchKind.New, specification));
+        Assert.Equal(UblkError.NotSupported, exception.Error);
+        Assert.StartsWith("ThreadsPerQueue", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(old.Sent);
+    }
+
+    [Fact]
     public unsafe void A_device_that_became_roots_instead_of_the_users_is_deleted()
     {
         _driver.Answer(UblkAbi.CmdAddDev, request =>

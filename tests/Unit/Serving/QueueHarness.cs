@@ -20,7 +20,7 @@ internal sealed class QueueHarness : IDisposable
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
         _buffers = new CopiedBuffers(depth, bufferSize);
-        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag))];
+        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _isBusy = new bool[depth];
     }

@@ -28,7 +28,7 @@ public class RequestResultTests
         {
             using IoQueue queue = new(1, [], target.Files);
             using CopiedBuffers buffers = new(1, 4096);
-            IoRequest request = new(queue, 0);
+            IoRequest request = new(queue, 0, 0);
             request.Load(QueueHarness.Describe(operation, 0, length), buffers);
             told = RequestResult.ForDriver(request, answer);
         });

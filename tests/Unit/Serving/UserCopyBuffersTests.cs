@@ -92,7 +92,7 @@ public class UserCopyBuffersTests
 
     private static IoRequest Load(IoQueue queue, UserCopyBuffers buffers, int tag, IoOperation operation, int length)
     {
-        IoRequest request = new(queue, tag);
+        IoRequest request = new(queue, tag, tag);
         request.Load(QueueHarness.Describe(operation, 0, length), buffers);
         return request;
     }

@@ -1,0 +1,36 @@
+namespace Ublk.Serving;
+
+/// <summary>The loops that share a queue: the first that the driver tells to leave tells the others.</summary>
+/// <remarks>A loop whose every tag is busy hears nothing from a driver that quiesces the device.</remarks>
+internal sealed class QueueTeam
+{
+    private readonly Lock _lock = new();
+    private readonly List<QueueLoop> _loops = [];
+
+    /// <summary>Takes a loop in.</summary>
+    public void Add(QueueLoop loop)
+    {
+        lock (_lock)
+        {
+            _loops.Add(loop);
+        }
+    }
+
+    /// <summary>Forgets a loop, which can then be disposed.</summary>
+    public void Remove(QueueLoop loop)
+    {
+        lock (_lock)
+        {
+            _loops.Remove(loop);
+        }
+    }
+
+    /// <summary>Tells every loop but one to leave.</summary>
+    public void Dismiss(QueueLoop except)
+    {
+        lock (_lock)
+        {
+            _loops.FindAll(loop => loop != except).ForEach(loop => loop.Dismiss());
+        }
+    }
+}
