@@ -2,7 +2,6 @@
 
 BeforeDiscovery {
     . $PSScriptRoot/Kernel.ps1
-    $canZeroCopy = $kernel -ge '6.16'
 }
 
 BeforeAll {

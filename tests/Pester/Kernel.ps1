@@ -2,3 +2,5 @@
 
 $kernel = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1')
 $canResize = $kernel -ge '6.16'
+$canSuspend = $kernel -ge '6.16'
+$canZeroCopy = $kernel -ge '6.16'

@@ -1,7 +1,8 @@
 # Queues whose requests several threads share.
 
 BeforeDiscovery {
-    $canShare = [Version] ((uname -r) -replace '^(\d+\.\d+).*', '$1') -ge '6.16'
+    . $PSScriptRoot/Kernel.ps1
+    $canShare = $kernel -ge '6.16'
 }
 
 BeforeAll {
@@ -31,6 +32,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
         @{ Mode = 'Copy'; Depth = 128 }
         @{ Mode = 'Copy'; Depth = 4 }
         @{ Mode = 'ZeroCopy'; Depth = 64 }
+        @{ Mode = 'UserCopy'; Depth = 64 }
     ) {
         $device = New-UblkDevice -Target Loop -Path $image -ThreadsPerQueue 3 -QueueCount 2 -QueueDepth $Depth -BufferMode $Mode
         $device.Queues.Id | Should -Be 0, 0, 0, 1, 1, 1
