@@ -24,7 +24,7 @@ internal sealed class TargetQueue : IDisposable
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
         _buffers = new CopiedBuffers(depth, 64 << 10);
-        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag))];
+        _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _descriptors = [.. Enumerable.Range(0, depth).Select(tag => new UblkIoDescriptor
         {
