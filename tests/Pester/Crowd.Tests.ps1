@@ -25,7 +25,7 @@ AfterEach {
 }
 
 Describe 'Several shells' -Tag Fire {
-    It 'make and remove many disks' {
+    It 'make and remove many disks' -Tag Core {
         Invoke-Program bash -c 'for i in $(seq $0); do head -c 1M /dev/urandom > "$1/$i.img"; done' $many $TestDrive
         # What the first disk of all costs the kernel and this process is there to stay.
         Get-UblkDevice -Id (New-UblkDevice -Target Null).Id | Remove-UblkDevice

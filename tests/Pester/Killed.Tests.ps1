@@ -113,7 +113,7 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
         }
     }
 
-    It 'of a recovery leaves the disk to the next' {
+    It 'of a recovery leaves the disk to the next' -Tag Core {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         1..$kills | ForEach-Object {
             Stop-Worker
@@ -171,7 +171,7 @@ Describe 'A command that is killed' -Tag Fire {
         New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
     }
 
-    It 'while it removes a disk leaves one that can be removed' {
+    It 'while it removes a disk leaves one that can be removed' -Tag Core {
         $null = New-UblkDevice -Target Loop -Path $image -AutoRestore
         Invoke-Killed 'Remove-UblkDevice -Id 0'
         Get-UblkDevice | Remove-UblkDevice

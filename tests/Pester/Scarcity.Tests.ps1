@@ -134,7 +134,7 @@ Describe 'A disk that is served without' -Tag Fire {
         }
     }
 
-    It 'its terminal goes on' {
+    It 'its terminal goes on' -Tag Core {
         Set-Content "$TestDrive/make.ps1" "Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestore | Out-Null"
         Invoke-Program script -qec "'$([Environment]::ProcessPath)' -NoProfile -File '$TestDrive/make.ps1'" /dev/null
         $device = Get-UblkDevice
@@ -159,7 +159,7 @@ Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path
 
     It 'has no daemon is written to a file' {
         $null = New-UblkDevice -Target Loop -Path $image
-        Get-Content /var/log/ublk.log | Should -Match "device 0 is live: Loop $image"
+        Wait-For { (Get-Content /var/log/ublk.log -ErrorAction Ignore) -match "device 0 is live: Loop $image" }
     }
 
     It 'is read by a daemon is sent to that' {
@@ -175,7 +175,7 @@ Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path
         $daemon.Bind([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
         $daemon.Dispose()
         $null = New-UblkDevice -Target Loop -Path $image
-        Get-Content /var/log/ublk.log | Should -Match 'device 0 is live'
+        Wait-For { (Get-Content /var/log/ublk.log -ErrorAction Ignore) -match 'device 0 is live' }
     }
 
     It 'has a daemon that hangs does not hang with it' {
