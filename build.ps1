@@ -43,7 +43,7 @@ $steps = [Collections.Generic.List[object]]::new()
 function Invoke-Step([string] $Name, [scriptblock] $Action) {
     Write-Host "==> $Name"
     $clock = [Diagnostics.Stopwatch]::StartNew()
-    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = '' }
+    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = ''; Failures = @() }
     . $Action
     $step.Seconds = '{0,7:F1}' -f $clock.Elapsed.TotalSeconds
     $steps.Add($step)
@@ -156,8 +156,9 @@ function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Rea
         Write-Host "    no result was written to $File"
     }
     $Step.Passed, $Step.Failed, $Step.Skipped = [int] $counts.passed, [int] $counts.failed, [int] $counts.skipped
+    $Step.Failures = @($counts.failures)
     if ($Step.Failed -eq 0 -and ($ExitStatus -ne 0 -or $Step.Passed -eq 0)) {
-        Write-Host "    failed: exit status $ExitStatus, $($Step.Passed) passed"
+        $Step.Failures = @("exit status $ExitStatus, $($Step.Passed) passed")
         $Step.Failed = 1
     }
 }
@@ -170,7 +171,11 @@ function Test-Unit {
     }
     $PSNativeCommandUseErrorActionPreference = $false
     dotnet "$PSScriptRoot/tests/Unit/bin/$Configuration/net10.0/Ublk.Tests.dll" -noLogo -noColor -result-ctrf $results | Out-Host
-    Add-Counts $step $results $LASTEXITCODE { $_.results.summary }
+    Add-Counts $step $results $LASTEXITCODE {
+        $summary, $tests = $_.results.summary, $_.results.tests
+        $failures = $tests | Where-Object status -EQ failed | ForEach-Object { "$($_.name): $($_.message)" }
+        @{ passed = $summary.passed; failed = $summary.failed; skipped = $summary.skipped; failures = $failures }
+    }
 }
 
 function Test-Runner {
@@ -253,6 +258,10 @@ switch ($Task) {
 $columns = if ($Task -eq 'Test') { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
 $steps | Format-Table $columns -AutoSize
 if ($Task -eq 'Test') {
+    # Once more where they are not to be searched for.
+    foreach ($step in $steps) {
+        $step.Failures | Where-Object { $_ } | ForEach-Object { "$($step.Step): $_" }
+    }
     $runs = $steps | Where-Object Passed -NE $null
     $total = foreach ($count in 'Passed', 'Failed', 'Skipped') { ($runs | Measure-Object $count -Sum).Sum }
     '{0} passed, {1} failed, {2} skipped' -f $total

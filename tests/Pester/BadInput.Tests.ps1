@@ -19,7 +19,21 @@ AfterEach {
 }
 
 Describe 'New-UblkDevice refuses' {
-    It '<What>' -Tag Core -ForEach @(
+    BeforeAll {
+        # Half a minute goes by before a worker is given up, in which the other specs run.
+        $patient = & {
+            $modulePath = "$TestDrive/Ublk"
+            Copy-Item "$root/out/Ublk" $modulePath -Recurse
+            foreach ($worker in Get-ChildItem "$modulePath/worker/*/ublk-worker") {
+                Set-Content $worker "#!/bin/bash`nsleep 1000 < /dev/null > /dev/null 2>&1 & echo `$!"
+            }
+            New-WaitingShell "try { New-UblkDevice -Target Null -Id 99 -ErrorAction Stop } catch { `$_.FullyQualifiedErrorId; `$_.Exception.Message }"
+        }
+        Start-Waiting $patient
+        Wait-For { Get-Process sleep -ErrorAction Ignore }
+    }
+
+    It '<What>' -ForEach @(
         @{ What = 'an unknown target'; Error = 'UnknownTarget'; Says = 'Null, Loop'; With = @{ Target = 'Lop' } }
         @{ What = 'Loop without a file'; Error = 'InvalidArgument'; Says = 'Path'; With = @{ Target = 'Loop' } }
         @{ What = 'a missing file'; Error = 'PathNotFound'; Says = 'missing.img'; With = @{ Target = 'Loop'; Path = 'missing.img' } }
@@ -66,7 +80,7 @@ Describe 'New-UblkDevice refuses' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'an id that is in use' -Tag Core {
+    It 'an id that is in use' {
         $null = New-UblkDevice -Target Null -Id 3
         { New-UblkDevice -Target Null -Id 3 -ErrorAction Stop } | Should -Throw '*3*-Id*' -ErrorId "DeviceIdInUse,$new"
         (Get-UblkDevice).Id | Should -Be 3
@@ -74,6 +88,12 @@ Describe 'New-UblkDevice refuses' {
 
     It 'an option of another target' {
         { New-UblkDevice -Target Null -Offset 1MB } | Should -Throw '*Offset*' -ErrorId "NamedParameterNotFound,$new"
+    }
+
+    It 'to wait for ever for a worker' {
+        Receive-Waiting $patient | Should -Match "TimedOut,$new\n.*30 s"
+        Get-Process sleep -ErrorAction Ignore | Should -BeNullOrEmpty
+        Get-Leftover | Should -BeNullOrEmpty
     }
 }
 
@@ -152,12 +172,5 @@ Describe 'A worker that' {
         Use-Worker 'echo "no such thing" >&2; exit 1' {
             { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw '*no such thing*' -ErrorId "WorkerDied,$new"
         }
-    }
-
-    It 'never gets ready is stopped' {
-        Use-Worker 'sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!' {
-            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw '*30 s*' -ErrorId "TimedOut,$new"
-        }
-        Get-Process sleep -ErrorAction Ignore | Should -BeNullOrEmpty
     }
 }

@@ -21,7 +21,7 @@ if ($env:UBLK_RESULTS) {
         passed   = $run.PassedCount
         failed   = $failed
         skipped  = $run.SkippedCount
-        failures = @($run.Tests | Where-Object Result -EQ Failed | ForEach-Object ExpandedPath)
+        failures = @($run.Tests | Where-Object Result -EQ Failed | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord)" })
         seconds  = $run.Duration.TotalSeconds
     } | ConvertTo-Json | Set-Content (Join-Path $env:UBLK_RESULTS 'specs.json')
 }

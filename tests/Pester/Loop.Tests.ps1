@@ -13,7 +13,7 @@ BeforeAll {
 
     # Whether the worker has the image open for direct I/O: O_DIRECT is 040000, in octal (open(2)).
     function Test-DirectIO($Device) {
-        $descriptor = Get-ChildItem "/proc/$($Device.ProcessId)/fd" | Where-Object { (readlink $_.FullName) -eq $Device.BackingPath }
+        $descriptor = Get-ChildItem "/proc/$($Device.ProcessId)/fd" | Where-Object LinkTarget -EQ $Device.BackingPath
         $flags = Get-Content "/proc/$($Device.ProcessId)/fdinfo/$($descriptor[0].Name)" | Where-Object { $_ -like 'flags:*' }
         ([Convert]::ToInt32(($flags -split '\s+')[1], 8) -band [Convert]::ToInt32('040000', 8)) -ne 0
     }

@@ -42,6 +42,9 @@ Describe 'A worker' {
     }
 
     It 'gives its buffers back when nobody uses the disk' {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -BufferMode Copy
+        $worker = $device.ProcessId
         Invoke-Program fio --name=a "--filename=$device" --ioengine=io_uring --direct=1 --rw=read --bs=512k --iodepth=16 --size=16M
         $used = (Get-Process -Id $worker).WorkingSet64
         Wait-For { $used - (Get-Process -Id $worker).WorkingSet64 -gt 6MB }
