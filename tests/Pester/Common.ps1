@@ -14,10 +14,20 @@ $new = 'Ublk.PowerShell.Commands.NewUblkDeviceCommand'
 $get = 'Ublk.PowerShell.Commands.GetUblkDeviceCommand'
 $remove = 'Ublk.PowerShell.Commands.RemoveUblkDeviceCommand'
 
+# Where a program is. PowerShell looks through every folder of PATH for each call by name, which takes longer than most programs.
+$programs = @{}
+function Get-Program([string] $Name) {
+    if (-not $programs.ContainsKey($Name)) {
+        $programs[$Name] = (Get-Command $Name -CommandType Application | Select-Object -First 1).Source
+    }
+    $programs[$Name]
+}
+
 # Runs a program and returns its lines; a failure is an error that shows them.
 function Invoke-Program {
     [string] $program, [object[]] $arguments = $args
-    $lines = & $program @arguments 2>&1 | ForEach-Object { "$_" }
+    $file = Get-Program $program
+    $lines = & $file @arguments 2>&1 | ForEach-Object { "$_" }
     if ($LASTEXITCODE -ne 0) {
         throw "$program $arguments ended with ${LASTEXITCODE}: $($lines -join "`n")"
     }
@@ -27,7 +37,8 @@ function Invoke-Program {
 # Runs a program that has to fail and returns what it said.
 function Invoke-Failure {
     [string] $program, [object[]] $arguments = $args
-    $lines = & $program @arguments 2>&1 | ForEach-Object { "$_" }
+    $file = Get-Program $program
+    $lines = & $file @arguments 2>&1 | ForEach-Object { "$_" }
     if ($LASTEXITCODE -eq 0) {
         throw "$program $arguments succeeded: $($lines -join "`n")"
     }
@@ -42,7 +53,8 @@ function New-Image([string] $Path, [long] $Size = 32MB, [switch] $Random) {
 
 # Everything that is left of devices: workers, nodes, records, links. Nothing, when all is well.
 function Get-Leftover {
-    pgrep -a -x -r D,R,S,T ublk-worker
+    [Diagnostics.Process]::GetProcessesByName('ublk-worker') | Where-Object { (Get-Content "/proc/$($_.Id)/stat" -ErrorAction Ignore) -match '\) [DRST] ' } |
+        ForEach-Object { "process $($_.Id)" }
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkb*')
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
     foreach ($folder in '/run/ublk', '/dev/disk/by-ublk') {
