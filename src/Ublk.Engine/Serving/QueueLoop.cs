@@ -59,9 +59,8 @@ internal sealed class QueueLoop : IDisposable
             _requests = new PendingRequest[tags.Length];
             for (int slot = 0; slot < tags.Length; slot++)
             {
-                IoRequest request = new(_queue, tags[slot], slot);
-                _requests[slot] = new PendingRequest(this, request);
-                Command(UblkAbi.IoFetch, request, 0);
+                _requests[slot] = new PendingRequest(this, new IoRequest(_queue, tags[slot], slot));
+                Fetch(_requests[slot]);
             }
 
             Submit();
@@ -197,7 +196,7 @@ internal sealed class QueueLoop : IDisposable
         }
 
         result = RequestResult.ForDriver(request, result);
-        Command(UblkAbi.IoCommitAndFetch, request, _copiesHere ? _buffers.Give(request, result) : result);
+        Answer(pending, _copiesHere ? _buffers.Give(request, result) : result);
         _handled--;
     }
 
@@ -227,29 +226,38 @@ internal sealed class QueueLoop : IDisposable
         _isIdleCheckDue = true;
     }
 
-    private unsafe void Command(uint command, IoRequest request, int result)
+    // Parks a tag's first command, and prepares all that follow: they differ in their result alone.
+    private unsafe void Fetch(PendingRequest pending)
     {
-        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)request.Tag, Result = result });
-        entry->UserData = (uint)request.Slot;
-        _buffers.Describe(entry, request.Slot);
+        IoUringSqe* entry = _queue.Ring.NextEntry();
+        Describe(entry, UblkAbi.IoFetch, pending.Request);
+        entry->UserData = (uint)pending.Request.Slot;
+        _buffers.Describe(entry, pending.Request.Slot);
+        pending.Answer = *entry;
+        pending.Answer.CommandOp = UblkAbi.IoCommitAndFetch;
+    }
+
+    private unsafe void Answer(PendingRequest pending, int result)
+    {
+        IoUringSqe* entry = _queue.Ring.NextEntry(pending.Answer);
+        ((UblkIoCommand*)&entry->Command)->Result = result;
     }
 
     private unsafe void Register(uint command, IoRequest request)
     {
-        IoUringSqe* entry = Prepare(command, new UblkIoCommand { Tag = (ushort)request.Tag, Address = (uint)request.Slot });
+        IoUringSqe* entry = _queue.Ring.NextEntry();
+        Describe(entry, command, request);
+        ((UblkIoCommand*)&entry->Command)->Address = (uint)request.Slot;
         entry->Flags |= IoUring.SqeSkipSuccess;
         entry->UserData = RegistrationMark;
     }
 
-    private unsafe IoUringSqe* Prepare(uint command, UblkIoCommand payload)
+    private unsafe void Describe(IoUringSqe* entry, uint command, IoRequest request)
     {
-        IoUringSqe* entry = _queue.Ring.NextEntry();
         entry->Opcode = IoUring.OpUringCmd;
         entry->Flags = IoUring.SqeFixedFile;
         entry->CommandOp = command;
-        payload.QueueId = (ushort)_share.QueueId;
-        *(UblkIoCommand*)&entry->Command = payload;
-        return entry;
+        *(UblkIoCommand*)&entry->Command = new UblkIoCommand { QueueId = (ushort)_share.QueueId, Tag = (ushort)request.Tag };
     }
 
     private void Submit()
@@ -276,6 +284,9 @@ internal sealed class QueueLoop : IDisposable
         }
 
         public IoRequest Request { get; }
+
+        /// <summary>The entry of its answer, but for the result. A field: the ring copies it from where it is.</summary>
+        public IoUringSqe Answer;
 
         /// <summary>Whether this loop registered the request's buffer, and so must unregister it.</summary>
         public bool IsRegistered { get; set; }
