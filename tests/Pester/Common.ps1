@@ -54,7 +54,7 @@ function New-Image([string] $Path, [long] $Size = 32MB, [switch] $Random) {
 # Everything that is left of devices: workers, nodes, records, links. Nothing, when all is well.
 function Get-Leftover {
     [Diagnostics.Process]::GetProcessesByName('ublk-worker') | Where-Object { (Get-Content "/proc/$($_.Id)/stat" -ErrorAction Ignore) -match '\) [DRST] ' } |
-        ForEach-Object { "process $($_.Id)" }
+        ForEach-Object { "process $($_.Id): $((Get-Content "/proc/$($_.Id)/cmdline" -ErrorAction Ignore) -replace "`0", ' ')" }
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkb*')
     [IO.Directory]::GetFileSystemEntries('/dev', 'ublkc*')
     foreach ($folder in '/run/ublk', '/dev/disk/by-ublk') {

@@ -85,6 +85,9 @@ AfterAll {
 Describe 'An ordinary user' -Tag Unprivileged {
     AfterEach {
         Remove-AllDevices
+
+        # What udev runs for a node, it may run when the node is gone.
+        Invoke-Program udevadm settle
         Get-UserLeftover | Should -BeNullOrEmpty
     }
 
