@@ -51,8 +51,8 @@ Describe 'A worker' {
         Invoke-Program cmp $device $image
     }
 
-    It 'removes its device on SIGTERM' -Tag Core {
-        Invoke-Program env kill -TERM $worker
+    It 'removes its device on SIG<_>' -Tag Core -ForEach TERM, INT {
+        Invoke-Program env kill -$_ $worker
         Wait-For { -not (Get-Leftover) }
     }
 
