@@ -14,11 +14,11 @@ AfterAll {
     Pop-Location
 }
 
-AfterEach {
-    Remove-AllDevices
-}
-
 Describe 'New-UblkDevice refuses' {
+    AfterEach {
+        Remove-AllDevices
+    }
+
     BeforeAll {
         # Half a minute goes by before a worker is given up, in which the other specs run.
         $patient = & {
@@ -98,12 +98,20 @@ Describe 'New-UblkDevice refuses' {
 }
 
 Describe 'Remove-UblkDevice refuses' {
+    AfterEach {
+        Remove-AllDevices
+    }
+
     It 'an id that is not there' -Tag Core {
         { Remove-UblkDevice -Id 4 -ErrorAction Stop } | Should -Throw '*4*' -ErrorId "DeviceNotFound,$remove"
     }
 }
 
 Describe 'Without' {
+    AfterEach {
+        Remove-AllDevices
+    }
+
     It 'the driver, an error says how to load it' -Tag Core {
         Invoke-Program modprobe -r ublk_drv
         try {
@@ -158,6 +166,10 @@ Describe 'Without' {
 }
 
 Describe 'A worker that' {
+    AfterEach {
+        Remove-AllDevices
+    }
+
     AfterEach {
         Get-Leftover | Should -BeNullOrEmpty
     }

@@ -19,12 +19,12 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'Several shells' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'make and remove many disks' -Tag Core {
         Invoke-Program bash -c 'for i in $(seq $0); do head -c 1M /dev/urandom > "$1/$i.img"; done' $many $TestDrive
         # What the first disk of all costs the kernel and this process is there to stay.

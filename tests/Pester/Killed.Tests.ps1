@@ -47,12 +47,12 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'A disk whose workers are killed at random' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     BeforeEach {
         New-Image $image 64MB
     }
@@ -84,6 +84,11 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
 # Ten deaths with the delays between them take a minute.
 if ($env:UBLK_SOAK) {
     Describe 'A supervisor whose workers die at once' -Tag Fire {
+        AfterEach {
+            Remove-AllDevices
+            Get-Leftover | Should -BeNullOrEmpty
+        }
+
         It 'gives up after ten' {
             New-Image $image 16MB
             $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
@@ -97,6 +102,11 @@ if ($env:UBLK_SOAK) {
 }
 
 Describe 'A worker that is killed at a random moment' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     BeforeAll {
         New-Image $image 16MB
     }
@@ -146,6 +156,11 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
 }
 
 Describe 'A command that is killed' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     BeforeAll {
         New-Image $image 16MB
 

@@ -20,12 +20,12 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'A disk under load' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'of <_> is removed by force' -Tag Core -ForEach 'Null', 'Loop' {
         Start-Load $_ | Remove-UblkDevice -Force -Confirm:$false
         Get-Leftover | Should -BeNullOrEmpty
@@ -71,6 +71,11 @@ Describe 'A disk under load' -Tag Fire {
 }
 
 Describe 'A disk that hangs' -Tag Fire {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'fails what it holds as soon as its worker is killed' {
         $device = New-UblkDevice -Target Fault -Path $image -HangEvery 40
         $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'iflag=direct' -RedirectStandardError "$TestDrive/dd.err"

@@ -18,12 +18,12 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'A queue of three threads' -Skip:(-not $canShare) {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     BeforeEach {
         New-Image $image 64MB
     }
@@ -96,6 +96,11 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
 }
 
 Describe 'Several threads for a queue' -Tag Core {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'are an error where this kernel binds a queue to one' -Skip:$canShare {
         { New-UblkDevice -Target Null -ThreadsPerQueue 2 -ErrorAction Stop } | Should -Throw 'ThreadsPerQueue*needs kernel 6.16*' -ErrorId "NotSupported,$new"
         Get-UblkDevice | Should -BeNullOrEmpty

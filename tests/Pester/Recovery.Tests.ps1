@@ -7,12 +7,12 @@ BeforeAll {
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'A disk whose worker is killed' {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'lets its users wait and does all requests again, with Reissue' -Tag Core {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         $fio = Start-Fio $device
@@ -109,6 +109,11 @@ Describe 'A disk whose worker is killed' {
 }
 
 Describe 'A supervisor' {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'gives a disk in use worker after worker' -Tag Core {
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
         $device.Recovery | Should -Be 'Reissue'
@@ -170,6 +175,11 @@ Describe 'A supervisor' {
 }
 
 Describe 'A disk that is' {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'stopped goes, and comes back as it was when started' -Tag Core {
         $device = New-UblkDevice -Target Loop -Path $image -QueueDepth 32
         Invoke-Program dd if=/dev/urandom "of=$device" bs=64k count=8 oflag=direct

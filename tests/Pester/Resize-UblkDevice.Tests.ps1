@@ -14,14 +14,14 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-    Remove-Item $image -ErrorAction Ignore
-}
-
 if ($canResize) {
     Describe 'Resize-UblkDevice' {
+        AfterEach {
+            Remove-AllDevices
+            Get-Leftover | Should -BeNullOrEmpty
+            Remove-Item $image -ErrorAction Ignore
+        }
+
         It 'grows a disk, its file, and then the file system that is mounted on it' {
             $device = New-UblkDevice -Target Loop -Path (New-Image $image 32MB) -Recovery Reissue
             $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"

@@ -10,12 +10,12 @@ BeforeAll {
     }
 }
 
-AfterEach {
-    Remove-AllDevices
-    Get-Leftover | Should -BeNullOrEmpty
-}
-
 Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'moves the threads, of this worker and the next' {
         $null = New-UblkDevice -Target Null -Size 64MB -QueueCount 2 -Recovery Reissue
         Set-UblkDevice -Id 0 -QueueAffinity 1, 0
@@ -41,6 +41,11 @@ Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
 }
 
 Describe 'Set-UblkDevice -ReadOnly' -Tag Core {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
     It 'makes a disk refuse writes, and take them again' {
         $device = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/disk.img" 8MB)
         $device | Set-UblkDevice -ReadOnly

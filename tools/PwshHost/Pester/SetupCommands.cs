@@ -7,6 +7,11 @@ public abstract class SetupCommand : PSCmdlet
 {
     [Parameter(Mandatory = true, Position = 0)]
     public ScriptBlock ScriptBlock { get; set; } = ScriptBlock.Create(string.Empty);
+
+    /// <summary>The Describe or Context around the command. Pester refuses what is to run around each test directly in a file.</summary>
+    private protected Block RequireBlock() => Discovery.Current is { IsFile: false } block
+        ? block
+        : throw new PSInvalidOperationException($"{MyInvocation.InvocationName} is not supported directly in a file. Put it into each Describe.");
 }
 
 [Cmdlet(VerbsCommon.Add, "PesterBeforeAll")]
@@ -27,14 +32,14 @@ public sealed class AfterAllCommand : SetupCommand
 [Alias("BeforeEach")]
 public sealed class BeforeEachCommand : SetupCommand
 {
-    protected override void EndProcessing() => Discovery.Current.BeforeEach.Add(ScriptBlock);
+    protected override void EndProcessing() => RequireBlock().BeforeEach.Add(ScriptBlock);
 }
 
 [Cmdlet(VerbsCommon.Add, "PesterAfterEach")]
 [Alias("AfterEach")]
 public sealed class AfterEachCommand : SetupCommand
 {
-    protected override void EndProcessing() => Discovery.Current.AfterEach.Add(ScriptBlock);
+    protected override void EndProcessing() => RequireBlock().AfterEach.Add(ScriptBlock);
 }
 
 /// <summary>Runs at once: it prepares what -ForEach and -Skip look at.</summary>

@@ -56,6 +56,12 @@ Describe 'Invoke-Pester' {
         $run.Result | Should -Be 'Failed'
     }
 
+    It 'reports a file that has AfterEach outside of a Describe, as Pester does' {
+        $run = Invoke-Fixture RootTeardown
+        $run.FailedContainersCount | Should -Be 1
+        $run.PassedCount | Should -Be 0
+    }
+
     It 'runs only what -TagFilter names' {
         $run = Invoke-Fixture Outcomes @{ TagFilter = 'Special' }
         $run.PassedCount | Should -Be 1
