@@ -5,7 +5,7 @@ Runs specs, and leaves their counts as specs.json in $UBLK_RESULTS.
 Works in a PowerShell with Pester 5 and in the embedded host. Exits with 1 if a test failed or none ran.
 #>
 param(
-    [string] $Path = $PSScriptRoot,
+    [string[]] $Path = $PSScriptRoot,
     [string[]] $TagFilter,
     [string[]] $ExcludeTagFilter,
     [string[]] $FullNameFilter
