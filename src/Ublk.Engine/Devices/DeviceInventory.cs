@@ -6,7 +6,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>The devices this kernel has, whoever serves them.</summary>
-public static class DeviceInventory
+internal static class DeviceInventory
 {
     private const string CharDevices = "/sys/class/ublk-char";
 

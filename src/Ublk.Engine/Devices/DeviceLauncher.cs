@@ -10,10 +10,10 @@ namespace Ublk.Devices;
 /// <summary>A device that was just made.</summary>
 /// <param name="Device">The device, live.</param>
 /// <param name="Warnings">Sentences the user should see although it works.</param>
-public sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
+internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
 
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
-public static class DeviceLauncher
+internal static class DeviceLauncher
 {
     /// <summary>How long a start may take before it is given up and undone.</summary>
     public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);

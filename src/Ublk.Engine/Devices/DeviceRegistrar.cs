@@ -5,7 +5,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>Devices that systemd makes at boot: their units, and what these need.</summary>
-public static class DeviceRegistrar
+internal static class DeviceRegistrar
 {
     /// <summary>Where registered devices are described.</summary>
     internal const string Folder = "/etc/ublk";

@@ -6,7 +6,7 @@ using Ublk.Targets;
 namespace Ublk.Devices;
 
 /// <summary>Changes the size of live disks, with that of what is behind them.</summary>
-public static class DeviceResizer
+internal static class DeviceResizer
 {
     /// <summary>Resizes a disk.</summary>
     /// <param name="id">The device.</param>

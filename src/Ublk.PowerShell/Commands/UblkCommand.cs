@@ -85,7 +85,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     }
 
     /// <summary>Shows what the user should know although it works.</summary>
-    protected void WriteWarnings(LaunchResult result)
+    private protected void WriteWarnings(LaunchResult result)
     {
         foreach (string warning in result.Warnings)
         {

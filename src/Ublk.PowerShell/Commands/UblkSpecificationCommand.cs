@@ -82,7 +82,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
     /// <param name="symlink">Its stable name, or null.</param>
-    protected DeviceSpecification Specify(string? file, string? symlink)
+    private protected DeviceSpecification Specify(string? file, string? symlink)
     {
         Dictionary<string, string> options = TargetParameters.Read(_targetParameters, path => FilePaths.Resolve(SessionState, path));
         if (file is not null)

@@ -38,7 +38,7 @@ public class AllocationTests
     {
         // In memory, where nothing but the delay suspends a request: how many do so at once is no matter of chance.
         using TemporaryFile file = new(4 << 20, "/dev/shm");
-        using FaultTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
+        using BlockTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
         {
             ["Path"] = file.Path, ["Delay"] = "1",
         }));
