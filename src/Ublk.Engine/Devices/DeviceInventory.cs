@@ -124,6 +124,8 @@ internal static class DeviceInventory
             Symlink = record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
             Target = record?.Specification.Target,
             Options = record?.Specification.Options ?? new Dictionary<string, string>(),
+            Assembly = record?.Specification.Assembly,
+            Filters = record?.Specification.Filters ?? [],
             BackingPath = record?.BackingPath,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
             State = info is { } i ? (DeviceState)i.State : null,

@@ -31,7 +31,7 @@ internal static class DeviceRegistrar
         CheckName(name);
         specification.Validate();
         RequireServiceManager();
-        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory).Command;
+        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
         UblkRegistration registration = Describe(name, specification);
         string unit = RegistrationText.Unit(registration, specification, program);
         List<string> written = [];

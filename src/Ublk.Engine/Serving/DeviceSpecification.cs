@@ -33,7 +33,8 @@ internal sealed record DeviceSpecification
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
 
     /// <summary>What stands before the target, the first one the client meets first.</summary>
-    public IReadOnlyList<UblkFilter> Filters { get; init; } = [];
+    /// <remarks>A record that an older version wrote has none.</remarks>
+    public IReadOnlyList<UblkFilter> Filters { get => field ?? []; init; } = [];
 
     /// <summary>Hardware queues, each with threads of its own.</summary>
     public int QueueCount { get; init; } = 1;
