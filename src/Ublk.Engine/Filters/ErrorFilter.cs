@@ -39,7 +39,7 @@ internal sealed class ErrorFilter : FilterTarget
         "ErrorRate",
         "Fails a share of the requests.",
         [
-            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default."),
+            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default.", IsMandatory: true),
             new TargetOption("ErrorKind", TargetOptionKind.Choice, "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
             new TargetOption("ErrorOn", TargetOptionKind.Choices, "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
             new TargetOption("Seed", TargetOptionKind.Number, "A number that decides which requests fail; 0 by default."),

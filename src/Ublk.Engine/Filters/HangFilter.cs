@@ -18,7 +18,7 @@ internal sealed class HangFilter : FilterTarget
     public static FilterDefinition Definition { get; } = new(
         "HangEvery",
         "Never answers some of the requests.",
-        [new TargetOption("HangEvery", TargetOptionKind.Number, "Each request of this number is never answered; 0, the default, for none.")],
+        [new TargetOption("HangEvery", TargetOptionKind.Number, "Each request of this number is never answered; 0, the default, for none.", IsMandatory: true)],
         (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangFilter(inner, every) : inner);
 
     /// <inheritdoc/>

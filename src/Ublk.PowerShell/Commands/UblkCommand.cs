@@ -7,7 +7,7 @@ namespace Ublk.PowerShell.Commands;
 public abstract class UblkCommand : PSCmdlet, IDisposable
 {
     /// <summary>The module's folder of worker programs.</summary>
-    protected static string WorkerDirectory { get; } = Path.GetFullPath(Path.Combine(
+    internal static string WorkerDirectory { get; } = Path.GetFullPath(Path.Combine(
         Path.GetDirectoryName(typeof(UblkCommand).Assembly.Location)!, "..", "worker"));
 
     private readonly CancellationTokenSource _stop = new();

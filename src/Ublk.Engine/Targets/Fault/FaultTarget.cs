@@ -13,7 +13,7 @@ internal static class FaultTarget
     public static TargetDefinition Definition { get; } = new(
         "Fault",
         "Serves a file, and is slow, fails or hangs as told.",
-        [.. LoopTarget.Definition.Options, .. s_filters.SelectMany(filter => filter.Options)],
+        [.. LoopTarget.Definition.Options, .. s_filters.SelectMany(filter => filter.Options).Select(option => option with { IsMandatory = false })],
         Open)
     {
         OpenStorage = (options, readOnly) => new LoopStorage(options, readOnly),
