@@ -104,7 +104,11 @@ internal sealed class OverlayFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            File.Delete(temporary);
+            if (File.Exists(temporary))
+            {
+                File.Delete(temporary);
+            }
+
             throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}", operation: "open");
         }
     }

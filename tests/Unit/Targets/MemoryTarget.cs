@@ -38,5 +38,9 @@ internal sealed class MemoryTarget : BlockTarget
         return new ValueTask<int>(0);
     }
 
-    protected override void Dispose(bool disposing) => IsDisposed = true;
+    protected override void Dispose(bool disposing)
+    {
+        IsDisposed = true;
+        base.Dispose(disposing);
+    }
 }
