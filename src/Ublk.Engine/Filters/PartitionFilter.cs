@@ -18,7 +18,7 @@ internal static class PartitionFilter
 
     private static OffsetFilter Open(BlockTarget inner, long number)
     {
-        byte[] head = TargetReader.Read(inner, 0, int.Max(Sector, inner.Geometry.LogicalBlockSize));
+        byte[] head = new TargetClient(inner).Read(0, int.Max(Sector, inner.Geometry.LogicalBlockSize));
         (long Start, long Length)? found = head[510] != 0x55 || head[511] != 0xAA ? throw Missing("The disk has no partition table.")
             : IsProtective(head) ? FindInGpt(inner, number)
             : number is >= 1 and <= 4 ? FindInMbr(head, (int)number)
@@ -44,7 +44,7 @@ internal static class PartitionFilter
     private static (long Start, long Length)? FindInGpt(BlockTarget inner, long number)
     {
         int block = inner.Geometry.LogicalBlockSize;
-        byte[] header = TargetReader.Read(inner, block, block);
+        byte[] header = new TargetClient(inner).Read(block, block);
         if (!header.AsSpan(0, 8).SequenceEqual("EFI PART"u8))
         {
             throw Missing("The disk's partition table is damaged: it has no GPT header in its second block.");
@@ -72,7 +72,7 @@ internal static class PartitionFilter
             throw Missing("The disk's partition table is damaged: it lies outside the disk.");
         }
 
-        ReadOnlySpan<byte> entry = TargetReader.Read(inner, start, length).AsSpan((int)(position - start), (int)size);
+        ReadOnlySpan<byte> entry = new TargetClient(inner).Read(start, length).AsSpan((int)(position - start), (int)size);
         long first = (long)BinaryPrimitives.ReadUInt64LittleEndian(entry[32..]);
         long last = (long)BinaryPrimitives.ReadUInt64LittleEndian(entry[40..]);
         return entry[..16].IndexOfAnyExcept((byte)0) < 0 ? null : (first * block, (last - first + 1) * block);
