@@ -8,6 +8,12 @@ rm -rf "$folder"
 mkdir -p "$folder/home"
 cd "$folder"
 
+# As if it were in no source tree, whose settings would hold for what is made here.
+for file in Directory.Build.props Directory.Build.targets Directory.Packages.props; do
+    echo '<Project />' > $file
+done
+echo 'root = true' > .editorconfig
+
 # The user's templates and settings stay as they are; packages he has need not be fetched again. An engine of this version may be an older one.
 packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 rm -rf "$packages/ublk.engine"

@@ -25,7 +25,7 @@ public sealed class BlockDevice : IAsyncDisposable
     {
         _server = server;
         _guard = guard;
-        _end = Task.Factory.StartNew(server.WaitForEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _end = Task.Factory.StartNew(End, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>The device's id: the N of ublkbN.</summary>
@@ -64,7 +64,6 @@ public sealed class BlockDevice : IAsyncDisposable
     {
         _guard.RequestRemoval();
         await _end.ConfigureAwait(false);
-        _server.Dispose();
         await _guard.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -95,7 +94,7 @@ public sealed class BlockDevice : IAsyncDisposable
     private static BlockDevice Open(
         ControlDevice control, DeviceSpecification specification, BlockTarget target, WorkerProgram program, CancellationToken cancellation)
     {
-        DeviceServer server = DeviceServer.Create(control, LaunchKind.New, specification, target, () => { }, End);
+        DeviceServer server = DeviceServer.Create(control, LaunchKind.New, specification, target, () => { }, EndProcess);
         DeviceGuard? guard = null;
         try
         {
@@ -148,5 +147,12 @@ public sealed class BlockDevice : IAsyncDisposable
         Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
     };
 
-    private static void End(Exception exception) => Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
+    // Whoever removes the device waits until it is closed here.
+    private void End()
+    {
+        _server.WaitForEnd();
+        _server.Dispose();
+    }
+
+    private static void EndProcess(Exception exception) => Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
 }

@@ -4,6 +4,8 @@ using Ublk.Targets;
 using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
+using Ublk.Tests.Filters;
+using Ublk.Tests.Targets;
 
 namespace Ublk.Tests.Serving;
 
@@ -42,6 +44,17 @@ public class AllocationTests
         {
             ["Path"] = file.Path, ["Delay"] = "1",
         }));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Theory]
+    [InlineData("Overlay")]
+    [InlineData("Cache=1048576")]
+    [InlineData("Offset=4096")]
+    [InlineData("ErrorRate=1e-9")]
+    public void A_filter_allocates_nothing(string filter)
+    {
+        using BlockTarget target = FilterTests.Open(new MemoryTarget(8 << 20), filter);
         Assert.Equal(0, Measure(target));
     }
 
