@@ -154,7 +154,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             DeviceLauncher.Restore(_id, DeviceLife.Waiting,
-                (specification, channel) => _worker = Self.StartWorker(specification, channel),
+                (specification, channel) => new StartedWorker(_worker = Self.StartWorker(specification, channel)),
                 _ => { }, _stop.Token);
             return true;
         }
