@@ -94,11 +94,12 @@ function Start-Fio([string] $Device, [string[]] $More) {
 
 # Ends fio, which must have been content until then. It then exits with 128.
 function Stop-Fio($Process) {
-    $Process.HasExited | Should -BeFalse -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
-    Invoke-Program env kill -INT $Process.Id
+    if (-not $Process.HasExited) {
+        Invoke-Program env kill -INT $Process.Id
+    }
     $Process.WaitForExit(120000) | Should -BeTrue
+    $Process.ExitCode | Should -Be 128 -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
     Get-Content -Raw "$TestDrive/fio.out" | Should -Match 'err= 0'
-    $Process.ExitCode | Should -Be 128
 }
 
 # Waits until fio has ended. It must be content, unless a disk was taken from it.

@@ -23,7 +23,7 @@ BeforeAll {
             Invoke-Program env kill -KILL $worker
             $killed++
         }
-        $killed | Should -BeGreaterThan 0
+        $killed | Should -Be $kills
         Wait-For { (Get-UblkDevice $Device.Id).State -eq 'Live' }
     }
 
