@@ -10,15 +10,23 @@ BeforeAll {
         $started = foreach ($sample in $Name) {
             $dll = Get-ChildItem "$root/samples/$sample/bin/*/net10.0/$sample.dll" | Sort-Object LastWriteTime | Select-Object -Last 1
             $output = "$TestDrive/$sample.out"
-            $process = Start-Process (Get-Program dotnet) -PassThru -ArgumentList $dll.FullName -RedirectStandardOutput $output -RedirectStandardError "$output.err"
-            [pscustomobject]@{ Process = $process; Output = $output; Device = '' }
+            $script = '{ dotnet "$0" > "$1" 2> "$1.err" & echo $! > "$1.pid"; wait $!; echo $? > "$1.exit"; } > /dev/null 2>&1 < /dev/null &'
+            Invoke-Program bash -c $script $dll.FullName $output
+            [pscustomobject]@{ Id = 0; Output = $output; Device = '' }
         }
         foreach ($one in $started) {
             $output = $one.Output
-            Wait-For { if ((Get-Content "$output.err")) { throw (Get-Content "$output.err") -join "`n" }; Get-Content $output }
+            Wait-For { if (Test-Path "$output.exit") { throw (Get-Content "$output.err") -join "`n" }; (Test-Path $output) -and (Get-Content $output) } 120
             $one.Device = Get-Content $output | Select-Object -First 1
+            $one.Id = [int] (Get-Content "$output.pid")
         }
         $started
+    }
+
+    # Waits until a sample has ended, and returns its exit status.
+    function Wait-Sample($Sample) {
+        Wait-For { (Test-Path "$($Sample.Output).exit") -and (Get-Content "$($Sample.Output).exit") }
+        Get-Content "$($Sample.Output).exit"
     }
 }
 
@@ -28,14 +36,14 @@ Describe 'The samples' {
     }
 
     AfterAll {
-        $null_, $event, $ram | Where-Object { $_ -and -not $_.Process.HasExited } | ForEach-Object { $_.Process.Kill() }
+        $null_, $event, $ram | Where-Object { $_ -and -not (Test-Path "$($_.Output).exit") } | ForEach-Object { Invoke-Program env kill -KILL $_.Id }
         Wait-For { -not (Get-Leftover) }
     }
 
     It 'are devices like any other' {
         $devices = $null_, $event, $ram | ForEach-Object { Get-UblkDevice -Path $_.Device }
         $devices.State | Should -Be 'Live', 'Live', 'Live'
-        $devices.ProcessId | Should -Be $null_.Process.Id, $event.Process.Id, $ram.Process.Id
+        $devices.ProcessId | Should -Be $null_.Id, $event.Id, $ram.Id
         Invoke-Program blockdev --getsize64 $null_.Device | Should -Be (1GB)
     }
 
@@ -57,17 +65,16 @@ Describe 'The samples' {
     }
 
     It 'remove their devices when they are told to end, and tell what they counted' {
-        Invoke-Program env kill -INT $ram.Process.Id
-        Invoke-Program env kill -TERM $event.Process.Id
-        $ram.Process.WaitForExit(60000) | Should -BeTrue
-        $event.Process.WaitForExit(60000) | Should -BeTrue
-        $ram.Process.ExitCode, $event.Process.ExitCode | Should -Be 0, 0
+        Invoke-Program env kill -INT $ram.Id
+        Invoke-Program env kill -TERM $event.Id
+        Wait-Sample $ram | Should -Be 0
+        Wait-Sample $event | Should -Be 0
         Get-Content $ram.Output | Select-Object -Last 1 | Should -Match '^\d+ reads, [1-9]\d* writes, [1-9]\d* discards; 0 chunks in use$'
         (Get-UblkDevice).DevicePath | Should -Be $null_.Device
     }
 
-    It 'leave nothing behind when they are killed, and end when others remove their device' {
-        $null_.Process.Kill()
+    It 'leave nothing behind when they are killed' {
+        Invoke-Program env kill -KILL $null_.Id
         Wait-For { -not (Get-Leftover) }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Text.Json;
 using Ublk.Devices;
 using Ublk.Targets;
@@ -44,7 +45,18 @@ internal static class PluginCatalog
         IReadOnlyList<string> command = WorkerProgram.LocatePortable(workerDirectory).Command;
         try
         {
-            ExternalProgram.Run(command[0], [.. command.Skip(1), "targets", assembly], out string output, out string error);
+            ProcessStartInfo start = new(command[0], [.. command.Skip(1), "targets", assembly])
+            {
+                WorkingDirectory = "/",
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            using Process process = Process.Start(start)!;
+            process.StandardInput.Close();
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            string output = process.StandardOutput.ReadToEnd();
+            string error = errors.GetAwaiter().GetResult().Trim();
             PluginReport? report = output.Length > 0 ? JsonSerializer.Deserialize(output, DeviceJson.Default.PluginReport) : null;
             return report is null
                 ? throw new UblkException(UblkError.PluginInvalid, $"{assembly} ended the process that looked at it: {error}", operation: "load")
