@@ -36,7 +36,8 @@ Describe 'The samples' {
     }
 
     AfterAll {
-        $null_, $event, $ram | Where-Object { $_ -and -not (Test-Path "$($_.Output).exit") } | ForEach-Object { Invoke-Program env kill -KILL $_.Id }
+        Get-ChildItem $TestDrive -Filter *.out.pid | Where-Object { -not (Test-Path ($_.FullName -replace 'pid$', 'exit')) } |
+            ForEach-Object { Invoke-Program env kill -KILL (Get-Content $_.FullName) }
         Wait-For { -not (Get-Leftover) }
     }
 
