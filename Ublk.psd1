@@ -11,7 +11,7 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Get-UblkFeature', 'Install-UblkUdevRule', 'New-UblkDevice', 'Register-UblkDevice', 'Remove-UblkDevice',
+        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkTarget', 'Install-UblkUdevRule', 'New-UblkDevice', 'Register-UblkDevice', 'Remove-UblkDevice',
         'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
         'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
     )

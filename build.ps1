@@ -8,7 +8,7 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
-Pack    out/Ublk as an archive
+Pack    out/Ublk as an archive; the engine and a template as NuGet packages in out/packages
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -37,6 +37,7 @@ $PSNativeCommandUseErrorActionPreference = $true
 $out = Join-Path $PSScriptRoot 'out'
 $module = Join-Path $out 'Ublk'
 $embeddedShell = Join-Path $out 'pwsh-host/pwsh-host'
+$samples = 'samples/demo-null', 'samples/demo-event', 'samples/demo-ram'
 $steps = [Collections.Generic.List[object]]::new()
 
 # Runs one step under a heading, and remembers how long it took and what it counted.
@@ -123,6 +124,19 @@ function Build-Module {
 }
 
 #endregion
+#region Pack
+
+# The engine with its workers, for programs and plug-ins, and the template for a target.
+function New-Package {
+    $folder = "$out/packages"
+    Remove-Item $folder -Recurse -Force -ErrorAction Ignore
+    foreach ($project in 'src/Ublk.Engine', 'templates') {
+        Invoke-DotNet pack (Join-Path $PSScriptRoot $project) --output $folder
+    }
+    Get-ChildItem $folder | ForEach-Object { Write-Host "    $_" }
+}
+
+#endregion
 #region Scripts that need the driver
 
 # Runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
@@ -168,7 +182,7 @@ function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Rea
 function Test-Unit {
     $results = "$out/results/unit.json"
     # The others only show here that they still build.
-    foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {
+    foreach ($project in @('tests/Unit', 'bench/Micro', 'bench/Plot') + $samples) {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)
     }
     $PSNativeCommandUseErrorActionPreference = $false
@@ -178,6 +192,15 @@ function Test-Unit {
         $failures = $tests | Where-Object status -EQ failed | ForEach-Object { "$($_.name): $($_.message)" }
         @{ passed = $summary.passed; failed = $summary.failed; skipped = $summary.skipped; failures = $failures }
     }
+}
+
+# What the tutorial has typed in a shell, packages included; its PowerShell is a spec. It passes or fails as a whole.
+function Test-Tutorial {
+    $PSNativeCommandUseErrorActionPreference = $false
+    & "$PSScriptRoot/tests/tutorial.sh" "$out/tutorial" | Out-Host
+    $step.Passed, $step.Failed = [int] ($LASTEXITCODE -eq 0), [int] ($LASTEXITCODE -ne 0)
+    $step.Skipped = 0
+    $step.Failures = @(if ($step.Failed) { "exit status $LASTEXITCODE" })
 }
 
 function Test-Runner {
@@ -197,6 +220,7 @@ function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
     $null = New-Item -ItemType Directory "$out/results/runner"
     Invoke-Step 'Unit tests' { Test-Unit }
+    Invoke-Step 'The tutorial' { Test-Tutorial }
     if ((Get-ModuleShell) -eq $embeddedShell) {
         Invoke-Step 'The spec runner itself' { Test-Runner }
     }
@@ -249,6 +273,7 @@ switch ($Task) {
         Remove-Item $archive -ErrorAction Ignore
         [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
         Write-Host "    $archive"
+        New-Package
     }
     'Clean' {
         Get-ChildItem "$PSScriptRoot/*/*/*" -Directory | Where-Object Name -In 'bin', 'obj' | Remove-Item -Recurse -Force

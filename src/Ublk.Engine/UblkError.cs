@@ -18,8 +18,17 @@ public enum UblkError
     /// <summary>No target has this name.</summary>
     UnknownTarget,
 
-    /// <summary>The target does not know this option.</summary>
+    /// <summary>No filter has this name.</summary>
+    UnknownFilter,
+
+    /// <summary>The target, or the filter, does not know this option.</summary>
     UnsupportedOption,
+
+    /// <summary>The assembly holds no target that can be used here.</summary>
+    PluginInvalid,
+
+    /// <summary>The assembly is where others could have put or changed it.</summary>
+    PluginNotTrusted,
 
     /// <summary>The backing file or directory does not exist.</summary>
     PathNotFound,

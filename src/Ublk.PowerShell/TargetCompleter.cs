@@ -1,7 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using Ublk.Targets;
 
 namespace Ublk.PowerShell;
 
@@ -11,7 +10,7 @@ public sealed class TargetCompleter : IArgumentCompleter
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
-        TargetCatalog.All
+        KnownTargets.For(fakeBoundParameters)
             .Where(target => target.Name.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
             .Select(target => new CompletionResult(target.Name, target.Name, CompletionResultType.ParameterValue, target.Summary));
 }

@@ -1,5 +1,4 @@
 using System.Collections.ObjectModel;
-using System.Globalization;
 using System.Management.Automation;
 using Ublk.Targets;
 
@@ -11,13 +10,13 @@ internal static class TargetParameters
     // Options that several targets share are parameters of the cmdlet itself.
     private static readonly string[] Common = ["Path", "Size"];
 
-    /// <summary>The parameters of a target; none while its name is not known.</summary>
-    public static RuntimeDefinedParameterDictionary Of(string? targetName)
+    /// <summary>The parameters of a target; none while it is not known.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="taken">Names of the cmdlet's own parameters. An option of such a name is given with <c>-Option</c>.</param>
+    public static RuntimeDefinedParameterDictionary Of(UblkTarget? target, IReadOnlySet<string> taken)
     {
         RuntimeDefinedParameterDictionary parameters = [];
-        TargetDefinition? target = TargetCatalog.All.FirstOrDefault(
-            target => string.Equals(target.Name, targetName, StringComparison.OrdinalIgnoreCase));
-        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name)) ?? [])
+        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name)) ?? [])
         {
             parameters.Add(option.Name, new OptionParameter(option));
         }
@@ -31,18 +30,14 @@ internal static class TargetParameters
     public static Dictionary<string, string> Read(RuntimeDefinedParameterDictionary parameters, Func<string, string> resolvePath) =>
         parameters.Values.Cast<OptionParameter>().Where(parameter => parameter.IsSet).ToDictionary(
             parameter => parameter.Name,
-            parameter => parameter.Value switch
-            {
-                SwitchParameter flag => flag.IsPresent ? "true" : "false",
-                string path when parameter.Kind == TargetOptionKind.Path => resolvePath(path),
-                string[] choices => string.Join(',', choices),
-                object value => Convert.ToString(value, CultureInfo.InvariantCulture)!,
-            });
+            parameter => OptionText.Of(parameter.Option, parameter.Value, resolvePath),
+            StringComparer.OrdinalIgnoreCase);
 
+    // None is mandatory to the shell, since it may come with -Option instead; what is missing is told when the command runs.
     private sealed class OptionParameter(TargetOption option)
         : RuntimeDefinedParameter(option.Name, TypeOf(option.Kind), Describe(option))
     {
-        public TargetOptionKind Kind => option.Kind;
+        public TargetOption Option => option;
 
         private static Type TypeOf(TargetOptionKind kind) => kind switch
         {
@@ -55,7 +50,7 @@ internal static class TargetParameters
 
         private static Collection<Attribute> Describe(TargetOption option)
         {
-            Collection<Attribute> attributes = [new ParameterAttribute { Mandatory = option.IsMandatory, HelpMessage = option.Help }];
+            Collection<Attribute> attributes = [new ParameterAttribute { HelpMessage = option.Help }];
             if (option.Choices.Count > 0)
             {
                 attributes.Add(new ArgumentCompleterAttribute(typeof(ChoiceCompleter)));

@@ -15,8 +15,9 @@ internal static class UblkErrorRecord
     {
         UblkError.DriverMissing or UblkError.WorkerMissing => ErrorCategory.NotInstalled,
         UblkError.PermissionDenied => ErrorCategory.PermissionDenied,
-        UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnsupportedOption
-            or UblkError.InvalidBackingFile => ErrorCategory.InvalidArgument,
+        UblkError.PluginNotTrusted => ErrorCategory.SecurityError,
+        UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnknownFilter or UblkError.UnsupportedOption
+            or UblkError.InvalidBackingFile or UblkError.PluginInvalid => ErrorCategory.InvalidArgument,
         UblkError.PathNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,

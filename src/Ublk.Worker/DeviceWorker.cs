@@ -48,7 +48,7 @@ internal sealed class DeviceWorker
         try
         {
             TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
-            using BlockTarget target = TargetCatalog.Find(_specification.Target).Open(options);
+            using BlockTarget target = TargetOpening.Open(_specification, options);
             Report(WorkerStage.Opened);
             using DeviceServer server = DeviceServer.Create(_kind, _specification, target, () => Report(WorkerStage.Added), Abort);
             WriteRecord(target, server);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using Ublk;
 using Ublk.Worker;
+using Ublk.Worker.Plugins;
 
 // Started by the engine's launcher, not by people: the arguments after the verb are what ps shows of the device.
 try
@@ -21,6 +22,10 @@ try
         case ["remove", string id]:
             DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
+        case ["guard", string id, string server]:
+            return DeviceGuardian.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
+        case ["targets", string assembly]:
+            return TargetListing.Print(assembly);
         case ["owner", string node]:
             return NodeOwner.Print(node);
         default:

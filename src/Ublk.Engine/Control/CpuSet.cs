@@ -6,7 +6,7 @@ using Ublk.Interop;
 namespace Ublk.Control;
 
 /// <summary>A set of CPUs, as affinity masks and lists such as <c>0-3,8</c> say it.</summary>
-public sealed class CpuSet
+internal sealed class CpuSet
 {
     // The driver wants a mask of at least the kernel's own width; 8192 CPUs is the most any configuration has.
     internal const int MaskBytes = 1024;

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Ublk.Control;
 
 /// <summary>What is known of the driver's features: when they came, what they mean, and who needs them here.</summary>
-public static class FeatureCatalog
+internal static class FeatureCatalog
 {
     private static readonly Entry[] Entries =
     [

@@ -5,7 +5,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>Moves the queues' threads of live devices to other CPUs.</summary>
-public static class DeviceAffinity
+internal static class DeviceAffinity
 {
     /// <summary>Binds the threads, and records it for the next worker.</summary>
     /// <param name="id">The device.</param>

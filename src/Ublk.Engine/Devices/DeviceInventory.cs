@@ -6,7 +6,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>The devices this kernel has, whoever serves them.</summary>
-public static class DeviceInventory
+internal static class DeviceInventory
 {
     private const string CharDevices = "/sys/class/ublk-char";
 
@@ -124,6 +124,8 @@ public static class DeviceInventory
             Symlink = record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
             Target = record?.Specification.Target,
             Options = record?.Specification.Options ?? new Dictionary<string, string>(),
+            Assembly = record?.Specification.Assembly,
+            Filters = record?.Specification.Filters ?? [],
             BackingPath = record?.BackingPath,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
             State = info is { } i ? (DeviceState)i.State : null,

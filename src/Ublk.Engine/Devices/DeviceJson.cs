@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Serving;
+using Ublk.Plugins;
 
 namespace Ublk.Devices;
 
@@ -9,4 +9,5 @@ namespace Ublk.Devices;
 [JsonSerializable(typeof(LaunchOrder))]
 [JsonSerializable(typeof(DeviceRecord))]
 [JsonSerializable(typeof(WorkerReport))]
+[JsonSerializable(typeof(PluginReport))]
 internal sealed partial class DeviceJson : JsonSerializerContext;

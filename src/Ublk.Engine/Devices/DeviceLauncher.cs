@@ -10,10 +10,10 @@ namespace Ublk.Devices;
 /// <summary>A device that was just made.</summary>
 /// <param name="Device">The device, live.</param>
 /// <param name="Warnings">Sentences the user should see although it works.</param>
-public sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
+internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
 
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
-public static class DeviceLauncher
+internal static class DeviceLauncher
 {
     /// <summary>How long a start may take before it is given up and undone.</summary>
     public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
@@ -34,7 +34,7 @@ public static class DeviceLauncher
             UdevRules.RequireInstalled();
         }
 
-        WorkerProgram program = WorkerProgram.Locate(workerDirectory);
+        WorkerProgram program = WorkerProgram.Locate(workerDirectory, specification);
         using ControlDevice control = new();
         return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
     }
@@ -53,8 +53,8 @@ public static class DeviceLauncher
             }
 
             using SafeFileHandle idLock = specification.Id is { } wanted
-                ? LockId(control, wanted, cancellation)
-                : LockFreeId(control, taken, out wanted);
+                ? DeviceIds.Lock(control, wanted, cancellation)
+                : DeviceIds.LockFree(control, taken, out wanted);
             int id = wanted;
 
             // Of a device that another program deleted.
@@ -88,10 +88,11 @@ public static class DeviceLauncher
     public static LaunchResult Restore(
         int id, IReadOnlyCollection<DeviceState> from, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
-        WorkerProgram program = WorkerProgram.Locate(workerDirectory);
+        WorkerProgram.Locate(workerDirectory);
         return RestoredBySupervisor(id, step, cancellation) is { } device
             ? new LaunchResult(device, [])
-            : Restore(id, from, program.Start, step ?? (_ => { }), cancellation);
+            : Restore(id, from, (specification, channel) => WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
+                step ?? (_ => { }), cancellation);
     }
 
     /// <summary>As the public one, with the way to start a worker: it gets the specification and the name of the channel.</summary>
@@ -140,40 +141,6 @@ public static class DeviceLauncher
         return null;
     }
 
-    private static SafeFileHandle LockId(ControlDevice control, int id, CancellationToken cancellation)
-    {
-        SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        if (!Exists(control, id))
-        {
-            return idLock;
-        }
-
-        idLock.Dispose();
-        throw DriverError.ForAdd(Libc.EEXIST, id);
-    }
-
-    // Looks before it locks, which is dearer, and once more after: the id was another launcher's until then.
-    private static SafeFileHandle LockFreeId(ControlDevice control, HashSet<int> taken, out int id)
-    {
-        for (id = 0; ; id++)
-        {
-            if (taken.Contains(id) || Exists(control, id) || StateDirectory.Own.TryLockDevice(id) is not { } idLock)
-            {
-                continue;
-            }
-
-            if (!Exists(control, id))
-            {
-                return idLock;
-            }
-
-            idLock.Dispose();
-        }
-    }
-
-    private static bool Exists(ControlDevice control, int id) =>
-        DeviceInventory.HasCharDevice(id) || control.TryGetInfo(id, out _) >= 0;
-
     /// <summary>One attempt at one id.</summary>
     private sealed class Launch(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification,
@@ -210,7 +177,7 @@ public static class DeviceLauncher
 
                 // Who waits to serve the same device sees from here on that it is served.
                 idLock.Dispose();
-                AwaitBlockDevice();
+                DeviceLife.AwaitBlockDevice(_id, CheckTime);
                 CreateSymlink();
                 UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
                 _channel.SendApproval();
@@ -288,28 +255,6 @@ public static class DeviceLauncher
                 : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
         }
 
-        // Where the target hangs, so does open(2), and nothing but the worker's end helps: it must not be this thread.
-        private void AwaitBlockDevice()
-        {
-            string path = $"/dev/ublkb{_id}";
-            while (true)
-            {
-                Task<bool> attempt = Task.Run(() => CanOpen(path));
-                while (!attempt.Wait(Glance))
-                {
-                    CheckTime($"open {path}");
-                }
-
-                if (attempt.Result)
-                {
-                    return;
-                }
-
-                CheckTime($"open {path}");
-                Thread.Sleep(5);
-            }
-        }
-
         private void CreateSymlink()
         {
             if (specification.Symlink is { } name)
@@ -317,12 +262,6 @@ public static class DeviceLauncher
                 using SafeFileHandle nameLock = StateDirectory.Own.LockNames(cancellation);
                 DeviceSymlink.Create(control, name, _id);
             }
-        }
-
-        private static bool CanOpen(string path)
-        {
-            using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
-            return !file.IsInvalid;
         }
 
         private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));

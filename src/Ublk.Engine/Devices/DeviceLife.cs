@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
 
@@ -60,6 +61,31 @@ internal static class DeviceLife
         }
     }
 
+    /// <summary>Waits until a started device's disk is there and opens.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="checkTime">Throws when the time is up; it is told what was waited for.</param>
+    public static void AwaitBlockDevice(int id, Action<string> checkTime)
+    {
+        string path = $"/dev/ublkb{id}";
+        while (true)
+        {
+            // Where the target hangs, so does open(2), and nothing but the server's end helps: it must not be this thread.
+            Task<bool> attempt = Task.Run(() => CanOpen(path));
+            while (!attempt.Wait(TimeSpan.FromMilliseconds(50)))
+            {
+                checkTime($"open {path}");
+            }
+
+            if (attempt.Result)
+            {
+                return;
+            }
+
+            checkTime($"open {path}");
+            Thread.Sleep(5);
+        }
+    }
+
     /// <summary>Waits until a worker has ended.</summary>
     /// <exception cref="UblkException">It has not.</exception>
     public static void AwaitWorker(int id, int processId, string what)
@@ -89,6 +115,12 @@ internal static class DeviceLife
             _ => $"Device {id} waits for a worker. Give it one: Restore-UblkDevice",
         },
         deviceId: id);
+
+    private static bool CanOpen(string path)
+    {
+        using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
+        return !file.IsInvalid;
+    }
 
     // Root would open for a user whatever the user's record names.
     private static void RequireOwner(UblkDeviceInfo info)

@@ -3,7 +3,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>What a worker leaves in the state directory: enough to show the device, and to serve it again.</summary>
-public sealed record DeviceRecord
+internal sealed record DeviceRecord
 {
     /// <summary>What the device was made from; id and cookie are set.</summary>
     public required DeviceSpecification Specification { get; init; }

@@ -5,7 +5,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>Devices that systemd makes at boot: their units, and what these need.</summary>
-public static class DeviceRegistrar
+internal static class DeviceRegistrar
 {
     /// <summary>Where registered devices are described.</summary>
     internal const string Folder = "/etc/ublk";
@@ -31,7 +31,7 @@ public static class DeviceRegistrar
         CheckName(name);
         specification.Validate();
         RequireServiceManager();
-        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory).Command;
+        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
         UblkRegistration registration = Describe(name, specification);
         string unit = RegistrationText.Unit(registration, specification, program);
         List<string> written = [];

@@ -5,7 +5,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>Removes devices, whoever serves them and whether anybody does.</summary>
-public static class DeviceRemover
+internal static class DeviceRemover
 {
     // The driver frees the id a moment after the last user of the removed disk.
     private static readonly TimeSpan IdTime = TimeSpan.FromSeconds(2);

@@ -1,12 +1,13 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Serving;
 using Ublk.Targets;
 
 namespace Ublk.Devices;
 
 /// <summary>Changes the size of live disks, with that of what is behind them.</summary>
-public static class DeviceResizer
+internal static class DeviceResizer
 {
     /// <summary>Resizes a disk.</summary>
     /// <param name="id">The device.</param>
@@ -24,10 +25,15 @@ public static class DeviceResizer
         // One at a time, and not while a new worker reads the record.
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
-        TargetDefinition target = TargetCatalog.Find(record.Specification.Target);
-        if (target.OpenStorage is not { } open)
+        DeviceSpecification specification = record.Specification;
+        if (specification.Assembly is not null || TargetCatalog.Find(specification.Target).OpenStorage is not { } open)
         {
-            throw new UblkException(UblkError.NotSupported, $"The {target.Name} target cannot change its size.", deviceId: id);
+            throw new UblkException(UblkError.NotSupported, $"The {specification.Target} target cannot change its size.", deviceId: id);
+        }
+
+        if (specification.Filters.Count > 0)
+        {
+            throw new UblkException(UblkError.NotSupported, "A disk with filters cannot change its size.", deviceId: id);
         }
 
         Disk disk = Disk.Of(control, id);

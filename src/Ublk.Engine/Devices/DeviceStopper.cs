@@ -5,7 +5,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>Stops devices: the disk goes, the device stays and can be started again.</summary>
-public static class DeviceStopper
+internal static class DeviceStopper
 {
     // A program that only looked, such as udev, is gone by then.
     private static readonly TimeSpan PassingUse = TimeSpan.FromSeconds(2);

@@ -5,7 +5,7 @@ using Ublk.Serving;
 namespace Ublk.Devices;
 
 /// <summary>Sends a live device's worker away, while the disk stays and its requests wait for the next worker.</summary>
-public static class DeviceSuspender
+internal static class DeviceSuspender
 {
     // Requests that a worker holds keep it from leaving.
     private static readonly TimeSpan QuiesceTime = TimeSpan.FromSeconds(30);

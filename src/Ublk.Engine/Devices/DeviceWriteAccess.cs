@@ -5,7 +5,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>Makes live disks refuse writes, and take them again. It lasts as long as the disk.</summary>
-public static class DeviceWriteAccess
+internal static class DeviceWriteAccess
 {
     /// <summary>Sets whether a disk is read-only.</summary>
     /// <param name="id">The device, whoever serves it.</param>

@@ -3,7 +3,7 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>Whether two paths lead to one file.</summary>
-public static class FileIdentity
+internal static class FileIdentity
 {
     /// <summary>Compares what the paths lead to, links followed: the same inode of the same file system.</summary>
     /// <returns>False where one of them is null or does not exist.</returns>

@@ -76,8 +76,11 @@ internal static class RegistrationText
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
 
     private static IEnumerable<string> BackingPaths(DeviceSpecification specification) =>
-        TargetCatalog.Find(specification.Target).Options.Where(option => option.Kind == TargetOptionKind.Path)
-            .Select(option => specification.Options.GetValueOrDefault(option.Name)).OfType<string>();
+        specification.Assembly is { } assembly
+            // What its options mean is not known here; a path among them is where a mount can be waited for.
+            ? specification.Options.Values.Where(Path.IsPathRooted).Prepend(assembly)
+            : TargetCatalog.Find(specification.Target).Options.Where(option => option.Kind == TargetOptionKind.Path)
+                .Select(option => specification.Options.GetValueOrDefault(option.Name)).OfType<string>();
 
     // systemd.syntax(7): words in quotes, a backslash before what would end them, and % for itself twice.
     private static string Quote(string word)

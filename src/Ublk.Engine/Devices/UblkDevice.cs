@@ -1,4 +1,5 @@
 using Ublk.Control;
+using Ublk.Filters;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -27,6 +28,12 @@ public sealed class UblkDevice
 
     /// <summary>The target's options as they were given.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The assembly that has the target; null for one that is built in.</summary>
+    public string? Assembly { get; init; }
+
+    /// <summary>What stands before the target, the first one the client meets first.</summary>
+    public IReadOnlyList<UblkFilter> Filters { get; init; } = [];
 
     /// <summary>The file or block device behind the disk, or null.</summary>
     public string? BackingPath { get; init; }

@@ -6,7 +6,7 @@ namespace Ublk.Devices;
 /// <summary>
 /// The rules by which udev opens the control node to ordinary users, and gives the nodes of a device to the user who made it.
 /// </summary>
-public static class UdevRules
+internal static class UdevRules
 {
     /// <summary>The rules' file for this machine.</summary>
     public const string Path = "/etc/udev/rules.d/59-ublk.rules";

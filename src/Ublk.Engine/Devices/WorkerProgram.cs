@@ -32,8 +32,13 @@ internal sealed class WorkerProgram
         ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000"]
         : ["--user"];
 
+    /// <summary>Finds the program for a device: only the dotnet host loads assemblies.</summary>
+    /// <exception cref="UblkException">There is none that can be executed.</exception>
+    public static WorkerProgram Locate(string directory, DeviceSpecification specification) =>
+        specification.Assembly is null ? Locate(directory) : LocatePortable(directory);
+
     /// <summary>Finds the program.</summary>
-    /// <param name="directory">The module's folder of workers: one for each platform, and <c>portable</c>.</param>
+    /// <param name="directory">The folder of workers: one for each platform, and <c>portable</c>.</param>
     /// <exception cref="UblkException">There is none that can be executed.</exception>
     public static WorkerProgram Locate(string directory)
     {
@@ -45,14 +50,22 @@ internal sealed class WorkerProgram
                 : throw Missing($"The worker program {native} is not executable. Make it so: chmod +x '{native}'");
         }
 
-        string portable = Path.Combine(directory, "portable", "ublk-worker.dll");
+        return File.Exists(Portable(directory))
+            ? LocatePortable(directory)
+            : throw Missing($"The worker program {native} is missing. Install what it came with again.");
+    }
+
+    /// <summary>Finds the program that the dotnet host runs.</summary>
+    /// <exception cref="UblkException">It, or the host, is missing.</exception>
+    public static WorkerProgram LocatePortable(string directory)
+    {
+        string portable = Portable(directory);
         if (!File.Exists(portable))
         {
-            throw Missing($"The worker program {native} is missing. Install the module again.");
+            throw Missing($"The worker program {portable} is missing. Install what it came with again.");
         }
 
-        string host = FindDotnet() ?? throw Missing(
-            $"The module has no worker program for {Platform}, and there is no dotnet to run the portable one. Install the .NET runtime.");
+        string host = FindDotnet() ?? throw Missing($"There is no dotnet to run {portable}. Install the .NET runtime, version 10 or newer.");
         return new WorkerProgram(host, portable);
     }
 
@@ -109,12 +122,20 @@ internal sealed class WorkerProgram
         yield return $"{specification.Id}";
         yield return "--target";
         yield return specification.Target;
+        if (specification.Assembly is { } assembly)
+        {
+            yield return "--assembly";
+            yield return assembly;
+        }
+
         if (specification.Options.TryGetValue("Path", out string? path))
         {
             yield return "--path";
             yield return path;
         }
     }
+
+    private static string Portable(string directory) => Path.Combine(directory, "portable", "ublk-worker.dll");
 
     private static string Platform
     {

@@ -34,6 +34,8 @@ internal static partial class Libc
 
     public const int EFD_CLOEXEC = 0x80000;
 
+    public const uint MFD_CLOEXEC = 1;
+
     /// <summary>Logical block size of a block device, an int (linux/fs.h).</summary>
     public const uint BLKSSZGET = 0x1268;
 
@@ -90,6 +92,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static unsafe partial int IoCtl(SafeFileHandle fd, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int MemFdCreate(string name, uint flags);
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     public static partial int EventFd(uint initial, int flags);

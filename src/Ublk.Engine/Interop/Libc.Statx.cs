@@ -49,6 +49,7 @@ internal static partial class Libc
         [FieldOffset(0)] public uint Mask;
         [FieldOffset(4)] public uint BlockSize;
         [FieldOffset(20)] public uint UserId;
+        [FieldOffset(24)] public uint GroupId;
         [FieldOffset(28)] public ushort Mode;
         [FieldOffset(32)] public ulong Inode;
         [FieldOffset(40)] public ulong Size;

@@ -1,11 +1,12 @@
 using System.Text;
 using Ublk.Control;
+using Ublk.Filters;
 using Ublk.Targets;
 
 namespace Ublk.Serving;
 
 /// <summary>Everything a worker must know to create and serve one device.</summary>
-public sealed record DeviceSpecification
+internal sealed record DeviceSpecification
 {
     /// <summary>The greatest depth of a queue (ublk_cmd.h: UBLK_MAX_QUEUE_DEPTH).</summary>
     public const int MaxQueueDepth = 4096;
@@ -22,11 +23,18 @@ public sealed record DeviceSpecification
     /// <summary>The device's id, or null for the lowest that is free.</summary>
     public int? Id { get; init; }
 
-    /// <summary>The target's name in the <see cref="TargetCatalog"/>.</summary>
+    /// <summary>The target's name: in the <see cref="TargetCatalog"/>, or in the assembly.</summary>
     public required string Target { get; init; }
+
+    /// <summary>The assembly that has the target; null for one that is built in.</summary>
+    public string? Assembly { get; init; }
 
     /// <summary>The target's own options by name, in their invariant text form.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What stands before the target, the first one the client meets first.</summary>
+    /// <remarks>A record that an older version wrote has none.</remarks>
+    public IReadOnlyList<UblkFilter> Filters { get => field ?? []; init; } = [];
 
     /// <summary>Hardware queues, each with threads of its own.</summary>
     public int QueueCount { get; init; } = 1;
@@ -76,9 +84,21 @@ public sealed record DeviceSpecification
     /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
     public ulong Cookie { get; init; }
 
-    /// <summary>Checks what can be checked without touching a device or a file.</summary>
+    /// <summary>Checks what can be checked without touching a device or a file, and without the assembly.</summary>
     /// <exception cref="UblkException">A value is out of range, or the target does not know an option.</exception>
     public void Validate()
+    {
+        ValidateDevice();
+        FilterStack.Check(this);
+        if (Assembly is null)
+        {
+            TargetCatalog.Find(Target).CheckOptions(Options);
+        }
+    }
+
+    /// <summary>Checks what does not concern the target.</summary>
+    /// <exception cref="UblkException">A value is out of range.</exception>
+    public void ValidateDevice()
     {
         Require(Id is null or (>= 0 and <= MaxId), $"Id must be from 0 to {MaxId}, not {Id}.");
         Require(QueueCount is >= 1 and <= MaxQueueCount, $"QueueCount must be from 1 to {MaxQueueCount}, not {QueueCount}.");
@@ -102,7 +122,6 @@ public sealed record DeviceSpecification
             $"The driver always copies the data of an unprivileged device: leave out BufferMode {BufferMode}.");
         Require(!Unprivileged || Symlink is null,
             "An ordinary user cannot make links in /dev: leave out Symlink.");
-        TargetCatalog.Find(Target).CheckOptions(Options);
     }
 
     /// <summary>Checks CPU lists: one for all queues, or one for each.</summary>

@@ -24,6 +24,8 @@ public enum IoOperation : byte
 /// <summary>One request of a disk's client. The object is its tag's and is used again for the tag's next request.</summary>
 public sealed class IoRequest
 {
+    private IoRequest? _derived;
+
     internal IoRequest(IoQueue queue, int tag, int slot)
     {
         Queue = queue;
@@ -57,6 +59,23 @@ public sealed class IoRequest
 
     /// <summary>The data of a read or a write; empty for the others.</summary>
     public IoBuffer Buffer { get; private set; }
+
+    /// <summary>A request by which a filter asks the target behind it for something else. There is one at a time for each request.</summary>
+    /// <param name="operation">What is to be done.</param>
+    /// <param name="offset">The first byte of the range.</param>
+    /// <param name="length">Bytes in the range.</param>
+    /// <param name="buffer">The data of a read or a write.</param>
+    internal IoRequest Derive(IoOperation operation, long offset, long length, IoBuffer buffer)
+    {
+        IoRequest derived = _derived ??= new IoRequest(Queue, Tag, Slot);
+        derived.Operation = operation;
+        derived.Offset = offset;
+        derived.Length = length;
+        derived.Buffer = buffer;
+        derived.IsForceUnitAccess = IsForceUnitAccess;
+        derived.MustStayAllocated = MustStayAllocated;
+        return derived;
+    }
 
     internal void Load(in UblkIoDescriptor descriptor, RequestBuffers buffers)
     {

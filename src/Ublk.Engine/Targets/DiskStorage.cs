@@ -1,7 +1,7 @@
 namespace Ublk.Targets;
 
 /// <summary>What is behind a disk, seen from outside its worker, while the disk's size is changed.</summary>
-public abstract class DiskStorage : IDisposable
+internal abstract class DiskStorage : IDisposable
 {
     /// <summary>The size of the disk that a new worker would make of it, in bytes; null where it has no size of its own.</summary>
     public abstract long? Size { get; }

@@ -5,7 +5,7 @@ using Ublk.Targets.Null;
 namespace Ublk.Targets;
 
 /// <summary>The kinds of disk this engine can serve.</summary>
-public static class TargetCatalog
+internal static class TargetCatalog
 {
     /// <summary>Every target; a new one adds its line here.</summary>
     public static IReadOnlyList<TargetDefinition> All { get; } =

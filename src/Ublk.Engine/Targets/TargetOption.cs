@@ -37,9 +37,40 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     /// <summary>What a choice is made from.</summary>
     public IReadOnlyList<string> Choices { get; init; } = [];
 
+    /// <summary>Checks values against the options that somebody declares.</summary>
+    /// <param name="owner">Whose they are, as the subject of a sentence.</param>
+    /// <param name="options">What is declared.</param>
+    /// <param name="values">What is given, by name.</param>
+    /// <exception cref="UblkException">An option is unknown, missing or malformed.</exception>
+    internal static void Check(string owner, IReadOnlyList<TargetOption> options, IReadOnlyDictionary<string, string> values)
+    {
+        foreach ((string name, string value) in values)
+        {
+            TargetOption option = Find(options, name) ?? throw new UblkException(UblkError.UnsupportedOption,
+                $"{owner} takes no {name}. {(options.Count == 0 ? "It has no options." : $"Its options: {string.Join(", ", options.Select(known => known.Name))}.")}");
+            option.Check(value);
+        }
+
+        foreach (TargetOption option in options)
+        {
+            if (option.IsMandatory && !values.Keys.Any(name => option.IsNamed(name)))
+            {
+                throw new UblkException(UblkError.InvalidArgument, $"{owner} needs a {option.Name}: {option.Help}");
+            }
+        }
+    }
+
+    /// <summary>The option of a name, in any casing, or null.</summary>
+    internal static TargetOption? Find(IEnumerable<TargetOption> options, string name) => options.FirstOrDefault(option => option.IsNamed(name));
+
+    /// <summary>The option's name.</summary>
+    public override string ToString() => Name;
+
+    private bool IsNamed(string name) => string.Equals(Name, name, StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Checks that a value can be read as this option's kind.</summary>
     /// <exception cref="UblkException">It cannot.</exception>
-    internal void Check(string value)
+    private void Check(string value)
     {
         bool readable = Kind switch
         {

@@ -5,10 +5,19 @@ namespace Ublk.Targets;
 /// <summary>What a target is opened with: its own options, and what holds for every target.</summary>
 public sealed class TargetOptions
 {
-    private readonly IReadOnlyDictionary<string, string> _values;
+    private readonly Dictionary<string, string> _values;
 
-    /// <summary>Wraps option values that <see cref="TargetDefinition.CheckOptions"/> has accepted.</summary>
-    public TargetOptions(IReadOnlyDictionary<string, string> values) => _values = values;
+    /// <summary>Wraps option values that were checked against what the target declares. Names are found in any casing.</summary>
+    public TargetOptions(IReadOnlyDictionary<string, string> values)
+        : this(values, [])
+    {
+    }
+
+    private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings)
+    {
+        _values = new Dictionary<string, string>(values, StringComparer.OrdinalIgnoreCase);
+        Warnings = warnings;
+    }
 
     /// <summary>Whether the disk is to refuse writes.</summary>
     public bool ReadOnly { get; init; }
@@ -17,7 +26,13 @@ public sealed class TargetOptions
     public bool Force { get; init; }
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
-    public IList<string> Warnings { get; } = [];
+    public IList<string> Warnings { get; }
+
+    /// <summary>The same for a disk that may have to refuse writes.</summary>
+    internal TargetOptions With(bool readOnly) => new(_values, Warnings) { ReadOnly = readOnly, Force = Force };
+
+    /// <summary>What holds for every target, with other values.</summary>
+    internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, Warnings) { ReadOnly = ReadOnly, Force = Force };
 
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);

@@ -55,8 +55,12 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     private void Create(string? file)
     {
         object item = file ?? (object?)Id ?? Target;
-        DeviceSpecification specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
-        Require(item, specification.Validate);
+        DeviceSpecification specification = null!;
+        Require(item, () =>
+        {
+            specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
+            specification.Validate();
+        });
         if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
         {
             return;

@@ -7,7 +7,7 @@ namespace Ublk.PowerShell.Commands;
 public abstract class UblkCommand : PSCmdlet, IDisposable
 {
     /// <summary>The module's folder of worker programs.</summary>
-    protected static string WorkerDirectory { get; } = Path.GetFullPath(Path.Combine(
+    internal static string WorkerDirectory { get; } = Path.GetFullPath(Path.Combine(
         Path.GetDirectoryName(typeof(UblkCommand).Assembly.Location)!, "..", "worker"));
 
     private readonly CancellationTokenSource _stop = new();
@@ -85,7 +85,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     }
 
     /// <summary>Shows what the user should know although it works.</summary>
-    protected void WriteWarnings(LaunchResult result)
+    private protected void WriteWarnings(LaunchResult result)
     {
         foreach (string warning in result.Warnings)
         {

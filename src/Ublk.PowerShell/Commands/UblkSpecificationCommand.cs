@@ -1,5 +1,9 @@
+using System.Collections;
 using System.Management.Automation;
+using System.Reflection;
+using Ublk.Plugins;
 using Ublk.Serving;
+using Ublk.Targets;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -15,6 +19,19 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     [Parameter(Mandatory = true, Position = 0)]
     [ArgumentCompleter(typeof(TargetCompleter))]
     public string Target { get; set; } = "";
+
+    /// <summary>The assembly that has the target, where it is not built in.</summary>
+    [Parameter]
+    public string? Assembly { get; set; }
+
+    /// <summary>The target's options, where they are not given as parameters.</summary>
+    [Parameter]
+    public Hashtable Option { get; set; } = [];
+
+    /// <summary>What stands before the target, the first one the client meets first.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(FilterCompleter))]
+    public object[] Filter { get; set; } = [];
 
     /// <summary>The device's id; the lowest free one by default.</summary>
     [Parameter]
@@ -77,30 +94,30 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     public SwitchParameter Force { get; set; }
 
     /// <inheritdoc/>
-    public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(Target);
+    public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTargetOrNone(), OwnParameters());
 
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
     /// <param name="symlink">Its stable name, or null.</param>
-    protected DeviceSpecification Specify(string? file, string? symlink)
+    /// <exception cref="UblkException">The target, an option or a filter is not what it should be.</exception>
+    private protected DeviceSpecification Specify(string? file, string? symlink)
     {
-        Dictionary<string, string> options = TargetParameters.Read(_targetParameters, path => FilePaths.Resolve(SessionState, path));
-        if (file is not null)
+        string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
+        UblkTarget target = FindTarget();
+        Dictionary<string, string> options = ReadOptions(target, file);
+        if (assembly is not null)
         {
-            options.Add("Path", file);
-        }
-
-        if (Size is { } size)
-        {
-            options.Add(nameof(Size), $"{size}");
+            target.CheckOptions(options);
         }
 
         return new DeviceSpecification
         {
             Id = Id,
             Symlink = symlink,
-            Target = Target,
+            Target = target.Name,
+            Assembly = assembly,
             Options = options,
+            Filters = [.. Filter.Select(filter => FilterArgument.Read(filter, ResolvePath))],
             QueueCount = QueueCount ?? Default.QueueCount,
             ThreadsPerQueue = ThreadsPerQueue ?? Default.ThreadsPerQueue,
             QueueDepth = QueueDepth ?? Default.QueueDepth,
@@ -116,4 +133,57 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             QueueAffinity = QueueAffinity,
         };
     }
+
+    private string ResolvePath(string path) => FilePaths.Resolve(SessionState, path);
+
+    private Dictionary<string, string> ReadOptions(UblkTarget target, string? file)
+    {
+        Dictionary<string, string> options = TargetParameters.Read(_targetParameters, ResolvePath);
+        foreach ((string name, string value) in OptionText.Of(Option, target.Options, ResolvePath))
+        {
+            Add(name, value);
+        }
+
+        if (file is not null)
+        {
+            Add("Path", file);
+        }
+
+        if (Size is { } size)
+        {
+            Add(nameof(Size), $"{size}");
+        }
+
+        return options;
+
+        void Add(string name, string value)
+        {
+            if (!options.TryAdd(name, value))
+            {
+                throw new UblkException(UblkError.InvalidArgument, $"{name} is given twice, as a parameter and with -Option.");
+            }
+        }
+    }
+
+    private UblkTarget FindTarget() => Assembly is null
+        ? TargetCatalog.Find(Target)
+        : PluginCatalog.Find(ResolvePath(Assembly), Target, WorkerDirectory);
+
+    // Parameters are wanted while the user still types; what is wrong is told when the command runs.
+    private UblkTarget? FindTargetOrNone()
+    {
+        try
+        {
+            return Target.Length > 0 ? FindTarget() : null;
+        }
+        catch (UblkException)
+        {
+            return null;
+        }
+    }
+
+    private HashSet<string> OwnParameters() => new(
+        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null).Select(property => property.Name)
+            .Concat(["WhatIf", "Confirm"]),
+        StringComparer.OrdinalIgnoreCase);
 }

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ublk.Devices;
+using Ublk.Filters;
 using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
@@ -33,6 +34,7 @@ public sealed class LaunchChannelTests : IDisposable
         {
             Id = 7, Target = "Loop", Options = new Dictionary<string, string> { ["Path"] = "/a b/ü\n\"x\"" },
             QueueCount = 3, ThreadsPerQueue = 5, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
+            Assembly = "/x/my.dll", Filters = [new UblkFilter("Delay", new Dictionary<string, string> { ["Delay"] = "5" })],
             NoPartitionScan = true, Unprivileged = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
         };
         _launcher.SendOrder(new LaunchOrder(LaunchKind.Recover, sent));
@@ -40,7 +42,8 @@ public sealed class LaunchChannelTests : IDisposable
         Assert.Equal(LaunchKind.Recover, kind);
         Assert.Equal(sent.Options, received.Options);
         Assert.Equal(sent.QueueAffinity, received.QueueAffinity);
-        Assert.Equal(sent, received with { Options = sent.Options, QueueAffinity = sent.QueueAffinity });
+        Assert.Equal("Delay=5", Assert.Single(received.Filters).ToString());
+        Assert.Equal(sent, received with { Options = sent.Options, QueueAffinity = sent.QueueAffinity, Filters = sent.Filters });
     }
 
     [Fact]

@@ -4,6 +4,8 @@ using Ublk.Targets;
 using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
+using Ublk.Tests.Filters;
+using Ublk.Tests.Targets;
 
 namespace Ublk.Tests.Serving;
 
@@ -38,10 +40,21 @@ public class AllocationTests
     {
         // In memory, where nothing but the delay suspends a request: how many do so at once is no matter of chance.
         using TemporaryFile file = new(4 << 20, "/dev/shm");
-        using FaultTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
+        using BlockTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
         {
             ["Path"] = file.Path, ["Delay"] = "1",
         }));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Theory]
+    [InlineData("Overlay")]
+    [InlineData("Cache=1048576")]
+    [InlineData("Offset=4096")]
+    [InlineData("ErrorRate=1e-9")]
+    public void A_filter_allocates_nothing(string filter)
+    {
+        using BlockTarget target = FilterTests.Open(new MemoryTarget(8 << 20), filter);
         Assert.Equal(0, Measure(target));
     }
 

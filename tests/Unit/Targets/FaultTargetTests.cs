@@ -58,7 +58,7 @@ public class FaultTargetTests
     public void Only_the_operations_chosen_fail()
     {
         using TemporaryFile file = new(Blocks * Block);
-        using FaultTarget target = Open(file, ("ErrorRate", "1"), ("ErrorOn", "flush,Discard"));
+        using BlockTarget target = Open(file, ("ErrorRate", "1"), ("ErrorOn", "flush,Discard"));
         QueueHarness.Run(target, harness =>
         {
             Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
@@ -73,7 +73,7 @@ public class FaultTargetTests
     public void Delays_of_many_requests_pass_together_and_none_is_shorter_than_asked()
     {
         using TemporaryFile file = new(Blocks * Block);
-        using FaultTarget target = Open(file, ("Delay", "20"));
+        using BlockTarget target = Open(file, ("Delay", "20"));
         QueueHarness.Run(target, harness =>
         {
             long start = Environment.TickCount64;
@@ -88,7 +88,7 @@ public class FaultTargetTests
     public void Each_nth_request_is_never_answered()
     {
         using TemporaryFile file = new(Blocks * Block);
-        using FaultTarget target = Open(file, ("HangEvery", "3"), ("ErrorRate", "1"));
+        using BlockTarget target = Open(file, ("HangEvery", "3"), ("ErrorRate", "1"));
         QueueHarness.Run(target, harness =>
         {
             // An error is an answer at once, so that what is not answered at once hangs.
@@ -138,7 +138,7 @@ public class FaultTargetTests
     {
         int[] results = new int[Blocks];
         byte[] data = [.. Enumerable.Repeat((byte)7, Block)];
-        using FaultTarget target = Open(file, options);
+        using BlockTarget target = Open(file, options);
         QueueHarness.Run(target, harness =>
         {
             for (int i = 0; i < Blocks; i++)
@@ -149,7 +149,7 @@ public class FaultTargetTests
         return results;
     }
 
-    private static FaultTarget Open(TemporaryFile file, params (string Name, string Value)[] options)
+    private static BlockTarget Open(TemporaryFile file, params (string Name, string Value)[] options)
     {
         Dictionary<string, string> given = options.ToDictionary(option => option.Name, option => option.Value);
         given["Path"] = file.Path;

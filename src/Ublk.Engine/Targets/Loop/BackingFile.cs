@@ -89,6 +89,28 @@ internal sealed class BackingFile : IDisposable
         }
     }
 
+    /// <summary>Makes a file that is in memory alone and has no name.</summary>
+    /// <param name="length">Its length in bytes; what was not written takes no memory.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public static BackingFile CreateInMemory(long length)
+    {
+        int fd = Libc.MemFdCreate("ublk", Libc.MFD_CLOEXEC);
+        if (fd < 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "memfd_create", "Cannot make a file in memory");
+        }
+
+        SafeFileHandle handle = new(fd, ownsHandle: true);
+        if (Libc.FTruncate(handle, length) != 0)
+        {
+            int errno = Libc.LastErrno;
+            handle.Dispose();
+            throw UblkException.FromErrno(errno, "ftruncate", $"A file in memory cannot have {length} bytes");
+        }
+
+        return new BackingFile("memory", handle, readOnly: false);
+    }
+
     /// <summary>Reads on the calling thread (pread(2)).</summary>
     /// <returns>Bytes read, or a negative errno.</returns>
     public int Read(IoBuffer buffer, long position)

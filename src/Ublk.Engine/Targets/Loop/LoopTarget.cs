@@ -6,17 +6,23 @@ using Ublk.Serving;
 namespace Ublk.Targets.Loop;
 
 /// <summary>A disk that is a file, or another block device, byte for byte.</summary>
-public sealed class LoopTarget : BlockTarget
+internal sealed class LoopTarget : BlockTarget
 {
-    private const int File = 0;
-
     private readonly BackingFile _file;
     private readonly long _offset;
     private readonly bool _direct;
+    private readonly int _index;
 
-    private LoopTarget(BackingFile file, bool direct, long offset)
+    /// <summary>A disk of a file that is open already.</summary>
+    /// <param name="file">The file; the target disposes it.</param>
+    /// <param name="direct">Whether it is open for direct I/O.</param>
+    /// <param name="offset">Where in the file the disk begins, in bytes.</param>
+    /// <param name="index">The file's place among those of the queues, where the target is a part of another.</param>
+    /// <exception cref="UblkException">The file cannot back a disk.</exception>
+    internal LoopTarget(BackingFile file, bool direct, long offset, int index = 0)
     {
         _file = file;
+        _index = index;
         _direct = direct;
         _offset = offset;
         Files = [file.Handle];
@@ -99,7 +105,7 @@ public sealed class LoopTarget : BlockTarget
     {
         IoOperation.Read => ReadAsync(request),
         IoOperation.Write => WriteAsync(request),
-        IoOperation.Flush => request.Queue.SyncDataAsync(File),
+        IoOperation.Flush => request.Queue.SyncDataAsync(_index),
         IoOperation.Discard => DiscardAsync(request),
         IoOperation.WriteZeroes => WriteZeroesAsync(request),
         _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
@@ -173,16 +179,16 @@ public sealed class LoopTarget : BlockTarget
     // Read and written here, a file in memory needs no kernel thread.
     private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Read(buffer, position))
-        : queue.ReadAsync(File, buffer, position);
+        : queue.ReadAsync(_index, buffer, position);
 
     private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) => _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Write(buffer, position))
-        : queue.WriteAsync(File, buffer, position, durable);
+        : queue.WriteAsync(_index, buffer, position, durable);
 
     private ValueTask<int> DiscardAsync(IoRequest request) => _file.IsBlockDevice
         ? DiscardBlocksAsync(request)
         : request.Queue.AllocateAsync(
-            File, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, _offset + request.Offset, request.Length);
+            _index, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, _offset + request.Offset, request.Length);
 
     // The ioctl waits for the device, so it waits elsewhere; the await returns to the queue's thread.
     private async ValueTask<int> DiscardBlocksAsync(IoRequest request)
@@ -198,7 +204,7 @@ public sealed class LoopTarget : BlockTarget
         long position = _offset + request.Offset;
         bool keepsBlocks = request.MustStayAllocated || _file.IsBlockDevice;
         int mode = keepsBlocks ? Libc.FALLOC_FL_ZERO_RANGE : Libc.FALLOC_FL_PUNCH_HOLE;
-        int result = await request.Queue.AllocateAsync(File, mode | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+        int result = await request.Queue.AllocateAsync(_index, mode | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
         if (result != -Libc.EOPNOTSUPP || !keepsBlocks || _file.IsBlockDevice)
         {
             return result;
@@ -206,10 +212,10 @@ public sealed class LoopTarget : BlockTarget
 
         // tmpfs cannot zero in place but can punch a hole and fill it again with zeroes.
         result = await request.Queue.AllocateAsync(
-            File, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+            _index, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
         return result < 0
             ? result
-            : await request.Queue.AllocateAsync(File, Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
+            : await request.Queue.AllocateAsync(_index, Libc.FALLOC_FL_KEEP_SIZE, position, request.Length);
     }
 
     private static bool IsInterrupted(int result) => result is -Libc.EINTR or -Libc.EAGAIN;

@@ -3,7 +3,7 @@ using Ublk.Serving;
 namespace Ublk.Targets.Null;
 
 /// <summary>A disk of which every request succeeds at once: writes vanish, reads return whatever is in the buffer.</summary>
-public sealed class NullTarget : BlockTarget
+internal sealed class NullTarget : BlockTarget
 {
     /// <summary>The size where none is given: 250 GiB, as other ublk servers have it.</summary>
     public const long DefaultSize = 250L << 30;

@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Filters;
+
+/// <summary>Keeps what was read in memory, so that reading it again asks nobody. Writes go through.</summary>
+internal sealed class CacheFilter : FilterTarget
+{
+    private readonly CacheLines _lines;
+
+    private CacheFilter(BlockTarget inner, long size)
+        : base(inner) => _lines = new CacheLines(size);
+
+    /// <summary>The catalogue's entry.</summary>
+    public static FilterDefinition Definition { get; } = new(
+        "Cache",
+        "Keeps what was read in memory.",
+        [new TargetOption("Cache", TargetOptionKind.Size, "Bytes of memory to keep it in; 64 MiB by default.")],
+        (inner, options) => new CacheFilter(inner, options.GetNumber("Cache") ?? 64 << 20));
+
+    /// <inheritdoc/>
+    /// <remarks>What is kept must be copied.</remarks>
+    public override bool ForwardsData => false;
+
+    /// <inheritdoc/>
+    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    {
+        IoOperation.Read => _lines.TryRead(request.Offset, request.Buffer.Span) ? new ValueTask<int>(0) : ReadAsync(request),
+        IoOperation.Flush => Inner.HandleAsync(request),
+        _ => ChangeAsync(request),
+    };
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing)
+        {
+            _lines.Dispose();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadAsync(IoRequest request)
+    {
+        long start = _lines.Now;
+        int result = await Inner.HandleAsync(request);
+        if (result >= 0)
+        {
+            _lines.Fill(request.Offset, request.Buffer.Span, start);
+        }
+
+        return result;
+    }
+
+    // Forgotten before, so that nobody reads what was there once the change is done; and after, for who read it meanwhile.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ChangeAsync(IoRequest request)
+    {
+        long offset = request.Offset;
+        long length = request.Length;
+        _lines.Forget(offset, length);
+        try
+        {
+            return await Inner.HandleAsync(request);
+        }
+        finally
+        {
+            _lines.Forget(offset, length);
+        }
+    }
+}

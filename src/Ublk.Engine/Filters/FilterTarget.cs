@@ -1,0 +1,42 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Serving;
+using Ublk.Targets;
+
+namespace Ublk.Filters;
+
+/// <summary>A target that stands before another: what a filter does not say is as the other has it.</summary>
+internal abstract class FilterTarget : BlockTarget
+{
+    /// <summary>Stands before a target, which it disposes.</summary>
+    protected FilterTarget(BlockTarget inner) => Inner = inner;
+
+    /// <inheritdoc/>
+    public override TargetGeometry Geometry => Inner.Geometry;
+
+    /// <inheritdoc/>
+    /// <remarks>A filter's own files come after those of the target behind it, which counts from 0.</remarks>
+    public override IReadOnlyList<SafeFileHandle> Files => Inner.Files;
+
+    /// <inheritdoc/>
+    public override string? BackingPath => Inner.BackingPath;
+
+    /// <inheritdoc/>
+    public override bool ForwardsData => Inner.ForwardsData;
+
+    /// <inheritdoc/>
+    public override int ZeroCopyThreshold => Inner.ZeroCopyThreshold;
+
+    /// <summary>The target behind.</summary>
+    protected BlockTarget Inner { get; }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}

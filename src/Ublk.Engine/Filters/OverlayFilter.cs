@@ -1,0 +1,158 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets;
+using Ublk.Targets.Loop;
+
+namespace Ublk.Filters;
+
+/// <summary>Keeps what is written elsewhere, in memory or in a file, so that the disk behind it stays as it is.</summary>
+/// <remarks>
+/// What is kept is kept by the block, the smallest unit of a request, so no write ever needs a part of what was there before, and
+/// blocks need no lock: a bit says where each of them is.
+/// </remarks>
+internal sealed class OverlayFilter : FilterTarget
+{
+    private readonly LoopTarget _store;
+    private readonly OverlayMap _map;
+    private readonly int _blockSize;
+
+    private OverlayFilter(BlockTarget inner, OverlayFile file)
+        : base(inner)
+    {
+        _blockSize = inner.Geometry.LogicalBlockSize;
+        _store = file.OpenData(inner.Files.Count);
+        _map = file.OpenMap(inner.Files.Count);
+        Files = [.. inner.Files, file.Backing.Handle];
+        Geometry = inner.Geometry with
+        {
+            ReadOnly = false,
+            VolatileCache = !file.IsTemporary,
+            DiscardGranularity = 0,
+            WriteZeroes = false,
+        };
+    }
+
+    /// <summary>The catalogue's entry.</summary>
+    public static FilterDefinition Definition { get; } = new(
+        "Overlay",
+        "Keeps what is written elsewhere; the disk behind it stays as it is.",
+        [new TargetOption("Overlay", TargetOptionKind.Path, "The file to keep it in, which is made if it is not there; by default in memory, until the disk is removed.")],
+        Wrap)
+    {
+        OnlyReads = true,
+        WhyNotRecoverable = options => options.GetText("Overlay") is null
+            ? "What an overlay in memory keeps is lost with its worker, so another one could not go on with the disk. Keep it in a file."
+            : null,
+    };
+
+    /// <inheritdoc/>
+    public override TargetGeometry Geometry { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<SafeFileHandle> Files { get; }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    {
+        IoOperation.Read => ReadAsync(request),
+        IoOperation.Write => WriteAsync(request),
+        IoOperation.Flush => FlushAsync(request),
+        _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+    };
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _map.Dispose();
+            _store.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static OverlayFilter Wrap(BlockTarget inner, TargetOptions options)
+    {
+        OverlayFile file = options.GetText("Overlay") is { } path
+            ? OverlayFile.Open(path, inner.Geometry)
+            : OverlayFile.CreateInMemory(inner.Geometry);
+        try
+        {
+            return new OverlayFilter(inner, file);
+        }
+        catch
+        {
+            file.Backing.Dispose();
+            throw;
+        }
+    }
+
+    // Where all of it is in one place, the request goes there as it is.
+    private ValueTask<int> ReadAsync(IoRequest request)
+    {
+        int run = _map.RunLength(request.Offset / _blockSize, request.Length / _blockSize, out bool isKept);
+        return (long)run * _blockSize == request.Length ? TargetOf(isKept).HandleAsync(request) : ReadPartsAsync(request);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadPartsAsync(IoRequest request)
+    {
+        for (int done = 0; done < request.Length;)
+        {
+            long offset = request.Offset + done;
+            int length = _map.RunLength(offset / _blockSize, (request.Length - done) / _blockSize, out bool isKept) * _blockSize;
+            int result = await TargetOf(isKept).HandleAsync(request.Derive(IoOperation.Read, offset, length, request.Buffer.Slice(done, length)));
+            if (result < 0)
+            {
+                return result;
+            }
+
+            done += length;
+        }
+
+        return 0;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteAsync(IoRequest request)
+    {
+        int result = await _store.HandleAsync(request);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        _map.Add(request.Offset / _blockSize, request.Length / _blockSize);
+        return request.IsForceUnitAccess ? await FlushAsync(request) : result;
+    }
+
+    // The data first: a bit that reaches the file before its block would show what never was on the disk.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FlushAsync(IoRequest request)
+    {
+        await _map.AwaitTurnAsync();
+        using OverlayMap.Flush flush = _map.BeginFlush();
+        int result = await _store.HandleAsync(request.Derive(IoOperation.Flush, 0, 0, default));
+        while (result >= 0 && flush.TryTake(out long position, out IoBuffer page))
+        {
+            result = await _map.Store.HandleAsync(request.Derive(IoOperation.Write, position, page.Length, page));
+        }
+
+        if (result >= 0 && flush.HasWritten)
+        {
+            result = await _map.Store.HandleAsync(request.Derive(IoOperation.Flush, 0, 0, default));
+        }
+
+        if (result >= 0)
+        {
+            flush.Succeed();
+        }
+
+        return int.Min(result, 0);
+    }
+
+    private BlockTarget TargetOf(bool isKept) => isKept ? _store : Inner;
+}

@@ -1,0 +1,94 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+
+namespace Ublk.Worker;
+
+/// <summary>
+/// Starts a device that another process serves, and removes it when that process lets go of this one's standard input or dies.
+/// The server must not do either: see BlockDevice.
+/// </summary>
+internal static class DeviceGuardian
+{
+    /// <summary>Starts the device, says so, and stays until it is to be removed.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="serverId">The process that serves it.</param>
+    /// <returns>The exit code.</returns>
+    public static int Run(int id, int serverId)
+    {
+        // Whatever ends the server tells this process by the end of its input; a key pressed for the server must not.
+        Detachment.LeaveSession();
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ignore);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
+        ulong? cookie = null;
+        try
+        {
+            cookie = Start(id, serverId);
+            Report(new WorkerReport { Stage = WorkerStage.Ready });
+        }
+        catch (UblkException exception)
+        {
+            Report(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
+        }
+
+        AwaitEndOfInput();
+        if (cookie is { } known && DeviceLife.Exists(id, known))
+        {
+            DeviceRemover.Remove(id, force: true, noWait: true, step: null, CancellationToken.None);
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static ulong Start(int id, int serverId)
+    {
+        using ControlDevice control = new();
+        ulong cookie = control.GetInfo(id).ServerCookie;
+        long deadline = Environment.TickCount64 + (long)DeviceLauncher.StartTime.TotalMilliseconds;
+        try
+        {
+            control.Start(id, serverId, DeviceLauncher.StartTime);
+            DeviceLife.AwaitBlockDevice(id, what =>
+            {
+                if (Environment.TickCount64 > deadline || !DeviceInventory.IsAlive(serverId))
+                {
+                    throw new UblkException(UblkError.TimedOut,
+                        $"The process that serves device {id} did not let this one {what} within {DeviceLauncher.StartTime.TotalSeconds} s.",
+                        Interop.Libc.ETIMEDOUT, "start", id);
+                }
+            });
+            return cookie;
+        }
+        catch
+        {
+            // The server's queues end when it is stopped.
+            DeviceRemover.Remove(id, force: true, noWait: true, step: null, CancellationToken.None);
+            throw;
+        }
+    }
+
+    private static void Report(WorkerReport report)
+    {
+        try
+        {
+            Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.WorkerReport));
+        }
+        catch (IOException)
+        {
+            // The server is dead, which the end of the input tells as well.
+        }
+    }
+
+    private static void AwaitEndOfInput()
+    {
+        using Stream input = Console.OpenStandardInput();
+        while (input.ReadByte() >= 0)
+        {
+        }
+    }
+
+    private static void Ignore(PosixSignalContext context) => context.Cancel = true;
+}

@@ -1,0 +1,31 @@
+using System.Text.Json;
+using Ublk.Devices;
+using Ublk.Plugins;
+using Ublk.Targets;
+
+namespace Ublk.Worker.Plugins;
+
+/// <summary>Tells the cmdlets which targets an assembly has, so that none of its code runs in the user's shell.</summary>
+internal static class TargetListing
+{
+    /// <summary>Prints a <see cref="PluginReport"/> on a line.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Print(string assembly)
+    {
+        PluginReport report;
+        try
+        {
+            report = new PluginReport
+            {
+                Targets = [.. PluginLoader.Load(assembly).Select(target => new UblkTarget(target.Name, target.Summary, target.Options) { Assembly = assembly })],
+            };
+        }
+        catch (UblkException exception)
+        {
+            report = new PluginReport { Failure = WorkerFailure.From(exception) };
+        }
+
+        Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.PluginReport));
+        return report.Failure is null ? ExitCode.Done : ExitCode.Unavailable;
+    }
+}

@@ -1,0 +1,55 @@
+# Filters before a disk: what the units show of each, on the real driver in a few stacks.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $image = "$TestDrive/base.img"
+    $null = New-Image $image 16MB -Random
+    $sum = Invoke-Program md5sum $image
+}
+
+Describe 'A disk with filters' {
+    AfterEach {
+        Remove-AllDevices
+        Get-Leftover | Should -BeNullOrEmpty
+        Invoke-Program md5sum $image | Should -Be $sum
+    }
+
+    It 'keeps changes in an overlay, in memory or in a file, and two disks share what is behind' {
+        $memory = New-UblkDevice -Target Loop -Path $image -Filter Overlay
+        $file = New-UblkDevice -Target Loop -Path $image -Filter "Statistics=$TestDrive/stats.csv", @{ Overlay = "$TestDrive/changes.cow" }
+        $file.Filters | ForEach-Object { "$_" } | Should -Be "Statistics=$TestDrive/stats.csv", "Overlay=$TestDrive/changes.cow"
+        foreach ($disk in $memory, $file) {
+            Invoke-Program cmp $disk $image
+            Invoke-Program mkfs.ext4 -q $disk
+            Invoke-Program e2fsck -fn $disk
+        }
+        Get-Content "$TestDrive/stats.csv" | Select-Object -First 1 | Should -Match '^Operation,Requests'
+        Invoke-Program cp $file "$TestDrive/changed.img"
+        $file | Remove-UblkDevice
+        $again = New-UblkDevice -Target Loop -Path $image -Filter "Overlay=$TestDrive/changes.cow" -ReadOnly
+        Invoke-Program cmp $again "$TestDrive/changed.img"
+    }
+
+    It 'is verified by fio through a stack, and fails as told' {
+        $disk = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -Filter 'Cache=1MB', 'Offset=1MB;Length=8MB', 'Overlay'
+        Invoke-Program blockdev --getsize64 $disk | Should -Be (8MB)
+        Invoke-Program fio --name=a "--filename=$disk" --rw=randwrite --bsrange=4k-64k --size=4M --ioengine=libaio --iodepth=16 `
+            --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+        $failing = New-UblkDevice -Target Null -Size 1MB -Filter @{ ErrorRate = 1; ErrorOn = 'Write'; ErrorKind = 'ENOSPC' }
+        Invoke-Failure dd if=/dev/zero "of=$failing" bs=4k count=1 oflag=direct | Should -Match 'No space left on device'
+        (Get-UblkDevice $failing.Id).Filters.Name | Should -Be 'ErrorRate'
+    }
+
+    It 'is refused with one clear error where a filter is none' {
+        { New-UblkDevice -Target Null -Filter Nothing } | Should -Throw -ErrorId "UnknownFilter,$new"
+        { New-UblkDevice -Target Null -Filter 'Delay=soon' } | Should -Throw -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Null -Filter @{ Delay = 1; Cache = 1MB } } | Should -Throw -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Null -Filter Overlay -AutoRestore } | Should -Throw -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Null -Filter 'Partition=1' -ErrorAction Stop } | Should -Throw -ErrorId "InvalidArgument,$new"
+    }
+
+    It 'completes their names' {
+        $line = 'New-UblkDevice -Target Null -Filter Err'
+        [Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText | Should -Be 'ErrorRate='
+    }
+}

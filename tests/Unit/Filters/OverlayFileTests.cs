@@ -1,0 +1,158 @@
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets;
+using Ublk.Tests.Serving;
+using Ublk.Tests.Targets;
+
+namespace Ublk.Tests.Filters;
+
+/// <summary>An overlay in a file is there again, with all that was flushed, and never shows what was on no disk.</summary>
+public sealed class OverlayFileTests : IDisposable
+{
+    private const int Size = 1 << 20;
+    private const int Block = 512;
+
+    private readonly string _path = $"/var/tmp/ublk-test-{Guid.NewGuid():N}.overlay";
+    private readonly byte[] _base = new byte[Size];
+
+    public OverlayFileTests() => new Random(1).NextBytes(_base);
+
+    public void Dispose() => File.Delete(_path);
+
+    [Fact]
+    public void What_was_flushed_is_there_again()
+    {
+        byte[] model = [.. _base];
+        Random chance = new(2);
+        for (int round = 0; round < 5; round++)
+        {
+            Use(_path, harness =>
+            {
+                Assert.Equal(model, Read(harness, 0, Size));
+                for (int i = 0; i < 100; i++)
+                {
+                    Write(harness, chance, model);
+                }
+
+                Assert.Equal(0, harness.Answer(QueueHarness.Describe(IoOperation.Flush)));
+            });
+        }
+
+        Assert.Equal(model, Use(_path, harness => Read(harness, 0, Size)));
+    }
+
+    [Fact]
+    public void A_write_with_forced_unit_access_needs_no_flush()
+    {
+        byte[] data = [.. Enumerable.Repeat((byte)9, Block)];
+        Use(_path, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, Block, Block, UblkAbi.IoFlagFua), data));
+        Assert.Equal(data, Use(_path, harness => Read(harness, Block, Block)));
+    }
+
+    [Fact]
+    public void At_any_moment_the_file_shows_only_what_was_on_the_disk_once()
+    {
+        // Each block is of one byte, so that a foreign one shows.
+        for (int i = 0; i < _base.Length; i++)
+        {
+            _base[i] = 1;
+        }
+
+        Random chance = new(3);
+        Use(_path, harness =>
+        {
+            for (int round = 0; round < 30; round++)
+            {
+                int first = chance.Next(Size / Block - 8);
+                byte[] data = [.. Enumerable.Repeat((byte)chance.Next(2, 256), 8 * Block)];
+                Assert.Equal(data.Length, harness.Answer(QueueHarness.Describe(IoOperation.Write, first * Block, data.Length), data));
+                if (chance.Next(3) == 0)
+                {
+                    Assert.Equal(0, harness.Answer(QueueHarness.Describe(IoOperation.Flush)));
+                }
+
+                string copy = $"{_path}.copy";
+                File.Copy(_path, copy, overwrite: true);
+                byte[] seen = Use(copy, other => Read(other, 0, Size));
+                File.Delete(copy);
+                Assert.Equal(-1, seen.AsSpan().IndexOf((byte)0));
+            }
+        });
+    }
+
+    [Fact]
+    public void Two_disks_cannot_have_one_overlay()
+    {
+        using BlockTarget first = Open(_path);
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Open(_path)).Error);
+    }
+
+    [Fact]
+    public void An_overlay_of_another_disk_is_refused_by_name_and_left_as_it_is()
+    {
+        Open(_path).Dispose();
+        byte[] before = File.ReadAllBytes(_path);
+        UblkException exception = Assert.Throws<UblkException>(() => FilterTests.Open(new MemoryTarget(Size / 2), $"Overlay={_path}"));
+        Assert.Contains($"{Size} bytes", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllBytes(_path));
+    }
+
+    [Fact]
+    public void What_cannot_be_opened_leaves_no_file()
+    {
+        Assert.Throws<UblkException>(() => FilterTests.Open(new MemoryTarget(Size), "Cache=1", $"Overlay={_path}", "Offset=7"));
+        Assert.False(File.Exists(_path));
+    }
+
+    private BlockTarget Open(string path)
+    {
+        MemoryTarget memory = new(Size);
+        _base.CopyTo(memory.Data, 0);
+        return FilterTests.Open(memory, $"Overlay={path}");
+    }
+
+    // The ring of the last queue keeps its files, and their locks, a moment longer than the queue.
+    private BlockTarget OpenSoon(string path)
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return Open(path);
+            }
+            catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse && attempt < 1000)
+            {
+                Thread.Sleep(5);
+            }
+        }
+    }
+
+    private void Use(string path, Action<QueueHarness> use)
+    {
+        using BlockTarget disk = OpenSoon(path);
+        QueueHarness.Run(disk, use, bufferSize: Size);
+    }
+
+    private byte[] Use(string path, Func<QueueHarness, byte[]> use)
+    {
+        byte[] result = [];
+        Use(path, harness => { result = use(harness); });
+        return result;
+    }
+
+    private static byte[] Read(QueueHarness harness, long offset, int length)
+    {
+        byte[] data = new byte[length];
+        Assert.Equal(length, harness.Answer(QueueHarness.Describe(IoOperation.Read, offset, length), data));
+        return data;
+    }
+
+    private static void Write(QueueHarness harness, Random chance, byte[] model)
+    {
+        int first = chance.Next(Size / Block - 16);
+        byte[] data = new byte[chance.Next(1, 16) * Block];
+        chance.NextBytes(data);
+        Assert.Equal(data.Length, harness.Answer(QueueHarness.Describe(IoOperation.Write, first * Block, data.Length), data));
+        data.CopyTo(model, first * Block);
+    }
+}
