@@ -11,8 +11,8 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Get-UblkFeature', 'Install-UblkUdevRule', 'New-UblkDevice', 'Register-UblkDevice', 'Remove-UblkDevice',
-        'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
+        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkLog', 'Install-UblkUdevRule', 'Measure-UblkDevice', 'New-UblkDevice',
+        'Register-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
         'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()

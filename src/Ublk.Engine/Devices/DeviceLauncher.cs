@@ -257,6 +257,11 @@ public static class DeviceLauncher
                     continue;
                 }
 
+                foreach (string command in report?.Commands ?? [])
+                {
+                    ControlTrace.Listener?.Invoke($"worker: {command}");
+                }
+
                 switch (report?.Stage)
                 {
                     case WorkerStage.Opened:
