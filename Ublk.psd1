@@ -19,10 +19,16 @@
     VariablesToExport    = @()
     AliasesToExport      = @()
     FormatsToProcess     = @('Ublk.Format.ps1xml')
+    TypesToProcess       = @('Ublk.Types.ps1xml')
 
     PrivateData          = @{
         PSData = @{
-            Tags = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
+            Tags         = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
+            ProjectUri   = 'https://github.com/UblkPS/UblkPS'
+            LicenseUri   = 'https://opensource.org/license/mit'
+
+            # The build puts the version's part of CHANGELOG.md here.
+            ReleaseNotes = ''
         }
     }
 }

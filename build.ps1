@@ -8,7 +8,7 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
-Pack    out/Ublk as an archive
+Pack    out/Ublk as the package a gallery takes, in out/packages
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -87,11 +87,22 @@ function Test-ModuleIsCurrent([string] $Stamp) {
     if (-not (Test-Path $Stamp) -or (Get-Content $Stamp) -ne $Configuration) {
         return $false
     }
-    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
+    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'CHANGELOG.md', 'LICENSE', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
         ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
     $newest = Get-ChildItem $sources -Recurse -File | Where-Object FullName -NotMatch '/(bin|obj)/' |
         Sort-Object LastWriteTimeUtc | Select-Object -Last 1
     $newest.LastWriteTimeUtc -lt (Get-Item $Stamp).LastWriteTimeUtc
+}
+
+# The manifest with its version's part of the changelog.
+function Get-StagedManifest {
+    $manifest = Get-Content -Raw "$PSScriptRoot/Ublk.psd1"
+    $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+    $notes = [regex]::Match((Get-Content -Raw "$PSScriptRoot/CHANGELOG.md"), "(?ms)^## $([regex]::Escape($version))\b[^\n]*\n(.*?)(?=^## |\z)")
+    if (-not $notes.Success) {
+        throw "CHANGELOG.md says nothing of version $version."
+    }
+    $manifest.Replace("ReleaseNotes = ''", "ReleaseNotes = '$($notes.Groups[1].Value.Trim().Replace("'", "''"))'")
 }
 
 function Build-Module {
@@ -112,14 +123,49 @@ function Build-Module {
 
     $new = Join-Path $staging 'Ublk'
     $null = New-Item -ItemType Directory "$new/bin", "$new/worker/portable", "$new/worker/linux-x64"
-    Copy-Item "$PSScriptRoot/Ublk.psd1", "$source/Ublk.PowerShell/Module/*" $new -Recurse
+    Copy-Item "$PSScriptRoot/LICENSE", "$source/Ublk.PowerShell/Module/*" $new -Recurse
+    Set-Content "$new/Ublk.psd1" (Get-StagedManifest) -NoNewline
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
     Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
     Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
-    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs/help" "$new/en-US" | Out-Host
+    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
     Set-Content $stamp $Configuration
+}
+
+#endregion
+#region Pack
+
+# The module as a gallery keeps it: what Publish-PSResource -NupkgPath, or a folder that is registered as a repository, takes.
+function New-ModulePackage {
+    $manifest = Import-PowerShellDataFile "$module/Ublk.psd1"
+    $data = $manifest.PrivateData.PSData
+    $tags = @('PSModule') + $data.Tags + @('PSIncludes_Cmdlet') + ($manifest.CmdletsToExport | ForEach-Object { "PSCmdlet_$_"; "PSCommand_$_" })
+    $escape = { [Security.SecurityElement]::Escape($args[0]) }
+    Set-Content "$out/Ublk.nuspec" @"
+<?xml version="1.0" encoding="utf-8"?>
+<package xmlns="http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd">
+  <metadata>
+    <id>Ublk</id>
+    <version>$($manifest.ModuleVersion)</version>
+    <authors>$(& $escape $manifest.Author)</authors>
+    <owners>$(& $escape $manifest.CompanyName)</owners>
+    <license type="expression">MIT</license>
+    <projectUrl>$(& $escape $data.ProjectUri)</projectUrl>
+    <description>$(& $escape $manifest.Description)</description>
+    <releaseNotes>$(& $escape $data.ReleaseNotes)</releaseNotes>
+    <copyright>$(& $escape $manifest.Copyright)</copyright>
+    <tags>$(& $escape ($tags -join ' '))</tags>
+  </metadata>
+  <files>
+    <file src="Ublk/**" target="" />
+  </files>
+</package>
+"@
+    # The assemblies are where the module's manifest wants them, not where a library's would be.
+    Invoke-DotNet pack "$out/Ublk.nuspec" --output "$out/packages" -p:NoWarn=NU5100
+    Write-Host "    $out/packages/Ublk.$($manifest.ModuleVersion).nupkg"
 }
 
 #endregion
@@ -244,11 +290,7 @@ switch ($Task) {
         }
     }
     'Pack' {
-        $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
-        $archive = "$out/Ublk.$version.zip"
-        Remove-Item $archive -ErrorAction Ignore
-        [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
-        Write-Host "    $archive"
+        Invoke-Step 'The module as a package' { New-ModulePackage }
     }
     'Clean' {
         Get-ChildItem "$PSScriptRoot/*/*/*" -Directory | Where-Object Name -In 'bin', 'obj' | Remove-Item -Recurse -Force

@@ -21,10 +21,10 @@ Describe 'The help of <_>' -ForEach $commands {
     }
 }
 
-Describe 'about_Ublk' {
-    It 'lists the errors and the targets' {
-        $text = Get-Content -Raw "$modulePath/en-US/about_Ublk.help.txt"
-        [Enum]::GetNames([Ublk.UblkError]) | ForEach-Object { $text | Should -Match "\n    $_ +\S" }
+Describe 'The topics' {
+    It 'lists the targets' {
+        $text = Get-Content -Raw "$modulePath/en-US/about_Ublk_Targets.help.txt"
+        [Ublk.Targets.TargetCatalog]::All | ForEach-Object { $text | Should -Match "\n    $($_.Name) +\S" }
     }
 }
 

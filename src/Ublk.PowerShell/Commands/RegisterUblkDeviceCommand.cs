@@ -16,6 +16,7 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     /// <summary>The file behind the disk, taken as it is.</summary>
     [Parameter(Position = 1, ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string? Path { get; set; }
 
     /// <inheritdoc/>
