@@ -226,10 +226,12 @@ function Test-Unit {
     }
 }
 
-function Test-Runner {
+# Specs that need no driver.
+function Test-Here([string] $Name, [string] $Folder) {
     $PSNativeCommandUseErrorActionPreference = $false
-    $env:UBLK_RESULTS = "$out/results/runner"
-    & $embeddedShell -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/tools/PwshHost/tests" | Out-Host
+    $env:UBLK_RESULTS = "$out/results/$Name"
+    $null = New-Item -ItemType Directory -Force $env:UBLK_RESULTS
+    & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
     Add-Counts $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
@@ -241,11 +243,12 @@ function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
 
 function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
-    $null = New-Item -ItemType Directory "$out/results/runner"
+    $null = New-Item -ItemType Directory "$out/results"
     Invoke-Step 'Unit tests' { Test-Unit }
     if ((Get-ModuleShell) -eq $embeddedShell) {
-        Invoke-Step 'The spec runner itself' { Test-Runner }
+        Invoke-Step 'The spec runner itself' { Test-Here runner 'tools/PwshHost/tests' }
     }
+    Invoke-Step 'The module as a package' { New-ModulePackage; Test-Here module 'tests/Module' }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
         Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }

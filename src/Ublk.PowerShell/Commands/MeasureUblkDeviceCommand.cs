@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
@@ -86,7 +87,7 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
 
         do
         {
-            if (_devices.Count == 0 || StopToken.WaitHandle.WaitOne(TimeSpan.FromSeconds(Duration)))
+            if (_devices.Count == 0 || !Wait())
             {
                 return;
             }
@@ -99,6 +100,37 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
             }
         }
         while (Continuous);
+    }
+
+    // False when the pipeline is stopped.
+    private bool Wait()
+    {
+        const double patience = 1;
+        ProgressRecord progress = new(0, "Measuring ublk devices", " ");
+        long start = Stopwatch.GetTimestamp();
+        double left;
+        while ((left = Duration - Stopwatch.GetElapsedTime(start).TotalSeconds) > 0)
+        {
+            if (Duration > patience)
+            {
+                progress.PercentComplete = (int)(100 * (1 - (left / Duration)));
+                progress.SecondsRemaining = (int)Math.Ceiling(left);
+                WriteProgress(progress);
+            }
+
+            if (StopToken.WaitHandle.WaitOne(TimeSpan.FromSeconds(Math.Min(left, patience))))
+            {
+                return false;
+            }
+        }
+
+        if (Duration > patience)
+        {
+            progress.RecordType = ProgressRecordType.Completed;
+            WriteProgress(progress);
+        }
+
+        return true;
     }
 
     private DeviceCounters Look(int id) => _devices[id] = DeviceCounters.Read(id);
