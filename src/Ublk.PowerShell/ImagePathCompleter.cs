@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using System.Management.Automation.Runspaces;
 
 namespace Ublk.PowerShell;
 
@@ -11,8 +12,33 @@ public sealed class ImagePathCompleter : IArgumentCompleter
 
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
-        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
-        CompletionCompleters.CompleteFilename(wordToComplete).Where(result =>
-            result.ResultType == CompletionResultType.ProviderContainer
-            || Extensions.Contains(Path.GetExtension(result.ListItemText), StringComparer.OrdinalIgnoreCase));
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
+    {
+        string word = wordToComplete.Trim('\'', '"');
+        string typed = word[..(word.LastIndexOf('/') + 1)];
+        DirectoryInfo folder = new(Resolve(typed));
+        return folder.Exists
+            ? folder.EnumerateFileSystemInfos($"{word[typed.Length..]}*", new EnumerationOptions { IgnoreInaccessible = true })
+                .Where(entry => entry is DirectoryInfo || Extensions.Contains(entry.Extension, StringComparer.OrdinalIgnoreCase))
+                .OrderBy(entry => entry.Name, StringComparer.Ordinal)
+                .Select(entry => Describe(typed, entry))
+            : [];
+    }
+
+    private static string Resolve(string folder)
+    {
+        if (folder.StartsWith("~/", StringComparison.Ordinal))
+        {
+            return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), folder[2..]);
+        }
+
+        string location = Runspace.DefaultRunspace?.SessionStateProxy.Path.CurrentFileSystemLocation.ProviderPath ?? "/";
+        return Path.Combine(location, folder);
+    }
+
+    private static CompletionResult Describe(string folder, FileSystemInfo entry) => entry is FileInfo file
+        ? new CompletionResult(
+            DevicePathCompleter.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderItem, $"{entry.FullName} ({HumanSize.Format(file.Length)})")
+        : new CompletionResult(
+            DevicePathCompleter.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderContainer, entry.FullName);
 }

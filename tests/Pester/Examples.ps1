@@ -17,8 +17,8 @@ BeforeDiscovery {
         'Update-UblkDevice'  = 'one'
     }
 
-    # These change the machine beyond its devices, or want another user.
-    $elsewhere = 'Register-UblkDevice', 'Unregister-UblkDevice', 'Install-UblkUdevRule', 'Uninstall-UblkUdevRule', '-Unprivileged', 'Publish-PSResource', 'build.sh'
+    # These change the machine beyond its devices, want another user, or a Select-Object that stops what is before it.
+    $elsewhere = 'Register-UblkDevice', 'Unregister-UblkDevice', 'Install-UblkUdevRule', 'Uninstall-UblkUdevRule', '-Unprivileged', '-Continuous'
     $examples = foreach ($page in Get-ChildItem "$PSScriptRoot/../../docs/help/*.md") {
         foreach ($match in [regex]::Matches((Get-Content -Raw $page), '(?s)```powershell\n(.*?)\n```')) {
             $code = $match.Groups[1].Value

@@ -29,7 +29,13 @@ Describe 'Measure-UblkDevice' {
         $load = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -ArgumentList '--name=load', "--filename=$device",
             '--rw=randread', '--bs=4k', '--direct=1', '--time_based', '--runtime=60'
         Wait-For { (Measure-UblkDevice -Id 0 -Duration 0.1).ReadsPerSecond -gt 0 }
-        $measurements = @(Get-UblkDevice | Measure-UblkDevice -Duration 0.5 -Continuous | Select-Object -First 2)
+        $measurements = [Collections.Generic.List[object]]::new()
+        do {
+            Get-UblkDevice | Measure-UblkDevice -Duration 0.5 -Continuous | ForEach-Object {
+                $measurements.Add($_)
+                if ($measurements.Count -eq 2) { break }
+            }
+        } while ($false)
         $graph = Measure-UblkDevice -Path $device -Duration 0.5 -Graph
         $load.Kill()
         $load.WaitForExit()
