@@ -86,14 +86,14 @@ internal sealed class DeviceWorker
         int threads = _specification.QueueCount * _specification.ThreadsPerQueue;
         try
         {
-            using SafeFileHandle file = StateDirectory.Own.CreateCounters(_id, CounterMemory.LengthFor(threads));
-            return new CounterMemory(file, _specification.Cookie, threads);
+            using SafeFileHandle file = StateDirectory.Own.CreateCounters(_id, CounterHeader.Of(_specification.Cookie, threads));
+            return new CounterMemory(file, threads);
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover)
         {
             // The disk's users wait, and go without.
             _log.Write(LogLevel.Warning, exception.Message);
-            return new CounterMemory(null, _specification.Cookie, threads);
+            return new CounterMemory(null, threads);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
@@ -72,21 +73,24 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : ReadFile(CountersPath(directory, id), MaxCountersSize);
     }
 
-    /// <summary>Makes a file of zeroes for the counters of a device, in the place of that of its last worker.</summary>
+    /// <summary>Makes the file of a device's counters, in the place of that of its last worker. The caller has the device's lock.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
-    public SafeFileHandle CreateCounters(int id, long length)
+    public SafeFileHandle CreateCounters(int id, in CounterHeader header)
     {
         CreateDirectory();
         using SafeFileHandle directory = OpenOrThrow();
-        string path = CountersPath(directory, id);
+        string path = UnfinishedPath(CountersPath(directory, id), header.Cookie);
+        long length = CounterMemory.LengthFor((int)header.Threads);
         SafeFileHandle? file = null;
         try
         {
-            // A reader of the last one keeps it. Allocated now: a full directory is an error here, and later a signal that kills.
-            File.Delete(path);
-            file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, preallocationSize: length);
+            // Allocated now: a full directory is an error here, and would be a signal that kills when a thread counts.
+            file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, preallocationSize: length);
             File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            return Libc.FTruncate(file, length) == 0 ? file : throw new IOException($"{Libc.Describe(Libc.LastErrno)}.");
+            RandomAccess.SetLength(file, length);
+            RandomAccess.Write(file, MemoryMarshal.AsBytes(new ReadOnlySpan<CounterHeader>(in header)), 0);
+            File.Move(path, CountersPath(directory, id), overwrite: true);
+            return file;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -96,16 +100,17 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one.</summary>
+    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public void Write(DeviceRecord record)
     {
         using SafeFileHandle directory = OpenOrThrow();
-        string path = RecordPath(directory, record.Specification.Id!.Value);
+        int id = record.Specification.Id!.Value;
+        string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
         try
         {
-            File.WriteAllBytes($"{path}.new", JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
-            File.Move($"{path}.new", path, overwrite: true);
+            File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
+            File.Move(unfinished, RecordPath(directory, id), overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -122,11 +127,11 @@ internal sealed class StateDirectory
             return;
         }
 
-        string path = RecordPath(directory, id);
-        File.Delete($"{path}.new");
+        File.Delete(UnfinishedPath(RecordPath(directory, id), cookie));
+        File.Delete(UnfinishedPath(CountersPath(directory, id), cookie));
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
-            File.Delete(path);
+            File.Delete(RecordPath(directory, id));
         }
 
         if (ReadFile(CountersPath(directory, id), MaxCountersSize) is { } counters && CounterHeader.CookieOf(counters) == cookie)
@@ -203,6 +208,9 @@ internal sealed class StateDirectory
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 
     private static string CountersPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.counters";
+
+    // A device's own: what is left of one is never taken for that of the next with its id.
+    private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
 
     private DeviceRecord? Read(SafeFileHandle directory, int id)
     {

@@ -26,6 +26,10 @@ internal struct CounterHeader
     /// <summary>Blocks that follow.</summary>
     public long Threads;
 
+    /// <summary>The header of the counters that this process keeps.</summary>
+    public static CounterHeader Of(ulong cookie, int threads) =>
+        new() { Magic = Layout, Cookie = cookie, ProcessId = Environment.ProcessId, Threads = threads };
+
     /// <summary>Whose counters those are; 0 where they are none.</summary>
     public static ulong CookieOf(ReadOnlySpan<byte> counters) =>
         MemoryMarshal.TryRead(counters, out CounterHeader header) && header.Magic == Layout ? header.Cookie : 0;
@@ -38,11 +42,10 @@ internal sealed unsafe class CounterMemory : IDisposable
     private nint _address;
 
     /// <summary>Maps it.</summary>
-    /// <param name="file">A file of zeroes, of which every block is allocated; without one nobody else can look.</param>
-    /// <param name="cookie">The device's.</param>
+    /// <param name="file">A header and zeroes, of which every block is allocated; without one nobody else can look.</param>
     /// <param name="threads">How many count.</param>
     /// <exception cref="UblkException">There is no memory.</exception>
-    public CounterMemory(SafeFileHandle? file, ulong cookie, int threads)
+    public CounterMemory(SafeFileHandle? file, int threads)
     {
         _length = (nuint)LengthFor(threads);
         int flags = file is null ? Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS : Libc.MAP_SHARED;
@@ -51,14 +54,6 @@ internal sealed unsafe class CounterMemory : IDisposable
         {
             throw UblkException.FromErrno(Libc.LastErrno, "mmap", "Cannot map the counters");
         }
-
-        *(CounterHeader*)_address = new CounterHeader
-        {
-            Magic = CounterHeader.Layout,
-            Cookie = cookie,
-            ProcessId = Environment.ProcessId,
-            Threads = threads,
-        };
     }
 
     /// <summary>The bytes of a device's counters.</summary>

@@ -237,7 +237,7 @@ public sealed class UndoTests
     private static DeviceServer Create(ControlDevice control, LaunchKind kind, DeviceSpecification specification)
     {
         using NullTarget target = new(1 << 20);
-        using CounterMemory counters = new(null, 0, threads: 1);
+        using CounterMemory counters = new(null, threads: 1);
         return DeviceServer.Create(control, kind, specification, target, counters, () => { }, _ => { });
     }
 
@@ -262,12 +262,12 @@ public sealed class UndoTests
         using ControlDevice control = _driver.Open();
         DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
 
-        int? StartWorker(DeviceSpecification specification, string channel)
+        StartedWorker StartWorker(DeviceSpecification specification, string channel)
         {
             cookie = cookieOfDevice ?? specification.Cookie;
             Process worker = Process.Start(program, program == "sleep" ? ["1000"] : []);
             onStarted?.Invoke(worker);
-            return worker.Id;
+            return new StartedWorker(worker.Id);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Measuring;
@@ -20,7 +21,8 @@ public sealed class DeviceCountersTests : IDisposable
     public DeviceCountersTests()
     {
         _handle = File.OpenHandle(_file.Path, FileMode.Open, FileAccess.ReadWrite);
-        _memory = new CounterMemory(_handle, Cookie, Threads);
+        RandomAccess.Write(_handle, MemoryMarshal.AsBytes(new ReadOnlySpan<CounterHeader>([CounterHeader.Of(Cookie, Threads)])), 0);
+        _memory = new CounterMemory(_handle, Threads);
     }
 
     private DeviceCounters Now => new(7, File.ReadAllBytes(_file.Path));
