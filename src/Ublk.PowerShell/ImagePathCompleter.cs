@@ -1,7 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using System.Management.Automation.Runspaces;
 
 namespace Ublk.PowerShell;
 
@@ -32,8 +31,13 @@ public sealed class ImagePathCompleter : IArgumentCompleter
             return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), folder[2..]);
         }
 
-        string location = Runspace.DefaultRunspace?.SessionStateProxy.Path.CurrentFileSystemLocation.ProviderPath ?? "/";
-        return Path.Combine(location, folder);
+        if (folder.StartsWith('/'))
+        {
+            return folder;
+        }
+
+        using System.Management.Automation.PowerShell shell = System.Management.Automation.PowerShell.Create(RunspaceMode.CurrentRunspace);
+        return Path.Combine(shell.AddScript("$PWD.ProviderPath").Invoke<string>().FirstOrDefault() ?? "/", folder);
     }
 
     private static CompletionResult Describe(string folder, FileSystemInfo entry) => entry is FileInfo file

@@ -36,6 +36,13 @@ public sealed class CompletionTests : IDisposable
         Assert.Equal(["a.img"], Complete($"Register-UblkDevice -Name x -Target Loop -Path {_folder}/a").Select(match => match.ListItemText));
     }
 
+    [Fact]
+    public void A_relative_path_starts_at_the_location_of_PowerShell()
+    {
+        _shell.Runspace.SessionStateProxy.Path.SetLocation(_folder);
+        Assert.Equal(["a.img"], Complete("New-UblkDevice -Target Loop -Path a").Select(match => match.CompletionText));
+    }
+
     // What is left to PowerShell then takes cmdlets that the engine alone has not.
     [Fact]
     public void Where_there_is_no_image_the_choice_is_left_to_PowerShell() =>
