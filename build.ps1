@@ -163,8 +163,8 @@ function New-ModulePackage {
   </files>
 </package>
 "@
-    # The assemblies are where the module's manifest wants them, not where a library's would be.
-    Invoke-DotNet pack "$out/Ublk.nuspec" --output "$out/packages" -p:NoWarn=NU5100
+    # Its warnings are for libraries: the assemblies are where the module's manifest wants them.
+    dotnet pack "$out/Ublk.nuspec" --output "$out/packages" 2>&1 | Where-Object { "$_" -notlike "*'lib' folder*" } | Out-Host
     Write-Host "    $out/packages/Ublk.$($manifest.ModuleVersion).nupkg"
 }
 
