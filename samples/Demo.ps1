@@ -19,7 +19,7 @@ function Show([scriptblock] $Command) {
     $shown = . $Command | Out-String -Width 120
     Write-Host $shown -NoNewline
     Write-Host ('    ({0:F2} s)' -f $clock.Elapsed.TotalSeconds) -ForegroundColor DarkGray
-    $null = $transcript.AppendLine($typed).Append($shown -replace '(?m)[ \t]+$|\A\n+', '')
+    $null = $transcript.AppendLine($typed).Append([string] ($shown -replace '(?m)[ \t]+$|\A\n+', ''))
 }
 
 $here = New-Item -ItemType Directory (Join-Path ([IO.Path]::GetTempPath()) "ublk-demo-$PID")
