@@ -11,18 +11,24 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkTarget', 'Install-UblkUdevRule', 'New-UblkDevice', 'Register-UblkDevice', 'Remove-UblkDevice',
-        'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
+        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkLog', 'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice', 'New-UblkDevice',
+        'Register-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
         'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()
     AliasesToExport      = @()
     FormatsToProcess     = @('Ublk.Format.ps1xml')
+    TypesToProcess       = @('Ublk.Types.ps1xml')
 
     PrivateData          = @{
         PSData = @{
-            Tags = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
+            Tags         = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
+            ProjectUri   = 'https://github.com/UblkPS/UblkPS'
+            LicenseUri   = 'https://opensource.org/license/mit'
+
+            # The build puts the version's part of CHANGELOG.md here.
+            ReleaseNotes = ''
         }
     }
 }

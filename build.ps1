@@ -8,7 +8,7 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
-Pack    out/Ublk as an archive; the engine and a template as NuGet packages in out/packages
+Pack    out/Ublk as the package a gallery takes, the engine and a template as NuGet packages, in out/packages
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -88,11 +88,22 @@ function Test-ModuleIsCurrent([string] $Stamp) {
     if (-not (Test-Path $Stamp) -or (Get-Content $Stamp) -ne $Configuration) {
         return $false
     }
-    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
+    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'CHANGELOG.md', 'LICENSE', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
         ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
     $newest = Get-ChildItem $sources -Recurse -File | Where-Object FullName -NotMatch '/(bin|obj)/' |
         Sort-Object LastWriteTimeUtc | Select-Object -Last 1
     $newest.LastWriteTimeUtc -lt (Get-Item $Stamp).LastWriteTimeUtc
+}
+
+# The manifest with its version's part of the changelog.
+function Get-StagedManifest {
+    $manifest = Get-Content -Raw "$PSScriptRoot/Ublk.psd1"
+    $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+    $notes = [regex]::Match((Get-Content -Raw "$PSScriptRoot/CHANGELOG.md"), "(?ms)^## $([regex]::Escape($version))\b[^\n]*\n(.*?)(?=^## |\z)")
+    if (-not $notes.Success) {
+        throw "CHANGELOG.md says nothing of version $version."
+    }
+    $manifest.Replace("ReleaseNotes = ''", "ReleaseNotes = '$($notes.Groups[1].Value.Trim().Replace("'", "''"))'")
 }
 
 function Build-Module {
@@ -113,11 +124,12 @@ function Build-Module {
 
     $new = Join-Path $staging 'Ublk'
     $null = New-Item -ItemType Directory "$new/bin", "$new/worker/portable", "$new/worker/linux-x64"
-    Copy-Item "$PSScriptRoot/Ublk.psd1", "$source/Ublk.PowerShell/Module/*" $new -Recurse
+    Copy-Item "$PSScriptRoot/LICENSE", "$source/Ublk.PowerShell/Module/*" $new -Recurse
+    Set-Content "$new/Ublk.psd1" (Get-StagedManifest) -NoNewline
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
     Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
     Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
-    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs/help" "$new/en-US" | Out-Host
+    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
     Set-Content $stamp $Configuration
@@ -127,13 +139,40 @@ function Build-Module {
 #region Pack
 
 # The engine with its workers, for programs and plug-ins, and the template for a target.
-function New-Package {
-    $folder = "$out/packages"
-    Remove-Item $folder -Recurse -Force -ErrorAction Ignore
+function New-EnginePackage {
     foreach ($project in 'src/Ublk.Engine', 'templates') {
-        Invoke-DotNet pack (Join-Path $PSScriptRoot $project) --output $folder
+        Invoke-DotNet pack (Join-Path $PSScriptRoot $project) --output "$out/packages"
     }
-    Get-ChildItem $folder | ForEach-Object { Write-Host "    $_" }
+}
+
+# The module as a gallery keeps it: what Publish-PSResource -NupkgPath, or a folder that is registered as a repository, takes.
+function New-ModulePackage {
+    $manifest = Import-PowerShellDataFile "$module/Ublk.psd1"
+    $data = $manifest.PrivateData.PSData
+    $tags = @('PSModule') + $data.Tags + @('PSIncludes_Cmdlet') + ($manifest.CmdletsToExport | ForEach-Object { "PSCmdlet_$_"; "PSCommand_$_" })
+    $escape = { [Security.SecurityElement]::Escape($args[0]) }
+    Set-Content "$out/Ublk.nuspec" @"
+<?xml version="1.0" encoding="utf-8"?>
+<package xmlns="http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd">
+  <metadata>
+    <id>Ublk</id>
+    <version>$($manifest.ModuleVersion)</version>
+    <authors>$(& $escape $manifest.Author)</authors>
+    <owners>$(& $escape $manifest.CompanyName)</owners>
+    <license type="expression">MIT</license>
+    <projectUrl>$(& $escape $data.ProjectUri)</projectUrl>
+    <description>$(& $escape $manifest.Description)</description>
+    <releaseNotes>$(& $escape $data.ReleaseNotes)</releaseNotes>
+    <copyright>$(& $escape $manifest.Copyright)</copyright>
+    <tags>$(& $escape ($tags -join ' '))</tags>
+  </metadata>
+  <files>
+    <file src="Ublk/**" target="" />
+  </files>
+</package>
+"@
+    # Its warnings are for libraries: the assemblies are where the module's manifest wants them.
+    dotnet pack "$out/Ublk.nuspec" --output "$out/packages" 2>&1 | Where-Object { "$_" -notlike "*'lib' folder*" } | Out-Host
 }
 
 #endregion
@@ -203,10 +242,12 @@ function Test-Tutorial {
     $step.Failures = @(if ($step.Failed) { "exit status $LASTEXITCODE" })
 }
 
-function Test-Runner {
+# Specs that need no driver.
+function Test-Here([string] $Name, [string] $Folder) {
     $PSNativeCommandUseErrorActionPreference = $false
-    $env:UBLK_RESULTS = "$out/results/runner"
-    & $embeddedShell -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/tools/PwshHost/tests" | Out-Host
+    $env:UBLK_RESULTS = "$out/results/$Name"
+    $null = New-Item -ItemType Directory -Force $env:UBLK_RESULTS
+    & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
     Add-Counts $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
@@ -218,12 +259,13 @@ function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
 
 function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
-    $null = New-Item -ItemType Directory "$out/results/runner"
+    $null = New-Item -ItemType Directory "$out/results"
     Invoke-Step 'Unit tests' { Test-Unit }
     Invoke-Step 'The tutorial' { Test-Tutorial }
     if ((Get-ModuleShell) -eq $embeddedShell) {
-        Invoke-Step 'The spec runner itself' { Test-Runner }
+        Invoke-Step 'The spec runner itself' { Test-Here runner 'tools/PwshHost/tests' }
     }
+    Invoke-Step 'The module as a package' { New-ModulePackage; Test-Here module 'tests/Module' }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
         Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }
@@ -268,12 +310,12 @@ switch ($Task) {
         }
     }
     'Pack' {
-        $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
-        $archive = "$out/Ublk.$version.zip"
-        Remove-Item $archive -ErrorAction Ignore
-        [IO.Compression.ZipFile]::CreateFromDirectory($module, $archive, 'Optimal', $true)
-        Write-Host "    $archive"
-        New-Package
+        Remove-Item "$out/packages" -Recurse -Force -ErrorAction Ignore
+        Invoke-Step 'Packages' {
+            New-ModulePackage
+            New-EnginePackage
+            Get-ChildItem "$out/packages" | ForEach-Object { Write-Host "    $_" }
+        }
     }
     'Clean' {
         Get-ChildItem "$PSScriptRoot/*/*/*" -Directory | Where-Object Name -In 'bin', 'obj' | Remove-Item -Recurse -Force

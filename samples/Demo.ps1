@@ -2,19 +2,24 @@
 .SYNOPSIS
 A session with a ublk disk: from an image file to a mounted file system and back.
 .DESCRIPTION
-Shows each command as it would be typed, what it prints and how long it took. Needs root and the driver. Works in a
+Shows each command as it would be typed, what it prints and how long it took; $UBLK_RESULTS/transcript.txt keeps it. Needs root and the driver. Works in a
 temporary directory of its own, touches no other device, and leaves nothing behind.
 #>
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 Import-Module (Join-Path $PSScriptRoot '../out/Ublk/Ublk.psd1')
 
+$transcript = [Text.StringBuilder]::new()
+
 # Runs a command in the caller's scope as if it had been typed there.
 function Show([scriptblock] $Command) {
-    Write-Host "`nPS> $("$Command".Trim())" -ForegroundColor Cyan
+    $typed = "PS> $("$Command".Trim())"
+    Write-Host "`n$typed" -ForegroundColor Cyan
     $clock = [Diagnostics.Stopwatch]::StartNew()
-    . $Command | Out-Host
+    $shown = . $Command | Out-String -Width 120
+    Write-Host $shown -NoNewline
     Write-Host ('    ({0:F2} s)' -f $clock.Elapsed.TotalSeconds) -ForegroundColor DarkGray
+    $null = $transcript.AppendLine($typed).Append([string] ($shown -replace '(?m)[ \t]+$|\A\n+', ''))
 }
 
 $here = New-Item -ItemType Directory (Join-Path ([IO.Path]::GetTempPath()) "ublk-demo-$PID")
@@ -27,6 +32,15 @@ try {
     . Show { Get-UblkDevice }
     . Show { Get-UblkDevice -Id $disk.Id | Format-List }
     . Show { lsblk --output NAME,SIZE,TYPE,RO $disk.DevicePath }
+
+    # What it does is on view.
+    . Show { $load = Start-Process dd "if=$disk", 'of=/dev/null', 'bs=4k', 'iflag=direct', 'status=none' -PassThru }
+    . Show { Measure-UblkDevice -Id $disk.Id }
+    . Show { Measure-UblkDevice -Id $disk.Id -Graph }
+    if (-not $load.HasExited) {
+        $load.Kill()
+        $load.WaitForExit()
+    }
 
     # The disk carries a file system like any other.
     . Show { mkfs.ext4 -q $disk.DevicePath }
@@ -54,5 +68,8 @@ finally {
     }
     Pop-Location
     Remove-Item $here -Recurse -Force
+}
+if ($env:UBLK_RESULTS) {
+    Set-Content (Join-Path $env:UBLK_RESULTS 'transcript.txt') "$transcript" -NoNewline
 }
 Write-Host ("`nThe session took {0:F1} s." -f $session.Elapsed.TotalSeconds)

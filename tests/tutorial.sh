@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/tutorial.sh FOLDER: runs the shell commands of docs/tutorial.md in a new folder, as they stand. Its PowerShell is run by
-# Tutorial.Tests.ps1, where the driver is.
+# Plugin.Tests.ps1, where the driver is.
 set -euo pipefail
 root=$(dirname "$(dirname "$(realpath "$0")")")
 folder=$(realpath -m "$1")

@@ -15,12 +15,17 @@ internal sealed class TargetQueue : IDisposable
     private readonly IoRequest[] _requests;
     private readonly ValueTask<int>[] _answers;
     private readonly UblkIoDescriptor[] _descriptors;
+    private readonly CounterMemory? _memory;
+    private readonly QueueCounters? _counters;
 
     /// <summary>Makes the queue for the calling thread.</summary>
     /// <param name="target">What answers.</param>
     /// <param name="depth">Requests of a turn.</param>
-    public TargetQueue(BlockTarget target, int depth)
+    /// <param name="counts">Whether requests are counted.</param>
+    public TargetQueue(BlockTarget target, int depth, bool counts = false)
     {
+        _memory = counts ? new CounterMemory(null, 1) : null;
+        _counters = _memory?.For(0, depth);
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
         _buffers = new CopiedBuffers(depth, 64 << 10);
@@ -38,9 +43,11 @@ internal sealed class TargetQueue : IDisposable
     /// <returns>The sum of the answers.</returns>
     public int Turn()
     {
+        _counters?.BeginTurn();
         for (int tag = 0; tag < _requests.Length; tag++)
         {
             _requests[tag].Load(_descriptors[tag], _buffers);
+            _counters?.Arrive(_requests[tag]);
             _answers[tag] = _target.HandleAsync(_requests[tag]);
         }
 
@@ -52,8 +59,12 @@ internal sealed class TargetQueue : IDisposable
                 Wait();
             }
 
-            sum += RequestResult.ForDriver(_requests[tag], _answers[tag].GetAwaiter().GetResult());
+            int result = RequestResult.ForDriver(_requests[tag], _answers[tag].GetAwaiter().GetResult());
+            _counters?.Answer(_requests[tag], result);
+            sum += result;
         }
+
+        _counters?.EndTurn();
 
         return sum;
     }
@@ -65,6 +76,7 @@ internal sealed class TargetQueue : IDisposable
         _queue.Dispose();
         _buffers.Dispose();
         _target.Dispose();
+        _memory?.Dispose();
     }
 
     private void Wait()

@@ -21,6 +21,10 @@ public class TurnBenchmarks
     [GlobalSetup(Target = nameof(Null))]
     public void SetupNull() => _queue = new TargetQueue(new NullTarget(FileSize), Requests);
 
+    /// <summary>Makes a queue of null that counts.</summary>
+    [GlobalSetup(Target = nameof(NullCounted))]
+    public void SetupCounted() => _queue = new TargetQueue(new NullTarget(FileSize), Requests, counts: true);
+
     /// <summary>Makes a queue of a file in memory.</summary>
     [GlobalSetup(Target = nameof(LoopInMemory))]
     public void SetupMemory() => Open("/dev/shm");
@@ -43,6 +47,10 @@ public class TurnBenchmarks
     /// <summary>Answers at once.</summary>
     [Benchmark]
     public int Null() => _queue.Turn();
+
+    /// <summary>Answers at once, and counts for Measure-UblkDevice.</summary>
+    [Benchmark]
+    public int NullCounted() => _queue.Turn();
 
     /// <summary>Reads the file directly.</summary>
     [Benchmark]

@@ -17,8 +17,9 @@ public sealed class DevicePathCompleter : IArgumentCompleter
             .Where(path => path.StartsWith(wordToComplete.Trim('\'', '"'), StringComparison.Ordinal))
             .Select(path => new CompletionResult(Quote(path), path, CompletionResultType.ParameterValue, path));
 
-    private static string Quote(string path) =>
-        path.All(letter => char.IsAsciiLetterOrDigit(letter) || "/._-".Contains(letter, StringComparison.Ordinal))
+    /// <summary>A path as it can stand in a command line.</summary>
+    internal static string Quote(string path) =>
+        path.All(letter => char.IsAsciiLetterOrDigit(letter) || "~/._-".Contains(letter, StringComparison.Ordinal))
             ? path
             : $"'{CodeGeneration.EscapeSingleQuotedStringContent(path)}'";
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Serving;
@@ -15,6 +16,7 @@ internal sealed class DeviceWorker
     private readonly DeviceSpecification _specification;
     private readonly Log _log;
     private readonly int _id;
+    private readonly List<string> _commands = [];
     private int _removal;
 
     private DeviceWorker(LaunchChannel launcher, LaunchOrder order)
@@ -45,12 +47,15 @@ internal sealed class DeviceWorker
 
     private int Run()
     {
+        ControlTrace.Listener = _commands.Add;
         try
         {
             TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
             using BlockTarget target = TargetOpening.Open(_specification, options);
             Report(WorkerStage.Opened);
-            using DeviceServer server = DeviceServer.Create(_kind, _specification, target, () => Report(WorkerStage.Added), Abort);
+            using CounterMemory counters = CreateCounters();
+            using DeviceServer server = DeviceServer.Create(
+                _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
             WriteRecord(target, server);
             Serve(server, target, options);
             server.Dispose();
@@ -71,8 +76,24 @@ internal sealed class DeviceWorker
                 StateDirectory.Own.Delete(_id, _specification.Cookie);
             }
 
-            _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
+            Report(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
             return ExitCode.Unavailable;
+        }
+    }
+
+    private CounterMemory CreateCounters()
+    {
+        int threads = _specification.QueueCount * _specification.ThreadsPerQueue;
+        try
+        {
+            using SafeFileHandle file = StateDirectory.Own.CreateCounters(_id, CounterHeader.Of(_specification.Cookie, threads));
+            return new CounterMemory(file, threads);
+        }
+        catch (UblkException exception) when (_kind == LaunchKind.Recover)
+        {
+            // The disk's users wait, and go without.
+            _log.Write(LogLevel.Warning, exception.Message);
+            return new CounterMemory(null, threads);
         }
     }
 
@@ -105,7 +126,8 @@ internal sealed class DeviceWorker
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, RemoveOnSignal);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, RemoveOnSignal);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
-        _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. options.Warnings] });
+        Report(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. options.Warnings] });
+        ControlTrace.Listener = null;
         if (_launcher.ReceiveApproval())
         {
             _log.Write(LogLevel.Information,
@@ -160,7 +182,13 @@ internal sealed class DeviceWorker
         DeviceSymlink.Delete(control, _id, _specification.Cookie);
     }
 
-    private void Report(WorkerStage stage) => _launcher.SendReport(new WorkerReport { Stage = stage });
+    private void Report(WorkerStage stage) => Report(new WorkerReport { Stage = stage });
+
+    private void Report(WorkerReport report)
+    {
+        _launcher.SendReport(report with { Commands = [.. _commands] });
+        _commands.Clear();
+    }
 
     // The kernel frees the device's requests when the process is gone; a process without one of its queues would hold them.
     private void Abort(Exception exception)

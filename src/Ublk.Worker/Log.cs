@@ -4,30 +4,10 @@ using Ublk.Devices;
 
 namespace Ublk.Worker;
 
-/// <summary>How grave a message is (syslog(3)).</summary>
-internal enum LogLevel
-{
-    /// <summary>The device ends.</summary>
-    Critical = 2,
-
-    /// <summary>Something was asked for and failed.</summary>
-    Error = 3,
-
-    /// <summary>Something unexpected that was dealt with.</summary>
-    Warning = 4,
-
-    /// <summary>The normal course of things.</summary>
-    Information = 6,
-}
-
 /// <summary>Writes to the journal with the device as a field, else to syslog, else to a file. It is never used for each request.</summary>
 internal sealed class Log(int deviceId)
 {
-    private const string Identifier = "ublk";
-    private const string JournalSocket = "/run/systemd/journal/socket";
     private const string SyslogSocket = "/dev/log";
-
-    private static readonly string FilePath = Interop.Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
 
     // The facility of daemons, in the bits above the level (syslog(3): LOG_DAEMON).
     private const int DaemonFacility = 3 << 3;
@@ -36,15 +16,16 @@ internal sealed class Log(int deviceId)
     public void Write(LogLevel level, string message)
     {
         string line = message.ReplaceLineEndings(" ");
-        if (TrySend(JournalSocket, $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={Identifier}\nUBLK_DEVICE={deviceId}\n")
-            || TrySend(SyslogSocket, $"<{DaemonFacility | (int)level}>{Identifier}[{Environment.ProcessId}]: {line}"))
+        string text = LogLine.Format(Environment.ProcessId, deviceId, level, line);
+        if (TrySend(DeviceLog.JournalSocket, $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={LogLine.Identifier}\nUBLK_DEVICE={deviceId}\n")
+            || TrySend(SyslogSocket, $"<{DaemonFacility | (int)level}>{text}"))
         {
             return;
         }
 
         try
         {
-            File.AppendAllText(FilePath, $"{DateTime.UtcNow:O} {Identifier}[{Environment.ProcessId}] {level}: {line}\n");
+            File.AppendAllText(DeviceLog.OwnFile, $"{DateTime.UtcNow:O} {text}\n");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

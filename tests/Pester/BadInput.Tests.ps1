@@ -157,10 +157,10 @@ Describe 'Without' {
         }
     }
 
-    It 'the right to run the worker program, an error says what to do' {
+    It 'the right to run the worker program, as after an installation from a gallery, the module takes it' {
         Use-Worker 'exit 0' {
             Get-ChildItem "$modulePath/worker/*/ublk-worker" | ForEach-Object { Invoke-Program chmod -x $_.FullName }
-            { New-UblkDevice -Target Null } | Should -Throw '*chmod +x*' -ErrorId "WorkerMissing,$new"
+            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$new"
         }
     }
 }

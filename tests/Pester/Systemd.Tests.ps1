@@ -51,6 +51,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
     It 'writes to the journal, with its id as a field' {
         Invoke-Program journalctl --sync
         (Invoke-Program journalctl -o cat -t ublk UBLK_DEVICE=0) -join "`n" | Should -Match "device 0 is live: Loop $image"
+        (Get-UblkLog -Id 0).Message -join "`n" | Should -Match "device 0 is live: Loop $image"
     }
 
     It 'takes a file system' {

@@ -7,30 +7,37 @@ namespace Ublk.HelpBuilder;
 internal static class Manual
 {
     /// <summary>Makes what Get-Help reads.</summary>
-    /// <param name="pages">The folder of Markdown pages.</param>
+    /// <param name="docs">The folder of the documentation: <c>help</c> has the cmdlets' pages and the topics.</param>
     /// <param name="folder">Where to put the help.</param>
     /// <exception cref="HelpException">Something has no help, or a page is not true.</exception>
-    public static void Build(string pages, string folder)
+    public static void Build(string docs, string folder)
     {
+        string pages = Path.Combine(docs, "help");
         IReadOnlyList<Cmdlet> cmdlets = Cmdlet.All();
         IReadOnlyList<CmdletHelp> help = CmdletHelp.ReadAll(pages, cmdlets);
-        string[] topics = Directory.GetFiles(pages, "about_*.md");
-        ExampleCheck examples = new(cmdlets);
-        foreach (string file in topics.Concat(cmdlets.Select(cmdlet => Path.Combine(pages, $"{cmdlet.Name}.md"))))
+        CheckExamples(docs, new ExampleCheck(cmdlets));
+        Directory.CreateDirectory(folder);
+        Maml.Of(help).Save(Path.Combine(folder, "Ublk.PowerShell.dll-Help.xml"));
+        WriteTopic("about_Ublk_Errors", Path.Combine(docs, "errors.md"));
+        foreach (string file in Directory.EnumerateFiles(pages, "about_*.md"))
+        {
+            WriteTopic(Path.GetFileNameWithoutExtension(file), file);
+        }
+
+        void WriteTopic(string name, string file) =>
+            File.WriteAllText(Path.Combine(folder, $"{name}.help.txt"), AboutTopic.Read(name, file));
+    }
+
+    // Whatever is said to be PowerShell, in every page there is.
+    private static void CheckExamples(string docs, ExampleCheck check)
+    {
+        foreach (string file in Directory.EnumerateFiles(docs, "*.md", SearchOption.AllDirectories))
         {
             foreach (FencedCodeBlock code in Markdown.Parse(File.ReadAllText(file), PlainText.Dialect).Descendants<FencedCodeBlock>()
                 .Where(code => code.Info == "powershell"))
             {
-                examples.Check(file, code.Lines.ToString());
+                check.Check(file, code.Lines.ToString());
             }
-        }
-
-        Directory.CreateDirectory(folder);
-        Maml.Of(help).Save(Path.Combine(folder, "Ublk.PowerShell.dll-Help.xml"));
-        foreach (string file in topics)
-        {
-            string name = Path.GetFileNameWithoutExtension(file);
-            File.WriteAllText(Path.Combine(folder, $"{name}.help.txt"), AboutTopic.Read(name, file));
         }
     }
 }

@@ -2,7 +2,7 @@ using Ublk.HelpBuilder;
 
 if (args.Length != 2)
 {
-    Console.Error.WriteLine("usage: Ublk.HelpBuilder PAGES FOLDER");
+    Console.Error.WriteLine("usage: Ublk.HelpBuilder DOCS FOLDER");
     return 2;
 }
 

@@ -216,6 +216,8 @@ internal sealed unsafe class ControlDevice : IDisposable
             Data = data,
             DevicePathLength = pathLength,
         };
-        return _channel.Send(command, payload, timeout);
+        int result = _channel.Send(command, payload, timeout);
+        ControlTrace.Tell(command, id, result);
+        return result;
     }
 }

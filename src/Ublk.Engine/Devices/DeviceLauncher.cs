@@ -225,6 +225,11 @@ internal static class DeviceLauncher
                     continue;
                 }
 
+                foreach (string command in report?.Commands ?? [])
+                {
+                    ControlTrace.Listener?.Invoke($"worker: {command}");
+                }
+
                 switch (report?.Stage)
                 {
                     case WorkerStage.Opened:

@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
+using Ublk.Serving;
 
 namespace Ublk.Devices;
 
@@ -21,7 +23,10 @@ internal sealed class StateDirectory
     private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
 
     // Far more than a record ever has.
-    private const int MaxRecordSize = 1 << 16;
+    private const uint MaxRecordSize = 1 << 16;
+
+    // As many blocks as a device may have queues, and some.
+    private const uint MaxCountersSize = 64 << 20;
 
     private readonly uint _userId;
 
@@ -61,13 +66,47 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : Read(directory, id);
     }
 
+    /// <summary>What the threads of a device have counted: null where they count nothing that can be read and trusted to be the user's.</summary>
+    public byte[]? TryReadCounters(int id)
+    {
+        using SafeFileHandle directory = Open();
+        return directory.IsInvalid ? null : ReadFile(CountersPath(directory, id), MaxCountersSize);
+    }
+
+    /// <summary>Makes the file of a device's counters, in the place of that of its last worker. The caller has the device's lock.</summary>
+    /// <exception cref="UblkException">The directory cannot be written.</exception>
+    public SafeFileHandle CreateCounters(int id, in CounterHeader header)
+    {
+        CreateDirectory();
+        using SafeFileHandle directory = OpenOrThrow();
+        string path = UnfinishedPath(CountersPath(directory, id), header.Cookie);
+        long length = CounterMemory.LengthFor((int)header.Threads);
+        SafeFileHandle? file = null;
+        try
+        {
+            // Allocated now: a full directory is an error here, and would be a signal that kills when a thread counts.
+            file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, preallocationSize: length);
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            RandomAccess.SetLength(file, length);
+            RandomAccess.Write(file, MemoryMarshal.AsBytes(new ReadOnlySpan<CounterHeader>(in header)), 0);
+            File.Move(path, CountersPath(directory, id), overwrite: true);
+            return file;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            file?.Dispose();
+            File.Delete(path);
+            throw NotWritable(exception.Message);
+        }
+    }
+
     /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public void Write(DeviceRecord record)
     {
         using SafeFileHandle directory = OpenOrThrow();
         int id = record.Specification.Id!.Value;
-        string unfinished = UnfinishedPath(directory, id, record.Specification.Cookie);
+        string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
         try
         {
             File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
@@ -79,7 +118,7 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>Removes the record of a device, unless another device has taken the id and written its own.</summary>
+    /// <summary>Removes the record of a device, and its counters, unless another device has taken the id and written its own.</summary>
     public void Delete(int id, ulong cookie)
     {
         using SafeFileHandle directory = Open();
@@ -88,10 +127,16 @@ internal sealed class StateDirectory
             return;
         }
 
-        File.Delete(UnfinishedPath(directory, id, cookie));
+        File.Delete(UnfinishedPath(RecordPath(directory, id), cookie));
+        File.Delete(UnfinishedPath(CountersPath(directory, id), cookie));
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
             File.Delete(RecordPath(directory, id));
+        }
+
+        if (ReadFile(CountersPath(directory, id), MaxCountersSize) is { } counters && CounterHeader.CookieOf(counters) == cookie)
+        {
+            File.Delete(CountersPath(directory, id));
         }
     }
 
@@ -137,7 +182,7 @@ internal sealed class StateDirectory
     // A byte of the file stands for each id. The kernel drops a lock with the process that has it.
     private static bool IsLocked(SafeFileHandle file, int place) => Libc.TryLock(file, Libc.F_WRLCK, place, 1) == 0;
 
-    private SafeFileHandle OpenLock()
+    private void CreateDirectory()
     {
         try
         {
@@ -147,7 +192,11 @@ internal sealed class StateDirectory
         {
             throw NotWritable(exception.Message);
         }
+    }
 
+    private SafeFileHandle OpenLock()
+    {
+        CreateDirectory();
         using SafeFileHandle directory = OpenOrThrow();
         SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
         return file.IsInvalid ? throw NotWritable($"{Libc.Describe(Libc.LastErrno)}.") : file;
@@ -158,15 +207,31 @@ internal sealed class StateDirectory
 
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 
+    private static string CountersPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.counters";
+
     // A device's own: what is left of one is never taken for that of the next with its id.
-    private static string UnfinishedPath(SafeFileHandle directory, int id, ulong cookie) => $"{RecordPath(directory, id)}.{cookie:x16}";
+    private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
 
     private DeviceRecord? Read(SafeFileHandle directory, int id)
     {
+        try
+        {
+            return ReadFile(RecordPath(directory, id), MaxRecordSize) is { } bytes
+                ? JsonSerializer.Deserialize(bytes, DeviceJson.Default.DeviceRecord)
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private byte[]? ReadFile(string path, uint maxSize)
+    {
         // A pipe in its place must not make the reader wait, nor a link lead it elsewhere.
-        using SafeFileHandle file = Libc.Open(RecordPath(directory, id), Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
+        using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
         if (file.IsInvalid || Libc.Statx(file, out Libc.StatxBuffer state) != 0
-            || !state.IsRegular || state.UserId != _userId || state.Size > MaxRecordSize)
+            || !state.IsRegular || state.UserId != _userId || state.Size > maxSize)
         {
             return null;
         }
@@ -175,9 +240,9 @@ internal sealed class StateDirectory
         {
             byte[] bytes = new byte[state.Size];
             int count = RandomAccess.Read(file, bytes, 0);
-            return JsonSerializer.Deserialize(bytes.AsSpan(0, count), DeviceJson.Default.DeviceRecord);
+            return bytes[..count];
         }
-        catch (Exception exception) when (exception is IOException or JsonException)
+        catch (IOException)
         {
             return null;
         }

@@ -45,7 +45,7 @@ internal sealed class WorkerProgram
         string native = Path.Combine(directory, Platform, "ublk-worker");
         if (File.Exists(native))
         {
-            return IsExecutable(native)
+            return IsExecutable(native) || TryMakeExecutable(native)
                 ? new WorkerProgram(native)
                 : throw Missing($"The worker program {native} is not executable. Make it so: chmod +x '{native}'");
         }
@@ -148,6 +148,21 @@ internal sealed class WorkerProgram
 
     private static bool IsExecutable(string path) =>
         (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
+
+    // A package from a gallery carries no permissions: whoever installed the module for himself, or as root, can give it this one.
+    private static bool TryMakeExecutable(string path)
+    {
+        try
+        {
+            File.SetUnixFileMode(path, File.GetUnixFileMode(path)
+                | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 
     private static string? FindDotnet()
     {

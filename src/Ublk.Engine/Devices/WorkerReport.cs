@@ -6,6 +6,9 @@ internal sealed record WorkerReport
     /// <summary>How far the worker is.</summary>
     public required WorkerStage Stage { get; init; }
 
+    /// <summary>The control commands that the worker sent since its last report, with their results.</summary>
+    public IReadOnlyList<string> Commands { get; init; } = [];
+
     /// <summary>What the user should know although the device works; with <see cref="WorkerStage.Ready"/>.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 

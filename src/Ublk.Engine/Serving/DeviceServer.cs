@@ -37,19 +37,20 @@ internal sealed class DeviceServer : IDisposable
     /// <param name="kind">Whether the device is to be made, started again, or recovered.</param>
     /// <param name="specification">What is wanted; its id is set.</param>
     /// <param name="target">What answers the requests; the caller keeps it and disposes it after the server.</param>
+    /// <param name="counters">Where the threads count; the caller keeps it and disposes it after the server.</param>
     /// <param name="onAdded">Called once the driver knows the device as this server's.</param>
     /// <param name="onFatal">Called on a queue's thread when it cannot go on; the process must then end at once.</param>
     /// <exception cref="UblkException">It cannot be served; what was made is undone.</exception>
     public static DeviceServer Create(
-        LaunchKind kind, DeviceSpecification specification, BlockTarget target, Action onAdded, Action<Exception> onFatal)
+        LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded, Action<Exception> onFatal)
     {
         using ControlDevice control = new();
-        return Create(control, kind, specification, target, onAdded, onFatal);
+        return Create(control, kind, specification, target, counters, onAdded, onFatal);
     }
 
     /// <summary>As the other one, by a control node that is open already.</summary>
     public static DeviceServer Create(
-        ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target,
+        ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
         Action onAdded, Action<Exception> onFatal)
     {
         UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
@@ -87,7 +88,7 @@ internal sealed class DeviceServer : IDisposable
 
             server = new DeviceServer(id, OpenCharDevice(id));
             onAdded();
-            server.StartQueues(control, info, specification, target, onFatal);
+            server.StartQueues(control, info, specification, target, counters, onFatal);
             return server;
         }
         catch when (kind == LaunchKind.New)
@@ -246,7 +247,8 @@ internal sealed class DeviceServer : IDisposable
     }
 
     private void StartQueues(
-        ControlDevice control, UblkDeviceInfo info, DeviceSpecification specification, BlockTarget target, Action<Exception> onFatal)
+        ControlDevice control, UblkDeviceInfo info, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
+        Action<Exception> onFatal)
     {
         for (int queueId = 0; queueId < info.QueueCount; queueId++)
         {
@@ -256,7 +258,8 @@ internal sealed class DeviceServer : IDisposable
             {
                 QueueShare share = new(queueId, index, specification.ThreadsPerQueue);
                 QueueThread thread = new(share, QueuePlacement.Choose(specification.QueueAffinity, Id, share, kernel), onFatal);
-                thread.Start(() => new QueueLoop(_charDevice, share, team, info, target));
+                QueueCounters own = counters.For(_threads.Count, share.TagsOf(info.QueueDepth).Length);
+                thread.Start(() => new QueueLoop(_charDevice, share, team, info, target, own));
                 _threads.Add(thread);
             }
         }

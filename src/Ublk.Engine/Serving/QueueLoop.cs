@@ -20,6 +20,7 @@ internal sealed class QueueLoop : IDisposable
     private readonly QueueShare _share;
     private readonly QueueTeam _team;
     private readonly BlockTarget _target;
+    private readonly QueueCounters _counters;
     private readonly DescriptorMap _descriptors;
     private readonly RequestBuffers _buffers;
     private readonly IoQueue _queue;
@@ -39,13 +40,16 @@ internal sealed class QueueLoop : IDisposable
     /// <param name="team">The loops of the queue; this one joins them.</param>
     /// <param name="info">The device as the driver took it.</param>
     /// <param name="target">What answers the requests.</param>
+    /// <param name="counters">What counts them.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
-    public QueueLoop(SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target)
+    public QueueLoop(
+        SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target, QueueCounters counters)
     {
         int[] tags = share.TagsOf(info.QueueDepth);
         _share = share;
         _team = team;
         _target = target;
+        _counters = counters;
         try
         {
             _descriptors = new DescriptorMap(charDevice, share.QueueId, info.QueueDepth);
@@ -84,6 +88,7 @@ internal sealed class QueueLoop : IDisposable
         while (!_isLeaving || _handled > 0)
         {
             int result = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
+            _counters.BeginTurn();
             while (_queue.Ring.TryReap(out IoUringCqe completion))
             {
                 if (_queue.TryComplete(completion))
@@ -101,6 +106,7 @@ internal sealed class QueueLoop : IDisposable
                 }
             }
 
+            _counters.EndTurn();
             if (result < 0 && result is not (-Libc.EBUSY or -Libc.EAGAIN))
             {
                 throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_share} cannot go on");
@@ -152,6 +158,7 @@ internal sealed class QueueLoop : IDisposable
         IoRequest request = pending.Request;
         ref readonly UblkIoDescriptor descriptor = ref _descriptors[request.Tag];
         request.Load(descriptor, _buffers);
+        _counters.Arrive(request);
         if (_buffers.NeedsRegistration(descriptor))
         {
             // What the target prepares comes after it in the ring; should it fail, that fails too.
@@ -196,6 +203,7 @@ internal sealed class QueueLoop : IDisposable
         }
 
         result = RequestResult.ForDriver(request, result);
+        _counters.Answer(request, result);
         Answer(pending, _copiesHere ? _buffers.Give(request, result) : result);
         _handled--;
     }

@@ -14,7 +14,11 @@ public sealed class InstallUblkUdevRuleCommand : UblkCommand
     {
         if (ShouldProcess(UdevRules.Path, "Install udev rules"))
         {
-            Require(UdevRules.Path, () => UdevRules.Install(Source, WorkerDirectory));
+            Require(UdevRules.Path, () => WithProgress("Install udev rules", step =>
+            {
+                step($"Writing {UdevRules.Path} and having udev apply it.");
+                UdevRules.Install(Source, WorkerDirectory);
+            }));
         }
     }
 }

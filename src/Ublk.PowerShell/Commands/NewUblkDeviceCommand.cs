@@ -11,12 +11,14 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 {
     /// <summary>The files behind the disks; wildcards are expanded.</summary>
     [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     [SupportsWildcards]
     public string[]? Path { get; set; }
 
     /// <summary>The files behind the disks, taken as they are.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string[]? LiteralPath { get; set; }
 
     /// <summary>A stable name in /dev/disk/by-ublk.</summary>

@@ -16,6 +16,7 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     /// <summary>The file behind the disk, taken as it is.</summary>
     [Parameter(Position = 1, ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string? Path { get; set; }
 
     /// <inheritdoc/>
@@ -24,7 +25,11 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
         DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null);
         if (ShouldProcess(Name, "Register ublk device"))
         {
-            WriteObject(DeviceRegistrar.Register(Name, specification, WorkerDirectory));
+            WithProgress($"Register ublk device {Name}", step =>
+            {
+                step($"Writing the unit of {Name} and having systemd enable it.");
+                WriteObject(DeviceRegistrar.Register(Name, specification, WorkerDirectory));
+            });
         }
     });
 }

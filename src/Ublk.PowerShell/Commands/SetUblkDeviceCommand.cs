@@ -10,6 +10,7 @@ public sealed class SetUblkDeviceCommand : UblkDeviceCommand
 {
     /// <summary>CPU lists: one for all queues, or one for each.</summary>
     [Parameter]
+    [ArgumentCompleter(typeof(CpuListCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? QueueAffinity { get; set; }
 

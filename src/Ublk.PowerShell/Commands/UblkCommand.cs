@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using Ublk.Control;
 using Ublk.Devices;
 
 namespace Ublk.PowerShell.Commands;
@@ -11,6 +12,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
         Path.GetDirectoryName(typeof(UblkCommand).Assembly.Location)!, "..", "worker"));
 
     private readonly CancellationTokenSource _stop = new();
+    private readonly List<string> _controlCommands = [];
     private bool _isDriverThere;
 
     /// <summary>Cancelled when the user stops the pipeline.</summary>
@@ -42,7 +44,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     {
         try
         {
-            action();
+            Trace(action);
         }
         catch (UblkException exception) when (exception.Error
             is UblkError.DriverMissing or UblkError.WorkerMissing or UblkError.StateDirectoryNotWritable)
@@ -66,7 +68,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     {
         try
         {
-            action();
+            Trace(action);
         }
         catch (UblkException exception)
         {
@@ -103,6 +105,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
         {
             work(step =>
             {
+                WriteCommands();
                 WriteVerbose(step);
                 progress.StatusDescription = step;
                 WriteProgress(progress);
@@ -112,6 +115,32 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
         {
             progress.RecordType = ProgressRecordType.Completed;
             WriteProgress(progress);
+        }
+    }
+
+    // A command of the pipeline may write only while it is its turn, so what is heard meanwhile is kept until then.
+    private void Trace(Action action)
+    {
+        Action<string>? outer = ControlTrace.Listener;
+        ControlTrace.Listener = _controlCommands.Add;
+        try
+        {
+            action();
+        }
+        finally
+        {
+            ControlTrace.Listener = outer;
+            WriteCommands();
+        }
+    }
+
+    private void WriteCommands()
+    {
+        string[] commands = [.. _controlCommands];
+        _controlCommands.Clear();
+        foreach (string command in commands)
+        {
+            WriteDebug(command);
         }
     }
 }

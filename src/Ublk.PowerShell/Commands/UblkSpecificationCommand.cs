@@ -71,6 +71,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
 
     /// <summary>CPU lists: one for all queues, or one for each.</summary>
     [Parameter]
+    [ArgumentCompleter(typeof(CpuListCompleter))]
     public string[] QueueAffinity { get; set; } = [];
 
     /// <summary>Makes a disk that refuses writes.</summary>

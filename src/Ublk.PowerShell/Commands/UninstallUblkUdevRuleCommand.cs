@@ -12,7 +12,11 @@ public sealed class UninstallUblkUdevRuleCommand : UblkCommand
     {
         if (ShouldProcess(UdevRules.Path, "Uninstall udev rules"))
         {
-            Require(UdevRules.Path, UdevRules.Uninstall);
+            Require(UdevRules.Path, () => WithProgress("Uninstall udev rules", step =>
+            {
+                step($"Removing {UdevRules.Path} and having udev forget it.");
+                UdevRules.Uninstall();
+            }));
         }
     }
 }

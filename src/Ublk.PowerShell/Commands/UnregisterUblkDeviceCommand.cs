@@ -46,7 +46,11 @@ public sealed class UnregisterUblkDeviceCommand : UblkCommand
 
         Attempt(registration.Name, () =>
         {
-            DeviceRegistrar.Unregister(registration, Force);
+            WithProgress($"Unregister ublk device {registration.Name}", step =>
+            {
+                step($"Having systemd forget {registration.Unit}.");
+                DeviceRegistrar.Unregister(registration, Force);
+            });
             if (PassThru)
             {
                 WriteObject(registration);

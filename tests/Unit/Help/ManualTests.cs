@@ -8,7 +8,7 @@ public sealed class ManualTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ublk-help-").FullName;
 
-    private string Pages => Path.Combine(_folder, "help");
+    private string Docs => Path.Combine(_folder, "docs");
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -17,7 +17,7 @@ public sealed class ManualTests : IDisposable
     {
         CopyPages();
 
-        Manual.Build(Pages, Path.Combine(_folder, "en-US"));
+        Manual.Build(Docs, Path.Combine(_folder, "en-US"));
 
         XElement help = XDocument.Load(Path.Combine(_folder, "en-US", "Ublk.PowerShell.dll-Help.xml")).Root!;
         XNamespace command = "http://schemas.microsoft.com/maml/dev/command/2004/10";
@@ -29,22 +29,22 @@ public sealed class ManualTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Set-UblkDevice.md", "### QueueAffinity", "### Affinity", "no help for -QueueAffinity")]
-    [InlineData("Set-UblkDevice.md", "## Parameters", "## Parameters\n\n### Colour\n\nNone.", "no parameter Colour")]
-    [InlineData("Set-UblkDevice.md", "-QueueAffinity 2", "-QueueAffinity 2 |", "empty pipe")]
-    [InlineData("Set-UblkDevice.md", "-QueueAffinity 2", "-Colour red", "no parameter -Colour")]
-    [InlineData("Set-UblkDevice.md", "Get-UblkDevice |", "Show-UblkDevice |", "no cmdlet Show-UblkDevice")]
-    [InlineData("Set-UblkDevice.md", "## Examples", "## Pictures", "fewer than three examples")]
-    [InlineData("about_Ublk.md", "Remove-UblkDevice\n```", "Remove-UblkDevice -Quietly\n```", "no parameter -Quietly")]
+    [InlineData("help/Set-UblkDevice.md", "### QueueAffinity", "### Affinity", "no help for -QueueAffinity")]
+    [InlineData("help/Set-UblkDevice.md", "## Parameters", "## Parameters\n\n### Colour\n\nNone.", "no parameter Colour")]
+    [InlineData("help/Set-UblkDevice.md", "-QueueAffinity 2", "-QueueAffinity 2 |", "empty pipe")]
+    [InlineData("help/Set-UblkDevice.md", "-QueueAffinity 2", "-Colour red", "no parameter -Colour")]
+    [InlineData("help/Set-UblkDevice.md", "Get-UblkDevice |", "Show-UblkDevice |", "no cmdlet Show-UblkDevice")]
+    [InlineData("help/Set-UblkDevice.md", "## Examples", "## Pictures", "fewer than three examples")]
+    [InlineData("errors.md", "-ErrorVariable failure", "-Quietly", "no parameter -Quietly")]
     public void A_page_that_is_not_true_is_refused(string page, string truth, string lie, string complaint)
     {
         CopyPages();
-        string file = Path.Combine(Pages, page);
+        string file = Path.Combine(Docs, page);
         string text = File.ReadAllText(file);
         Assert.Contains(truth, text, StringComparison.Ordinal);
         File.WriteAllText(file, text.Replace(truth, lie, StringComparison.Ordinal));
 
-        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Pages, Path.Combine(_folder, "en-US")));
+        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Docs, Path.Combine(_folder, "en-US")));
 
         Assert.Contains(page, refusal.Message, StringComparison.Ordinal);
         Assert.Contains(complaint, refusal.Message, StringComparison.Ordinal);
@@ -54,12 +54,12 @@ public sealed class ManualTests : IDisposable
     public void A_cmdlet_without_a_page_is_noticed()
     {
         CopyPages();
-        File.Delete(Path.Combine(Pages, "Set-UblkDevice.md"));
+        File.Delete(Path.Combine(Docs, "help", "Set-UblkDevice.md"));
 
-        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Pages, Path.Combine(_folder, "en-US")));
+        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Docs, Path.Combine(_folder, "en-US")));
 
         Assert.Contains("Set-UblkDevice has no page", refusal.Message, StringComparison.Ordinal);
     }
 
-    private void CopyPages() => Shell.Run("cp", "-r", Path.Combine(Repository.Root, "docs", "help"), Pages);
+    private void CopyPages() => Shell.Run("cp", "-r", Path.Combine(Repository.Root, "docs"), Docs);
 }

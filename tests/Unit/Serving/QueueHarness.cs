@@ -87,6 +87,9 @@ internal sealed class QueueHarness : IDisposable
     /// <summary>Whether a target answers a request without waiting for anything; its answer is not taken.</summary>
     public bool IsAnsweredAtOnce(UblkIoDescriptor descriptor) => _target.HandleAsync(Load(0, descriptor)).IsCompleted;
 
+    /// <summary>The first tag's request, loaded and not answered.</summary>
+    public IoRequest Request(UblkIoDescriptor descriptor) => Load(0, descriptor);
+
     /// <summary>Keeps every tag busy until a number of requests is answered, none of them with an error.</summary>
     /// <param name="count">How many.</param>
     /// <param name="next">Makes the request of a number.</param>

@@ -6,7 +6,9 @@ BeforeDiscovery {
 }
 
 BeforeAll {
-    . $PSScriptRoot/Common.ps1
+    $root = Split-Path (Split-Path $PSScriptRoot)
+    $modulePath = Join-Path $root 'out' 'Ublk'
+    Import-Module $modulePath
 }
 
 Describe 'The help of <_>' -ForEach $commands {
@@ -21,25 +23,9 @@ Describe 'The help of <_>' -ForEach $commands {
     }
 }
 
-Describe 'about_Ublk' {
-    It 'lists the errors and the targets' {
-        $text = Get-Content -Raw "$modulePath/en-US/about_Ublk.help.txt"
-        [Enum]::GetNames([Ublk.UblkError]) | ForEach-Object { $text | Should -Match "\n    $_ +\S" }
-    }
-}
-
-Describe 'The manifest' {
-    BeforeAll {
-        $manifest = Import-PowerShellDataFile "$root/Ublk.psd1"
-    }
-
-    It 'exports the cmdlets the assembly has' {
-        (Get-Command -Module Ublk).Name | Sort-Object | Should -Be ($manifest.CmdletsToExport | Sort-Object)
-        [AppDomain]::CurrentDomain.GetAssemblies().Where({ $_.GetName().Name -eq 'Ublk.PowerShell' }).GetExportedTypes().Where(
-            { $_.IsSubclassOf([Management.Automation.PSCmdlet]) -and -not $_.IsAbstract }).Count | Should -Be $manifest.CmdletsToExport.Count
-    }
-
-    It 'has the version of the assemblies' {
-        [Ublk.UblkError].Assembly.GetName().Version.ToString(3) | Should -Be $manifest.ModuleVersion
+Describe 'The topics' {
+    It 'lists the targets' {
+        $text = Get-Content -Raw "$modulePath/en-US/about_Ublk_Targets.help.txt"
+        [Ublk.Targets.TargetCatalog]::All | ForEach-Object { $text | Should -Match "\n    $($_.Name) +\S" }
     }
 }

@@ -1,0 +1,83 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using Ublk.Interop;
+
+namespace Ublk.Devices;
+
+/// <summary>The log of the devices: the journal; without one, what syslog keeps and what the workers wrote themselves.</summary>
+public static class DeviceLog
+{
+    /// <summary>Where a worker sends its messages first.</summary>
+    internal const string JournalSocket = "/run/systemd/journal/socket";
+
+    // Where Debian and Fedora have syslog write.
+    private static readonly string[] SyslogFiles = ["/var/log/syslog", "/var/log/messages"];
+
+    /// <summary>The file that the caller's workers write where nobody takes their messages.</summary>
+    internal static string OwnFile => Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
+
+    /// <summary>The lines that the caller may read, from the oldest.</summary>
+    /// <param name="id">The device, or null for every one.</param>
+    /// <param name="since">The time of the first one, or null for all there are.</param>
+    /// <exception cref="UblkException">The log is there and cannot be read.</exception>
+    public static IReadOnlyList<UblkLogEntry> Read(int? id, DateTime? since)
+    {
+        IEnumerable<UblkLogEntry?> kept = Path.Exists(JournalSocket)
+            ? ReadJournal(id, since).Select(LogLine.ParseJournal)
+            : SyslogFiles.SelectMany(ReadFile);
+        return
+        [
+            .. kept.Concat(ReadFile(OwnFile)).OfType<UblkLogEntry>()
+                .Where(entry => (id is null || entry.Id == id) && (since is null || entry.Time >= since))
+                .OrderBy(entry => entry.Time),
+        ];
+    }
+
+    private static UblkLogEntry?[] ReadFile(string path)
+    {
+        try
+        {
+            DateTime now = DateTime.Now;
+            return File.Exists(path) ? [.. File.ReadLines(path).Select(line => LogLine.ParseText(line, now))] : [];
+        }
+        catch (UnauthorizedAccessException exception)
+        {
+            throw new UblkException(UblkError.PermissionDenied, $"The log cannot be read: {exception.Message}", Libc.EACCES, "read log");
+        }
+        catch (IOException exception)
+        {
+            throw new UblkException(UblkError.OperationFailed, $"The log cannot be read: {exception.Message}", operation: "read log");
+        }
+    }
+
+    private static List<string> ReadJournal(int? id, DateTime? since)
+    {
+        ProcessStartInfo start = new("journalctl",
+        [
+            "--quiet", "--output=json", $"--identifier={LogLine.Identifier}",
+            .. id is null ? Array.Empty<string>() : [$"UBLK_DEVICE={id}"],
+            .. since is { } time ? [$"--since={time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}"] : Array.Empty<string>(),
+        ])
+        {
+            RedirectStandardOutput = true,
+            WorkingDirectory = "/",
+        };
+        try
+        {
+            using Process process = Process.Start(start)!;
+            List<string> lines = [];
+            while (process.StandardOutput.ReadLine() is { } line)
+            {
+                lines.Add(line);
+            }
+
+            return lines;
+        }
+        catch (Win32Exception exception)
+        {
+            throw new UblkException(UblkError.OperationFailed,
+                $"The log is in the journal, and journalctl cannot be run: {exception.Message}", operation: "journalctl");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+# The module as a gallery hands it out: complete, described, and imported by an engine that knows nothing of this folder.
+
+BeforeAll {
+    $root = Split-Path (Split-Path $PSScriptRoot)
+    $source = Import-PowerShellDataFile "$root/Ublk.psd1"
+    $version = $source.ModuleVersion
+    $folder = "$TestDrive/modules/Ublk/$version"
+    [IO.Compression.ZipFile]::ExtractToDirectory("$root/out/packages/Ublk.$version.nupkg", $folder)
+    $manifest = Import-PowerShellDataFile "$folder/Ublk.psd1"
+    [xml] $package = Get-Content -Raw "$folder/Ublk.nuspec"
+
+    # What a new PowerShell says whose modules are those of the package alone.
+    function Invoke-Clean([string] $Script) {
+        $before = $env:PSModulePath
+        $env:PSModulePath = "$TestDrive/modules"
+        $lines = & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command $Script 2>&1 | ForEach-Object { "$_" }
+        $env:PSModulePath = $before
+        $lines
+    }
+}
+
+Describe 'The package' {
+    It 'is imported by name, with every cmdlet, the views, the types and the help' {
+        $said = Invoke-Clean @'
+            Import-Module Ublk
+            $module = Get-Module Ublk
+            "version $($module.Version)"
+            "from $($module.ModuleBase)"
+            "cmdlets $($module.ExportedCmdlets.Count)"
+            "view $([pscustomobject] @{ PSTypeName = 'Ublk.Devices.UblkRegistration'; Name = 'data'; Unit = 'one' } | Out-String)"
+            $measurement = [pscustomobject] @{
+                PSTypeName = 'Ublk.Measuring.UblkMeasurement'; ReadsPerSecond = 1; WritesPerSecond = 2; FlushesPerSecond = 3; DiscardsPerSecond = 4
+            }
+            "sum $($measurement.RequestsPerSecond)"
+            "synopsis $((Get-Help Remove-UblkDevice).Synopsis)"
+            "topic $(Test-Path "$($module.ModuleBase)/en-US/about_Ublk_Errors.help.txt")"
+'@
+        $said | Should -Contain "version $version"
+        $said | Should -Contain "from $folder"
+        $said | Should -Contain "cmdlets $($source.CmdletsToExport.Count)"
+        $said -join "`n" | Should -Match 'view\s+Name +Target +Symlink'
+        $said | Should -Contain 'sum 10'
+        $said | Should -Contain 'synopsis Removes ublk devices.'
+        $said | Should -Contain 'topic True'
+    }
+
+    It 'has a worker for this machine' {
+        Test-Path "$folder/worker/linux-x64/ublk-worker" | Should -BeTrue
+        Test-Path "$folder/worker/portable/ublk-worker.dll" | Should -BeTrue
+    }
+
+    It 'tells a gallery what it is' {
+        $metadata = $package.package.metadata
+        $metadata.id | Should -Be 'Ublk'
+        $metadata.version | Should -Be $version
+        $metadata.projectUrl | Should -Be $source.PrivateData.PSData.ProjectUri
+        $metadata.releaseNotes | Should -Match 'New-UblkDevice'
+        $tags = $metadata.tags -split ' '
+        $tags | Should -Contain 'PSModule'
+        $tags | Should -Contain 'PSEdition_Core'
+        $source.CmdletsToExport | ForEach-Object { $tags | Should -Contain "PSCmdlet_$_" }
+    }
+}
+
+Describe 'The manifest' {
+    It 'is complete' {
+        $data = $manifest.PrivateData.PSData
+        'Tags', 'ProjectUri', 'LicenseUri', 'ReleaseNotes' | ForEach-Object { $data.$_ | Should -Not -BeNullOrEmpty -Because $_ }
+        'Author', 'Description', 'Copyright', 'GUID' | ForEach-Object { $manifest.$_ | Should -Not -BeNullOrEmpty -Because $_ }
+        $manifest.CompatiblePSEditions | Should -Be 'Core'
+        $manifest.FormatsToProcess + $manifest.TypesToProcess + $manifest.RootModule | ForEach-Object { Test-Path "$folder/$_" | Should -BeTrue -Because $_ }
+    }
+
+    It 'exports the cmdlets the assembly has, one by one, and nothing else' {
+        Import-Module "$root/out/Ublk"
+        (Get-Command -Module Ublk).Name | Sort-Object | Should -Be ($manifest.CmdletsToExport | Sort-Object)
+        [AppDomain]::CurrentDomain.GetAssemblies().Where({ $_.GetName().Name -eq 'Ublk.PowerShell' }).GetExportedTypes().Where(
+            { $_.IsSubclassOf([Management.Automation.PSCmdlet]) -and -not $_.IsAbstract }).Count | Should -Be $manifest.CmdletsToExport.Count
+        'FunctionsToExport', 'VariablesToExport', 'AliasesToExport' | ForEach-Object { @($manifest.$_).Count | Should -Be 0 -Because $_ }
+    }
+
+    It 'has the version of the assemblies' {
+        Import-Module "$root/out/Ublk"
+        [Ublk.UblkError].Assembly.GetName().Version.ToString(3) | Should -Be $version
+    }
+}

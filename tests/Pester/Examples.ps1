@@ -1,0 +1,74 @@
+# Every example of the help is run as it stands there, where this machine has what it takes. Not part of every run: see docs/testing.md.
+
+BeforeDiscovery {
+    # What an example presupposes. Of the others, each has the images 1.img, disk.img and a folder of its own.
+    $given = @{
+        'Get-UblkDevice'     = 'one'
+        'Get-UblkLog'        = 'one'
+        'Measure-UblkDevice' = 'one'
+        'Remove-UblkDevice'  = 'one'
+        'Resize-UblkDevice'  = 'one'
+        'Set-UblkDevice'     = 'one'
+        'Start-UblkDevice'   = 'stopped'
+        'Stop-UblkDevice'    = 'one'
+        'Restore-UblkDevice' = 'dead'
+        'Resume-UblkDevice'  = 'suspended'
+        'Suspend-UblkDevice' = 'one'
+        'Update-UblkDevice'  = 'one'
+    }
+
+    # These change the machine beyond its devices, want another user, or a Select-Object that stops what is before it.
+    $elsewhere = 'Register-UblkDevice', 'Unregister-UblkDevice', 'Install-UblkUdevRule', 'Uninstall-UblkUdevRule', '-Unprivileged', '-Continuous'
+    $examples = foreach ($page in Get-ChildItem "$PSScriptRoot/../../docs/help/*.md") {
+        foreach ($match in [regex]::Matches((Get-Content -Raw $page), '(?s)```powershell\n(.*?)\n```')) {
+            $code = $match.Groups[1].Value
+            $commands = [Management.Automation.Language.Parser]::ParseInput($code, [ref] $null, [ref] $null).FindAll(
+                { $args[0] -is [Management.Automation.Language.CommandAst] }, $true) | ForEach-Object { $_.GetCommandName() }
+            @{
+                Page  = $page.BaseName
+                Code  = $code
+                Given = $given[$page.BaseName]
+                Skip  = [bool] ($elsewhere | Where-Object { $code.Contains($_) }) -or
+                    [bool] ($commands | Where-Object { $_ -notlike '*-Ublk*' -and -not (Get-Command $_ -ErrorAction Ignore) })
+            }
+        }
+    }
+}
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+}
+
+Describe 'An example of <_.Page>' -ForEach $examples {
+    BeforeAll {
+        $folder = New-Item -ItemType Directory -Force "$TestDrive/example"
+        Push-Location $folder
+        '1.img', 'disk.img' | ForEach-Object { New-Image "$folder/$_" 16MB }
+        $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
+        if ($_.Given) {
+            # As many as the examples speak of, with the id and the name they use.
+            $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Symlink data -Recovery Reissue -QueueCount 2
+            0, 1, 3 | Select-Object -Skip 1 | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
+        }
+        switch ($_.Given) {
+            'stopped' { Get-UblkDevice | Stop-UblkDevice }
+            'suspended' { Get-UblkDevice | Suspend-UblkDevice }
+            'dead' { Stop-Worker 0 }
+        }
+    }
+
+    AfterAll {
+        Pop-Location
+        if (Test-Path /proc/mounts) {
+            Get-Content /proc/mounts | Where-Object { $_ -match '^/dev/ublkb\S+ (\S+)' } | ForEach-Object { Invoke-Program umount $Matches[1] }
+        }
+        Remove-AllDevices
+        Remove-Item $folder -Recurse -Force
+    }
+
+    It 'does what it says: <_.Code>' -Skip:$_.Skip {
+        $errorsBefore = $Error.Count
+        $null = . ([scriptblock]::Create($_.Code)) | Out-String
+        $Error.Count | Should -Be $errorsBefore -Because "$($Error | Select-Object -First 1)"
+    }
+}
