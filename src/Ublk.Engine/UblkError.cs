@@ -27,6 +27,9 @@ public enum UblkError
     /// <summary>The backing file is a directory, a pipe or another thing that cannot back a disk.</summary>
     InvalidBackingFile,
 
+    /// <summary>The disk image contradicts itself or its format's specification.</summary>
+    InvalidImage,
+
     /// <summary>Another device, or another program, has the backing file attached.</summary>
     BackingFileInUse,
 
