@@ -17,6 +17,7 @@ internal static class UblkErrorRecord
         UblkError.PermissionDenied => ErrorCategory.PermissionDenied,
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile => ErrorCategory.InvalidArgument,
+        UblkError.InvalidImage => ErrorCategory.InvalidData,
         UblkError.PathNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
