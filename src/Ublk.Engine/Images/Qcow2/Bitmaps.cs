@@ -31,7 +31,7 @@ internal static class Bitmaps
 
         return header with
         {
-            Autoclear = header.AutoclearForWriting,
+            Autoclear = header.AutoclearWhileWriting,
             Extensions = [.. header.Extensions.Where(extension => extension.Type != HeaderExtension.Bitmaps)],
         };
     }

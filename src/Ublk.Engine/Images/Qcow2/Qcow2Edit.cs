@@ -45,7 +45,7 @@ internal sealed class Qcow2Edit : IDisposable
             if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
             {
                 throw new UblkException(UblkError.InvalidImage,
-                    $"{path} is corrupt, so it is left as it is. Look at it with Test-UblkImage, which repairs it with -Repair. {check.Findings.Texts.FirstOrDefault()}".TrimEnd());
+                    $"{path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
             }
 
             return new Qcow2Edit(image, check.Walk, progress);
