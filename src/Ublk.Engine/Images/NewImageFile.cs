@@ -18,7 +18,8 @@ internal sealed class NewImageFile : IDisposable
     public NewImageFile(string path, bool replace)
     {
         // Where a link leads, the image goes: the link stays one.
-        _finalPath = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+        FileInfo named = new(path);
+        _finalPath = named.LinkTarget is null ? path : named.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
         _replace = replace;
         RequireFree();
         string directory = Path.GetDirectoryName(_finalPath)!;
@@ -27,7 +28,7 @@ internal sealed class NewImageFile : IDisposable
             throw new UblkException(UblkError.PathNotFound, $"There is no folder {directory}.", Libc.ENOENT, "open");
         }
 
-        _temporaryPath = Path.Combine(directory, $".{Path.GetFileName(_finalPath)}.{Guid.NewGuid():N}"[..36]);
+        _temporaryPath = Path.Combine(directory, $".ublk-{Guid.NewGuid():N}");
         Content = ImageFile.Create(_temporaryPath);
     }
 

@@ -76,7 +76,7 @@ internal sealed class Qcow2Builder
     {
         FlushTable();
         _image.WriteTable(_image.Header.L1Offset, _l1);
-        new RefcountWriter(_image, _counts, [], moveTable: true).Write(onlyIncrease: false);
+        new RefcountWriter(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
         _image.File.SetLength(_counts.End << _layout.ClusterBits);
     }
 

@@ -33,13 +33,15 @@ internal sealed class Qcow2Check
         CheckFindings findings = new();
         ReferenceWalk walk = ReferenceWalk.Of(image, findings, progress);
         Qcow2Check check = new(findings, walk, new RefcountReader(image, walk.RefcountBlocks));
-        check.CompareCounts(image.Layout);
+        check.CompareCounts(image);
         CopiedFlags.Compare(image, cluster => check.Stored[cluster], findings.AddCorruption, fix: false, progress);
         return check;
     }
 
-    private void CompareCounts(ClusterLayout layout)
+    private void CompareCounts(Qcow2File image)
     {
+        ClusterLayout layout = image.Layout;
+        long fileEnd = layout.ClustersFor(image.File.Length);
         SortedSet<long> blocks = [];
         foreach ((long first, long count) in Walk.Counts.Runs)
         {
@@ -59,11 +61,11 @@ internal sealed class Qcow2Check
 
         foreach (long index in blocks)
         {
-            CompareBlock(layout, index);
+            CompareBlock(layout, index, fileEnd);
         }
     }
 
-    private void CompareBlock(ClusterLayout layout, long index)
+    private void CompareBlock(ClusterLayout layout, long index, long fileEnd)
     {
         byte[]? block = Stored.Find(index);
         long first = index << layout.RefcountBlockBits;
@@ -71,6 +73,12 @@ internal sealed class Qcow2Check
         {
             ulong stored = block is null ? 0 : RefcountBlock.Get(block, layout.RefcountOrder, entry);
             uint counted = Walk.Counts[first + entry];
+            if (first + entry >= fileEnd && counted == 0)
+            {
+                // There is nothing to be leaked.
+                continue;
+            }
+
             if (stored > 0 || counted > 0)
             {
                 EndCluster = first + entry + 1;

@@ -19,7 +19,7 @@ internal sealed class Qcow2Edit : IDisposable
         Image = image;
         Counts = walk.Counts;
         _progress = progress;
-        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableShared);
+        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
     }
 
     /// <summary>The image.</summary>

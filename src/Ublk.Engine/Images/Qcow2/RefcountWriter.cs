@@ -7,14 +7,14 @@ namespace Ublk.Images.Qcow2;
 /// <param name="image">The image.</param>
 /// <param name="counts">What the counts should be. Blocks and tables that are made are counted there, too.</param>
 /// <param name="blocks">The refcount table as far as it is of use.</param>
-/// <param name="moveTable">Whether the table must get another place in any case.</param>
-internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, RefcountTableEntry[] blocks, bool moveTable)
+/// <param name="isTableLost">Whether the table, which is not counted then, must get another place in any case.</param>
+internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, RefcountTableEntry[] blocks, bool isTableLost)
 {
     private readonly ClusterLayout _layout = image.Layout;
     private readonly SortedSet<long> _wanted = [];
     private RefcountTableEntry[] _stored = ReadTable(image);
     private RefcountTableEntry[] _blocks = [.. blocks];
-    private bool _moveTable = moveTable;
+    private bool _isTableLost = isTableLost;
 
     /// <summary>Writes what differs.</summary>
     /// <param name="onlyIncrease">Whether counts that are too high stay as they are for now.</param>
@@ -91,7 +91,7 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
     private long PlaceTable()
     {
         long table = 0;
-        for (long placed = 0; _moveTable || _blocks.Length > _stored.Length;)
+        for (long placed = 0; _isTableLost || _blocks.Length > _stored.Length;)
         {
             long needed = _layout.ClustersFor(_blocks.Length * 8L);
             if (needed <= placed)
@@ -127,16 +127,17 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
             RefcountTableClusters = (int)_layout.ClustersFor(_blocks.Length * 8L),
         });
         image.File.Flush();
-        _moveTable = false;
         _stored = [.. _blocks];
-        for (long cluster = first; cluster < end; cluster++)
+        if (_isTableLost)
         {
-            // Of a table that is partly beyond the file's end, only some clusters were counted.
-            counts[cluster] -= counts[cluster] > 0 ? 1u : 0;
-            if (IsThere(cluster >> _layout.RefcountBlockBits))
-            {
-                WriteBlock(cluster >> _layout.RefcountBlockBits, onlyIncrease);
-            }
+            _isTableLost = false;
+            return;
+        }
+
+        counts.Add(first, end - first, -1);
+        for (long index = first >> _layout.RefcountBlockBits; index <= (end - 1) >> _layout.RefcountBlockBits; index++)
+        {
+            WriteBlock(index, onlyIncrease);
         }
     }
 

@@ -30,8 +30,8 @@ internal sealed class ReferenceWalk
     /// <summary>The refcount table, without the entries that are of no use: default stands for those.</summary>
     public RefcountTableEntry[] RefcountBlocks { get; }
 
-    /// <summary>Whether something else lies where the refcount table is.</summary>
-    public bool IsRefcountTableShared { get; private set; }
+    /// <summary>Whether something else lies where the refcount table is: it is not counted then, and needs another place.</summary>
+    public bool IsRefcountTableLost { get; private set; }
 
     /// <summary>Clusters of the disk that have a place in the file.</summary>
     public long AllocatedClusters { get; private set; }
@@ -130,6 +130,7 @@ internal sealed class ReferenceWalk
 
     private void FollowL2(L2Table table, long tableOffset, bool isActive)
     {
+        _nextOffset = 0;
         for (int index = 0; index < _layout.L2Entries; index++)
         {
             L2Entry entry = table[index];
@@ -137,6 +138,11 @@ internal sealed class ReferenceWalk
             {
                 FollowCompressed(entry, tableOffset, index, isActive);
                 continue;
+            }
+
+            if (entry.HasReservedBits)
+            {
+                _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} has bits set that must be clear.");
             }
 
             if (entry.FindFault(_layout, _image.Header.Version) is { } fault)
@@ -260,9 +266,25 @@ internal sealed class ReferenceWalk
             }
         }
 
-        for (long cluster = tableOffset >> _layout.ClusterBits, end = cluster + _image.Header.RefcountTableClusters; cluster < end; cluster++)
+        FollowRefcountTable(tableOffset >> _layout.ClusterBits, _image.Header.RefcountTableClusters);
+    }
+
+    private void FollowRefcountTable(long first, int clusters)
+    {
+        bool isShared = false;
+        for (long cluster = first; cluster < first + clusters; cluster++)
         {
-            IsRefcountTableShared |= Counts[cluster] > 1;
+            isShared |= Counts[cluster] > 1;
+        }
+
+        if (isShared)
+        {
+            IsRefcountTableLost = true;
+            _findings.AddCorruption("The refcount table is where something else is, too.");
+            for (long cluster = first; cluster < first + clusters; cluster++)
+            {
+                Counts[cluster] -= Counts[cluster] > 0 ? 1u : 0;
+            }
         }
     }
 
