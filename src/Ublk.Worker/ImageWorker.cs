@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Devices;
 using Ublk.Images;
+using Ublk.Images.Qcow2;
 
 namespace Ublk.Worker;
 
@@ -17,6 +18,7 @@ internal static class ImageWorker
             return ExitCode.Usage;
         }
 
+        ClusterCodec.Zstd = new ZstdCodec();
         ImageOperation operation = JsonSerializer.Deserialize(line, ImageJson.Default.ImageOperation)!;
         CancellationTokenSource stop = new();
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stop);
