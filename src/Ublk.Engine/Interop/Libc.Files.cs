@@ -16,6 +16,7 @@ internal static partial class Libc
     public const int F_OFD_SETLK = 37;
     public const short F_RDLCK = 0;
     public const short F_WRLCK = 1;
+    public const short F_UNLCK = 2;
 
     /// <summary>Keep the file's size (linux/falloc.h).</summary>
     public const int FALLOC_FL_KEEP_SIZE = 0x01;
@@ -85,6 +86,9 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int FTruncate(SafeFileHandle fd, long length);
 
+    [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
+    public static partial int FDataSync(SafeFileHandle fd);
+
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     public static partial int FAllocate(SafeFileHandle fd, int mode, long offset, long length);
 
@@ -99,7 +103,7 @@ internal static partial class Libc
 
     /// <summary>Tries to lock a range of a file for this open file description (fcntl(2), F_OFD_SETLK).</summary>
     /// <param name="fd">The file, open for what the lock says.</param>
-    /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
+    /// <param name="type"><see cref="F_RDLCK"/>, <see cref="F_WRLCK"/> or <see cref="F_UNLCK"/>.</param>
     /// <param name="start">The first byte.</param>
     /// <param name="length">Bytes to lock; 0 locks all there are, however the file grows.</param>
     /// <returns>0 or a positive errno.</returns>
