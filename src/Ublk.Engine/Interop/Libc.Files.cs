@@ -98,6 +98,9 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int FTruncate(SafeFileHandle fd, long length);
 
+    [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
+    public static partial int FDataSync(SafeFileHandle fd);
+
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     public static partial int FAllocate(SafeFileHandle fd, int mode, long offset, long length);
 
@@ -126,7 +129,7 @@ internal static partial class Libc
 
     /// <summary>Tries to lock a range of a file for this open file description (fcntl(2), F_OFD_SETLK).</summary>
     /// <param name="fd">The file, open for what the lock says.</param>
-    /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
+    /// <param name="type"><see cref="F_RDLCK"/>, <see cref="F_WRLCK"/> or <see cref="F_UNLCK"/>.</param>
     /// <param name="start">The first byte.</param>
     /// <param name="length">Bytes to lock; 0 locks all there are, however the file grows.</param>
     /// <returns>0 or a positive errno.</returns>

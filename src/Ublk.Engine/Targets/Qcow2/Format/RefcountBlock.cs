@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -55,6 +56,35 @@ internal static class RefcountBlock
                 block[bit >> 3] = (byte)((block[bit >> 3] & ~mask) | (((int)count << shift) & mask));
                 break;
         }
+    }
+
+    /// <summary>Finds the first count of 0.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
+    /// <param name="start">Where to begin.</param>
+    /// <param name="end">Where to end, and the answer if there is none.</param>
+    public static int FindZero(ReadOnlySpan<byte> block, int order, int start, int end)
+    {
+        // Zero is zero in any byte order.
+        int found = order switch
+        {
+            3 => block[start..end].IndexOf((byte)0),
+            4 => MemoryMarshal.Cast<byte, ushort>(block)[start..end].IndexOf((ushort)0),
+            5 => MemoryMarshal.Cast<byte, uint>(block)[start..end].IndexOf(0u),
+            6 => MemoryMarshal.Cast<byte, ulong>(block)[start..end].IndexOf(0ul),
+            _ => FindNarrowZero(block, order, start, end) - start,
+        };
+        return found < 0 ? end : start + found;
+    }
+
+    private static int FindNarrowZero(ReadOnlySpan<byte> block, int order, int start, int end)
+    {
+        while (start < end && Get(block, order, start) != 0)
+        {
+            start++;
+        }
+
+        return start;
     }
 
     private static ulong MaskOf(int order) => (1UL << (1 << order)) - 1;
