@@ -18,7 +18,7 @@ internal static class ImageWorker
             return ExitCode.Usage;
         }
 
-        ClusterCodec.Zstd = new ZstdCodec();
+        ClusterEncoders.Zstd = new ZstdClusterEncoder();
         ImageOperation operation = JsonSerializer.Deserialize(line, ImageJson.Default.ImageOperation)!;
         CancellationTokenSource stop = new();
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stop);

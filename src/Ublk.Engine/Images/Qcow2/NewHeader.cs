@@ -14,7 +14,7 @@ internal static class NewHeader
     /// <param name="size">Size of the disk in bytes.</param>
     /// <param name="path">The image, for errors.</param>
     /// <exception cref="UblkException">An option is out of its range, or contradicts another.</exception>
-    public static ImageHeader Make(ImageOptions options, long size, string path)
+    public static ImageHeader Make(NewImageOptions options, long size, string path)
     {
         Check(options);
         int clusterBits = BitOperations.Log2((uint)(options.ClusterSize ?? DefaultClusterSize));
@@ -31,7 +31,7 @@ internal static class NewHeader
             Incompatible = incompatible,
             Compatible = options.LazyRefcounts ? CompatibleFeatures.LazyRefcounts : CompatibleFeatures.None,
             Autoclear = options.DataFileRaw ? AutoclearFeatures.RawExternalData : AutoclearFeatures.None,
-            Compression = CompressionOf(options),
+            Compression = options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib,
             BackingFile = options.BackingFile,
             Extensions = [.. Extensions(options)],
         };
@@ -42,11 +42,7 @@ internal static class NewHeader
             : throw Invalid($"A disk of {size} bytes is too large for clusters of {header.Layout.ClusterSize} bytes: {largest} are possible. Choose larger clusters for {path}.");
     }
 
-    /// <summary>How the image's clusters are compressed, in the format's words.</summary>
-    public static CompressionType CompressionOf(ImageOptions options) =>
-        options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib;
-
-    private static void Check(ImageOptions options)
+    private static void Check(NewImageOptions options)
     {
         if (options.Version is not (2 or 3))
         {
@@ -96,7 +92,7 @@ internal static class NewHeader
         }
     }
 
-    private static IEnumerable<HeaderExtension> Extensions(ImageOptions options)
+    private static IEnumerable<HeaderExtension> Extensions(NewImageOptions options)
     {
         if (options.BackingFormat is { } format && options.BackingFile is not null)
         {

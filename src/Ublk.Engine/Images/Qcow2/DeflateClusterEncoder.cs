@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Runtime.InteropServices;
 
 namespace Ublk.Images.Qcow2;
@@ -7,7 +6,7 @@ namespace Ublk.Images.Qcow2;
 /// <remarks>
 /// The framework's streams look back 32 KiB and cannot be told otherwise, so its native zlib is called as they do it.
 /// </remarks>
-internal sealed partial class DeflateCodec : ClusterCodec
+internal sealed partial class DeflateClusterEncoder : IClusterEncoder
 {
     private const string Library = "libSystem.IO.Compression.Native";
     private const int RawWindowBits = -12;
@@ -18,16 +17,13 @@ internal sealed partial class DeflateCodec : ClusterCodec
     private const int Finish = 4;
     private const int StreamEnd = 1;
 
-    /// <summary>The codec.</summary>
-    public static DeflateCodec Instance { get; } = new();
-
     /// <inheritdoc/>
-    public override unsafe int TryCompress(ReadOnlySpan<byte> cluster, Span<byte> compressed)
+    public unsafe int TryEncode(ReadOnlySpan<byte> cluster, Span<byte> stored)
     {
         fixed (byte* from = cluster)
-        fixed (byte* to = compressed)
+        fixed (byte* to = stored)
         {
-            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
+            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)stored.Length };
             if (DeflateInit2(&stream, DefaultLevel, Deflated, RawWindowBits, MemoryLevel, DefaultStrategy) != 0)
             {
                 throw new UblkException(UblkError.OperationFailed, "zlib cannot compress.", operation: "deflateInit2");
@@ -35,25 +31,7 @@ internal sealed partial class DeflateCodec : ClusterCodec
 
             int result = Deflate(&stream, Finish);
             _ = DeflateEnd(&stream);
-            return result == StreamEnd ? compressed.Length - (int)stream.AvailableOut : 0;
-        }
-    }
-
-    /// <inheritdoc/>
-    public override unsafe bool TryDecompress(ReadOnlySpan<byte> compressed, Span<byte> cluster)
-    {
-        fixed (byte* from = compressed)
-        {
-            using UnmanagedMemoryStream source = new(from, compressed.Length);
-            using DeflateStream stream = new(source, CompressionMode.Decompress);
-            try
-            {
-                return stream.ReadAtLeast(cluster, cluster.Length, throwOnEndOfStream: false) == cluster.Length;
-            }
-            catch (InvalidDataException)
-            {
-                return false;
-            }
+            return result == StreamEnd ? stored.Length - (int)stream.AvailableOut : 0;
         }
     }
 
