@@ -87,7 +87,7 @@ function Test-ModuleIsCurrent([string] $Stamp) {
     if (-not (Test-Path $Stamp) -or (Get-Content $Stamp) -ne $Configuration) {
         return $false
     }
-    $sources = 'src', 'docs', 'Ublk.psd1', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
+    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
         ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
     $newest = Get-ChildItem $sources -Recurse -File | Where-Object FullName -NotMatch '/(bin|obj)/' |
         Sort-Object LastWriteTimeUtc | Select-Object -Last 1
@@ -108,6 +108,7 @@ function Build-Module {
     Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell"
     Invoke-DotNet publish "$source/Ublk.Worker" --output "$staging/native" --runtime linux-x64
     Invoke-DotNet build "$source/Ublk.Worker" --output "$staging/portable"
+    Invoke-DotNet build "$PSScriptRoot/tools/HelpBuilder"
 
     $new = Join-Path $staging 'Ublk'
     $null = New-Item -ItemType Directory "$new/bin", "$new/worker/portable", "$new/worker/linux-x64"
@@ -115,6 +116,7 @@ function Build-Module {
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
     Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
     Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
+    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs/help" "$new/en-US" | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
     Set-Content $stamp $Configuration

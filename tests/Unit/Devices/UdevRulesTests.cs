@@ -12,21 +12,7 @@ public partial class UdevRulesTests
     ];
 
     private static string Text => File.ReadAllText(
-        Path.Combine(RepositoryRoot, "src", "Ublk.PowerShell", "Module", "udev", Path.GetFileName(UdevRules.Path)));
-
-    private static string RepositoryRoot
-    {
-        get
-        {
-            string directory = AppContext.BaseDirectory;
-            while (!File.Exists(Path.Combine(directory, "Ublk.psd1")))
-            {
-                directory = Path.GetDirectoryName(directory)!;
-            }
-
-            return directory;
-        }
-    }
+        Path.Combine(Repository.Root, "src", "Ublk.PowerShell", "Module", "udev", Path.GetFileName(UdevRules.Path)));
 
     [Fact]
     public void The_only_program_they_run_is_roots_own_copy()

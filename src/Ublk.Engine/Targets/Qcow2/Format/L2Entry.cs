@@ -30,6 +30,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     private const ulong CopiedBit = 1UL << 63;
     private const ulong CompressedBit = 1UL << 62;
     private const ulong ZeroBit = 1;
+    private const ulong StandardReservedMask = 0x3F00_0000_0000_01FE;
 
     /// <summary>All subclusters allocated.</summary>
     public const ulong AllAllocated = 0x0000_0000_FFFF_FFFF;
@@ -68,6 +69,9 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
 
     /// <summary>Whether there is a place in the file (or in the external data file) for the cluster.</summary>
     public bool HasPlace => !IsCompressed && (Offset != 0 || IsCopied);
+
+    /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
+    public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
 
     /// <summary>Which of 32 subclusters have their data here.</summary>
     public uint AllocatedSubclusters => (uint)Subclusters;

@@ -1,0 +1,65 @@
+using System.Xml.Linq;
+using Ublk.HelpBuilder;
+
+namespace Ublk.Tests.Help;
+
+/// <summary>The pages of docs/help say what the module has, no less and no more: otherwise the build says what is wrong.</summary>
+public sealed class ManualTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ublk-help-").FullName;
+
+    private string Pages => Path.Combine(_folder, "help");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void Each_cmdlet_has_its_syntax_parameters_and_examples()
+    {
+        CopyPages();
+
+        Manual.Build(Pages, Path.Combine(_folder, "en-US"));
+
+        XElement help = XDocument.Load(Path.Combine(_folder, "en-US", "Ublk.PowerShell.dll-Help.xml")).Root!;
+        XNamespace command = "http://schemas.microsoft.com/maml/dev/command/2004/10";
+        XElement create = help.Elements().Single(one => one.Descendants(command + "name").First().Value == "New-UblkDevice");
+        Assert.Equal(2, create.Element(command + "syntax")!.Elements().Count());
+        Assert.Contains(
+            create.Element(command + "parameters")!.Elements(),
+            parameter => parameter.Value.Contains("For the Fault target. The share of requests that fail", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Set-UblkDevice.md", "### QueueAffinity", "### Affinity", "no help for -QueueAffinity")]
+    [InlineData("Set-UblkDevice.md", "## Parameters", "## Parameters\n\n### Colour\n\nNone.", "no parameter Colour")]
+    [InlineData("Set-UblkDevice.md", "-QueueAffinity 2", "-QueueAffinity 2 |", "empty pipe")]
+    [InlineData("Set-UblkDevice.md", "-QueueAffinity 2", "-Colour red", "no parameter -Colour")]
+    [InlineData("Set-UblkDevice.md", "Get-UblkDevice |", "Show-UblkDevice |", "no cmdlet Show-UblkDevice")]
+    [InlineData("Set-UblkDevice.md", "## Examples", "## Pictures", "fewer than three examples")]
+    [InlineData("about_Ublk.md", "Remove-UblkDevice\n```", "Remove-UblkDevice -Quietly\n```", "no parameter -Quietly")]
+    public void A_page_that_is_not_true_is_refused(string page, string truth, string lie, string complaint)
+    {
+        CopyPages();
+        string file = Path.Combine(Pages, page);
+        string text = File.ReadAllText(file);
+        Assert.Contains(truth, text, StringComparison.Ordinal);
+        File.WriteAllText(file, text.Replace(truth, lie, StringComparison.Ordinal));
+
+        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Pages, Path.Combine(_folder, "en-US")));
+
+        Assert.Contains(page, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(complaint, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cmdlet_without_a_page_is_noticed()
+    {
+        CopyPages();
+        File.Delete(Path.Combine(Pages, "Set-UblkDevice.md"));
+
+        HelpException refusal = Assert.Throws<HelpException>(() => Manual.Build(Pages, Path.Combine(_folder, "en-US")));
+
+        Assert.Contains("Set-UblkDevice has no page", refusal.Message, StringComparison.Ordinal);
+    }
+
+    private void CopyPages() => Shell.Run("cp", "-r", Path.Combine(Repository.Root, "docs", "help"), Pages);
+}
