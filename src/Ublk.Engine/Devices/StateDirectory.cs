@@ -92,8 +92,12 @@ internal sealed class StateDirectory
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
             File.Delete(path);
+            File.Delete($"{PathOf(directory)}/{id}.state");
         }
     }
+
+    /// <summary>A file for the target of a device, in memory, which goes with the device's record.</summary>
+    public string TargetStatePath(int id) => $"{Path}/{id}.state";
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>

@@ -57,11 +57,11 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
 
-    /// <summary>Makes the changes again that the journal has of a former worker, and writes them back; before the first request.</summary>
+    /// <summary>Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.</summary>
     /// <exception cref="UblkException">The image is not the one that the worker left, or cannot be read or written.</exception>
-    public void Replay()
+    public void Keep(WriteJournal journal)
     {
-        IReadOnlyList<JournalRecord> records = _image.Journal!.Read();
+        IReadOnlyList<JournalRecord> records = journal.Read();
         if (records.Count > 0)
         {
             int result = ImageTables.ResultOf(_replay.RunAsync(records));
@@ -73,7 +73,8 @@ internal sealed class ImageUpdater : IDisposable
             }
         }
 
-        _image.Journal.Clear();
+        journal.Clear();
+        _image.Journal = journal;
     }
 
     /// <summary>Writes everything back and gives up what is not needed; no request is left.</summary>

@@ -97,7 +97,21 @@ public sealed class Qcow2Target : BlockTarget
                 : "A snapshot is never written, so the disk is read-only.");
         }
 
-        return new Qcow2Target(disk, updater, discard, files.Handles);
+        Qcow2Target target = new(disk, updater, discard, files.Handles);
+        try
+        {
+            if (updater is not null && options.StatePath is { } statePath && OpenJournal(disk, statePath, options) is { } journal)
+            {
+                updater.Keep(journal);
+            }
+
+            return target;
+        }
+        catch
+        {
+            target.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -127,6 +141,22 @@ public sealed class Qcow2Target : BlockTarget
         }
 
         base.Dispose(disposing);
+    }
+
+    // Without it the disk works as well, as long as the worker lives.
+    private static WriteJournal? OpenJournal(Qcow2Layer disk, string path, TargetOptions options)
+    {
+        try
+        {
+            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
+            return WriteJournal.Open(path, options.StateOwner, (device, state.Inode), disk.State.Layout.ClusterSize);
+        }
+        catch (UblkException exception)
+        {
+            options.Warnings.Add($"{exception.Message} Should the disk's worker die, writes that were not flushed would be lost with it.");
+            return null;
+        }
     }
 
     private ValueTask<int> ChangeAsync(IoRequest request) => _updater is null

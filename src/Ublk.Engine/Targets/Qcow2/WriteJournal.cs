@@ -35,9 +35,6 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <summary>Bytes of the file.</summary>
     private static int Length => HeadLength + (2 * HalfCapacity * sizeof(JournalRecord));
 
-    /// <summary>Whether nothing was left out of it.</summary>
-    public bool IsComplete => _head->IsBroken == 0;
-
     /// <summary>Whether a change of this many records may be noted; otherwise a flush must come first.</summary>
     public bool HasRoom(int records) => _head->Counts[_head->Active] + records <= ChangeLimit;
 
@@ -75,8 +72,16 @@ internal sealed unsafe class WriteJournal : IDisposable
     }
 
     /// <summary>The records, in the order of the changes.</summary>
+    /// <exception cref="UblkException">The image could not be flushed for so long that some are missing.</exception>
     public IReadOnlyList<JournalRecord> Read()
     {
+        if (_head->IsBroken != 0)
+        {
+            throw new UblkException(UblkError.OperationFailed,
+                "The last worker could not flush its image, and more was written than its journal has room for. Remove the device and attach the "
+                    + "image anew: it is as it was when it was flushed last.", operation: "recover");
+        }
+
         List<JournalRecord> records = [];
         int active = _head->Active & 1;
         foreach (int half in (int[])[1 - active, active])
