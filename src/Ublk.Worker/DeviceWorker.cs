@@ -53,8 +53,7 @@ internal sealed class DeviceWorker
             {
                 ReadOnly = _specification.ReadOnly,
                 Force = _specification.Force,
-                StatePath = StateDirectory.Own.TargetStatePath(_id),
-                StateOwner = _specification.Cookie,
+                StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
             };
             using BlockTarget target = TargetCatalog.Find(_specification.Target).Open(options);
             Report(WorkerStage.Opened);

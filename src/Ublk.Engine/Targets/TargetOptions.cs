@@ -17,13 +17,10 @@ public sealed class TargetOptions
     public bool Force { get; init; }
 
     /// <summary>
-    /// A file in memory for what must outlive the worker and not the device; null where there is none. The target makes it, and who
-    /// removes the device deletes it.
+    /// The device's own file, in memory, for what must outlive the worker and not the device; null where there is none. The target makes
+    /// it, and who removes the device deletes it.
     /// </summary>
     public string? StatePath { get; init; }
-
-    /// <summary>The device's cookie, by which its next worker knows the file at <see cref="StatePath"/> as its own.</summary>
-    public ulong StateOwner { get; init; }
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; } = [];

@@ -79,7 +79,16 @@ internal sealed class ImageUpdater : IDisposable
 
     /// <summary>Writes everything back and gives up what is not needed; no request is left.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public int Finish() => _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+    public int Finish()
+    {
+        int result = _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+        if (result == 0)
+        {
+            _image.Journal?.Clear();
+        }
+
+        return result;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

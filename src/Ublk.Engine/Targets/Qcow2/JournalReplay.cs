@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Targets.Qcow2;

@@ -12,6 +12,7 @@ public sealed class Qcow2Target : BlockTarget
     private readonly ImageUpdater? _updater;
     private readonly RequestEpochs _epochs;
     private readonly DiscardMode _discard;
+    private bool _isAbandoned;
 
     /// <summary>Serves an open image.</summary>
     /// <param name="disk">The image; goes with this.</param>
@@ -130,12 +131,23 @@ public sealed class Qcow2Target : BlockTarget
         return AwaitAsync(answer, place);
     }
 
+    /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
+    internal void Abandon()
+    {
+        _isAbandoned = true;
+        Dispose();
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
-            _updater?.Finish();
+            if (!_isAbandoned)
+            {
+                _updater?.Finish();
+            }
+
             _updater?.Dispose();
             _disk.Dispose();
         }
@@ -150,7 +162,7 @@ public sealed class Qcow2Target : BlockTarget
         {
             Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
             ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
-            return WriteJournal.Open(path, options.StateOwner, (device, state.Inode), disk.State.Layout.ClusterSize);
+            return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize);
         }
         catch (UblkException exception)
         {

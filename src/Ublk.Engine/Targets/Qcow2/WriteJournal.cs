@@ -40,11 +40,10 @@ internal sealed unsafe class WriteJournal : IDisposable
 
     /// <summary>Opens the journal of a device, or makes a new one.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="owner">The device's cookie: the journal of another is of no use.</param>
-    /// <param name="image">The image's identity: that of another neither.</param>
+    /// <param name="image">The image's identity: the journal of another is of no use.</param>
     /// <param name="clusterSize">Bytes in a cluster.</param>
     /// <exception cref="UblkException">There is no room for it.</exception>
-    public static WriteJournal Open(string path, ulong owner, (ulong Device, ulong Inode) image, int clusterSize)
+    public static WriteJournal Open(string path, (ulong Device, ulong Inode) image, int clusterSize)
     {
         using SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, mode: 0x180);
 
@@ -62,9 +61,9 @@ internal sealed unsafe class WriteJournal : IDisposable
 
         WriteJournal journal = new(address, clusterSize);
         Head* head = journal._head;
-        if (head->Magic != Magic || head->Owner != owner || head->Device != image.Device || head->Inode != image.Inode)
+        if (head->Magic != Magic || head->Device != image.Device || head->Inode != image.Inode)
         {
-            *head = new Head { Owner = owner, Device = image.Device, Inode = image.Inode };
+            *head = new Head { Device = image.Device, Inode = image.Inode };
             Volatile.Write(ref head->Magic, Magic);
         }
 
@@ -191,12 +190,11 @@ internal sealed unsafe class WriteJournal : IDisposable
     private struct Head
     {
         [FieldOffset(0)] public ulong Magic;
-        [FieldOffset(8)] public ulong Owner;
-        [FieldOffset(16)] public ulong Device;
-        [FieldOffset(24)] public ulong Inode;
-        [FieldOffset(32)] public int Active;
-        [FieldOffset(36)] public int IsBroken;
-        [FieldOffset(40)] public TwoCounts Counts;
+        [FieldOffset(8)] public ulong Device;
+        [FieldOffset(16)] public ulong Inode;
+        [FieldOffset(24)] public int Active;
+        [FieldOffset(28)] public int IsBroken;
+        [FieldOffset(32)] public TwoCounts Counts;
     }
 
     [InlineArray(2)]
