@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Images.Qcow2;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -47,7 +48,13 @@ internal sealed class DeviceWorker
     {
         try
         {
-            TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
+            ClusterCodec.Zstd = new ZstdCodec();
+            TargetOptions options = new(_specification.Options)
+            {
+                ReadOnly = _specification.ReadOnly,
+                Force = _specification.Force,
+                StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
+            };
             using BlockTarget target = TargetCatalog.Find(_specification.Target).Open(options);
             Report(WorkerStage.Opened);
             using DeviceServer server = DeviceServer.Create(_kind, _specification, target, () => Report(WorkerStage.Added), Abort);

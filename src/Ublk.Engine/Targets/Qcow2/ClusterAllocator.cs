@@ -86,6 +86,39 @@ internal sealed class ClusterAllocator
         return result;
     }
 
+    /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> AdoptAsync(long offset)
+    {
+        long cluster = offset >> _layout.ClusterBits;
+        int index = (int)long.Min(cluster >> _layout.RefcountBlockBits, int.MaxValue);
+        if (!_refcounts.Exists(index))
+        {
+            return -Libc.EIO;
+        }
+
+        int result = await _refcounts.LoadAsync(null, index);
+        if (result == 0 && Get(cluster) == 0)
+        {
+            Set(cluster, 1);
+        }
+
+        NoteUsed(cluster + 1);
+        return result;
+    }
+
+    /// <summary>Takes a refcount block that a former worker made; while the image is opened.</summary>
+    public ValueTask<int> AdoptBlockAsync(int index, long offset)
+    {
+        if (!_refcounts.Exists(index))
+        {
+            _image.Metadata.Add(new HostRange(offset, 1));
+            _refcounts.Create(index, offset);
+        }
+
+        return AdoptAsync(offset);
+    }
+
     /// <summary>Frees what nobody uses any more; under the mutex.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> ReclaimAsync(IoQueue? queue)

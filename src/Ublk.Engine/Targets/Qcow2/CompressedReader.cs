@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Images.Qcow2;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
@@ -10,17 +11,18 @@ internal sealed class CompressedReader : IDisposable
 {
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
-    private readonly IClusterDecoder? _decoder;
+    private readonly ClusterCodec _codec;
     private readonly BufferPool _stored;
     private readonly BufferPool _clusters;
 
     /// <summary>Wraps an image.</summary>
     /// <param name="image">The image.</param>
+    /// <exception cref="UblkException">This program lacks its compression.</exception>
     public CompressedReader(ImageState image)
     {
         _image = image;
         _layout = image.Layout;
-        _decoder = ClusterDecoders.Find(image.Header.Compression);
+        _codec = ClusterCodec.Of(image.Header.Compression);
 
         // Compressed data is never longer than a cluster, but may begin and end in the middle of a block.
         _stored = new BufferPool(_layout.ClusterSize + 512 + (2 * int.Max(512, image.File.Alignment)), kept: 4);
@@ -36,11 +38,6 @@ internal sealed class CompressedReader : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer piece, int start, L2Entry entry)
     {
-        if (_decoder is null)
-        {
-            return -Libc.EOPNOTSUPP;
-        }
-
         long offset = entry.CompressedOffset(_layout);
         int skipped = (int)(offset % _image.File.Alignment);
         int length = int.Min(entry.CompressedLength(_layout), _layout.ClusterSize + 512);
@@ -52,7 +49,7 @@ internal sealed class CompressedReader : IDisposable
         if (result == 0)
         {
             _image.Statistics.Decompressions++;
-            result = _decoder.TryDecode(stored.Span.Slice(skipped, length), cluster.Span) ? 0 : -Libc.EIO;
+            result = _codec.TryDecompress(stored.Span.Slice(skipped, length), cluster.Span) ? 0 : -Libc.EIO;
             if (result == 0)
             {
                 cluster.Span.Slice(start, piece.Length).CopyTo(piece.Span);

@@ -1,3 +1,4 @@
+using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Targets.Qcow2.Format;
 
@@ -27,7 +28,7 @@ internal sealed class ImageOpener
     {
         bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
         updater = null;
-        ImageFile file = OpenImageFile(path, readOnly);
+        ImageFile file = OpenRepaired(path, readOnly);
         Qcow2Layer? layer = null;
         try
         {
@@ -47,7 +48,6 @@ internal sealed class ImageOpener
     {
         ImageHeader header = ImageTables.ReadHeader(file);
         HeaderRules.RefuseEncryption(header, file.Path);
-        RequireDecoder(header, file.Path);
         if (!readOnly)
         {
             RequireWritable(header, file.Path);
@@ -89,6 +89,35 @@ internal sealed class ImageOpener
         MetadataSurvey.Run(image, layer.Tables.L1, table, snapshots, snapshotTableLength);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
         return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
+    }
+
+    // An image marked as dirty was left by a program that writes reference counts late; they are rebuilt.
+    private ImageFile OpenRepaired(string path, bool readOnly)
+    {
+        ImageFile file = OpenImageFile(path, readOnly);
+        bool isDirty;
+        try
+        {
+            isDirty = !readOnly && !file.ReadOnly && ImageTables.ReadHeader(file).Incompatible.HasFlag(IncompatibleFeatures.Dirty);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        if (!isDirty)
+        {
+            return file;
+        }
+
+        file.Dispose();
+        ImageCheckResult check = new CheckImage { Path = path, Repair = true }.Run(ImageProgress.None);
+        return check.Corruptions == 0
+            ? OpenImageFile(path, readOnly)
+            : throw new UblkException(UblkError.InvalidImage,
+                $"{path} was not closed properly, and rebuilding its reference counts left {check.Corruptions} errors. Look at them with Test-UblkImage, "
+                    + "or attach it with -ReadOnly.");
     }
 
     // What its clusters can do with is in the header, so that is looked at first.
@@ -168,15 +197,7 @@ internal sealed class ImageOpener
         if (header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: qemu-img check -r all.");
-        }
-    }
-
-    private static void RequireDecoder(ImageHeader header, string path)
-    {
-        if (ClusterDecoders.Find(header.Compression) is null)
-        {
-            throw ImageError.NotSupported(path, $"has clusters compressed with {header.Compression}, for which this program has no decoder.");
+                $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair.");
         }
     }
 

@@ -66,6 +66,9 @@ internal sealed class ImageState : IDisposable
     /// <summary>Buffers of 64 KiB.</summary>
     public BufferPool Chunks { get; }
 
+    /// <summary>Changes that are not in the file yet, for the next worker; null where nobody keeps them.</summary>
+    public WriteJournal? Journal { get; set; }
+
     /// <summary>What was done.</summary>
     public Qcow2Statistics Statistics { get; } = new();
 
@@ -75,6 +78,7 @@ internal sealed class ImageState : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Journal?.Dispose();
         Chunks.Dispose();
         HeaderBlock?.Dispose();
         if (HasDataFile)

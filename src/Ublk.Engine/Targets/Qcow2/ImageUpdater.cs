@@ -13,6 +13,7 @@ internal sealed class ImageUpdater : IDisposable
     private readonly MetadataFlusher _flusher;
     private readonly ImageWriter _writer;
     private readonly ZeroWriter _zeroes;
+    private readonly JournalReplay _replay;
     private bool _hasBegun;
 
     /// <summary>Puts the parts together.</summary>
@@ -27,9 +28,10 @@ internal sealed class ImageUpdater : IDisposable
         _flusher = new MetadataFlusher(_image, layer.Tables, refcounts, allocator);
         layer.Tables.Flush = _flusher.FlushAsync;
         TableWriter tables = new(_image, layer.Tables, allocator);
-        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader));
+        _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
+        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader), _flusher);
         _writer = new ImageWriter(_image, layer.Map, layer.Tables, placer);
-        _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, layer.Backing);
+        _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
     /// <summary>Writes a buffer.</summary>
@@ -55,9 +57,38 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
 
+    /// <summary>Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.</summary>
+    /// <exception cref="UblkException">The image is not the one that the worker left, or cannot be read or written.</exception>
+    public void Keep(WriteJournal journal)
+    {
+        IReadOnlyList<JournalRecord> records = journal.Read();
+        if (records.Count > 0)
+        {
+            int result = ImageTables.ResultOf(_replay.RunAsync(records));
+            result = result < 0 ? result : ImageTables.ResultOf(BeginAsync(null));
+            result = result < 0 ? result : ImageTables.ResultOf(_flusher.FlushAsync(null));
+            if (result < 0)
+            {
+                throw UblkException.FromErrno(-result, "recover", $"What the last worker had not written to {_image.File.Path} cannot be written now");
+            }
+        }
+
+        journal.Clear();
+        _image.Journal = journal;
+    }
+
     /// <summary>Writes everything back and gives up what is not needed; no request is left.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public int Finish() => _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+    public int Finish()
+    {
+        int result = _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+        if (result == 0)
+        {
+            _image.Journal?.Clear();
+        }
+
+        return result;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

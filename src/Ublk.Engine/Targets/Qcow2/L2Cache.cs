@@ -306,6 +306,7 @@ internal sealed class L2Cache : IDisposable
     private void SetL1(int l1Index, long hostOffset)
     {
         Volatile.Write(ref _l1[l1Index], L1Entry.At(hostOffset).Raw);
+        _image.Journal?.AddTable(l1Index, hostOffset);
         _l1Dirty.Mark(l1Index * 8, 8);
     }
 

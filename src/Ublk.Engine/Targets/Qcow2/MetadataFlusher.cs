@@ -174,6 +174,7 @@ internal sealed class MetadataFlusher : IDisposable
         {
             _tables.Stage(_first, _changes, _changes);
             _image.Freed.BeginFlush();
+            _image.Journal?.BeginFlush();
         }
     }
 
@@ -222,6 +223,7 @@ internal sealed class MetadataFlusher : IDisposable
         _refcounts.Settle(succeeded);
         lock (_image.Gate)
         {
+            _image.Journal?.EndFlush(succeeded);
             _image.Freed.EndFlush(succeeded, _image.Epochs.Current);
             return _tables.Settle(succeeded);
         }

@@ -14,8 +14,9 @@ namespace Ublk.Targets.Qcow2;
 /// <param name="tables">Changes L2 tables.</param>
 /// <param name="allocator">Gives places.</param>
 /// <param name="filler">Writes the data with what surrounds it.</param>
+/// <param name="flusher">Writes metadata back when the journal is full.</param>
 internal sealed class PlacingWriter(
-    ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, ClusterFiller filler)
+    ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, ClusterFiller filler, MetadataFlusher flusher)
 {
     private readonly ClusterLayout _layout = image.Layout;
 
@@ -127,9 +128,11 @@ internal sealed class PlacingWriter(
         long offset = range.First << _layout.ClusterBits;
         while (true)
         {
+            bool isFull;
             lock (image.Gate)
             {
-                if (tables.Find(offset) is { } table)
+                isFull = image.Journal?.HasRoom(4) == false;
+                if (!isFull && tables.Find(offset) is { } table)
                 {
                     int index = _layout.L2Index(offset);
                     for (int number = 0; number < range.Count; number++)
@@ -143,7 +146,7 @@ internal sealed class PlacingWriter(
                 }
             }
 
-            int result = await tables.PrepareAsync(queue, offset);
+            int result = isFull ? await flusher.FlushAsync(queue) : await tables.PrepareAsync(queue, offset);
             if (result < 0)
             {
                 return result;

@@ -12,6 +12,7 @@ public sealed class Qcow2Target : BlockTarget
     private readonly ImageUpdater? _updater;
     private readonly RequestEpochs _epochs;
     private readonly DiscardMode _discard;
+    private bool _isAbandoned;
 
     /// <summary>Serves an open image.</summary>
     /// <param name="disk">The image; goes with this.</param>
@@ -97,7 +98,21 @@ public sealed class Qcow2Target : BlockTarget
                 : "A snapshot is never written, so the disk is read-only.");
         }
 
-        return new Qcow2Target(disk, updater, discard, files.Handles);
+        Qcow2Target target = new(disk, updater, discard, files.Handles);
+        try
+        {
+            if (updater is not null && options.StatePath is { } statePath && OpenJournal(disk, statePath, options) is { } journal)
+            {
+                updater.Keep(journal);
+            }
+
+            return target;
+        }
+        catch
+        {
+            target.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -116,17 +131,44 @@ public sealed class Qcow2Target : BlockTarget
         return AwaitAsync(answer, place);
     }
 
+    /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
+    internal void Abandon()
+    {
+        _isAbandoned = true;
+        Dispose();
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
-            _updater?.Finish();
+            if (!_isAbandoned)
+            {
+                _updater?.Finish();
+            }
+
             _updater?.Dispose();
             _disk.Dispose();
         }
 
         base.Dispose(disposing);
+    }
+
+    // Without it the disk works as well, as long as the worker lives.
+    private static WriteJournal? OpenJournal(Qcow2Layer disk, string path, TargetOptions options)
+    {
+        try
+        {
+            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
+            return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize);
+        }
+        catch (UblkException exception)
+        {
+            options.Warnings.Add($"{exception.Message} Should the disk's worker die, writes that were not flushed would be lost with it.");
+            return null;
+        }
     }
 
     private ValueTask<int> ChangeAsync(IoRequest request) => _updater is null

@@ -100,6 +100,10 @@ internal sealed class RefcountCache : IDisposable
         block.Dirty.Mark(0, _layout.ClusterSize);
         _table[index] = (ulong)offset;
         _tableDirty.Mark(index * 8, 8);
+        lock (_image.Gate)
+        {
+            _image.Journal?.AddRefcountBlock(index, offset);
+        }
     }
 
     /// <summary>Copies what changed, for a flush.</summary>

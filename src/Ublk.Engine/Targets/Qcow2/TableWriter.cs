@@ -36,7 +36,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         await _mutex.EnterAsync(queue);
         L1Entry entry = tables.GetL1(l1Index);
         int result = entry.IsCopied ? 0
-            : entry.Offset == 0 ? await CreateAsync(queue, l1Index)
+            : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
             : await MoveAsync(queue, l1Index);
         _mutex.Exit();
         return result;
@@ -50,6 +50,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         table.Write(index, entry);
         table.EndChange();
         tables.NoteChange();
+        image.Journal?.AddEntry(((long)table.L1Index << _layout.L2Bits) + index, old, entry);
         if (image.HasDataFile)
         {
             return;
@@ -67,8 +68,12 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
     }
 
+    /// <summary>Makes a table, all of whose clusters are unallocated.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="l1Index">Its L1 entry, which has none.</param>
+    /// <param name="offset">Its place; 0 for a new one.</param>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> CreateAsync(IoQueue? queue, int l1Index)
+    public async ValueTask<int> CreateAtAsync(IoQueue? queue, int l1Index, long offset)
     {
         L2Table? table;
         int result = await tables.TakeAsync(queue, out table);
@@ -82,7 +87,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             return result;
         }
 
-        long offset = await allocator.AllocateMetadataAsync(queue);
+        offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync(queue);
         if (offset < 0)
         {
             tables.GiveBack(table);
@@ -98,7 +103,30 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         return 0;
     }
 
-    // What a snapshot refers to too is left to it.
+    /// <summary>Gives a table another place, and leaves the one it had to whatever else refers to it.</summary>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> MoveToAsync(IoQueue? queue, int l1Index, long offset)
+    {
+        while (true)
+        {
+            int result = await tables.LoadAsync(queue, l1Index);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            lock (image.Gate)
+            {
+                if (tables.Find(l1Index) is { } table)
+                {
+                    image.Freed.Add(new HostRange(table.HostOffset, 1));
+                    tables.Move(table, offset);
+                    return 0;
+                }
+            }
+        }
+    }
+
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> MoveAsync(IoQueue? queue, int l1Index)
     {
@@ -108,24 +136,15 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             return (int)offset;
         }
 
-        while (true)
+        int result = await MoveToAsync(queue, l1Index, offset);
+        if (result < 0)
         {
-            int result = await tables.LoadAsync(queue, l1Index);
             lock (image.Gate)
             {
-                if (result < 0)
-                {
-                    image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
-                    return result;
-                }
-
-                if (tables.Find(l1Index) is { } table)
-                {
-                    image.Freed.Add(new HostRange(table.HostOffset, 1));
-                    tables.Move(table, offset);
-                    return 0;
-                }
+                image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
             }
         }
+
+        return result;
     }
 }

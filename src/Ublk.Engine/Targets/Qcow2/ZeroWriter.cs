@@ -25,9 +25,11 @@ internal enum ZeroKind
 /// <param name="tables">Changes L2 tables.</param>
 /// <param name="reader">Tells what reads as zeroes already.</param>
 /// <param name="writer">Writes zeroes.</param>
+/// <param name="flusher">Writes metadata back when the journal is full.</param>
 /// <param name="backing">What is under the image, or null.</param>
 internal sealed class ZeroWriter(
-    ImageState image, ClusterMap map, L2Cache cache, TableWriter tables, ImageReader reader, ImageWriter writer, DiskLayer? backing)
+    ImageState image, ClusterMap map, L2Cache cache, TableWriter tables, ImageReader reader, ImageWriter writer, MetadataFlusher flusher,
+    DiskLayer? backing)
 {
     private readonly ClusterLayout _layout = image.Layout;
 
@@ -139,6 +141,7 @@ internal sealed class ZeroWriter(
     private bool TryChange(IoQueue? queue, ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
     {
         wait = default;
+        bool isFull = false;
         lock (image.Gate)
         {
             if (tables.Find(offset) is { } table)
@@ -165,16 +168,26 @@ internal sealed class ZeroWriter(
 
                     if (zeroed != old)
                     {
+                        if (image.Journal?.HasRoom(1) == false)
+                        {
+                            offset = long.Max(start, offset);
+                            isFull = true;
+                            break;
+                        }
+
                         tables.Change(table, index, zeroed);
                     }
                 }
 
-                offset = end;
-                return true;
+                if (!isFull)
+                {
+                    offset = end;
+                    return true;
+                }
             }
         }
 
-        wait = tables.PrepareAsync(queue, offset);
+        wait = isFull ? flusher.FlushAsync(queue) : tables.PrepareAsync(queue, offset);
         return false;
     }
 

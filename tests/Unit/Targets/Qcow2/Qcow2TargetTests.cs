@@ -103,6 +103,77 @@ public class Qcow2TargetTests
         image.Check();
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("cluster_size=4k,refcount_bits=8")]
+    [InlineData("extended_l2=on")]
+    public void A_worker_that_dies_leaves_a_journal_by_which_the_next_one_has_every_answered_write(string options)
+    {
+        using QemuImage image = new("16M", options);
+        byte[] model = new byte[16 << 20];
+        string state = image.PathOf("state");
+        for (int life = 0; life < 4; life++)
+        {
+            // Never disposed: it is as if it had been killed.
+            Qcow2Target target = OpenWithState(image.Path, state);
+            Random random = new(life);
+            QueueHarness.Run(target, harness =>
+            {
+                byte[] data = new byte[65536];
+                for (int start = 0; start < model.Length; start += data.Length)
+                {
+                    Assert.Equal(data.Length, harness.Answer(QueueHarness.Describe(IoOperation.Read, start, data.Length), data));
+                    Assert.True(model.AsSpan(start, data.Length).SequenceEqual(data));
+                }
+
+                for (int count = 0; count < 60; count++)
+                {
+                    int start = random.Next(4000) * 4096;
+                    int length = int.Min(4096 * random.Next(1, 16), model.Length - start);
+                    IoOperation operation = random.Next(8) switch
+                    {
+                        0 => IoOperation.WriteZeroes,
+                        1 => IoOperation.Flush,
+                        _ => IoOperation.Write,
+                    };
+                    random.NextBytes(data);
+                    int asked = operation == IoOperation.Flush ? 0 : length;
+                    Assert.True(harness.Answer(QueueHarness.Describe(operation, start, asked), data.AsSpan(0, asked)) >= 0);
+                    if (operation == IoOperation.Write)
+                    {
+                        data.AsSpan(0, length).CopyTo(model.AsSpan(start));
+                    }
+                    else if (operation == IoOperation.WriteZeroes)
+                    {
+                        model.AsSpan(start, length).Clear();
+                    }
+                }
+            });
+            target.Abandon();
+            image.CheckButForLeaks();
+        }
+
+        OpenWithState(image.Path, state).Dispose();
+        image.CheckButForLeaks();
+        Assert.True(model.AsSpan().SequenceEqual(image.Read()));
+    }
+
+    [Fact]
+    public void A_journal_is_refused_when_another_program_wrote_the_image_meanwhile()
+    {
+        using QemuImage image = new("1M");
+        Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
+        QueueHarness.Run(target, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096]));
+        target.Abandon();
+        image.Play("write 0 64k");
+        UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, image.PathOf("state")));
+        Assert.Contains("another program changed it", error.Message);
+        image.Check();
+    }
+
+    private static Qcow2Target OpenWithState(string path, string statePath) => Qcow2Target.Open(
+        new TargetOptions(new Dictionary<string, string> { ["Path"] = path }) { StatePath = statePath });
+
     private static byte[] Backing(QemuImage image, string format, int size)
     {
         byte[] content = new byte[size];
