@@ -18,7 +18,7 @@ internal static class ImageWorker
             return ExitCode.Usage;
         }
 
-        ClusterEncoders.Zstd = new ZstdClusterEncoder();
+        ClusterCodec.Zstd = new ZstdCodec();
         ImageOperation operation = JsonSerializer.Deserialize(line, ImageJson.Default.ImageOperation)!;
         CancellationTokenSource stop = new();
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stop);

@@ -1,10 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using Ublk;
-using Ublk.Targets.Qcow2;
 using Ublk.Worker;
-
-ClusterDecoders.Zstd = new ZstdClusterDecoder();
 
 // Started by the engine's launcher, not by people: the arguments after the verb are what ps shows of the device.
 try

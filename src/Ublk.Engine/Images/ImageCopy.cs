@@ -7,9 +7,9 @@ namespace Ublk.Images;
 /// <summary>Copies the content of a disk: pieces are read and compressed side by side, and written in their order.</summary>
 /// <param name="source">The disk.</param>
 /// <param name="image">The new image.</param>
-/// <param name="encoder">What to compress clusters with; null to leave them as they are.</param>
+/// <param name="codec">What to compress clusters with; null to leave them as they are.</param>
 /// <param name="progress">Told how far it is.</param>
-internal sealed class ImageCopy(ImageContent source, NewImage image, IClusterEncoder? encoder, ImageProgress progress)
+internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCodec? codec, ImageProgress progress)
 {
     private const int PieceSize = 2 << 20;
 
@@ -98,7 +98,7 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, IClusterEnc
             extent.Layer!.Read(extent, content.Slice((int)(extent.Start - start), (int)extent.Length));
         }
 
-        piece.Inspect(encoder);
+        piece.Inspect(codec);
         return piece;
     }
 
@@ -122,9 +122,9 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, IClusterEnc
         public Span<byte> Content => _content.AsSpan(0, length);
 
         // Finds what is not zero, and compresses it.
-        public void Inspect(IClusterEncoder? encoder)
+        public void Inspect(ClusterCodec? codec)
         {
-            if (encoder is not null)
+            if (codec is not null)
             {
                 _compressed = ArrayPool<byte>.Shared.Rent(length);
             }
@@ -139,7 +139,7 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, IClusterEnc
                 }
 
                 // Worth it only where it saves something.
-                int compressed = encoder?.TryEncode(cluster, _compressed.AsSpan(used, unit - 1)) ?? 0;
+                int compressed = codec?.TryCompress(cluster, _compressed.AsSpan(used, unit - 1)) ?? 0;
                 _units.Add(new Unit(position, used, compressed));
                 used += compressed;
             }

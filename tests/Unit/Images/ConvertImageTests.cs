@@ -1,6 +1,5 @@
 using Ublk.Images;
 using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2;
 using Ublk.Worker;
 
 namespace Ublk.Tests.Images;
@@ -10,11 +9,7 @@ public sealed class ConvertImageTests : IDisposable
 {
     private readonly ImageFolder _folder = new();
 
-    static ConvertImageTests()
-    {
-        ClusterDecoders.Zstd = new ZstdClusterDecoder();
-        ClusterEncoders.Zstd = new ZstdClusterEncoder();
-    }
+    static ConvertImageTests() => ClusterCodec.Zstd = new ZstdCodec();
 
     public static TheoryData<string, bool, NewImageOptions> Targets()
     {

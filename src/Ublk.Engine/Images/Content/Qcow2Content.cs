@@ -1,7 +1,5 @@
 using Ublk.Images.Qcow2;
 using Ublk.Targets.Qcow2.Format;
-using ClusterDecoders = Ublk.Targets.Qcow2.ClusterDecoders;
-using IClusterDecoder = Ublk.Targets.Qcow2.IClusterDecoder;
 
 namespace Ublk.Images.Content;
 
@@ -49,9 +47,7 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
     /// <inheritdoc/>
     protected override void Decompress(ReadOnlySpan<byte> compressed, Span<byte> cluster)
     {
-        IClusterDecoder decoder = ClusterDecoders.Find(image.Header.Compression)
-            ?? throw ImageError.NotSupported(File.Path, $"has clusters compressed with {image.Header.Compression}, for which this program has no decoder.");
-        if (!decoder.TryDecode(compressed, cluster))
+        if (!ClusterCodec.Of(image.Header.Compression).TryDecompress(compressed, cluster))
         {
             throw ImageError.Invalid(File.Path, "a compressed cluster cannot be decompressed");
         }

@@ -31,7 +31,7 @@ internal static class NewHeader
             Incompatible = incompatible,
             Compatible = options.LazyRefcounts ? CompatibleFeatures.LazyRefcounts : CompatibleFeatures.None,
             Autoclear = options.DataFileRaw ? AutoclearFeatures.RawExternalData : AutoclearFeatures.None,
-            Compression = options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib,
+            Compression = CompressionOf(options),
             BackingFile = options.BackingFile,
             Extensions = [.. Extensions(options)],
         };
@@ -41,6 +41,10 @@ internal static class NewHeader
             ? header with { L1Size = (int)entries, L1Offset = header.Layout.ClusterSize }
             : throw Invalid($"A disk of {size} bytes is too large for clusters of {header.Layout.ClusterSize} bytes: {largest} are possible. Choose larger clusters for {path}.");
     }
+
+    /// <summary>How the image's clusters are compressed, in the format's words.</summary>
+    public static CompressionType CompressionOf(NewImageOptions options) =>
+        options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib;
 
     private static void Check(NewImageOptions options)
     {

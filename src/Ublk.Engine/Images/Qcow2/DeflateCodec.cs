@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Runtime.InteropServices;
 
 namespace Ublk.Images.Qcow2;
@@ -6,7 +7,7 @@ namespace Ublk.Images.Qcow2;
 /// <remarks>
 /// The framework's streams look back 32 KiB and cannot be told otherwise, so its native zlib is called as they do it.
 /// </remarks>
-internal sealed partial class DeflateClusterEncoder : IClusterEncoder
+internal sealed partial class DeflateCodec : ClusterCodec
 {
     private const string Library = "libSystem.IO.Compression.Native";
     private const int RawWindowBits = -12;
@@ -17,13 +18,16 @@ internal sealed partial class DeflateClusterEncoder : IClusterEncoder
     private const int Finish = 4;
     private const int StreamEnd = 1;
 
+    /// <summary>The codec.</summary>
+    public static DeflateCodec Instance { get; } = new();
+
     /// <inheritdoc/>
-    public unsafe int TryEncode(ReadOnlySpan<byte> cluster, Span<byte> stored)
+    public override unsafe int TryCompress(ReadOnlySpan<byte> cluster, Span<byte> compressed)
     {
         fixed (byte* from = cluster)
-        fixed (byte* to = stored)
+        fixed (byte* to = compressed)
         {
-            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)stored.Length };
+            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
             if (DeflateInit2(&stream, DefaultLevel, Deflated, RawWindowBits, MemoryLevel, DefaultStrategy) != 0)
             {
                 throw new UblkException(UblkError.OperationFailed, "zlib cannot compress.", operation: "deflateInit2");
@@ -31,7 +35,25 @@ internal sealed partial class DeflateClusterEncoder : IClusterEncoder
 
             int result = Deflate(&stream, Finish);
             _ = DeflateEnd(&stream);
-            return result == StreamEnd ? stored.Length - (int)stream.AvailableOut : 0;
+            return result == StreamEnd ? compressed.Length - (int)stream.AvailableOut : 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override unsafe bool TryDecompress(ReadOnlySpan<byte> compressed, Span<byte> cluster)
+    {
+        fixed (byte* from = compressed)
+        {
+            using UnmanagedMemoryStream source = new(from, compressed.Length);
+            using DeflateStream stream = new(source, CompressionMode.Decompress);
+            try
+            {
+                return stream.ReadAtLeast(cluster, cluster.Length, throwOnEndOfStream: false) == cluster.Length;
+            }
+            catch (InvalidDataException)
+            {
+                return false;
+            }
         }
     }
 
