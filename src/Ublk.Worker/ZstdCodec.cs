@@ -11,6 +11,9 @@ internal sealed class ZstdCodec : ClusterCodec
     [ThreadStatic]
     private static Compressor? t_compressor;
 
+    [ThreadStatic]
+    private static Decompressor? t_decompressor;
+
     /// <inheritdoc/>
     public override int TryCompress(ReadOnlySpan<byte> cluster, Span<byte> compressed)
     {
@@ -30,10 +33,10 @@ internal sealed class ZstdCodec : ClusterCodec
                 return false;
             }
 
-            using Decompressor decompressor = new();
+            t_decompressor ??= new Decompressor();
             try
             {
-                return decompressor.TryUnwrap(compressed[..(int)length], cluster, out int written) && written == cluster.Length;
+                return t_decompressor.TryUnwrap(compressed[..(int)length], cluster, out int written) && written == cluster.Length;
             }
             catch (ZstdException)
             {

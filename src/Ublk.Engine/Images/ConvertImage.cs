@@ -19,7 +19,7 @@ public sealed record ConvertImage : ImageOperation
     public required string Destination { get; init; }
 
     /// <summary>What the new image is like.</summary>
-    public required ImageOptions Options { get; init; }
+    public required NewImageOptions Options { get; init; }
 
     /// <summary>Whether to compress each cluster.</summary>
     public bool Compress { get; init; }
@@ -36,7 +36,7 @@ public sealed record ConvertImage : ImageOperation
                 "Only qcow2 images without an external data file can be compressed. Leave -Compress out, or choose -Format Qcow2.");
         }
 
-        using ImageLayer source = ImageChain.Open(Path, SourceFormat, BackingFormat, ImageFile.OpenForReading, Snapshot);
+        using ImageContent source = ImageChain.Open(Path, SourceFormat, BackingFormat, DiskFile.OpenForReading, Snapshot);
         using NewImage image = NewImage.Begin(Destination, Options, source.Size, Force);
         progress.Begin($"Converting {Path}", source.Size);
         ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewHeader.CompressionOf(Options)) : null, progress);

@@ -13,7 +13,7 @@ public sealed record CreateImage : ImageOperation
     public long? Size { get; init; }
 
     /// <summary>What the image is like.</summary>
-    public required ImageOptions Options { get; init; }
+    public required NewImageOptions Options { get; init; }
 
     /// <summary>Whether a file that is there gives way to it.</summary>
     public bool Force { get; init; }
@@ -67,7 +67,7 @@ public sealed record CreateImage : ImageOperation
     }
 
     // What is a hole, and no table.
-    private static void WriteZeroes(ImageFile file, ImageProgress progress)
+    private static void WriteZeroes(DiskFile file, ImageProgress progress)
     {
         byte[] zeroes = new byte[PieceSize];
         long length = file.Length;
@@ -93,7 +93,7 @@ public sealed record CreateImage : ImageOperation
             throw new UblkException(UblkError.InvalidArgument, "A new image needs a -Size, unless it has a backing file.");
         }
 
-        using ImageLayer backing = ImageChain.Open(ImageChain.Resolve(Path, name), Options.BackingFormat, null, ImageFile.Open);
+        using ImageContent backing = ImageChain.Open(ImageChain.Resolve(Path, name), Options.BackingFormat, null, DiskFile.Open);
         return backing.Size;
     }
 }

@@ -9,7 +9,7 @@ namespace Ublk.Images;
 /// <param name="image">The new image.</param>
 /// <param name="codec">What to compress clusters with; null to leave them as they are.</param>
 /// <param name="progress">Told how far it is.</param>
-internal sealed class ImageCopy(ImageLayer source, NewImage image, ClusterCodec? codec, ImageProgress progress)
+internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCodec? codec, ImageProgress progress)
 {
     private const int PieceSize = 2 << 20;
 
@@ -30,7 +30,7 @@ internal sealed class ImageCopy(ImageLayer source, NewImage image, ClusterCodec?
         try
         {
             long done = 0;
-            foreach (List<LayerExtent> extents in Pieces())
+            foreach (List<ContentExtent> extents in Pieces())
             {
                 if (underWay.Count == s_piecesAtOnce)
                 {
@@ -55,11 +55,11 @@ internal sealed class ImageCopy(ImageLayer source, NewImage image, ClusterCodec?
     }
 
     // What has data, cut at multiples of the piece size. A piece is a run of extents that begins and ends where clusters do.
-    private IEnumerable<List<LayerExtent>> Pieces()
+    private IEnumerable<List<ContentExtent>> Pieces()
     {
-        List<LayerExtent> piece = [];
+        List<ContentExtent> piece = [];
         long pieceEnd = 0;
-        foreach (LayerExtent extent in LayerExtent.Join(source.Map()).Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
+        foreach (ContentExtent extent in ContentExtent.Join(source.Map()).Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
         {
             for (long start = extent.Start; start < extent.End; start = long.Min(extent.End, pieceEnd))
             {
@@ -85,7 +85,7 @@ internal sealed class ImageCopy(ImageLayer source, NewImage image, ClusterCodec?
     }
 
     // On a thread of the pool.
-    private Piece Prepare(List<LayerExtent> extents)
+    private Piece Prepare(List<ContentExtent> extents)
     {
         progress.Stop.ThrowIfCancellationRequested();
         long start = extents[0].Start / _unit * _unit;
@@ -93,7 +93,7 @@ internal sealed class ImageCopy(ImageLayer source, NewImage image, ClusterCodec?
         Piece piece = new(start, (int)(end - start), _unit);
         Span<byte> content = piece.Content;
         content.Clear();
-        foreach (LayerExtent extent in extents)
+        foreach (ContentExtent extent in extents)
         {
             extent.Layer!.Read(extent, content.Slice((int)(extent.Start - start), (int)extent.Length));
         }

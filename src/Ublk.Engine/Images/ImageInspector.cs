@@ -13,10 +13,10 @@ public static class ImageInspector
     /// <exception cref="UblkException">There is none, or it is malformed.</exception>
     public static UblkImage Inspect(string path, ImageFormat? format)
     {
-        using ImageFile file = ImageFile.Open(path);
+        using DiskFile file = DiskFile.Open(path);
         if ((format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
         {
-            using RawLayer raw = new(file);
+            using RawContent raw = new(file);
             return Describe(file, ImageFormat.Raw, raw.Size);
         }
 
@@ -32,8 +32,8 @@ public static class ImageInspector
     public static IReadOnlyList<UblkImage> InspectChain(string path, ImageFormat? format, ImageFormat? backingFormat)
     {
         List<UblkImage> images = [];
-        using ImageLayer top = ImageChain.Open(path, format, backingFormat, ImageFile.Open);
-        for (ImageLayer? layer = top; layer is not null; layer = layer.Backing)
+        using ImageContent top = ImageChain.Open(path, format, backingFormat, DiskFile.Open);
+        for (ImageContent? layer = top; layer is not null; layer = layer.Backing)
         {
             images.Add(Inspect(layer.File.Path, layer.Format));
         }
@@ -48,8 +48,8 @@ public static class ImageInspector
     /// <exception cref="UblkException">An image of the chain is missing or malformed.</exception>
     public static IEnumerable<ImageExtent> Map(string path, ImageFormat? format, ImageFormat? backingFormat)
     {
-        using ImageLayer top = ImageChain.Open(path, format, backingFormat, ImageFile.Open);
-        foreach (LayerExtent extent in LayerExtent.Join(top.Map().Select(Simplify)))
+        using ImageContent top = ImageChain.Open(path, format, backingFormat, DiskFile.Open);
+        foreach (ContentExtent extent in ContentExtent.Join(top.Map().Select(Simplify)))
         {
             bool isPlaced = extent.Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
             yield return new ImageExtent
@@ -72,10 +72,10 @@ public static class ImageInspector
     public static IReadOnlyList<UblkImageSnapshot> Snapshots(string path) => Inspect(path, null).Snapshots;
 
     // Where compressed clusters are by themselves says nothing that anybody could use.
-    private static LayerExtent Simplify(LayerExtent extent) =>
+    private static ContentExtent Simplify(ContentExtent extent) =>
         extent.Kind == ExtentKind.Compressed ? extent with { Offset = 0, Skip = (int)(extent.Start & int.MaxValue) } : extent;
 
-    private static UblkImage Describe(ImageFile file, ImageFormat format, long size) => new()
+    private static UblkImage Describe(DiskFile file, ImageFormat format, long size) => new()
     {
         Path = file.Path,
         Format = format,

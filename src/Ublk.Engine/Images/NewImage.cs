@@ -22,7 +22,7 @@ internal sealed class NewImage : IDisposable
     public Qcow2Builder? Builder { get; }
 
     /// <summary>The file that has the data.</summary>
-    public ImageFile DataFile => (_dataFile ?? _file).Content;
+    public DiskFile DataFile => (_dataFile ?? _file).Content;
 
     /// <summary>Begins an image.</summary>
     /// <param name="path">The image's name.</param>
@@ -30,7 +30,7 @@ internal sealed class NewImage : IDisposable
     /// <param name="size">Size of the disk in bytes.</param>
     /// <param name="replace">Whether files that are there give way.</param>
     /// <exception cref="UblkException">An option is impossible, the backing file does not fit, or a name is taken.</exception>
-    public static NewImage Begin(string path, ImageOptions options, long size, bool replace)
+    public static NewImage Begin(string path, NewImageOptions options, long size, bool replace)
     {
         if (options.Format == ImageFormat.Raw)
         {
@@ -44,7 +44,7 @@ internal sealed class NewImage : IDisposable
         if (options.BackingFile is { } backing)
         {
             // It must be there, be what it is said to be, and not lead back here.
-            ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, ImageFile.Open).Dispose();
+            ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open).Dispose();
         }
 
         NewImageFile file = new(path, replace);
@@ -93,9 +93,9 @@ internal sealed class NewImage : IDisposable
         _dataFile?.Dispose();
     }
 
-    private static void RequireNoQcow2Options(ImageOptions options)
+    private static void RequireNoQcow2Options(NewImageOptions options)
     {
-        bool hasAny = options with { Preallocation = ImagePreallocation.Off } != new ImageOptions { Format = ImageFormat.Raw };
+        bool hasAny = options with { Preallocation = ImagePreallocation.Off } != new NewImageOptions { Format = ImageFormat.Raw };
         if (hasAny)
         {
             throw new UblkException(UblkError.InvalidArgument, "A raw image knows no options but -Size and -Preallocation. Choose -Format Qcow2 for the others.");

@@ -29,11 +29,11 @@ internal sealed class NewImageFile : IDisposable
         }
 
         _temporaryPath = Path.Combine(directory, $".ublk-{Guid.NewGuid():N}");
-        Content = ImageFile.Create(_temporaryPath);
+        Content = DiskFile.Create(_temporaryPath);
     }
 
     /// <summary>The file.</summary>
-    public ImageFile Content { get; }
+    public DiskFile Content { get; }
 
     /// <summary>Makes the file durable and gives it the image's name.</summary>
     /// <exception cref="UblkException">It is not durable, or somebody else has taken the name.</exception>
@@ -90,7 +90,7 @@ internal sealed class NewImageFile : IDisposable
         }
 
         // Not one that somebody works with.
-        ImageFile.OpenForWriting(_finalPath).Dispose();
+        DiskFile.OpenForWriting(_finalPath).Dispose();
     }
 
     private void FlushDirectory()

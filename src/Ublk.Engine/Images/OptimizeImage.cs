@@ -14,7 +14,7 @@ public sealed record OptimizeImage : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult? Run(ImageProgress progress)
     {
-        using (ImageFile file = ImageFile.OpenForWriting(Path))
+        using (DiskFile file = DiskFile.OpenForWriting(Path))
         {
             if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
             {
@@ -30,7 +30,7 @@ public sealed record OptimizeImage : ImageOperation
     }
 
     // Block by block, where the file system has a place for them.
-    private static void PunchZeroes(ImageFile file, long position, long end, ImageProgress progress)
+    private static void PunchZeroes(DiskFile file, long position, long end, ImageProgress progress)
     {
         const int Block = 4096;
         byte[] piece = new byte[PieceSize];

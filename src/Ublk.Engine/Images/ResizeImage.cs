@@ -26,7 +26,7 @@ public sealed record ResizeImage : ImageOperation
             throw new UblkException(UblkError.InvalidArgument, $"A disk cannot have {Size} bytes. Choose a multiple of {Sector}.");
         }
 
-        using (ImageFile file = ImageFile.OpenForWriting(Path))
+        using (DiskFile file = DiskFile.OpenForWriting(Path))
         {
             if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
             {

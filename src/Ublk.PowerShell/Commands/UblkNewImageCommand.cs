@@ -50,7 +50,7 @@ public abstract class UblkNewImageCommand : UblkImageCommand
     public SwitchParameter Force { get; set; }
 
     /// <summary>What the parameters say.</summary>
-    protected ImageOptions Options() => new()
+    protected NewImageOptions Options() => new()
     {
         Format = Format,
         Version = Version,

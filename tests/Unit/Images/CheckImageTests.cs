@@ -110,7 +110,7 @@ public sealed class CheckImageTests : IDisposable
     public void An_image_in_use_is_left_alone()
     {
         string image = _folder.QemuCreate("a.qcow2", "1M");
-        using ImageFile held = ImageFile.OpenForWriting(image);
+        using DiskFile held = DiskFile.OpenForWriting(image);
         Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image)).Error);
         Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image, repair: true)).Error);
     }
@@ -119,7 +119,7 @@ public sealed class CheckImageTests : IDisposable
     public void Readers_bear_each_other()
     {
         string image = _folder.QemuCreate("a.qcow2", "1M");
-        using ImageFile held = ImageFile.OpenForReading(image);
+        using DiskFile held = DiskFile.OpenForReading(image);
         ImageFolder.RequireClean(image);
         Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image, repair: true)).Error);
     }

@@ -9,10 +9,10 @@ public sealed class CreateImageTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    public static TheoryData<string, ImageOptions> Options()
+    public static TheoryData<string, NewImageOptions> Options()
     {
-        TheoryData<string, ImageOptions> data = [];
-        ImageOptions options = ImageFolder.Qcow2();
+        TheoryData<string, NewImageOptions> data = [];
+        NewImageOptions options = ImageFolder.Qcow2();
         for (int bits = 9; bits <= 21; bits++)
         {
             data.Add($"clusters of {1 << bits}", options with { ClusterSize = 1 << bits });
@@ -38,7 +38,7 @@ public sealed class CreateImageTests : IDisposable
     [MemberData(nameof(Options), DisableDiscoveryEnumeration = true)]
     public void Is_sound_and_takes_what_qemu_writes(string name, object options)
     {
-        ImageOptions wanted = (ImageOptions)options;
+        NewImageOptions wanted = (NewImageOptions)options;
         const long Size = 20 << 20;
         ImagePreallocation[] all = wanted.ClusterSize is null ? Enum.GetValues<ImagePreallocation>() : [ImagePreallocation.Off, ImagePreallocation.Metadata];
         foreach (ImagePreallocation preallocation in all)
@@ -71,7 +71,7 @@ public sealed class CreateImageTests : IDisposable
     [Fact]
     public void A_raw_image_is_a_file_of_holes()
     {
-        string image = _folder.Create("a.raw", 1 << 20, new ImageOptions { Format = ImageFormat.Raw });
+        string image = _folder.Create("a.raw", 1 << 20, new NewImageOptions { Format = ImageFormat.Raw });
         Assert.Equal(1 << 20, new FileInfo(image).Length);
         Assert.Equal("0", Shell.Run("du", "--block-size=1", image).Split('\t')[0]);
     }
@@ -81,7 +81,7 @@ public sealed class CreateImageTests : IDisposable
     {
         string backing = _folder.QemuCreate("base.qcow2", "1M");
         ImageFolder.Play(backing, "write -P 9 64k 64k");
-        ImageOptions options = ImageFolder.Qcow2() with { BackingFile = "base.qcow2", BackingFormat = ImageFormat.Qcow2 };
+        NewImageOptions options = ImageFolder.Qcow2() with { BackingFile = "base.qcow2", BackingFormat = ImageFormat.Qcow2 };
         new CreateImage { Path = _folder["top.qcow2"], Options = options }.Run(ImageProgress.None);
         ImageFolder.Play(_folder["top.qcow2"], "read -P 9 64k 64k", "read -P 0 128k 64k");
         ImageFolder.RequireClean(_folder["top.qcow2"]);
@@ -118,7 +118,7 @@ public sealed class CreateImageTests : IDisposable
     [Fact]
     public void Impossible_options_leave_nothing()
     {
-        ImageOptions options = ImageFolder.Qcow2();
+        NewImageOptions options = ImageFolder.Qcow2();
         Assert.All(
             new[]
             {
@@ -130,8 +130,8 @@ public sealed class CreateImageTests : IDisposable
                 options with { ClusterSize = 4096, ExtendedL2 = true },
                 options with { BackingFile = "base" },
                 options with { DataFileRaw = true },
-                new ImageOptions { Format = ImageFormat.Raw, ClusterSize = 4096 },
-                new ImageOptions { Format = ImageFormat.Raw, Preallocation = ImagePreallocation.Metadata },
+                new NewImageOptions { Format = ImageFormat.Raw, ClusterSize = 4096 },
+                new NewImageOptions { Format = ImageFormat.Raw, Preallocation = ImagePreallocation.Metadata },
             },
             wrong => Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, wrong)).Error));
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1000)).Error);

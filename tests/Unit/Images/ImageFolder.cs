@@ -17,7 +17,7 @@ internal sealed class ImageFolder : IDisposable
     public IEnumerable<string> Names => _directory.EnumerateFileSystemInfos().Select(entry => entry.Name).Order();
 
     /// <summary>Makes an image with our own tools.</summary>
-    public string Create(string name, long size, ImageOptions? options = null)
+    public string Create(string name, long size, NewImageOptions? options = null)
     {
         new CreateImage { Path = this[name], Size = size, Options = options ?? Qcow2() }.Run(ImageProgress.None);
         return this[name];
@@ -35,7 +35,7 @@ internal sealed class ImageFolder : IDisposable
         ["-f", "qcow2", .. commands.SelectMany(command => new[] { "-c", command }), image]);
 
     /// <summary>Options of a qcow2 image.</summary>
-    public static ImageOptions Qcow2() => new() { Format = ImageFormat.Qcow2 };
+    public static NewImageOptions Qcow2() => new() { Format = ImageFormat.Qcow2 };
 
     /// <summary>Checks with our own check.</summary>
     public static ImageCheckResult Check(string image, bool repair = false) =>

@@ -107,7 +107,7 @@ public sealed class SnapshotTests : IDisposable
         Assert.Equal(UblkError.SnapshotExists, Assert.Throws<UblkException>(() => Take(image, "one")).Error);
         Assert.Equal(UblkError.SnapshotNotFound, Assert.Throws<UblkException>(() => Restore(image, "two")).Error);
         Assert.Equal(UblkError.SnapshotNotFound, Assert.Throws<UblkException>(() => Remove(image, "two")).Error);
-        string raw = _folder.Create("a.raw", 1 << 20, new ImageOptions { Format = ImageFormat.Raw });
+        string raw = _folder.Create("a.raw", 1 << 20, new NewImageOptions { Format = ImageFormat.Raw });
         Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => Take(raw, "one")).Error);
         string external = _folder.QemuCreate("b.qcow2", "1M", $"data_file={_folder["b.data"]}");
         Assert.Equal(UblkError.NotSupported, Assert.Throws<UblkException>(() => Take(external, "one")).Error);

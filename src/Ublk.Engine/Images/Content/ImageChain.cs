@@ -8,11 +8,11 @@ namespace Ublk.Images.Content;
 /// <summary>Opens an image with all that is behind it.</summary>
 internal sealed class ImageChain
 {
-    private readonly Func<string, ImageFile> _open;
+    private readonly Func<string, DiskFile> _open;
     private readonly ImageFormat? _backingFormat;
     private readonly List<string> _paths = [];
 
-    private ImageChain(Func<string, ImageFile> open, ImageFormat? backingFormat)
+    private ImageChain(Func<string, DiskFile> open, ImageFormat? backingFormat)
     {
         _open = open;
         _backingFormat = backingFormat;
@@ -25,8 +25,8 @@ internal sealed class ImageChain
     /// <param name="open">Opens a file of the chain.</param>
     /// <param name="snapshot">The id or name of a snapshot to show in the place of the disk; null for the disk.</param>
     /// <exception cref="UblkException">A file is missing, invalid or in use, or the chain leads back to itself.</exception>
-    public static ImageLayer Open(
-        string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, ImageFile> open, string? snapshot = null) =>
+    public static ImageContent Open(
+        string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, DiskFile> open, string? snapshot = null) =>
         new ImageChain(open, backingFormat).OpenLayer(path, format, snapshot);
 
     /// <summary>Where a name in a header leads: it is relative to the image's folder.</summary>
@@ -41,7 +41,7 @@ internal sealed class ImageChain
     }
 
     /// <summary>The format an image seems to have.</summary>
-    public static ImageFormat Detect(ImageFile file)
+    public static ImageFormat Detect(DiskFile file)
     {
         byte[] start = new byte[4];
         file.Read(start, 0);
@@ -57,7 +57,7 @@ internal sealed class ImageChain
         _ => throw ImageError.NotSupported(path, $"has a backing file of the format '{name}'; raw and qcow2 are known here."),
     };
 
-    private ImageLayer OpenLayer(string path, ImageFormat? format, string? snapshot)
+    private ImageContent OpenLayer(string path, ImageFormat? format, string? snapshot)
     {
         if (_paths.Exists(known => FileIdentity.IsSame(known, path)))
         {
@@ -65,11 +65,11 @@ internal sealed class ImageChain
         }
 
         _paths.Add(path);
-        ImageFile file = OpenFile(path);
+        DiskFile file = OpenFile(path);
         if ((format ?? Detect(file)) == ImageFormat.Raw)
         {
             return snapshot is null
-                ? new RawLayer(file)
+                ? new RawContent(file)
                 : throw new UblkException(UblkError.SnapshotNotFound, $"{path} is a raw image, which has no snapshots.");
         }
 
@@ -85,17 +85,17 @@ internal sealed class ImageChain
         }
     }
 
-    private Qcow2Layer OpenQcow2(Qcow2File image, Snapshot? snapshot)
+    private Qcow2Content OpenQcow2(Qcow2File image, Snapshot? snapshot)
     {
         string path = image.File.Path;
         HeaderRules.RefuseEncryption(image.Header, path);
-        ImageLayer? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null) : null;
+        ImageContent? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null) : null;
         try
         {
-            ImageFile? data = image.HasDataFile
+            DiskFile? data = image.HasDataFile
                 ? OpenFile(Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")))
                 : null;
-            return new Qcow2Layer(image, snapshot, data) { Backing = backing };
+            return new Qcow2Content(image, snapshot, data) { Backing = backing };
         }
         catch
         {
@@ -109,7 +109,7 @@ internal sealed class ImageChain
         : _backingFormat ?? throw new UblkException(UblkError.InvalidArgument,
             $"{path} does not tell the format of its backing file {header.BackingFile}. Give it with -BackingFormat.");
 
-    private ImageFile OpenFile(string path)
+    private DiskFile OpenFile(string path)
     {
         try
         {

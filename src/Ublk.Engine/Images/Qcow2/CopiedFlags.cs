@@ -33,7 +33,7 @@ internal static class CopiedFlags
                 isL1Changed = true;
             }
 
-            L2Table table = image.ReadL2(entry.Offset);
+            L2Words table = image.ReadL2(entry.Offset);
             if (CompareL2(image, table, entry.Offset, counts, differs) && fix)
             {
                 image.WriteTable(entry.Offset, table.Words);
@@ -46,7 +46,7 @@ internal static class CopiedFlags
         }
     }
 
-    private static bool CompareL2(Qcow2File image, L2Table table, long tableOffset, Func<long, ulong> counts, Action<string> differs)
+    private static bool CompareL2(Qcow2File image, L2Words table, long tableOffset, Func<long, ulong> counts, Action<string> differs)
     {
         bool isChanged = false;
         for (int index = 0; index < image.Layout.L2Entries; index++)

@@ -14,7 +14,7 @@ internal static class NewHeader
     /// <param name="size">Size of the disk in bytes.</param>
     /// <param name="path">The image, for errors.</param>
     /// <exception cref="UblkException">An option is out of its range, or contradicts another.</exception>
-    public static ImageHeader Make(ImageOptions options, long size, string path)
+    public static ImageHeader Make(NewImageOptions options, long size, string path)
     {
         Check(options);
         int clusterBits = BitOperations.Log2((uint)(options.ClusterSize ?? DefaultClusterSize));
@@ -43,10 +43,10 @@ internal static class NewHeader
     }
 
     /// <summary>How the image's clusters are compressed, in the format's words.</summary>
-    public static CompressionType CompressionOf(ImageOptions options) =>
+    public static CompressionType CompressionOf(NewImageOptions options) =>
         options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib;
 
-    private static void Check(ImageOptions options)
+    private static void Check(NewImageOptions options)
     {
         if (options.Version is not (2 or 3))
         {
@@ -96,7 +96,7 @@ internal static class NewHeader
         }
     }
 
-    private static IEnumerable<HeaderExtension> Extensions(ImageOptions options)
+    private static IEnumerable<HeaderExtension> Extensions(NewImageOptions options)
     {
         if (options.BackingFormat is { } format && options.BackingFile is not null)
         {

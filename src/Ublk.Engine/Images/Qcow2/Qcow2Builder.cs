@@ -7,11 +7,11 @@ namespace Ublk.Images.Qcow2;
 internal sealed class Qcow2Builder
 {
     private readonly Qcow2File _image;
-    private readonly ImageFile? _dataFile;
+    private readonly DiskFile? _dataFile;
     private readonly ClusterLayout _layout;
     private readonly ReferenceCounts _counts = new();
     private readonly ulong[] _l1;
-    private L2Table _l2;
+    private L2Words _l2;
     private int _l2Index = -1;
     private long _next;
 
@@ -19,7 +19,7 @@ internal sealed class Qcow2Builder
     /// <param name="image">An empty file, and a header of <see cref="NewHeader"/>'s.</param>
     /// <param name="dataFile">The external data file, if the header speaks of one.</param>
     /// <exception cref="UblkException">The header does not fit a cluster.</exception>
-    public Qcow2Builder(Qcow2File image, ImageFile? dataFile)
+    public Qcow2Builder(Qcow2File image, DiskFile? dataFile)
     {
         _ = image.Header.ToCluster(image.File.Path);
         _image = image;
@@ -49,7 +49,15 @@ internal sealed class Qcow2Builder
     {
         ulong subclusters = _layout.HasExtendedL2 ? SubclustersWithData(cluster) : 0;
         long offset = Place(position, subclusters);
-        (_dataFile ?? _image.File).Write(cluster, offset);
+        if (_dataFile is null)
+        {
+            _image.File.Write(cluster, offset);
+        }
+        else
+        {
+            // A data file ends where the disk does, which may be inside of a cluster.
+            _dataFile.Write(cluster[..(int)long.Min(cluster.Length, _image.Header.Size - offset)], offset);
+        }
     }
 
     /// <summary>Writes a compressed cluster of the disk, right behind the one before if that is compressed, too.</summary>
@@ -99,7 +107,7 @@ internal sealed class Qcow2Builder
         {
             FlushTable();
             _l2Index = index;
-            _l2 = new L2Table(_layout, new ulong[_layout.ClusterSize / 8]);
+            _l2 = new L2Words(_layout, new ulong[_layout.ClusterSize / 8]);
             _l1[index] = L1Entry.At(Take(1)).Raw;
         }
     }

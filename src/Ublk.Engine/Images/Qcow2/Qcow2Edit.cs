@@ -32,7 +32,7 @@ internal sealed class Qcow2Edit : IDisposable
     /// <exception cref="UblkException">It is in use, read-only, or corrupt.</exception>
     public static Qcow2Edit Open(string path, ImageProgress progress)
     {
-        Qcow2File image = Qcow2File.Read(ImageFile.OpenForWriting(path));
+        Qcow2File image = Qcow2File.Read(DiskFile.OpenForWriting(path));
         try
         {
             Qcow2Check check = Qcow2Check.Of(image, progress);

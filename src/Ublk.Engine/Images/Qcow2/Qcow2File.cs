@@ -7,12 +7,12 @@ namespace Ublk.Images.Qcow2;
 /// <summary>A qcow2 image's metadata, read and written as it lies in the file: for operations that have the image to themselves.</summary>
 /// <param name="file">The image's file, which it disposes of.</param>
 /// <param name="header">Its header.</param>
-internal sealed class Qcow2File(ImageFile file, ImageHeader header) : IDisposable
+internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
 {
     private IReadOnlyList<Snapshot>? _snapshots;
 
     /// <summary>The file.</summary>
-    public ImageFile File => file;
+    public DiskFile File => file;
 
     /// <summary>The header as it is in the file.</summary>
     public ImageHeader Header { get; private set; } = header;
@@ -41,7 +41,7 @@ internal sealed class Qcow2File(ImageFile file, ImageHeader header) : IDisposabl
     /// <summary>Reads the header.</summary>
     /// <param name="file">The image's file, which is disposed of when it is no qcow2 image.</param>
     /// <exception cref="UblkException">It is no valid image, or one with features that are unknown here.</exception>
-    public static Qcow2File Read(ImageFile file)
+    public static Qcow2File Read(DiskFile file)
     {
         try
         {
@@ -82,7 +82,7 @@ internal sealed class Qcow2File(ImageFile file, ImageHeader header) : IDisposabl
     public ulong[] ReadL1() => ReadTable(Header.L1Offset, Header.L1Size);
 
     /// <summary>An L2 table.</summary>
-    public L2Table ReadL2(long offset) => new(Layout, ReadTable(offset, Layout.ClusterSize / 8));
+    public L2Words ReadL2(long offset) => new(Layout, ReadTable(offset, Layout.ClusterSize / 8));
 
     /// <summary>Where the persistent bitmaps are; null where there are none, or none that is valid.</summary>
     /// <exception cref="UblkException">The header's extension is malformed.</exception>

@@ -13,7 +13,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
     public void Run(ImageProgress progress)
     {
         ulong[] l1 = _image.ReadL1();
-        List<(long Offset, L2Table Table)> changed = [];
+        List<(long Offset, L2Words Table)> changed = [];
         progress.Begin($"Optimizing {_image.File.Path}", _image.Header.Size);
         foreach (L1Entry entry in l1.Select(raw => new L1Entry(raw)))
         {
@@ -23,7 +23,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
                 continue;
             }
 
-            L2Table table = _image.ReadL2(entry.Offset);
+            L2Words table = _image.ReadL2(entry.Offset);
             if (ForgetZeroes(table, progress))
             {
                 changed.Add((entry.Offset, table));
@@ -32,7 +32,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
 
         edit.Commit(_image.Header, () =>
         {
-            foreach ((long offset, L2Table table) in changed)
+            foreach ((long offset, L2Words table) in changed)
             {
                 _image.WriteTable(offset, table.Words);
             }
@@ -41,7 +41,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
     }
 
     // Of clusters that are the disk's alone.
-    private bool ForgetZeroes(L2Table table, ImageProgress progress)
+    private bool ForgetZeroes(L2Words table, ImageProgress progress)
     {
         bool isChanged = false;
         byte[] cluster = new byte[_layout.ClusterSize];

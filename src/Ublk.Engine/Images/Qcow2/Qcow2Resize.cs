@@ -68,7 +68,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
         ImageFormat format = header.BackingFormat is { } known
             ? ImageChain.ParseFormat(known, path)
             : throw ImageError.NotSupported(path, $"does not tell the format of its backing file {name}, so it cannot be said what would come to light.");
-        using ImageLayer backing = ImageChain.Open(ImageChain.Resolve(path, name), format, null, ImageFile.Open);
+        using ImageContent backing = ImageChain.Open(ImageChain.Resolve(path, name), format, null, DiskFile.Open);
         if (backing.Size > header.Size)
         {
             throw ImageError.NotSupported(path,
@@ -79,7 +79,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
     private void Shrink(ImageHeader header)
     {
         ulong[] l1 = _image.ReadL1();
-        List<(long Offset, L2Table Table)> changed = [];
+        List<(long Offset, L2Words Table)> changed = [];
         for (int index = (int)(size / _layout.L2Coverage); index < l1.Length; index++)
         {
             long offset = new L1Entry(l1[index]).Offset;
@@ -88,7 +88,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
                 continue;
             }
 
-            L2Table table = _image.ReadL2(offset);
+            L2Words table = _image.ReadL2(offset);
             int first = (int)long.Max(0, _layout.ClustersFor(size - (index * _layout.L2Coverage)));
             DropEntries(table, first);
             if (first == 0)
@@ -105,7 +105,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
         edit.Commit(header with { Size = size }, () =>
         {
             _image.WriteTable(header.L1Offset, l1);
-            foreach ((long offset, L2Table table) in changed)
+            foreach ((long offset, L2Words table) in changed)
             {
                 _image.WriteTable(offset, table.Words);
             }
@@ -113,7 +113,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
         _image.File.SetLength(long.Min(_image.File.Length, edit.Counts.End << _layout.ClusterBits));
     }
 
-    private void DropEntries(L2Table table, int first)
+    private void DropEntries(L2Words table, int first)
     {
         for (int index = first; index < _layout.L2Entries; index++)
         {
@@ -135,7 +135,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
     {
         if (_image.HasDataFile && _image.Header.DataFile is { } name)
         {
-            using ImageFile data = ImageFile.OpenForWriting(ImageChain.Resolve(_image.File.Path, name));
+            using DiskFile data = DiskFile.OpenForWriting(ImageChain.Resolve(_image.File.Path, name));
             data.SetLength(size);
             data.Flush();
         }

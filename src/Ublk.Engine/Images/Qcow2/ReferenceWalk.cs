@@ -62,7 +62,7 @@ internal sealed class ReferenceWalk
         foreach (L1Entry entry in l1.Select(raw => new L1Entry(raw)).Where(entry => entry.Offset != 0))
         {
             refer(entry.Offset, layout.ClusterSize);
-            L2Table table = image.ReadL2(entry.Offset);
+            L2Words table = image.ReadL2(entry.Offset);
             for (int index = 0; index < layout.L2Entries; index++)
             {
                 L2Entry cluster = table[index];
@@ -128,7 +128,7 @@ internal sealed class ReferenceWalk
         }
     }
 
-    private void FollowL2(L2Table table, long tableOffset, bool isActive)
+    private void FollowL2(L2Words table, long tableOffset, bool isActive)
     {
         _nextOffset = 0;
         for (int index = 0; index < _layout.L2Entries; index++)

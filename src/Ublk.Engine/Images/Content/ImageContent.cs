@@ -1,10 +1,10 @@
 namespace Ublk.Images.Content;
 
 /// <summary>An image of a chain as the disk's content: what is where, and reading it. Its layers below belong to it.</summary>
-internal abstract class ImageLayer(ImageFile file) : IDisposable
+internal abstract class ImageContent(DiskFile file) : IDisposable
 {
     /// <summary>The image's file.</summary>
-    public ImageFile File => file;
+    public DiskFile File => file;
 
     /// <summary>The image's format.</summary>
     public abstract ImageFormat Format { get; }
@@ -13,15 +13,15 @@ internal abstract class ImageLayer(ImageFile file) : IDisposable
     public abstract long Size { get; }
 
     /// <summary>The file that has the data.</summary>
-    public virtual ImageFile DataFile => file;
+    public virtual DiskFile DataFile => file;
 
     /// <summary>The layer below, which has what this one does not; null where there is none.</summary>
-    public ImageLayer? Backing { get; init; }
+    public ImageContent? Backing { get; init; }
 
     /// <summary>What this layer alone says of the disk, in order.</summary>
     /// <param name="start">The first byte of the range.</param>
     /// <param name="end">The byte after the last.</param>
-    protected abstract IEnumerable<LayerExtent> OwnExtents(long start, long end);
+    protected abstract IEnumerable<ContentExtent> OwnExtents(long start, long end);
 
     /// <summary>Decompresses a cluster.</summary>
     /// <param name="compressed">As many bytes as the extent says.</param>
@@ -32,13 +32,13 @@ internal abstract class ImageLayer(ImageFile file) : IDisposable
     protected virtual int ClusterSize => 0;
 
     /// <summary>What the layers together say of the disk, in order and without gaps.</summary>
-    public IEnumerable<LayerExtent> Map() => Map(0, Size, 0);
+    public IEnumerable<ContentExtent> Map() => Map(0, Size, 0);
 
     /// <summary>Reads a part of an extent of this layer that has data; callable from any thread.</summary>
     /// <param name="extent">The part.</param>
     /// <param name="buffer">As long as it is.</param>
     /// <exception cref="UblkException">It cannot be read, or decompressed.</exception>
-    public void Read(in LayerExtent extent, Span<byte> buffer)
+    public void Read(in ContentExtent extent, Span<byte> buffer)
     {
         if (extent.Kind == ExtentKind.Data)
         {
@@ -73,9 +73,9 @@ internal abstract class ImageLayer(ImageFile file) : IDisposable
         Backing?.Dispose();
     }
 
-    private IEnumerable<LayerExtent> Map(long start, long end, int depth)
+    private IEnumerable<ContentExtent> Map(long start, long end, int depth)
     {
-        foreach (LayerExtent extent in LayerExtent.Join(OwnExtents(start, end)))
+        foreach (ContentExtent extent in ContentExtent.Join(OwnExtents(start, end)))
         {
             if (extent.Kind != ExtentKind.Absent || Backing is null)
             {
@@ -83,12 +83,12 @@ internal abstract class ImageLayer(ImageFile file) : IDisposable
                 continue;
             }
 
-            foreach (LayerExtent below in Backing.Map(extent.Start, long.Min(extent.End, Backing.Size), depth + 1))
+            foreach (ContentExtent below in Backing.Map(extent.Start, long.Min(extent.End, Backing.Size), depth + 1))
             {
                 yield return below;
             }
 
-            LayerExtent beyond = extent.Clip(Backing.Size, long.MaxValue);
+            ContentExtent beyond = extent.Clip(Backing.Size, long.MaxValue);
             if (beyond.Length > 0)
             {
                 yield return beyond with { Layer = this, Depth = depth };

@@ -5,7 +5,7 @@ namespace Ublk.Images.Qcow2;
 /// <summary>An L2 table in memory: entries of 8 bytes, or of 16 where they are extended.</summary>
 /// <param name="layout">The image's layout.</param>
 /// <param name="words">A cluster's worth of numbers.</param>
-internal readonly struct L2Table(ClusterLayout layout, ulong[] words)
+internal readonly struct L2Words(ClusterLayout layout, ulong[] words)
 {
     /// <summary>The table as it is in the file, but for the byte order.</summary>
     public ulong[] Words => words;

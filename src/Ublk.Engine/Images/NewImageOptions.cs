@@ -1,7 +1,7 @@
 namespace Ublk.Images;
 
 /// <summary>What a new image is like.</summary>
-public sealed record ImageOptions
+public sealed record NewImageOptions
 {
     /// <summary>Its format.</summary>
     public required ImageFormat Format { get; init; }

@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Images;
 
 /// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
-internal sealed class ImageFile : IDisposable
+internal sealed class DiskFile : IDisposable
 {
     // Where qemu's programs keep their locks (file-posix.c): a byte for what one does, and one for what one bears of others.
     private const long Does = 100;
@@ -14,7 +14,7 @@ internal sealed class ImageFile : IDisposable
 
     private readonly SafeFileHandle _handle;
 
-    private ImageFile(string path, SafeFileHandle handle)
+    private DiskFile(string path, SafeFileHandle handle)
     {
         Path = path;
         _handle = handle;
@@ -37,11 +37,11 @@ internal sealed class ImageFile : IDisposable
 
     /// <summary>Opens a file to look at it, whoever has it.</summary>
     /// <exception cref="UblkException">There is none, it is of a wrong kind, or cannot be read.</exception>
-    public static ImageFile Open(string path) => Open(path, Libc.O_RDONLY);
+    public static DiskFile Open(string path) => Open(path, Libc.O_RDONLY);
 
     /// <summary>Opens a file to read all of it: nobody may write to it meanwhile.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody writes to it.</exception>
-    public static ImageFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), file =>
+    public static DiskFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), file =>
         Libc.TryLock(file, Libc.F_RDLCK, 0, 1) == 0
         && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Writes, 1) == 0
         && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Resizes, 1) == 0
@@ -50,12 +50,12 @@ internal sealed class ImageFile : IDisposable
 
     /// <summary>Opens a file to change it: nobody may have it meanwhile.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody has it, or it cannot be written.</exception>
-    public static ImageFile OpenForWriting(string path) =>
+    public static DiskFile OpenForWriting(string path) =>
         Locked(Open(path, Libc.O_RDWR), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
 
     /// <summary>Makes a new, empty file, locked.</summary>
     /// <exception cref="UblkException">It cannot be made, or there is one.</exception>
-    public static ImageFile Create(string path)
+    public static DiskFile Create(string path)
     {
         SafeFileHandle handle = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, 0b110_100_100);
         if (handle.IsInvalid)
@@ -63,7 +63,7 @@ internal sealed class ImageFile : IDisposable
             throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot create {path}");
         }
 
-        return Locked(new ImageFile(path, handle), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
+        return Locked(new DiskFile(path, handle), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
     }
 
     /// <summary>Whether somebody has the file locked in a way that bars changing it.</summary>
@@ -154,11 +154,11 @@ internal sealed class ImageFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
 
-    private static ImageFile Open(string path, int flags)
+    private static DiskFile Open(string path, int flags)
     {
         RequireDisk(path);
         SafeFileHandle handle = Libc.Open(path, flags);
-        return handle.IsInvalid ? throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot open {path}") : new ImageFile(path, handle);
+        return handle.IsInvalid ? throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot open {path}") : new DiskFile(path, handle);
     }
 
     private static void RequireDisk(string path)
@@ -178,7 +178,7 @@ internal sealed class ImageFile : IDisposable
         }
     }
 
-    private static ImageFile Locked(ImageFile file, Func<SafeFileHandle, bool> tryLock)
+    private static DiskFile Locked(DiskFile file, Func<SafeFileHandle, bool> tryLock)
     {
         if (tryLock(file._handle))
         {

@@ -1,7 +1,7 @@
 namespace Ublk.Images.Content;
 
 /// <summary>A raw image: the disk byte for byte, with the file's holes.</summary>
-internal sealed class RawLayer(ImageFile file) : ImageLayer(file)
+internal sealed class RawContent(DiskFile file) : ImageContent(file)
 {
     // A last sector that the file ends inside of belongs to the disk.
     private const int Sector = 512;
@@ -13,7 +13,7 @@ internal sealed class RawLayer(ImageFile file) : ImageLayer(file)
     public override long Size { get; } = (file.Length + Sector - 1) / Sector * Sector;
 
     /// <inheritdoc/>
-    protected override IEnumerable<LayerExtent> OwnExtents(long start, long end)
+    protected override IEnumerable<ContentExtent> OwnExtents(long start, long end)
     {
         while (start < end)
         {
@@ -22,12 +22,12 @@ internal sealed class RawLayer(ImageFile file) : ImageLayer(file)
             dataEnd = dataEnd >= File.Length ? end : long.Min(dataEnd, end);
             if (dataStart > start)
             {
-                yield return new LayerExtent(start, dataStart - start, ExtentKind.ZeroAllocated, start);
+                yield return new ContentExtent(start, dataStart - start, ExtentKind.ZeroAllocated, start);
             }
 
             if (dataEnd > dataStart)
             {
-                yield return new LayerExtent(dataStart, dataEnd - dataStart, ExtentKind.Data, dataStart);
+                yield return new ContentExtent(dataStart, dataEnd - dataStart, ExtentKind.Data, dataStart);
             }
 
             start = long.Max(dataStart, dataEnd);

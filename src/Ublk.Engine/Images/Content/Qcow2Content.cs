@@ -7,7 +7,7 @@ namespace Ublk.Images.Content;
 /// <param name="image">The image.</param>
 /// <param name="snapshot">The snapshot, or null.</param>
 /// <param name="dataFile">The external data file, or null.</param>
-internal sealed class Qcow2Layer(Qcow2File image, Snapshot? snapshot, ImageFile? dataFile) : ImageLayer(image.File)
+internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile? dataFile) : ImageContent(image.File)
 {
     private readonly ClusterLayout _layout = image.Layout;
 
@@ -18,23 +18,23 @@ internal sealed class Qcow2Layer(Qcow2File image, Snapshot? snapshot, ImageFile?
     public override long Size { get; } = snapshot?.DiskSize ?? image.Header.Size;
 
     /// <inheritdoc/>
-    public override ImageFile DataFile => dataFile ?? File;
+    public override DiskFile DataFile => dataFile ?? File;
 
     /// <inheritdoc/>
     protected override int ClusterSize => _layout.ClusterSize;
 
     /// <inheritdoc/>
-    protected override IEnumerable<LayerExtent> OwnExtents(long start, long end)
+    protected override IEnumerable<ContentExtent> OwnExtents(long start, long end)
     {
         ulong[] l1 = snapshot is null ? image.ReadL1() : image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
         for (long tableStart = start / _layout.L2Coverage * _layout.L2Coverage; tableStart < end; tableStart += _layout.L2Coverage)
         {
             int index = _layout.L1Index(tableStart);
             long table = index < l1.Length ? new L1Entry(l1[index]).Offset : 0;
-            IEnumerable<LayerExtent> extents = table == 0
-                ? [new LayerExtent(tableStart, _layout.L2Coverage, ExtentKind.Absent)]
+            IEnumerable<ContentExtent> extents = table == 0
+                ? [new ContentExtent(tableStart, _layout.L2Coverage, ExtentKind.Absent)]
                 : TableExtents(image.ReadL2(table), tableStart, start, end);
-            foreach (LayerExtent extent in extents)
+            foreach (ContentExtent extent in extents)
             {
                 if (extent.Clip(start, end) is { Length: > 0 } inside)
                 {
@@ -60,7 +60,7 @@ internal sealed class Qcow2Layer(Qcow2File image, Snapshot? snapshot, ImageFile?
         base.Dispose(disposing);
     }
 
-    private IEnumerable<LayerExtent> TableExtents(L2Table table, long tableStart, long start, long end)
+    private IEnumerable<ContentExtent> TableExtents(L2Words table, long tableStart, long start, long end)
     {
         int first = start > tableStart ? _layout.L2Index(start) : 0;
         for (int index = first; index < _layout.L2Entries; index++)
@@ -90,19 +90,19 @@ internal sealed class Qcow2Layer(Qcow2File image, Snapshot? snapshot, ImageFile?
         }
     }
 
-    private LayerExtent ClusterExtent(L2Entry entry, long position) => entry.KindIn(_layout) switch
+    private ContentExtent ClusterExtent(L2Entry entry, long position) => entry.KindIn(_layout) switch
     {
-        ClusterKind.Compressed => new LayerExtent(position, _layout.ClusterSize, ExtentKind.Compressed, entry.CompressedOffset(_layout))
+        ClusterKind.Compressed => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Compressed, entry.CompressedOffset(_layout))
         {
             CompressedLength = entry.CompressedLength(_layout),
         },
-        ClusterKind.Data => new LayerExtent(position, _layout.ClusterSize, ExtentKind.Data, entry.Offset),
-        ClusterKind.Zero => new LayerExtent(position, _layout.ClusterSize, ExtentKind.Zero),
-        ClusterKind.ZeroAllocated => new LayerExtent(position, _layout.ClusterSize, ExtentKind.ZeroAllocated, entry.Offset),
-        _ => new LayerExtent(position, _layout.ClusterSize, ExtentKind.Absent),
+        ClusterKind.Data => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Data, entry.Offset),
+        ClusterKind.Zero => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Zero),
+        ClusterKind.ZeroAllocated => new ContentExtent(position, _layout.ClusterSize, ExtentKind.ZeroAllocated, entry.Offset),
+        _ => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Absent),
     };
 
-    private LayerExtent SubclusterExtent(L2Entry entry, long position, int sub)
+    private ContentExtent SubclusterExtent(L2Entry entry, long position, int sub)
     {
         int size = _layout.SubclusterSize;
         bool isZero = (entry.ZeroSubclusters >> sub & 1) != 0;
@@ -110,6 +110,6 @@ internal sealed class Qcow2Layer(Qcow2File image, Snapshot? snapshot, ImageFile?
         ExtentKind kind = isZero ? entry.HasPlace ? ExtentKind.ZeroAllocated : ExtentKind.Zero
             : isAllocated ? ExtentKind.Data
             : ExtentKind.Absent;
-        return new LayerExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));
+        return new ContentExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));
     }
 }

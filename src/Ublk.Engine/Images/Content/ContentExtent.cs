@@ -27,7 +27,7 @@ internal enum ExtentKind
 /// The first byte in the layer's file, of <see cref="ExtentKind.Data"/> and <see cref="ExtentKind.ZeroAllocated"/>; of
 /// <see cref="ExtentKind.Compressed"/>, that of the whole cluster's compressed data.
 /// </param>
-internal readonly record struct LayerExtent(long Start, long Length, ExtentKind Kind, long Offset = 0)
+internal readonly record struct ContentExtent(long Start, long Length, ExtentKind Kind, long Offset = 0)
 {
     /// <summary>Of <see cref="ExtentKind.Compressed"/>: bytes in the file that hold the compressed cluster.</summary>
     public int CompressedLength { get; init; }
@@ -36,7 +36,7 @@ internal readonly record struct LayerExtent(long Start, long Length, ExtentKind 
     public int Skip { get; init; }
 
     /// <summary>The layer, for who reads it; null where no layer has it.</summary>
-    public ImageLayer? Layer { get; init; }
+    public ImageContent? Layer { get; init; }
 
     /// <summary>How many layers are above that one.</summary>
     public int Depth { get; init; }
@@ -45,7 +45,7 @@ internal readonly record struct LayerExtent(long Start, long Length, ExtentKind 
     public long End => Start + Length;
 
     /// <summary>The part that is inside a range; empty where there is none.</summary>
-    public LayerExtent Clip(long start, long end)
+    public ContentExtent Clip(long start, long end)
     {
         long first = long.Clamp(Start, start, end);
         long last = long.Clamp(End, first, end);
@@ -60,7 +60,7 @@ internal readonly record struct LayerExtent(long Start, long Length, ExtentKind 
     }
 
     /// <summary>Whether another range continues this one.</summary>
-    public bool IsContinuedBy(in LayerExtent next) =>
+    public bool IsContinuedBy(in ContentExtent next) =>
         next.Start == End && next.Kind == Kind && next.Layer == Layer && next.Depth == Depth && Kind switch
         {
             ExtentKind.Data or ExtentKind.ZeroAllocated => next.Offset == Offset + Length,
@@ -69,10 +69,10 @@ internal readonly record struct LayerExtent(long Start, long Length, ExtentKind 
         };
 
     /// <summary>Joins ranges that continue each other.</summary>
-    public static IEnumerable<LayerExtent> Join(IEnumerable<LayerExtent> extents)
+    public static IEnumerable<ContentExtent> Join(IEnumerable<ContentExtent> extents)
     {
-        LayerExtent current = default;
-        foreach (LayerExtent next in extents)
+        ContentExtent current = default;
+        foreach (ContentExtent next in extents)
         {
             if (current.Length > 0 && current.IsContinuedBy(next))
             {
