@@ -20,7 +20,7 @@ function Measure-Attach($Contender, $Disk) {
             Contender   = $Contender.Name
             Total       = $total
             Started     = $started
-            Detached    = $server * 1000
+            Served      = $server * 1000
             Live        = $live * 1000
             StartToLive = if ($started) { $live * 1000 - $started } else { $null }
             Added       = if ($started) { $total - $live * 1000 + $started } else { $null }

@@ -15,7 +15,7 @@ internal static class DeviceAttachment
         DeviceSpecification specification = DeviceRegistrar.Read(file);
         ProcessSettings.Apply();
         int worker = 0;
-        LaunchResult result = Launch(specification, (chosen, channel) => worker = Self.StartWorker(chosen, channel));
+        LaunchResult result = Launch(specification, (chosen, channel) => new StartedWorker(worker = Self.StartWorker(chosen, channel)));
         foreach (string warning in result.Warnings)
         {
             Console.Error.WriteLine(warning);
@@ -27,7 +27,7 @@ internal static class DeviceAttachment
     }
 
     // What a former run left: clients may wait for the device, or it is only in the way.
-    private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker)
+    private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker)
     {
         using ControlDevice control = new();
         if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 
@@ -154,7 +155,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             DeviceLauncher.Restore(_id, DeviceLife.Waiting,
-                (specification, channel) => _worker = Self.StartWorker(specification, channel),
+                (specification, channel) => new StartedWorker(_worker = Self.StartWorker(specification, channel)),
                 _ => { }, _stop.Token);
             return true;
         }
@@ -174,12 +175,14 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         try
         {
+            // Somebody may be changing the device.
+            using SafeFileHandle idLock = StateDirectory.Own.LockDevice(_id, _stop.Token);
             if (StateDirectory.Own.TryRead(_id) is { } record)
             {
                 StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
             }
         }
-        catch (UblkException exception)
+        catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
             _log.Write(LogLevel.Warning, exception.Message);
         }

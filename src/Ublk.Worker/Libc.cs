@@ -5,24 +5,10 @@ namespace Ublk.Worker;
 /// <summary>What the worker needs of the C library to stand on its own.</summary>
 internal static partial class Libc
 {
-    public const int CLONE_NEWNS = 0x00020000;
-    public const nuint MS_REC = 16384;
-    public const nuint MS_SLAVE = 1 << 19;
-    public const int MNT_DETACH = 2;
     public const int O_RDWR = 2;
-    public const int F_DUPFD_CLOEXEC = 1030;
 
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     public static partial int SetSid();
-
-    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    public static partial int Unshare(int flags);
-
-    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Mount(string? source, string target, string? type, nuint flags, nint data);
-
-    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Unmount(string target, int flags);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
@@ -43,10 +29,4 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "getppid")]
     public static partial int GetParentProcessId();
-
-    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
-    public static partial int Fcntl(int fd, int command, int argument);
-
-    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    public static unsafe partial nint Write(int fd, byte* bytes, nint count);
 }

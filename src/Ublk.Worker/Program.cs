@@ -8,9 +8,6 @@ try
 {
     switch (args)
     {
-        case ["detach", .. string[] arguments]:
-            Detachment.StartDetached(arguments);
-            return 0;
         case ["supervise", "--id", string id, .. string[] rest]:
             using (DeviceSupervisor supervisor = new(int.Parse(id, CultureInfo.InvariantCulture)))
             {

@@ -25,7 +25,7 @@ Describe 'New-UblkDevice refuses' {
             $modulePath = "$TestDrive/Ublk"
             Copy-Item "$root/out/Ublk" $modulePath -Recurse
             foreach ($worker in Get-ChildItem "$modulePath/worker/*/ublk-worker") {
-                Set-Content $worker "#!/bin/bash`nsleep 1000 < /dev/null > /dev/null 2>&1 & echo `$!"
+                Set-Content $worker "#!/bin/bash`nexec sleep 1000"
             }
             New-WaitingShell "try { New-UblkDevice -Target Null -Id 99 -ErrorAction Stop } catch { `$_.FullyQualifiedErrorId; `$_.Exception.Message }"
         }
@@ -175,7 +175,7 @@ Describe 'A worker that' {
     }
 
     It 'is killed while it starts is an error' -Tag Core {
-        Use-Worker 'worker=$("$real" "$@"); kill -KILL $worker; echo $worker' {
+        Use-Worker '"$real" "$@" & kill -KILL $!' {
             { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw '*journalctl*' -ErrorId "WorkerDied,$new"
         }
     }

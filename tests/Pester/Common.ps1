@@ -85,11 +85,21 @@ function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
     Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
 }
 
-# Writes and verifies in the background, so that there are requests under way.
+# Writes, and verifies soon after, in the background until Stop-Fio, so that there are requests under way.
 function Start-Fio([string] $Device, [string[]] $More) {
     Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
             '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
-            '--iodepth=16', '--size=8M', '--time_based', '--runtime=6', '--verify=crc32c') + $More)
+            '--iodepth=16', '--size=8M', '--time_based', '--runtime=600', '--verify=crc32c', '--verify_backlog=128', '--verify_fatal=1') + $More)
+}
+
+# Ends fio, which must have been content until then. It then exits with 128.
+function Stop-Fio($Process) {
+    if (-not $Process.HasExited) {
+        Invoke-Program env kill -INT $Process.Id
+    }
+    $Process.WaitForExit(120000) | Should -BeTrue
+    $Process.ExitCode | Should -Be 128 -Because ((Get-Content "$TestDrive/fio.out", "$TestDrive/fio.err") -join "`n")
+    Get-Content -Raw "$TestDrive/fio.out" | Should -Match 'err= 0'
 }
 
 # Waits until fio has ended. It must be content, unless a disk was taken from it.

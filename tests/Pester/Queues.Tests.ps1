@@ -36,7 +36,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
     ) {
         $device = New-UblkDevice -Target Loop -Path $image -ThreadsPerQueue 3 -QueueCount 2 -QueueDepth $Depth -BufferMode $Mode
         $device.Queues.Id | Should -Be 0, 0, 0, 1, 1, 1
-        Wait-Fio (Start-Fio $device '--runtime=2', '--iodepth=64', '--size=32M', '--verify_fatal=1')
+        Wait-Fio (Start-Fio $device '--runtime=2', '--iodepth=64', '--size=32M')
         Invoke-Program cmp $device $image
     }
 
@@ -49,27 +49,27 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
 
     It 'comes back after worker upon worker is killed, with <Mode>' -Tag Core -ForEach @{ Mode = 'Copy' }, @{ Mode = 'ZeroCopy' } {
         $device = New-UblkDevice -Target Loop -Path $image -ThreadsPerQueue 3 -QueueDepth 32 -BufferMode $Mode -Recovery Reissue
-        $fio = Start-Fio $device '--iodepth=32', '--size=16M', '--verify_fatal=1'
+        $fio = Start-Fio $device '--iodepth=32', '--size=16M'
         1..2 | ForEach-Object {
             Start-Sleep 1
             Stop-Worker
             $device | Restore-UblkDevice
         }
         (Get-UblkDevice).Queues.Count | Should -Be 3
-        Wait-Fio $fio
+        Stop-Fio $fio
         Invoke-Program cmp $device $image
     }
 
     It 'hands over to the next worker though each thread is busy' {
         $device = New-UblkDevice -Target Loop -Path $image -ThreadsPerQueue 3 -QueueDepth 4 -Recovery Reissue
-        $fio = Start-Fio $device '--iodepth=4', '--size=16M', '--verify_fatal=1'
+        $fio = Start-Fio $device '--iodepth=4', '--size=16M'
         1..3 | ForEach-Object {
             Start-Sleep -Milliseconds 500
             $device | Update-UblkDevice
         }
         $device | Suspend-UblkDevice
         $device | Resume-UblkDevice
-        Wait-Fio $fio
+        Stop-Fio $fio
         Invoke-Program cmp $device $image
     }
 

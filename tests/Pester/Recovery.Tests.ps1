@@ -23,7 +23,7 @@ Describe 'A disk whose worker is killed' {
         $restored = Restore-UblkDevice -Id 0 -PassThru
         $restored.State | Should -Be 'Live'
         $restored.ProcessId | Should -Not -Be $device.ProcessId
-        Wait-Fio $fio
+        Stop-Fio $fio
         Invoke-Program cmp $device $image
     }
 
@@ -34,6 +34,7 @@ Describe 'A disk whose worker is killed' {
         Stop-Worker
         (Get-UblkDevice).State | Should -Be 'Quiesced'
         Restore-UblkDevice -Id 0
+        Invoke-Program env kill -INT $fio.Id
         $fio.WaitForExit(120000) | Should -BeTrue
         Invoke-Program dd "if=$slow" of=/dev/null bs=64k iflag=direct
     }
@@ -99,7 +100,7 @@ Describe 'A disk whose worker is killed' {
     It 'comes back after a worker that dies while it recovers' -Tag Core {
         $null = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         Stop-Worker
-        Use-Worker '"$real" "$@" | { read pid; echo $pid; kill -KILL $pid; }' {
+        Use-Worker '"$real" "$@" & kill -KILL $!' {
             { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$restore"
         }
         (Get-UblkDevice).State | Should -Be 'Quiesced'
@@ -125,7 +126,7 @@ Describe 'A supervisor' {
             Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId
             Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq $number }
         }
-        Wait-Fio $fio
+        Stop-Fio $fio
         Invoke-Program cmp $device $image
         (Get-UblkDevice).LastExit | Should -Be 'SIGKILL'
         (Get-UblkDevice | Format-List | Out-String) | Should -Match 'Restarts +: 3'
@@ -217,7 +218,7 @@ Describe 'A disk that is' {
         pgrep -x ublk-worker | Should -BeNullOrEmpty
         $fio.HasExited | Should -BeFalse
         ($device | Resume-UblkDevice -PassThru).State | Should -Be 'Live'
-        Wait-Fio $fio
+        Stop-Fio $fio
         Invoke-Program cmp $device $image
     }
 
@@ -230,7 +231,7 @@ Describe 'A disk that is' {
             $after.State | Should -Be 'Live'
             $after.ProcessId | Should -Not -Be $before
         }
-        Wait-Fio $fio
+        Stop-Fio $fio
         (Get-UblkDevice).Restarts | Should -Be 0
         (pgrep -x ublk-worker).Count | Should -Be 2
     }

@@ -24,7 +24,6 @@ Describe 'A worker' {
     It 'has nothing of the shell that made it' -Tag Core {
         Invoke-Program ps -o sid= -p $worker | Should -Not -Be (Invoke-Program ps -o sid= -p $PID)
         Invoke-Program ps -o tty= -p $worker | Should -Be '?'
-        Invoke-Program ps -o ppid= -p $worker | Should -Not -Be $PID
         Invoke-Program readlink "/proc/$worker/cwd" | Should -Be '/'
         Invoke-Program readlink "/proc/$worker/ns/mnt" | Should -Not -Be (Invoke-Program readlink "/proc/$PID/ns/mnt")
         0..2 | ForEach-Object { Invoke-Program readlink "/proc/$worker/fd/$_" | Should -Be '/dev/null' }
@@ -88,13 +87,13 @@ Describe 'A shell that makes a device' {
 
     It 'leaves nothing behind when it is killed before the device is made' -Tag Core {
         # The worker starts once the shell is dead.
-        $killer = "caller=`$PPID; `"`$real`" `"`$@`"; kill -KILL `$caller"
+        $killer = 'kill -KILL $PPID; exec "$real" "$@"'
         Use-Worker $killer { Invoke-Shell "New-UblkDevice -Target Loop -Path $image" | Out-Null }
         Wait-For { -not (Get-Leftover) }
     }
 
     It 'leaves nothing behind when it is stopped before the device is made' {
-        Use-Worker 'touch "$0.started"; sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!' {
+        Use-Worker 'touch "$0.started"; exec sleep 1000' {
             $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
             $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null")
             $running = $shell.BeginInvoke()

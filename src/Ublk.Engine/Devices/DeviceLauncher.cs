@@ -41,7 +41,7 @@ public static class DeviceLauncher
 
     /// <summary>As the public one, by a control node that is open already and with the way to start a worker.</summary>
     internal static LaunchResult Start(
-        ControlDevice control, DeviceSpecification specification, Func<DeviceSpecification, string, int?> startWorker,
+        ControlDevice control, DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
     {
         HashSet<int> taken = [];
@@ -96,7 +96,7 @@ public static class DeviceLauncher
 
     /// <summary>As the public one, with the way to start a worker: it gets the specification and the name of the channel.</summary>
     internal static LaunchResult Restore(
-        int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, int?> startWorker,
+        int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
@@ -177,7 +177,7 @@ public static class DeviceLauncher
     /// <summary>One attempt at one id.</summary>
     private sealed class Launch(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification,
-        Func<DeviceSpecification, string, int?> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
+        Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
     {
         // Short enough that Ctrl+C and the death of a worker are noticed at once.
         private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
@@ -234,13 +234,14 @@ public static class DeviceLauncher
         private void Connect()
         {
             using Socket listener = LaunchChannel.Listen(out string name);
-            _workerId = startWorker(specification, name);
+            using StartedWorker worker = startWorker(specification, name);
+            _workerId = worker.ProcessId;
             while ((_channel = LaunchChannel.TryAccept(listener, Glance)) is null)
             {
                 CheckTime("call its launcher");
-                if (_workerId is { } pid && !DeviceInventory.IsAlive(pid))
+                if (worker.IsDead)
                 {
-                    throw Died();
+                    throw Died(worker.Process?.ReadComplaint());
                 }
             }
 
@@ -337,8 +338,9 @@ public static class DeviceLauncher
             }
         }
 
-        private UblkException Died() => new(UblkError.WorkerDied,
-            $"The worker of device {_id} ended before the device was live. The log of 'ublk' may say why: journalctl -t ublk",
+        private UblkException Died(string? complaint = null) => new(UblkError.WorkerDied,
+            $"The worker of device {_id} ended before the device was live. "
+                + (string.IsNullOrEmpty(complaint) ? "The log of 'ublk' may say why: journalctl -t ublk" : $"It said: {complaint}"),
             operation: "start", deviceId: _id);
 
         // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that

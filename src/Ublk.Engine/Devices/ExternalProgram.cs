@@ -13,26 +13,6 @@ internal static class ExternalProgram
     /// <returns>Whether it ended well.</returns>
     public static bool TryRun(string file, IEnumerable<string> arguments, out string error)
     {
-        try
-        {
-            return Run(file, arguments, out _, out error) == 0;
-        }
-        catch (Win32Exception exception)
-        {
-            error = exception.Message;
-            return false;
-        }
-    }
-
-    /// <summary>Runs a program to its end.</summary>
-    /// <param name="file">The program, by path or by name.</param>
-    /// <param name="arguments">Its arguments.</param>
-    /// <param name="output">The first line it wrote.</param>
-    /// <param name="error">What it complained of.</param>
-    /// <returns>Its exit code.</returns>
-    /// <exception cref="Win32Exception">It cannot be run.</exception>
-    public static int Run(string file, IEnumerable<string> arguments, out string output, out string error)
-    {
         ProcessStartInfo start = new(file, arguments)
         {
             WorkingDirectory = "/",
@@ -40,11 +20,19 @@ internal static class ExternalProgram
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        using Process process = Process.Start(start)!;
-        process.StandardInput.Close();
-        output = process.StandardOutput.ReadLine() ?? "";
-        error = process.StandardError.ReadToEnd().Trim();
-        process.WaitForExit();
-        return process.ExitCode;
+        try
+        {
+            using Process process = Process.Start(start)!;
+            process.StandardInput.Close();
+            process.StandardOutput.Close();
+            error = process.StandardError.ReadToEnd().Trim();
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (Win32Exception exception)
+        {
+            error = exception.Message;
+            return false;
+        }
     }
 }

@@ -61,16 +61,17 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : Read(directory, id);
     }
 
-    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one.</summary>
+    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public void Write(DeviceRecord record)
     {
         using SafeFileHandle directory = OpenOrThrow();
-        string path = RecordPath(directory, record.Specification.Id!.Value);
+        int id = record.Specification.Id!.Value;
+        string unfinished = UnfinishedPath(directory, id, record.Specification.Cookie);
         try
         {
-            File.WriteAllBytes($"{path}.new", JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
-            File.Move($"{path}.new", path, overwrite: true);
+            File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
+            File.Move(unfinished, RecordPath(directory, id), overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -87,12 +88,11 @@ internal sealed class StateDirectory
             return;
         }
 
-        string path = RecordPath(directory, id);
-        File.Delete($"{path}.new");
+        File.Delete(UnfinishedPath(directory, id, cookie));
         File.Delete($"{PathOf(directory)}/{TargetStateName(id, cookie)}");
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
-            File.Delete(path);
+            File.Delete(RecordPath(directory, id));
         }
     }
 
@@ -163,6 +163,9 @@ internal sealed class StateDirectory
     private static string TargetStateName(int id, ulong cookie) => $"{id}-{cookie:x16}.state";
 
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
+
+    // A device's own: what is left of one is never taken for that of the next with its id.
+    private static string UnfinishedPath(SafeFileHandle directory, int id, ulong cookie) => $"{RecordPath(directory, id)}.{cookie:x16}";
 
     private DeviceRecord? Read(SafeFileHandle directory, int id)
     {

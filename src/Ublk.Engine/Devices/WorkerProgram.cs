@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Serving;
@@ -64,32 +63,45 @@ internal sealed class WorkerProgram
         : throw Missing($"The module has no native worker program for {Platform}, which this takes.");
 
     /// <summary>Starts the worker so that it outlives the caller, the shell and the terminal.</summary>
-    /// <returns>The worker's process id, or null where only the service manager knows it.</returns>
     /// <exception cref="UblkException">It could not be started.</exception>
-    public int? Start(DeviceSpecification specification, string channel)
+    public StartedWorker Start(DeviceSpecification specification, string channel)
     {
         string[] arguments = Arguments(specification, channel);
         string verb = specification.AutoRestore ? "supervise" : "serve";
-        if (!IsSystemdRunning)
-        {
-            string processId = Run(_file, [.. _firstArguments, "detach", verb, .. arguments]);
-            return int.Parse(processId, CultureInfo.InvariantCulture);
-        }
-
-        Run("systemd-run",
-        [
-            "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
-            // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
-            "--property=DefaultDependencies=no",
-            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
-            "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, verb, .. arguments,
-        ]);
-        return null;
+        return IsSystemdRunning ? StartUnit(specification, [verb, .. arguments]) : StartDetached([verb, .. arguments]);
     }
 
     /// <summary>The worker's arguments: those before the last two are read by people in ps, and by nobody else.</summary>
     public static string[] Arguments(DeviceSpecification specification, string channel) =>
         [.. Describe(specification), "--launcher", channel];
+
+    private StartedWorker StartUnit(DeviceSpecification specification, IEnumerable<string> arguments)
+    {
+        IEnumerable<string> command =
+        [
+            "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
+            "--property=DefaultDependencies=no",
+            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
+            "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, .. arguments,
+        ];
+        return ExternalProgram.TryRun("systemd-run", command, out string error)
+            ? new StartedWorker(ProcessId: null)
+            : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
+    }
+
+    private StartedWorker StartDetached(IEnumerable<string> arguments)
+    {
+        try
+        {
+            DetachedProcess process = DetachedProcess.Start(_file, [.. _firstArguments, .. arguments]);
+            return new StartedWorker(process.Id) { Process = process };
+        }
+        catch (Win32Exception exception)
+        {
+            throw Missing($"Cannot run {_file}: {exception.Message}.");
+        }
+    }
 
     private static IEnumerable<string> Describe(DeviceSpecification specification)
     {
@@ -123,20 +135,6 @@ internal sealed class WorkerProgram
             .Prepend(root ?? "").Append("/usr/share/dotnet").Append("/usr/lib/dotnet");
         return directories.Where(directory => directory.Length > 0)
             .Select(directory => Path.Combine(directory, "dotnet")).FirstOrDefault(File.Exists);
-    }
-
-    private static string Run(string file, IEnumerable<string> arguments)
-    {
-        try
-        {
-            return ExternalProgram.Run(file, arguments, out string output, out string error) == 0
-                ? output
-                : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
-        }
-        catch (Win32Exception exception)
-        {
-            throw Missing($"Cannot run {file}: {exception.Message}.");
-        }
     }
 
     private static UblkException Missing(string message) => new(UblkError.WorkerMissing, message);

@@ -27,4 +27,25 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "sched_getaffinity", SetLastError = true)]
     public static unsafe partial int SchedGetAffinity(int pid, nuint size, byte* mask);
+
+    /// <summary>A mount namespace of one's own (linux/sched.h).</summary>
+    public const int CLONE_NEWNS = 0x00020000;
+
+    /// <summary>For a mount and all below it (linux/mount.h).</summary>
+    public const nuint MS_REC = 16384;
+
+    /// <summary>What is mounted elsewhere comes here, and nothing goes there (linux/mount.h).</summary>
+    public const nuint MS_SLAVE = 1 << 19;
+
+    /// <summary>Unmounts though it is in use (sys/mount.h).</summary>
+    public const int MNT_DETACH = 2;
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    public static partial int Unshare(int flags);
+
+    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Mount(string? source, string target, string? type, nuint flags, nint data);
+
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Unmount(string target, int flags);
 }

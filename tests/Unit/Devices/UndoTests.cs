@@ -261,12 +261,12 @@ public sealed class UndoTests
         using ControlDevice control = _driver.Open();
         DeviceLauncher.Start(control, new DeviceSpecification { Id = Id, Target = "Null" }, StartWorker, _ => { }, cancellation);
 
-        int? StartWorker(DeviceSpecification specification, string channel)
+        StartedWorker StartWorker(DeviceSpecification specification, string channel)
         {
             cookie = cookieOfDevice ?? specification.Cookie;
             Process worker = Process.Start(program, program == "sleep" ? ["1000"] : []);
             onStarted?.Invoke(worker);
-            return worker.Id;
+            return new StartedWorker(worker.Id);
         }
     }
 

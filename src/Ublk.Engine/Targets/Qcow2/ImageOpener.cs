@@ -28,7 +28,7 @@ internal sealed class ImageOpener
     {
         bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
         updater = null;
-        ImageFile file = OpenRepaired(path, readOnly);
+        ImageFile file = OpenImageFile(path, readOnly);
         Qcow2Layer? layer = null;
         try
         {
@@ -91,35 +91,6 @@ internal sealed class ImageOpener
         return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
     }
 
-    // An image marked as dirty was left by a program that writes reference counts late; they are rebuilt.
-    private ImageFile OpenRepaired(string path, bool readOnly)
-    {
-        ImageFile file = OpenImageFile(path, readOnly);
-        bool isDirty;
-        try
-        {
-            isDirty = !readOnly && !file.ReadOnly && ImageTables.ReadHeader(file).Incompatible.HasFlag(IncompatibleFeatures.Dirty);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-
-        if (!isDirty)
-        {
-            return file;
-        }
-
-        file.Dispose();
-        ImageCheckResult check = new CheckImage { Path = path, Repair = true }.Run(ImageProgress.None);
-        return check.Corruptions == 0
-            ? OpenImageFile(path, readOnly)
-            : throw new UblkException(UblkError.InvalidImage,
-                $"{path} was not closed properly, and rebuilding its reference counts left {check.Corruptions} errors. Look at them with Test-UblkImage, "
-                    + "or attach it with -ReadOnly.");
-    }
-
     // What its clusters can do with is in the header, so that is looked at first.
     private ImageFile OpenImageFile(string path, bool readOnly)
     {
@@ -129,7 +100,24 @@ internal sealed class ImageOpener
             header = ImageTables.ReadHeader(first);
         }
 
+        if (!readOnly && header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
+        {
+            Repair(path);
+        }
+
         return _openFile(path, readOnly, header.Layout.SubclusterSize);
+    }
+
+    // A program that writes reference counts late did not come to it.
+    private static void Repair(string path)
+    {
+        ImageCheckResult check = new CheckImage { Path = path, Repair = true }.Run(ImageProgress.None);
+        if (check.Corruptions > 0)
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{path} was not closed properly, and rebuilding its reference counts left {check.Corruptions} errors. Look at them with "
+                    + "Test-UblkImage, or attach it with -ReadOnly.");
+        }
     }
 
     private ImageFile OpenDataFile(ImageFile file, ImageHeader header, bool readOnly)

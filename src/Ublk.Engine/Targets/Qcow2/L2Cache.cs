@@ -149,13 +149,21 @@ internal sealed class L2Cache : IDisposable
         }
     }
 
+    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the gate.</summary>
+    public void ConfirmNew()
+    {
+        foreach (L2Table table in _all)
+        {
+            table.IsNew &= !table.Dirty.IsInFlush;
+        }
+    }
+
     /// <summary>A flush has ended; under the gate.</summary>
     /// <returns>Those who waited for room, to be woken outside the gate.</returns>
     public QueueWaiter? Settle(bool succeeded)
     {
         foreach (L2Table table in _all)
         {
-            table.IsNew &= !(succeeded && table.Dirty.IsInFlush);
             table.Dirty.Settle(succeeded);
         }
 

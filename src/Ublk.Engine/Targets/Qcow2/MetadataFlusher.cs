@@ -189,6 +189,12 @@ internal sealed class MetadataFlusher : IDisposable
 
         if (result == 0 && !_changes.IsEmpty)
         {
+            // Even if this fails half-way, the file may point to them.
+            lock (_image.Gate)
+            {
+                _tables.ConfirmNew();
+            }
+
             result = await WriteAsync(queue, _changes);
         }
 

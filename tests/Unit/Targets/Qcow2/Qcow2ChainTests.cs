@@ -1,5 +1,4 @@
 using Ublk.Serving;
-using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 using Ublk.Tests.Serving;
@@ -28,7 +27,7 @@ public class Qcow2ChainTests
     {
         using QemuImage image = new("1M");
         image.Create("disk.qcow2", "1M", "", "-u", "-F", "raw", "-b", "not-there");
-        UblkException error = Assert.Throws<UblkException>(() => Open(image.Path));
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Equal(UblkError.PathNotFound, error.Error);
         Assert.Contains(image.PathOf("not-there"), error.Message);
         Assert.Contains(image.Path, error.Message);
@@ -41,7 +40,7 @@ public class Qcow2ChainTests
         using QemuImage image = new("1M");
         image.Create("a.qcow2", "1M", "", "-u", "-F", "qcow2", "-b", "disk.qcow2");
         image.Create("disk.qcow2", "1M", "", "-u", "-F", "qcow2", "-b", "a.qcow2");
-        UblkException error = Assert.Throws<UblkException>(() => Open(image.Path));
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Equal(UblkError.InvalidImage, error.Error);
         Assert.Contains($"{image.Path} -> {image.PathOf("a.qcow2")} -> {image.Path}", error.Message);
     }
@@ -59,7 +58,7 @@ public class Qcow2ChainTests
         int place = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xE2, 0x79, 0x2A, 0xCA]);
         file[place] = 0x11;
         File.WriteAllBytes(image.Path, file);
-        UblkException error = Assert.Throws<UblkException>(() => Open(image.Path));
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Contains("-BackingFormat", error.Message);
         Assert.Equal([1], ReadFirstBytes(image.Path, ("BackingFormat", "Raw"), 0));
     }
@@ -83,7 +82,7 @@ public class Qcow2ChainTests
             file.Write(cluster);
         }
 
-        UblkException error = Assert.Throws<UblkException>(() => Open(image.Path));
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Equal(UblkError.NotSupported, error.Error);
         Assert.Contains(format == "raw" ? name : format, error.Message);
     }
@@ -95,20 +94,20 @@ public class Qcow2ChainTests
         image.Create("base", "1M");
         image.Create("disk.qcow2", "1M", "", "-F", "qcow2", "-b", "base");
         image.Create("other.qcow2", "1M", "", "-F", "qcow2", "-b", "base");
-        using (Qcow2Target first = Open(image.Path))
-        using (Qcow2Target second = Open(image.PathOf("other.qcow2")))
+        using (Qcow2Target first = Qcow2Disk.Open(image.Path))
+        using (Qcow2Target second = Qcow2Disk.Open(image.PathOf("other.qcow2")))
         {
-            Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Open(image.PathOf("base"))).Error);
+            Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.PathOf("base"))).Error);
         }
 
-        using Qcow2Target written = Open(image.PathOf("base"));
-        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Open(image.Path)).Error);
+        using Qcow2Target written = Qcow2Disk.Open(image.PathOf("base"));
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path)).Error);
     }
 
-    private static byte[] ReadFirstBytes(string path, params int[] offsets) => ReadFirstBytes(Open(path), offsets);
+    private static byte[] ReadFirstBytes(string path, params int[] offsets) => ReadFirstBytes(Qcow2Disk.Open(path), offsets);
 
     private static byte[] ReadFirstBytes(string path, (string Name, string Value) option, params int[] offsets) =>
-        ReadFirstBytes(Open(path, option), offsets);
+        ReadFirstBytes(Qcow2Disk.Open(path, option), offsets);
 
     private static byte[] ReadFirstBytes(Qcow2Target target, int[] offsets)
     {
@@ -127,12 +126,5 @@ public class Qcow2ChainTests
         }
 
         return bytes;
-    }
-
-    private static Qcow2Target Open(string path, params (string Name, string Value)[] options)
-    {
-        Dictionary<string, string> values = options.ToDictionary(option => option.Name, option => option.Value);
-        values["Path"] = path;
-        return Qcow2Target.Open(new TargetOptions(values));
     }
 }

@@ -56,10 +56,10 @@ public class Qcow2CorruptionTests
     {
         using QemuImage image = new("1M");
         image.Play("write 0 64k");
-        ImageHeader header = ImageHeaderTests.Read(image.Path).Header;
+        long block = Place(image.Path, ImageHeaderTests.Read(image.Path).Header, "refcount block");
         using (FileStream file = File.Open(image.Path, FileMode.Open))
         {
-            file.Position = Place(image.Path, header, "refcount block");
+            file.Position = block;
             file.Write(new byte[64]);
         }
 

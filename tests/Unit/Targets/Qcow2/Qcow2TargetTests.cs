@@ -65,17 +65,18 @@ public class Qcow2TargetTests
             }, iter: Iterations, threads: 1);
 
     [Theory]
-    [InlineData("")]
-    [InlineData("cluster_size=4k")]
-    [InlineData("cluster_size=512,refcount_bits=64")]
-    [InlineData("extended_l2=on")]
-    public void Many_requests_at_once_leave_an_image_without_errors_or_leaks(string options)
+    [InlineData("", "/var/tmp", "true")]
+    [InlineData("", "/var/tmp", "false")]
+    [InlineData("", "/dev/shm", "false")]
+    [InlineData("cluster_size=512,refcount_bits=64", "/dev/shm", "false")]
+    [InlineData("extended_l2=on", "/var/tmp", "true")]
+    public void Many_requests_at_once_leave_an_image_without_errors_or_leaks(string options, string parent, string direct)
     {
-        using QemuImage image = new("64M", options);
+        using QemuImage image = new("64M", options, parent);
         Random random = new(1);
-        using (Qcow2Target target = Open(image.Path))
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path, ("DirectIO", direct)))
         {
-            QueueHarness.Run(target, harness => harness.Saturate(3000, number => random.Next(10) switch
+            QueueHarness.Run(target, harness => harness.Saturate(2000, number => random.Next(10) switch
             {
                 0 => QueueHarness.Describe(IoOperation.Flush),
                 1 => QueueHarness.Describe(IoOperation.Discard, random.Next(1000) * 4096, 65536),
@@ -93,7 +94,7 @@ public class Qcow2TargetTests
     public void An_image_larger_than_its_cache_and_its_refcount_table_grows_as_it_is_written()
     {
         using QemuImage image = new("64M", "cluster_size=512,refcount_bits=64");
-        using (Qcow2Target target = Open(image.Path, ("CacheSize", "4096")))
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path, ("CacheSize", "4096")))
         {
             QueueHarness.Run(target, harness => harness.Saturate(1024, number =>
                 QueueHarness.Describe(IoOperation.Write, number % 2 * (32 << 20) + (number / 2 * 16384), 16384)));
@@ -165,7 +166,7 @@ public class Qcow2TargetTests
         Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
         QueueHarness.Run(target, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096]));
         target.Abandon();
-        image.Play("write 0 64k");
+        image.Play("write 64k 64k", "write 0 64k");
         UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, image.PathOf("state")));
         Assert.Contains("another program changed it", error.Message);
         image.Check();
@@ -187,7 +188,7 @@ public class Qcow2TargetTests
     private static void Play(
         QemuImage image, byte[] model, IReadOnlyList<(IoOperation Operation, int Block, int Blocks, uint Flags, byte Fill)> requests)
     {
-        using (Qcow2Target target = Open(image.Path, ("Discard", "Zero")))
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path, ("Discard", "Zero")))
         {
             Assert.Equal(Size, target.Geometry.Size);
             int unit = target.Geometry.LogicalBlockSize;
@@ -227,12 +228,5 @@ public class Qcow2TargetTests
 
         image.Check();
         Assert.True(model.AsSpan().SequenceEqual(image.Read()));
-    }
-
-    private static Qcow2Target Open(string path, params (string Name, string Value)[] options)
-    {
-        Dictionary<string, string> values = options.ToDictionary(option => option.Name, option => option.Value);
-        values["Path"] = path;
-        return Qcow2Target.Open(new TargetOptions(values));
     }
 }

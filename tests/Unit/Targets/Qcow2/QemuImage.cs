@@ -5,12 +5,17 @@ namespace Ublk.Tests.Targets.Qcow2;
 /// <summary>Images in a directory that goes with the test, made, changed and judged by qemu's own tools.</summary>
 internal sealed class QemuImage : IDisposable
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("ublk-qcow2-");
+    private readonly DirectoryInfo _directory;
 
     /// <summary>Makes the first image.</summary>
     /// <param name="size">Size of the disk, as qemu-img reads it.</param>
     /// <param name="options">Options of the format with commas between them, or none.</param>
-    public QemuImage(string size, string options = "") => Create("disk.qcow2", size, options);
+    /// <param name="parent">Where the directory is made. /var/tmp is on a disk's file system, /dev/shm on tmpfs.</param>
+    public QemuImage(string size, string options = "", string parent = "/var/tmp")
+    {
+        _directory = Directory.CreateDirectory($"{parent}/ublk-qcow2-{Guid.NewGuid():N}");
+        Create("disk.qcow2", size, options);
+    }
 
     /// <summary>The image's path.</summary>
     public string Path => PathOf("disk.qcow2");
