@@ -11,9 +11,12 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkLog', 'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice', 'New-UblkDevice',
-        'Register-UblkDevice', 'Remove-UblkDevice', 'Resize-UblkDevice', 'Restore-UblkDevice', 'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice',
-        'Suspend-UblkDevice', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
+        'Checkpoint-UblkImage', 'Convert-UblkImage', 'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkImage',
+        'Get-UblkImageSnapshot', 'Get-UblkLog', 'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice',
+        'New-UblkDevice', 'New-UblkImage', 'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice',
+        'Remove-UblkImageSnapshot', 'Resize-UblkDevice', 'Resize-UblkImage', 'Restore-UblkDevice', 'Restore-UblkImage',
+        'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice',
+        'Test-UblkImage', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

@@ -70,16 +70,19 @@ function Get-ModuleShell {
 
 # NativeAOT links with clang or gcc.
 function Install-Linker {
-    $missing = @(
+    Install-Package @(
         if (-not (Get-Command clang, gcc -ErrorAction Ignore)) { 'gcc', 'libc6-dev' }
         if (-not (Test-Path '/usr/include/zlib.h')) { 'zlib1g-dev' }
     )
-    if ($missing) {
-        Write-Host "    installing $missing"
+}
+
+function Install-Package([string[]] $Missing) {
+    if ($Missing) {
+        Write-Host "    installing $Missing"
         $asRoot = @(if ((id -u) -ne 0) { 'sudo' }) + 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--quiet=2'
         $command, $options = $asRoot
         & $command $options update
-        & $command $options install --yes --no-install-recommends $missing | Out-Null
+        & $command $options install --yes --no-install-recommends $Missing | Out-Null
     }
 }
 
@@ -220,6 +223,8 @@ function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Rea
 
 function Test-Unit {
     $results = "$out/results/unit.json"
+    # Judges of the images that the tests make.
+    Install-Package @(if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' })
     # The others only show here that they still build.
     foreach ($project in @('tests/Unit', 'bench/Micro', 'bench/Plot') + $samples) {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)

@@ -33,11 +33,23 @@ public enum UblkError
     /// <summary>The backing file or directory does not exist.</summary>
     PathNotFound,
 
+    /// <summary>The file that is to be made is there already.</summary>
+    PathExists,
+
     /// <summary>The backing file is a directory, a pipe or another thing that cannot back a disk.</summary>
     InvalidBackingFile,
 
+    /// <summary>The disk image contradicts itself or its format's specification.</summary>
+    InvalidImage,
+
     /// <summary>Another device, or another program, has the backing file attached.</summary>
     BackingFileInUse,
+
+    /// <summary>The image has no snapshot of this name or id.</summary>
+    SnapshotNotFound,
+
+    /// <summary>The image has a snapshot of this name.</summary>
+    SnapshotExists,
 
     /// <summary>The requested device id is taken.</summary>
     DeviceIdInUse,

@@ -20,7 +20,8 @@ public sealed class CpuListCompleter : IArgumentCompleter
         return Lists()
             .DistinctBy(item => item.List)
             .Where(item => item.List.StartsWith(word, StringComparison.Ordinal))
-            .Select(item => new CompletionResult(Quote(item.List), item.List, CompletionResultType.ParameterValue, item.Meaning));
+            // Without quotes a comma would make an array of it, which means a list for each queue.
+            .Select(item => new CompletionResult(CompletionText.Quote(item.List), item.List, CompletionResultType.ParameterValue, item.Meaning));
     }
 
     private static IEnumerable<(string List, string Meaning)> Lists()
@@ -49,7 +50,4 @@ public sealed class CpuListCompleter : IArgumentCompleter
             yield return (cpu.ToString(CultureInfo.InvariantCulture), $"CPU {cpu}");
         }
     }
-
-    // A comma would make an array of it, which means a list for each queue; and 0-3 alone reads as it is.
-    private static string Quote(string list) => list.Contains(',', StringComparison.Ordinal) ? $"'{list}'" : list;
 }

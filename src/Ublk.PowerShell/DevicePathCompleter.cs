@@ -15,11 +15,5 @@ public sealed class DevicePathCompleter : IArgumentCompleter
             .SelectMany(device => new[] { device.Symlink, device.DevicePath, device.BackingPath })
             .OfType<string>()
             .Where(path => path.StartsWith(wordToComplete.Trim('\'', '"'), StringComparison.Ordinal))
-            .Select(path => new CompletionResult(Quote(path), path, CompletionResultType.ParameterValue, path));
-
-    /// <summary>A path as it can stand in a command line.</summary>
-    internal static string Quote(string path) =>
-        path.All(letter => char.IsAsciiLetterOrDigit(letter) || "~/._-".Contains(letter, StringComparison.Ordinal))
-            ? path
-            : $"'{CodeGeneration.EscapeSingleQuotedStringContent(path)}'";
+            .Select(path => new CompletionResult(CompletionText.Quote(path), path, CompletionResultType.ParameterValue, path));
 }

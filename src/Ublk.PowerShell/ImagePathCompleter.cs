@@ -7,7 +7,7 @@ namespace Ublk.PowerShell;
 /// <summary>Completes the images in a folder, and folders; where there are none, PowerShell completes any file.</summary>
 public sealed class ImagePathCompleter : IArgumentCompleter
 {
-    private static readonly string[] Extensions = [".img", ".raw", ".iso", ".qcow2", ".bin", ".disk"];
+    private static readonly string[] Extensions = [".img", ".raw", ".iso", ".qcow2", ".qcow", ".bin", ".disk"];
 
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
@@ -42,7 +42,7 @@ public sealed class ImagePathCompleter : IArgumentCompleter
 
     private static CompletionResult Describe(string folder, FileSystemInfo entry) => entry is FileInfo file
         ? new CompletionResult(
-            DevicePathCompleter.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderItem, $"{entry.FullName} ({HumanSize.Format(file.Length)})")
+            CompletionText.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderItem, $"{entry.FullName} ({HumanSize.Format(file.Length)})")
         : new CompletionResult(
-            DevicePathCompleter.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderContainer, entry.FullName);
+            CompletionText.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderContainer, entry.FullName);
 }

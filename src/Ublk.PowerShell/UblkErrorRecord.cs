@@ -18,10 +18,12 @@ internal static class UblkErrorRecord
         UblkError.PluginNotTrusted => ErrorCategory.SecurityError,
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnknownFilter or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile or UblkError.PluginInvalid => ErrorCategory.InvalidArgument,
-        UblkError.PathNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
+        UblkError.InvalidImage => ErrorCategory.InvalidData,
+        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
-        UblkError.DeviceIdInUse or UblkError.SymlinkInUse or UblkError.RegistrationExists => ErrorCategory.ResourceExists,
+        UblkError.DeviceIdInUse or UblkError.SymlinkInUse or UblkError.RegistrationExists
+            or UblkError.PathExists or UblkError.SnapshotExists => ErrorCategory.ResourceExists,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,
         UblkError.StateDirectoryNotWritable => ErrorCategory.WriteError,

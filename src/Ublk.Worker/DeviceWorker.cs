@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Images.Qcow2;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -50,7 +51,13 @@ internal sealed class DeviceWorker
         ControlTrace.Listener = _commands.Add;
         try
         {
-            TargetOptions options = new(_specification.Options) { ReadOnly = _specification.ReadOnly, Force = _specification.Force };
+            ClusterCodec.Zstd = new ZstdCodec();
+            TargetOptions options = new(_specification.Options)
+            {
+                ReadOnly = _specification.ReadOnly,
+                Force = _specification.Force,
+                StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
+            };
             using BlockTarget target = TargetOpening.Open(_specification, options);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters();

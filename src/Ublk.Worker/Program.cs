@@ -28,6 +28,8 @@ try
             return TargetListing.Print(assembly);
         case ["owner", string node]:
             return NodeOwner.Print(node);
+        case ["image"]:
+            return ImageWorker.Run();
         default:
             Console.Error.WriteLine("ublk-worker serves a device for New-UblkDevice and is not started by hand.");
             return ExitCode.Usage;

@@ -129,6 +129,7 @@ internal sealed class StateDirectory
 
         File.Delete(UnfinishedPath(RecordPath(directory, id), cookie));
         File.Delete(UnfinishedPath(CountersPath(directory, id), cookie));
+        File.Delete($"{PathOf(directory)}/{TargetStateName(id, cookie)}");
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
             File.Delete(RecordPath(directory, id));
@@ -139,6 +140,9 @@ internal sealed class StateDirectory
             File.Delete(CountersPath(directory, id));
         }
     }
+
+    /// <summary>A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.</summary>
+    public string TargetStatePath(int id, ulong cookie) => System.IO.Path.Combine(Path, TargetStateName(id, cookie));
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
@@ -204,6 +208,8 @@ internal sealed class StateDirectory
 
     // Through the open directory, whatever its path leads to by now (proc(5)).
     private static string PathOf(SafeFileHandle directory) => $"/proc/self/fd/{directory.DangerousGetHandle()}";
+
+    private static string TargetStateName(int id, ulong cookie) => $"{id}-{cookie:x16}.state";
 
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 

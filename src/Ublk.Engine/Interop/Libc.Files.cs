@@ -13,9 +13,11 @@ internal static partial class Libc
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
+    public const int F_OFD_GETLK = 36;
     public const int F_OFD_SETLK = 37;
     public const short F_RDLCK = 0;
     public const short F_WRLCK = 1;
+    public const short F_UNLCK = 2;
 
     /// <summary>Keep the file's size (linux/falloc.h).</summary>
     public const int FALLOC_FL_KEEP_SIZE = 0x01;
@@ -31,6 +33,17 @@ internal static partial class Libc
 
     /// <summary>What statfs(2) calls tmpfs (linux/magic.h).</summary>
     public const long TMPFS_MAGIC = 0x01021994;
+
+    public const int SEEK_END = 2;
+
+    /// <summary>The next data from an offset on (lseek(2)).</summary>
+    public const int SEEK_DATA = 3;
+
+    /// <summary>The next hole from an offset on, or the end (lseek(2)).</summary>
+    public const int SEEK_HOLE = 4;
+
+    /// <summary>Fail rather than replace what has the new name (linux/fs.h).</summary>
+    public const uint RENAME_NOREPLACE = 1;
 
     public const int EFD_CLOEXEC = 0x80000;
 
@@ -87,8 +100,25 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int FTruncate(SafeFileHandle fd, long length);
 
+    [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
+    public static partial int FDataSync(SafeFileHandle fd);
+
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     public static partial int FAllocate(SafeFileHandle fd, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    public static partial int FSync(SafeFileHandle fd);
+
+    [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
+    public static partial long LSeek(SafeFileHandle fd, long offset, int whence);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RenameAt2(int fromDirectory, string from, int toDirectory, string to, uint flags);
+
+    /// <summary>Gives a file another name in its file system (renameat2(2)).</summary>
+    /// <returns>0 or a positive errno.</returns>
+    public static int Rename(string from, string to, uint flags) =>
+        RenameAt2(AtFdCwd, from, AtFdCwd, to, flags) == 0 ? 0 : LastErrno;
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static unsafe partial int IoCtl(SafeFileHandle fd, nuint request, void* argument);
@@ -104,7 +134,7 @@ internal static partial class Libc
 
     /// <summary>Tries to lock a range of a file for this open file description (fcntl(2), F_OFD_SETLK).</summary>
     /// <param name="fd">The file, open for what the lock says.</param>
-    /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
+    /// <param name="type"><see cref="F_RDLCK"/>, <see cref="F_WRLCK"/> or <see cref="F_UNLCK"/>.</param>
     /// <param name="start">The first byte.</param>
     /// <param name="length">Bytes to lock; 0 locks all there are, however the file grows.</param>
     /// <returns>0 or a positive errno.</returns>
@@ -112,6 +142,17 @@ internal static partial class Libc
     {
         Flock range = new() { Type = type, Start = start, Length = length };
         return FcntlLock(fd, F_OFD_SETLK, &range) == 0 ? 0 : LastErrno;
+    }
+
+    /// <summary>Whether somebody else's lock stands against one on a range of a file (fcntl(2), F_OFD_GETLK).</summary>
+    /// <param name="fd">The file.</param>
+    /// <param name="type"><see cref="F_RDLCK"/> or <see cref="F_WRLCK"/>.</param>
+    /// <param name="start">The first byte.</param>
+    /// <param name="length">Bytes of the range; 0 for all there are.</param>
+    public static unsafe bool IsLockedAgainst(SafeFileHandle fd, short type, long start, long length)
+    {
+        Flock range = new() { Type = type, Start = start, Length = length };
+        return FcntlLock(fd, F_OFD_GETLK, &range) == 0 && range.Type != F_UNLCK;
     }
 
     /// <summary>struct flock, 32 bytes (asm-generic/fcntl.h).</summary>

@@ -53,6 +53,7 @@ internal static partial class Libc
         [FieldOffset(28)] public ushort Mode;
         [FieldOffset(32)] public ulong Inode;
         [FieldOffset(40)] public ulong Size;
+        [FieldOffset(48)] public ulong Blocks;
         [FieldOffset(128)] public uint DeviceNodeMajor;
         [FieldOffset(132)] public uint DeviceNodeMinor;
         [FieldOffset(136)] public uint DeviceMajor;

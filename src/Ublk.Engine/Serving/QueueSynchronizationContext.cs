@@ -13,6 +13,7 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
 {
     private readonly ConcurrentQueue<(SendOrPostCallback Callback, object? State)> _posted = new();
     private readonly ulong* _wakeUpCount = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
+    private int _isWoken;
 
     public QueueSynchronizationContext()
     {
@@ -32,8 +33,13 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
     public override void Post(SendOrPostCallback d, object? state)
     {
         _posted.Enqueue((d, state));
-        ulong one = 1;
-        _ = Libc.Write((int)WakeUpFile.DangerousGetHandle(), &one, sizeof(ulong));
+
+        // One wake-up does for all that is posted until the thread comes to it.
+        if (Interlocked.Exchange(ref _isWoken, 1) == 0)
+        {
+            ulong one = 1;
+            _ = Libc.Write((int)WakeUpFile.DangerousGetHandle(), &one, sizeof(ulong));
+        }
     }
 
     /// <summary>Refused: waiting for a queue's thread from another one invites deadlock.</summary>
@@ -46,6 +52,7 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
     /// <summary>Runs what was posted, on the queue's thread.</summary>
     public void RunPosted()
     {
+        Interlocked.Exchange(ref _isWoken, 0);
         while (_posted.TryDequeue(out (SendOrPostCallback Callback, object? State) work))
         {
             work.Callback(work.State);

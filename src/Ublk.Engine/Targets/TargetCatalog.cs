@@ -1,6 +1,7 @@
 using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
+using Ublk.Targets.Qcow2;
 
 namespace Ublk.Targets;
 
@@ -12,6 +13,7 @@ internal static class TargetCatalog
     [
         NullTarget.Definition,
         LoopTarget.Definition,
+        Qcow2Target.Definition,
         FaultTarget.Definition,
     ];
 

@@ -8,6 +8,9 @@ public enum TargetOptionKind
     /// <summary>The path of an existing file.</summary>
     Path,
 
+    /// <summary>Any text that is not empty.</summary>
+    Text,
+
     /// <summary>A number of bytes.</summary>
     Size,
 

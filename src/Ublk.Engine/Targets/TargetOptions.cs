@@ -25,6 +25,12 @@ public sealed class TargetOptions
     /// <summary>Whether a backing file that is in use is opened all the same.</summary>
     public bool Force { get; init; }
 
+    /// <summary>
+    /// The device's own file, in memory, for what must outlive the worker and not the device; null where there is none. The target makes
+    /// it, and who removes the device deletes it.
+    /// </summary>
+    public string? StatePath { get; init; }
+
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }
 

@@ -4,8 +4,10 @@ using Ublk.Targets;
 using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
+using Ublk.Targets.Qcow2;
 using Ublk.Tests.Filters;
 using Ublk.Tests.Targets;
+using Ublk.Tests.Targets.Qcow2;
 
 namespace Ublk.Tests.Serving;
 
@@ -32,6 +34,14 @@ public class AllocationTests
         {
             ["Path"] = file.Path, ["DirectIO"] = direct,
         }));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Fact]
+    public void A_qcow2_disk_whose_clusters_have_their_place_allocates_nothing()
+    {
+        using QemuImage image = new("4M", "preallocation=full");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
         Assert.Equal(0, Measure(target));
     }
 

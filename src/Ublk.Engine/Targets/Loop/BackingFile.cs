@@ -128,7 +128,16 @@ internal sealed class BackingFile : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Handle.Dispose();
+    /// <remarks>A ring keeps the open file for a while after its end, and with it the lock.</remarks>
+    public void Dispose()
+    {
+        if (!Handle.IsClosed)
+        {
+            _ = Libc.TryLock(Handle, Libc.F_UNLCK, 0, 0);
+        }
+
+        Handle.Dispose();
+    }
 
     private static void RequireDisk(string path, out bool isBlockDevice)
     {

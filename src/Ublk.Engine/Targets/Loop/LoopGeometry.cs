@@ -43,8 +43,9 @@ internal static class LoopGeometry
         };
     }
 
-    // The file system tells the alignment from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.
-    private static unsafe int DirectAlignment(BackingFile file)
+    /// <summary>What a file open for direct I/O wants offsets and lengths to be a multiple of, in bytes.</summary>
+    /// <remarks>The file system tells from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.</remarks>
+    internal static unsafe int DirectAlignment(BackingFile file)
     {
         if ((file.State.Mask & Libc.STATX_DIOALIGN) != 0 && file.State.DirectOffsetAlign != 0)
         {

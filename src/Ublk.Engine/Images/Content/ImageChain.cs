@@ -1,0 +1,124 @@
+using Ublk.Devices;
+using Ublk.Images.Qcow2;
+using Ublk.Interop;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images.Content;
+
+/// <summary>Opens an image with all that is behind it.</summary>
+internal sealed class ImageChain
+{
+    private readonly Func<string, DiskFile> _open;
+    private readonly ImageFormat? _backingFormat;
+    private readonly List<string> _paths = [];
+
+    private ImageChain(Func<string, DiskFile> open, ImageFormat? backingFormat)
+    {
+        _open = open;
+        _backingFormat = backingFormat;
+    }
+
+    /// <summary>Opens an image.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="format">Its format; null to see by how it begins.</param>
+    /// <param name="backingFormat">The format of backing files whose format no header tells; null to refuse those.</param>
+    /// <param name="open">Opens a file of the chain.</param>
+    /// <param name="snapshot">The id or name of a snapshot to show in the place of the disk; null for the disk.</param>
+    /// <exception cref="UblkException">A file is missing, invalid or in use, or the chain leads back to itself.</exception>
+    public static ImageContent Open(
+        string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, DiskFile> open, string? snapshot = null) =>
+        new ImageChain(open, backingFormat).OpenLayer(path, format, snapshot);
+
+    /// <summary>Where a name in a header leads: it is relative to the image's folder.</summary>
+    /// <exception cref="UblkException">It names no file of this machine.</exception>
+    public static string Resolve(string image, string name)
+    {
+        string file = name.StartsWith("file:", StringComparison.Ordinal) ? name[5..] : name;
+        int colon = file.IndexOf(':', StringComparison.Ordinal);
+        return colon < 0 || file[..colon].Contains('/', StringComparison.Ordinal)
+            ? Path.GetFullPath(file, Path.GetDirectoryName(Path.GetFullPath(image))!)
+            : throw ImageError.NotSupported(image, $"refers to '{name}', which is no file of this machine.");
+    }
+
+    /// <summary>The format an image seems to have.</summary>
+    public static ImageFormat Detect(DiskFile file)
+    {
+        byte[] start = new byte[4];
+        file.Read(start, 0);
+        return ImageHeader.IsQcow2(start) ? ImageFormat.Qcow2 : ImageFormat.Raw;
+    }
+
+    /// <summary>The format that a header calls by a name.</summary>
+    /// <exception cref="UblkException">It is unknown here.</exception>
+    public static ImageFormat ParseFormat(string name, string path) => name switch
+    {
+        "raw" or "host_device" or "file" => ImageFormat.Raw,
+        "qcow2" => ImageFormat.Qcow2,
+        _ => throw ImageError.NotSupported(path, $"has a backing file of the format '{name}'; raw and qcow2 are known here."),
+    };
+
+    private ImageContent OpenLayer(string path, ImageFormat? format, string? snapshot)
+    {
+        if (_paths.Exists(known => FileIdentity.IsSame(known, path)))
+        {
+            throw ImageError.Invalid(_paths[0], $"its chain of backing files leads back to {path}: {string.Join(" -> ", [.. _paths, path])}");
+        }
+
+        _paths.Add(path);
+        DiskFile file = OpenFile(path);
+        if ((format ?? Detect(file)) == ImageFormat.Raw)
+        {
+            return snapshot is null
+                ? new RawContent(file)
+                : throw new UblkException(UblkError.SnapshotNotFound, $"{path} is a raw image, which has no snapshots.");
+        }
+
+        Qcow2File image = Qcow2File.Read(file);
+        try
+        {
+            return OpenQcow2(image, snapshot is null ? null : SnapshotChoice.Find(image, snapshot));
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
+
+    private Qcow2Content OpenQcow2(Qcow2File image, Snapshot? snapshot)
+    {
+        string path = image.File.Path;
+        HeaderRules.RefuseEncryption(image.Header, path);
+        ImageContent? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null) : null;
+        try
+        {
+            DiskFile? data = image.HasDataFile
+                ? OpenFile(Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")))
+                : null;
+            return new Qcow2Content(image, snapshot, data) { Backing = backing };
+        }
+        catch
+        {
+            backing?.Dispose();
+            throw;
+        }
+    }
+
+    private ImageFormat BackingFormatOf(ImageHeader header, string path) =>
+        header.BackingFormat is { } name ? ParseFormat(name, path)
+        : _backingFormat ?? throw new UblkException(UblkError.InvalidArgument,
+            $"{path} does not tell the format of its backing file {header.BackingFile}. Give it with -BackingFormat.");
+
+    private DiskFile OpenFile(string path)
+    {
+        try
+        {
+            return _open(path);
+        }
+        catch (UblkException exception) when (_paths.Count > 1 && exception.Error == UblkError.PathNotFound)
+        {
+            throw new UblkException(UblkError.PathNotFound,
+                $"There is no file {path}, which is behind {string.Join(" -> ", _paths.SkipLast(1))}.", Libc.ENOENT, "open");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images.Content;
+
+/// <summary>A qcow2 image: the disk as its active tables have it, or as a snapshot's do.</summary>
+/// <param name="image">The image.</param>
+/// <param name="snapshot">The snapshot, or null.</param>
+/// <param name="dataFile">The external data file, or null.</param>
+internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile? dataFile) : ImageContent(image.File)
+{
+    private readonly ClusterLayout _layout = image.Layout;
+
+    /// <inheritdoc/>
+    public override ImageFormat Format => ImageFormat.Qcow2;
+
+    /// <inheritdoc/>
+    public override long Size { get; } = snapshot?.DiskSize ?? image.Header.Size;
+
+    /// <inheritdoc/>
+    public override DiskFile DataFile => dataFile ?? File;
+
+    /// <inheritdoc/>
+    protected override int ClusterSize => _layout.ClusterSize;
+
+    /// <inheritdoc/>
+    protected override IEnumerable<ContentExtent> OwnExtents(long start, long end)
+    {
+        ulong[] l1 = snapshot is null ? image.ReadL1() : image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
+        for (long tableStart = start / _layout.L2Coverage * _layout.L2Coverage; tableStart < end; tableStart += _layout.L2Coverage)
+        {
+            int index = _layout.L1Index(tableStart);
+            long table = index < l1.Length ? new L1Entry(l1[index]).Offset : 0;
+            IEnumerable<ContentExtent> extents = table == 0
+                ? [new ContentExtent(tableStart, _layout.L2Coverage, ExtentKind.Absent)]
+                : TableExtents(image.ReadL2(table), tableStart, start, end);
+            foreach (ContentExtent extent in extents)
+            {
+                if (extent.Clip(start, end) is { Length: > 0 } inside)
+                {
+                    yield return inside;
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Decompress(ReadOnlySpan<byte> compressed, Span<byte> cluster)
+    {
+        if (!ClusterCodec.Of(image.Header.Compression).TryDecompress(compressed, cluster))
+        {
+            throw ImageError.Invalid(File.Path, "a compressed cluster cannot be decompressed");
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        dataFile?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private IEnumerable<ContentExtent> TableExtents(L2Words table, long tableStart, long start, long end)
+    {
+        int first = start > tableStart ? _layout.L2Index(start) : 0;
+        for (int index = first; index < _layout.L2Entries; index++)
+        {
+            long position = tableStart + ((long)index << _layout.ClusterBits);
+            if (position >= end)
+            {
+                yield break;
+            }
+
+            L2Entry entry = table[index];
+            if (!entry.IsCompressed && entry.FindFault(_layout, image.Header.Version) is { } fault)
+            {
+                throw ImageError.Invalid(File.Path, $"the L2 entry for byte {position} of the disk {fault}");
+            }
+
+            if (!_layout.HasExtendedL2 || entry.IsCompressed)
+            {
+                yield return ClusterExtent(entry, position);
+                continue;
+            }
+
+            for (int sub = 0; sub < ClusterLayout.SubclustersPerCluster; sub++)
+            {
+                yield return SubclusterExtent(entry, position, sub);
+            }
+        }
+    }
+
+    private ContentExtent ClusterExtent(L2Entry entry, long position) => entry.KindIn(_layout) switch
+    {
+        ClusterKind.Compressed => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Compressed, entry.CompressedOffset(_layout))
+        {
+            CompressedLength = entry.CompressedLength(_layout),
+        },
+        ClusterKind.Data => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Data, entry.Offset),
+        ClusterKind.Zero => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Zero),
+        ClusterKind.ZeroAllocated => new ContentExtent(position, _layout.ClusterSize, ExtentKind.ZeroAllocated, entry.Offset),
+        _ => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Absent),
+    };
+
+    private ContentExtent SubclusterExtent(L2Entry entry, long position, int sub)
+    {
+        int size = _layout.SubclusterSize;
+        bool isZero = (entry.ZeroSubclusters >> sub & 1) != 0;
+        bool isAllocated = (entry.AllocatedSubclusters >> sub & 1) != 0;
+        ExtentKind kind = isZero ? entry.HasPlace ? ExtentKind.ZeroAllocated : ExtentKind.Zero
+            : isAllocated ? ExtentKind.Data
+            : ExtentKind.Absent;
+        return new ContentExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));
+    }
+}

@@ -1,0 +1,46 @@
+using System.Globalization;
+using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images;
+
+/// <summary>Keeps the disk as it is now under a name, inside its image.</summary>
+public sealed record CreateSnapshot : ImageOperation
+{
+    /// <summary>The snapshot's name.</summary>
+    public required string Name { get; init; }
+
+    /// <inheritdoc/>
+    internal override ImageCheckResult? Run(ImageProgress progress)
+    {
+        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        Qcow2File image = edit.Image;
+        ImageHeader header = image.Header;
+        SnapshotChoice.RequireNew(image, Name);
+        ulong[] l1 = image.ReadL1();
+        long copy = edit.Add(l1);
+        ReferenceWalk.Visit(image, l1, edit.Refer, progress);
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        Snapshot snapshot = new()
+        {
+            Id = NextId(image.Snapshots),
+            Name = Name,
+            L1Offset = copy,
+            L1Size = l1.Length,
+            Seconds = (uint)now.ToUnixTimeSeconds(),
+            Nanoseconds = (uint)(now.Ticks % TimeSpan.TicksPerSecond * 100),
+            DiskSize = header.Size,
+            InstructionCount = ulong.MaxValue,
+        };
+        SnapshotChoice.ReplaceTable(edit, [.. image.Snapshots, snapshot], header);
+        return null;
+    }
+
+    // By custom a number, one above the greatest.
+    private static string NextId(IReadOnlyList<Snapshot> snapshots)
+    {
+        long last = snapshots.Select(snapshot => long.TryParse(snapshot.Id, NumberStyles.None, CultureInfo.InvariantCulture, out long id) ? id : 0)
+            .DefaultIfEmpty(0).Max();
+        return (last + 1).ToString(CultureInfo.InvariantCulture);
+    }
+}

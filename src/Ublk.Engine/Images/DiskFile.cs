@@ -1,0 +1,206 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Images;
+
+/// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
+internal sealed class DiskFile : IDisposable
+{
+    // Where qemu's programs keep their locks (file-posix.c): a byte for what one does, and one for what one bears of others.
+    private const long Does = 100;
+    private const long Refuses = 200;
+    private const long Writes = 1;
+    private const long Resizes = 3;
+
+    private readonly SafeFileHandle _handle;
+
+    private DiskFile(string path, SafeFileHandle handle)
+    {
+        Path = path;
+        _handle = handle;
+    }
+
+    /// <summary>The path it was opened by.</summary>
+    public string Path { get; }
+
+    /// <summary>The open file.</summary>
+    public SafeFileHandle Handle => _handle;
+
+    /// <summary>Its length in bytes now.</summary>
+    public long Length => Libc.LSeek(_handle, 0, Libc.SEEK_END);
+
+    /// <summary>What it takes of its file system, in bytes.</summary>
+    public long AllocatedLength => (long)State().Blocks * 512;
+
+    /// <summary>Whether it is a block device and no regular file.</summary>
+    public bool IsBlockDevice => State().IsBlockDevice;
+
+    /// <summary>Opens a file to look at it, whoever has it.</summary>
+    /// <exception cref="UblkException">There is none, it is of a wrong kind, or cannot be read.</exception>
+    public static DiskFile Open(string path) => Open(path, Libc.O_RDONLY);
+
+    /// <summary>Opens a file to read all of it: nobody may write to it meanwhile.</summary>
+    /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody writes to it.</exception>
+    public static DiskFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), file =>
+        Libc.TryLock(file, Libc.F_RDLCK, 0, 1) == 0
+        && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Writes, 1) == 0
+        && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Resizes, 1) == 0
+        && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Writes, 1)
+        && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Resizes, 1));
+
+    /// <summary>Opens a file to change it: nobody may have it meanwhile.</summary>
+    /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody has it, or it cannot be written.</exception>
+    public static DiskFile OpenForWriting(string path) =>
+        Locked(Open(path, Libc.O_RDWR), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
+
+    /// <summary>Makes a new, empty file, locked.</summary>
+    /// <exception cref="UblkException">It cannot be made, or there is one.</exception>
+    public static DiskFile Create(string path)
+    {
+        SafeFileHandle handle = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, 0b110_100_100);
+        if (handle.IsInvalid)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot create {path}");
+        }
+
+        return Locked(new DiskFile(path, handle), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
+    }
+
+    /// <summary>Whether somebody has the file locked in a way that bars changing it.</summary>
+    public bool IsInUse() => Libc.IsLockedAgainst(_handle, Libc.F_WRLCK, 0, 0);
+
+    /// <summary>Fills a buffer; beyond the end of the file with zeroes.</summary>
+    /// <exception cref="UblkException">The file cannot be read there.</exception>
+    public unsafe void Read(Span<byte> buffer, long offset)
+    {
+        fixed (byte* start = buffer)
+        {
+            for (int done = 0; done < buffer.Length;)
+            {
+                nint read = Libc.PRead(_handle, start + done, buffer.Length - done, offset + done);
+                if (read < 0 && Libc.LastErrno != Libc.EINTR)
+                {
+                    throw UblkException.FromErrno(Libc.LastErrno, "pread", $"Cannot read {Path} at {offset + done}");
+                }
+
+                if (read == 0)
+                {
+                    buffer[done..].Clear();
+                    return;
+                }
+
+                done += int.Max(0, (int)read);
+            }
+        }
+    }
+
+    /// <summary>Writes a buffer.</summary>
+    /// <exception cref="UblkException">The file cannot be written there.</exception>
+    public unsafe void Write(ReadOnlySpan<byte> buffer, long offset)
+    {
+        fixed (byte* start = buffer)
+        {
+            for (int done = 0; done < buffer.Length;)
+            {
+                nint written = Libc.PWrite((int)_handle.DangerousGetHandle(), (nint)(start + done), buffer.Length - done, offset + done);
+                if (written < 0 && Libc.LastErrno != Libc.EINTR)
+                {
+                    throw UblkException.FromErrno(Libc.LastErrno, "pwrite", $"Cannot write {Path} at {offset + done}");
+                }
+
+                done += int.Max(0, (int)written);
+            }
+        }
+    }
+
+    /// <summary>Makes the file longer or shorter.</summary>
+    /// <exception cref="UblkException">It cannot have this length.</exception>
+    public void SetLength(long length) => Check(Libc.FTruncate(_handle, length), "ftruncate", $"{Path} cannot have {length} bytes");
+
+    /// <summary>Has the file system set room aside for a range.</summary>
+    /// <exception cref="UblkException">There is not enough, or the file system knows no such thing.</exception>
+    public void Allocate(long offset, long length)
+    {
+        if (length > 0)
+        {
+            Check(Libc.FAllocate(_handle, 0, offset, length), "fallocate", $"Cannot set {length} bytes aside for {Path}");
+        }
+    }
+
+    /// <summary>Gives a range back to the file system, where that takes it: it reads as zeroes then.</summary>
+    /// <returns>Whether it took it.</returns>
+    public bool TryPunchHole(long offset, long length) =>
+        length == 0 || Libc.FAllocate(_handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;
+
+    /// <summary>Makes all that was written durable.</summary>
+    /// <exception cref="UblkException">It is not.</exception>
+    public void Flush() => Check(Libc.FSync(_handle), "fsync", $"Cannot write {Path} to its disk");
+
+    /// <summary>From an offset on, where the next data begins and where it ends; the file's length for both where there is none.</summary>
+    /// <remarks>What a file system that knows no holes has is all data.</remarks>
+    public (long Start, long End) NextData(long offset)
+    {
+        long length = Length;
+        long start = Libc.LSeek(_handle, offset, Libc.SEEK_DATA);
+        if (start < 0)
+        {
+            return Libc.LastErrno == Libc.ENXIO ? (length, length) : (offset, length);
+        }
+
+        long end = Libc.LSeek(_handle, start, Libc.SEEK_HOLE);
+        return (start, end < 0 ? length : long.Min(end, length));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _handle.Dispose();
+
+    private static DiskFile Open(string path, int flags)
+    {
+        RequireDisk(path);
+        SafeFileHandle handle = Libc.Open(path, flags);
+        return handle.IsInvalid ? throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot open {path}") : new DiskFile(path, handle);
+    }
+
+    private static void RequireDisk(string path)
+    {
+        int errno = Libc.Statx(path, out Libc.StatxBuffer state);
+        if (errno != 0)
+        {
+            throw errno == Libc.ENOENT
+                ? new UblkException(UblkError.PathNotFound, $"There is no file {path}.", errno, "open")
+                : UblkException.FromErrno(errno, "open", $"Cannot open {path}");
+        }
+
+        if (!state.IsBlockDevice && !state.IsRegular)
+        {
+            string kind = state.IsDirectory ? "a directory" : "neither a regular file nor a block device";
+            throw new UblkException(UblkError.InvalidBackingFile, $"{path} is {kind}, and no disk image.", operation: "open");
+        }
+    }
+
+    private static DiskFile Locked(DiskFile file, Func<SafeFileHandle, bool> tryLock)
+    {
+        if (tryLock(file._handle))
+        {
+            return file;
+        }
+
+        file.Dispose();
+        throw new UblkException(UblkError.BackingFileInUse,
+            $"{file.Path} is in use by a device or another program. Remove the device, or end the program, first.", Libc.EAGAIN, "lock");
+    }
+
+    private static void Check(int result, string operation, string what)
+    {
+        if (result != 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, operation, what);
+        }
+    }
+
+    private Libc.StatxBuffer State()
+    {
+        int errno = Libc.Statx(_handle, out Libc.StatxBuffer state);
+        return errno == 0 ? state : throw UblkException.FromErrno(errno, "statx", $"Cannot look at {Path}");
+    }
+}

@@ -1,0 +1,26 @@
+using System.Text.Json.Serialization;
+
+namespace Ublk.Images;
+
+/// <summary>Something done to an image: the cmdlet says what, the worker program does it.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "Operation")]
+[JsonDerivedType(typeof(CreateImage), nameof(CreateImage))]
+[JsonDerivedType(typeof(ConvertImage), nameof(ConvertImage))]
+[JsonDerivedType(typeof(CheckImage), nameof(CheckImage))]
+[JsonDerivedType(typeof(ResizeImage), nameof(ResizeImage))]
+[JsonDerivedType(typeof(OptimizeImage), nameof(OptimizeImage))]
+[JsonDerivedType(typeof(CreateSnapshot), nameof(CreateSnapshot))]
+[JsonDerivedType(typeof(RestoreSnapshot), nameof(RestoreSnapshot))]
+[JsonDerivedType(typeof(RemoveSnapshot), nameof(RemoveSnapshot))]
+public abstract record ImageOperation
+{
+    /// <summary>The image, by its absolute path.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Does it.</summary>
+    /// <param name="progress">Told how far it is; it says when to stop.</param>
+    /// <returns>What a check found; null from the others.</returns>
+    /// <exception cref="UblkException">It cannot be done; the image is as it was.</exception>
+    /// <exception cref="OperationCanceledException">It was to stop, and did; the image is as it was.</exception>
+    internal abstract ImageCheckResult? Run(ImageProgress progress);
+}

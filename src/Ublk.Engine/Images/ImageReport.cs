@@ -1,0 +1,28 @@
+using Ublk.Devices;
+
+namespace Ublk.Images;
+
+/// <summary>A line of what the worker tells of an operation on an image.</summary>
+internal sealed record ImageReport
+{
+    /// <summary>What it is doing, in a sentence; null in the lines that tell something else.</summary>
+    public string? Step { get; init; }
+
+    /// <summary>Bytes of the step that are done.</summary>
+    public long Done { get; init; }
+
+    /// <summary>Bytes of the step; 0 where that is not known.</summary>
+    public long Total { get; init; }
+
+    /// <summary>What the user should know although it works.</summary>
+    public string? Warning { get; init; }
+
+    /// <summary>Whether all is done: the last line.</summary>
+    public bool IsFinished { get; init; }
+
+    /// <summary>What a check found; in the last line.</summary>
+    public ImageCheckResult? Check { get; init; }
+
+    /// <summary>What went wrong; in the last line.</summary>
+    public WorkerFailure? Failure { get; init; }
+}

@@ -1,0 +1,112 @@
+using Ublk.Images.Content;
+using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images;
+
+/// <summary>An image on its way, with its external data file if it has one; nothing of it is seen before it is whole.</summary>
+internal sealed class NewImage : IDisposable
+{
+    private readonly NewImageFile _file;
+    private readonly NewImageFile? _dataFile;
+    private bool _isBuilt;
+
+    private NewImage(NewImageFile file, NewImageFile? dataFile, Qcow2Builder? builder)
+    {
+        _file = file;
+        _dataFile = dataFile;
+        Builder = builder;
+    }
+
+    /// <summary>What writes a qcow2 image; null for a raw one.</summary>
+    public Qcow2Builder? Builder { get; }
+
+    /// <summary>The file that has the data.</summary>
+    public DiskFile DataFile => (_dataFile ?? _file).Content;
+
+    /// <summary>Begins an image.</summary>
+    /// <param name="path">The image's name.</param>
+    /// <param name="options">What it is like.</param>
+    /// <param name="size">Size of the disk in bytes.</param>
+    /// <param name="replace">Whether files that are there give way.</param>
+    /// <exception cref="UblkException">An option is impossible, the backing file does not fit, or a name is taken.</exception>
+    public static NewImage Begin(string path, NewImageOptions options, long size, bool replace)
+    {
+        if (options.Format == ImageFormat.Raw)
+        {
+            RequireNoQcow2Options(options);
+            return new NewImage(Begin(path, size, replace), null, null);
+        }
+
+        ImageHeader header = NewHeader.Make(options, size, path);
+        if (options.BackingFile is { } backing)
+        {
+            // It must be there, be what it is said to be, and not lead back here.
+            ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open).Dispose();
+        }
+
+        NewImageFile file = new(path, replace);
+        NewImageFile? data = null;
+        try
+        {
+            data = options.DataFile is { } name ? Begin(ImageChain.Resolve(path, name), size, replace) : null;
+            return new NewImage(file, data, new Qcow2Builder(new Qcow2File(file.Content, header), data?.Content));
+        }
+        catch
+        {
+            file.Dispose();
+            data?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes what is still to be written, and shows the image.</summary>
+    /// <exception cref="UblkException">That is impossible.</exception>
+    public void Finish()
+    {
+        Build();
+        _dataFile?.Finish();
+        _file.Finish();
+    }
+
+    /// <summary>Writes the tables.</summary>
+    public void Build()
+    {
+        if (!_isBuilt)
+        {
+            Builder?.Finish();
+            _isBuilt = true;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _file.Dispose();
+        _dataFile?.Dispose();
+    }
+
+    private static NewImageFile Begin(string path, long size, bool replace)
+    {
+        NewImageFile file = new(path, replace);
+        try
+        {
+            file.Content.SetLength(size);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static void RequireNoQcow2Options(NewImageOptions options)
+    {
+        bool hasAny = options with { Preallocation = ImagePreallocation.Off } != new NewImageOptions { Format = ImageFormat.Raw };
+        if (hasAny)
+        {
+            throw new UblkException(UblkError.InvalidArgument, "A raw image knows no options but -Size and -Preallocation. Choose -Format Qcow2 for the others.");
+        }
+    }
+}

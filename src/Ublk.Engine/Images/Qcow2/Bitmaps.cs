@@ -1,0 +1,38 @@
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images.Qcow2;
+
+/// <summary>Persistent bitmaps, which tell what has changed on a disk since some time.</summary>
+internal static class Bitmaps
+{
+    /// <summary>Removes them from an image whose disk is about to change under them.</summary>
+    /// <param name="edit">The change.</param>
+    /// <param name="header">The header as it is.</param>
+    /// <param name="progress">Told that they are lost.</param>
+    /// <returns>The header without them.</returns>
+    public static ImageHeader Remove(Qcow2Edit edit, ImageHeader header, ImageProgress progress)
+    {
+        Qcow2File image = edit.Image;
+        if (image.ReadBitmapDirectory() is { } directory)
+        {
+            progress.Warn($"The persistent bitmaps of {image.File.Path} are removed: they would not tell the truth any more.");
+            foreach (PersistentBitmap bitmap in image.ReadBitmaps(directory))
+            {
+                foreach (ulong entry in image.ReadTable(bitmap.TableOffset, bitmap.TableSize))
+                {
+                    edit.Drop(new L1Entry(entry).Offset, new L1Entry(entry).Offset == 0 ? 0 : image.Layout.ClusterSize);
+                }
+
+                edit.Drop(bitmap.TableOffset, bitmap.TableSize * 8L);
+            }
+
+            edit.Drop(directory.Offset, directory.Size);
+        }
+
+        return header with
+        {
+            Autoclear = header.AutoclearWhileWriting,
+            Extensions = [.. header.Extensions.Where(extension => extension.Type != HeaderExtension.Bitmaps)],
+        };
+    }
+}

@@ -1,0 +1,38 @@
+namespace Ublk.Images.Qcow2;
+
+/// <summary>What a check has found so far.</summary>
+internal sealed class CheckFindings
+{
+    private readonly List<string> _texts = [];
+
+    /// <summary>Contradictions that endanger data.</summary>
+    public long Corruptions { get; private set; }
+
+    /// <summary>Clusters that take room and belong to nothing.</summary>
+    public long Leaks { get; private set; }
+
+    /// <summary>The first of them, in words.</summary>
+    public IReadOnlyList<string> Texts => _texts;
+
+    /// <summary>A contradiction.</summary>
+    public void AddCorruption(string text)
+    {
+        Corruptions++;
+        Add(text);
+    }
+
+    /// <summary>A leaked cluster.</summary>
+    public void AddLeak(string text)
+    {
+        Leaks++;
+        Add(text);
+    }
+
+    private void Add(string text)
+    {
+        if (_texts.Count < ImageCheckResult.MaxFindings)
+        {
+            _texts.Add(text);
+        }
+    }
+}

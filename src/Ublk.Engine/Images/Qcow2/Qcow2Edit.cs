@@ -1,0 +1,175 @@
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images.Qcow2;
+
+/// <summary>A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.</summary>
+/// <remarks>
+/// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
+/// marked dirty where its version has that mark: who opens it after a crash then puts its reference counts right.
+/// </remarks>
+internal sealed class Qcow2Edit : IDisposable
+{
+    private readonly ImageProgress _progress;
+    private readonly RefcountWriter _writer;
+    private readonly List<(long Offset, long Length)> _unneeded = [];
+    private bool _isUnderWay;
+
+    private Qcow2Edit(Qcow2File image, ReferenceWalk walk, ImageProgress progress)
+    {
+        Image = image;
+        Counts = walk.Counts;
+        _progress = progress;
+        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+    }
+
+    /// <summary>The image.</summary>
+    public Qcow2File Image { get; }
+
+    /// <summary>How often each cluster is referred to.</summary>
+    public ReferenceCounts Counts { get; }
+
+    /// <summary>Opens an image that nobody has, and makes sure that it is sound.</summary>
+    /// <exception cref="UblkException">It is in use, read-only, or corrupt.</exception>
+    public static Qcow2Edit Open(string path, ImageProgress progress)
+    {
+        Qcow2File image = Qcow2File.Read(DiskFile.OpenForWriting(path));
+        try
+        {
+            Qcow2Check check = Qcow2Check.Of(image, progress);
+            if (image.Header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
+            {
+                Qcow2Repair.Run(image, check.Walk, progress);
+                check = Qcow2Check.Of(image, progress);
+            }
+
+            if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
+            {
+                throw new UblkException(UblkError.InvalidImage,
+                    $"{path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
+            }
+
+            return new Qcow2Edit(image, check.Walk, progress);
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes something new.</summary>
+    /// <returns>Where it is in the file.</returns>
+    public long Add(ReadOnlySpan<byte> content)
+    {
+        Begin();
+        long clusters = Image.Layout.ClustersFor(content.Length);
+        if (clusters == 0)
+        {
+            return 0;
+        }
+
+        long offset = Counts.Allocate(clusters) << Image.Layout.ClusterBits;
+        byte[] whole = new byte[clusters << Image.Layout.ClusterBits];
+        content.CopyTo(whole);
+        Image.File.Write(whole, offset);
+        return offset;
+    }
+
+    /// <summary>Writes a new table.</summary>
+    /// <returns>Where it is in the file.</returns>
+    public long Add(ulong[] table)
+    {
+        long offset = Add(new byte[table.Length * sizeof(ulong)]);
+        Image.WriteTable(offset, table);
+        return offset;
+    }
+
+    /// <summary>Counts one reference more to what is there.</summary>
+    public void Refer(long offset, long length)
+    {
+        long first = offset >> Image.Layout.ClusterBits;
+        Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, 1);
+    }
+
+    /// <summary>Lets something go once the change is made.</summary>
+    public void Drop(long offset, long length) => _unneeded.Add((offset, length));
+
+    /// <summary>Makes the change.</summary>
+    /// <param name="next">The header that makes it.</param>
+    /// <param name="afterwards">What is to be written once it is made, and before anything is let go of.</param>
+    /// <exception cref="UblkException">The file cannot be written.</exception>
+    public void Commit(ImageHeader next, Action? afterwards = null)
+    {
+        Begin();
+        _writer.Write(onlyIncrease: true);
+        FixFlags();
+        Image.WriteHeader(next with
+        {
+            Incompatible = Image.Header.Incompatible,
+            RefcountTableOffset = Image.Header.RefcountTableOffset,
+            RefcountTableClusters = Image.Header.RefcountTableClusters,
+        });
+        Image.File.Flush();
+        afterwards?.Invoke();
+        Image.File.Flush();
+        foreach ((long offset, long length) in _unneeded.Where(range => range.Length > 0))
+        {
+            long first = offset >> Image.Layout.ClusterBits;
+            Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, -1);
+        }
+
+        _writer.Write(onlyIncrease: false);
+        FixFlags();
+        Mark(dirty: false);
+        _isUnderWay = false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        try
+        {
+            if (_isUnderWay)
+            {
+                // It failed on the way: what was counted for it is given back.
+                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, new CheckFindings(), ImageProgress.None), ImageProgress.None);
+            }
+        }
+        catch (UblkException)
+        {
+            // The image is still marked dirty, or leaks.
+        }
+        finally
+        {
+            Image.Dispose();
+        }
+    }
+
+    private void Begin()
+    {
+        if (!_isUnderWay)
+        {
+            // Until now it may be stopped; from here on it is done whole.
+            _progress.Begin($"Writing {Image.File.Path}");
+            Mark(dirty: true);
+            _isUnderWay = true;
+        }
+    }
+
+    private void Mark(bool dirty)
+    {
+        if (Image.Header.Version >= 3)
+        {
+            IncompatibleFeatures others = Image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
+            Image.WriteHeader(Image.Header with { Incompatible = dirty ? others | IncompatibleFeatures.Dirty : others });
+        }
+
+        Image.File.Flush();
+    }
+
+    private void FixFlags()
+    {
+        CopiedFlags.Compare(Image, cluster => Counts[cluster], _ => { }, fix: true, ImageProgress.None);
+        Image.File.Flush();
+    }
+}

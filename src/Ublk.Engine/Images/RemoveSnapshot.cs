@@ -1,0 +1,23 @@
+using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images;
+
+/// <summary>Removes a snapshot from its image; what belonged to it alone is given back.</summary>
+public sealed record RemoveSnapshot : ImageOperation
+{
+    /// <summary>The snapshot's id or name.</summary>
+    public required string Snapshot { get; init; }
+
+    /// <inheritdoc/>
+    internal override ImageCheckResult? Run(ImageProgress progress)
+    {
+        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        Qcow2File image = edit.Image;
+        Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);
+        ReferenceWalk.Visit(image, image.ReadTable(snapshot.L1Offset, snapshot.L1Size), edit.Drop, progress);
+        edit.Drop(snapshot.L1Offset, snapshot.L1Size * 8L);
+        SnapshotChoice.ReplaceTable(edit, [.. image.Snapshots.Where(other => other != snapshot)], image.Header);
+        return null;
+    }
+}

@@ -1,0 +1,34 @@
+using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Images;
+
+/// <summary>Makes the disk what it was when a snapshot was taken; the snapshot stays.</summary>
+public sealed record RestoreSnapshot : ImageOperation
+{
+    /// <summary>The snapshot's id or name.</summary>
+    public required string Snapshot { get; init; }
+
+    /// <inheritdoc/>
+    internal override ImageCheckResult? Run(ImageProgress progress)
+    {
+        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        Qcow2File image = edit.Image;
+        ImageHeader header = image.Header;
+        Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);
+        ulong[] current = image.ReadL1();
+        ulong[] restored = image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
+        long size = snapshot.DiskSize ?? header.Size;
+        if (restored.Length < image.Layout.L1EntriesFor(size))
+        {
+            Array.Resize(ref restored, (int)image.Layout.L1EntriesFor(size));
+        }
+
+        long place = edit.Add(restored);
+        ReferenceWalk.Visit(image, restored, edit.Refer, progress);
+        ReferenceWalk.Visit(image, current, edit.Drop, progress);
+        edit.Drop(header.L1Offset, header.L1Size * 8L);
+        edit.Commit(Bitmaps.Remove(edit, header, progress) with { L1Offset = place, L1Size = restored.Length, Size = size });
+        return null;
+    }
+}

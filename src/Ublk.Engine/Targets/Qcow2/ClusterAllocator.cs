@@ -1,0 +1,335 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Targets.Qcow2;
+
+/// <summary>Gives clusters of the image file away and takes them back; keeps the reference counts.</summary>
+internal sealed class ClusterAllocator
+{
+    private readonly ImageState _image;
+    private readonly ClusterLayout _layout;
+    private readonly RefcountCache _refcounts;
+    private readonly RefcountTableGrowth _growth;
+    private readonly bool _punchesHoles;
+    private long _cursor;
+    private long _virginStart;
+
+    /// <summary>Wraps an image's reference counts.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="refcounts">Its counts.</param>
+    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+    public ClusterAllocator(ImageState image, RefcountCache refcounts, bool punchesHoles)
+    {
+        _image = image;
+        _layout = image.Layout;
+        _refcounts = refcounts;
+        _growth = new RefcountTableGrowth(image, refcounts);
+        _punchesHoles = punchesHoles;
+        _virginStart = image.File.GrowsWithZeroes ? _layout.ClustersFor(image.File.Length) : long.MaxValue;
+    }
+
+    /// <summary>Held by who uses the reference counts, across awaits.</summary>
+    public AsyncMutex Mutex { get; } = new();
+
+    /// <summary>Gets neighbouring clusters for data, as many as are wanted or fewer.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="range">Says how many are wanted; gets how many there are, and where.</param>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range)
+    {
+        await Mutex.EnterAsync(queue);
+        int result = await ReclaimAsync(queue);
+        if (result == 0)
+        {
+            result = await FindAsync(queue, range.Count);
+        }
+
+        if (result > 0)
+        {
+            long first = Take(result);
+            range.Count = result;
+            range.HostOffset = first << _layout.ClusterBits;
+            range.IsVirgin = first >= _virginStart;
+            NoteUsed(_cursor);
+            _image.Statistics.Allocations += result;
+            result = 0;
+        }
+
+        Mutex.Exit();
+        return result;
+    }
+
+    /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
+    /// <returns>Where it is, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<long> AllocateMetadataAsync(IoQueue? queue)
+    {
+        await Mutex.EnterAsync(queue);
+        long result = await FindAsync(queue, 1);
+        if (result > 0)
+        {
+            long offset = _cursor << _layout.ClusterBits;
+            result = await RequireRoomAsync(queue, offset);
+            if (result == 0)
+            {
+                Take(1);
+                NoteUsed(_cursor);
+                _image.Metadata.Add(new HostRange(offset, 1));
+                result = offset;
+            }
+        }
+
+        Mutex.Exit();
+        return result;
+    }
+
+    /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> AdoptAsync(long offset)
+    {
+        long cluster = offset >> _layout.ClusterBits;
+        int index = (int)long.Min(cluster >> _layout.RefcountBlockBits, int.MaxValue);
+        if (!_refcounts.Exists(index))
+        {
+            return -Libc.EIO;
+        }
+
+        int result = await _refcounts.LoadAsync(null, index);
+        if (result == 0 && Get(cluster) == 0)
+        {
+            Set(cluster, 1);
+        }
+
+        NoteUsed(cluster + 1);
+        return result;
+    }
+
+    /// <summary>Takes a refcount block that a former worker made; while the image is opened.</summary>
+    public ValueTask<int> AdoptBlockAsync(int index, long offset)
+    {
+        if (!_refcounts.Exists(index))
+        {
+            _image.Metadata.Add(new HostRange(offset, 1));
+            _refcounts.Create(index, offset);
+        }
+
+        return AdoptAsync(offset);
+    }
+
+    /// <summary>Frees what nobody uses any more; under the mutex.</summary>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ReclaimAsync(IoQueue? queue)
+    {
+        while (TakeFreed(out HostRange range))
+        {
+            int result = await ReleaseAsync(queue, range);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    private bool TakeFreed(out HostRange range)
+    {
+        lock (_image.Gate)
+        {
+            if (!_image.Freed.HasWaiting)
+            {
+                range = default;
+                return false;
+            }
+
+            _image.Epochs.TryAdvance();
+            return _image.Freed.TryTake(_image.Epochs.Current, out range);
+        }
+    }
+
+    // Lowers counts; what comes to 0 is emptied before anybody can get it.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReleaseAsync(IoQueue? queue, HostRange range)
+    {
+        long first = range.Offset >> _layout.ClusterBits;
+        long end = first + range.Count;
+        long freeFrom = first;
+        for (long cluster = first; cluster <= end; cluster++)
+        {
+            ulong count = 0;
+            if (cluster < end)
+            {
+                int index = (int)(cluster >> _layout.RefcountBlockBits);
+                int result = _refcounts.Exists(index)
+                    ? await _refcounts.LoadAsync(queue, index)
+                    : await _image.Health.MarkCorruptAsync(queue);
+                if (result < 0)
+                {
+                    return result;
+                }
+
+                count = Get(cluster);
+                if (count == 0)
+                {
+                    return await _image.Health.MarkCorruptAsync(queue);
+                }
+            }
+
+            if (cluster == end || count > 1)
+            {
+                await EmptyAsync(queue, freeFrom, cluster);
+                if (cluster < end)
+                {
+                    await _refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+                    Set(cluster, count - 1);
+                }
+
+                freeFrom = cluster + 1;
+            }
+        }
+
+        return 0;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> EmptyAsync(IoQueue? queue, long first, long end)
+    {
+        if (first == end)
+        {
+            return 0;
+        }
+
+        HostRange range = new(first << _layout.ClusterBits, end - first);
+        _image.Metadata.Remove(range);
+        if (_punchesHoles)
+        {
+            // What cannot be punched is free all the same.
+            await _image.File.AllocateAsync(
+                queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, range.Offset, range.Count << _layout.ClusterBits);
+        }
+
+        for (long cluster = first; cluster < end; cluster++)
+        {
+            int result = await _refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+            if (result < 0)
+            {
+                return result;
+            }
+
+            Set(cluster, 0);
+        }
+
+        _cursor = long.Min(_cursor, first);
+        _image.Statistics.Frees += range.Count;
+        return 0;
+    }
+
+    // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FindAsync(IoQueue? queue, int wanted)
+    {
+        while (true)
+        {
+            int index = (int)long.Min(_cursor >> _layout.RefcountBlockBits, int.MaxValue);
+            if (index >= _refcounts.TableLength)
+            {
+                int grown = await _growth.GrowAsync(queue, index);
+                if (grown < 0)
+                {
+                    return grown;
+                }
+
+                NoteUsed(_layout.ClustersFor(_image.File.Length));
+                continue;
+            }
+
+            int result = _refcounts.Exists(index) ? await _refcounts.LoadAsync(queue, index) : await AddBlockAsync(queue, index);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            int start = (int)(_cursor & (_layout.RefcountBlockEntries - 1));
+            ReadOnlySpan<byte> counts = _refcounts[index].Buffer.Span;
+            int free = RefcountBlock.FindZero(counts, _layout.RefcountOrder, start, _layout.RefcountBlockEntries);
+            _cursor += free - start;
+            if (free == _layout.RefcountBlockEntries)
+            {
+                continue;
+            }
+
+            int count = 1;
+            while (count < wanted && free + count < _layout.RefcountBlockEntries
+                && RefcountBlock.Get(counts, _layout.RefcountOrder, free + count) == 0)
+            {
+                count++;
+            }
+
+            // A count of 0 for what is known to be metadata is a lie.
+            return _image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
+                || _cursor > (L1Entry.MaxOffset >> _layout.ClusterBits) - count
+                ? await _image.Health.MarkCorruptAsync(queue)
+                : count;
+        }
+    }
+
+    // Nothing is in use where there is no block, so the block itself gets the first cluster.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> AddBlockAsync(IoQueue? queue, int index)
+    {
+        long offset = _cursor << _layout.ClusterBits;
+        int result = await RequireRoomAsync(queue, offset);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        if (!_image.Metadata.Add(new HostRange(offset, 1)))
+        {
+            return await _image.Health.MarkCorruptAsync(queue);
+        }
+
+        _refcounts.Create(index, offset);
+        Take(1);
+        NoteUsed(_cursor);
+        return 0;
+    }
+
+    // So that a full host disk is noticed by who wants the room, and not when metadata is written back.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> RequireRoomAsync(IoQueue? queue, long offset)
+    {
+        int result = await _image.File.AllocateAsync(queue, 0, offset, _layout.ClusterSize);
+        return result is -Libc.EOPNOTSUPP or -Libc.ENODEV ? 0 : result;
+    }
+
+    // long.MaxValue, where nothing reads as zeroes before it is written, stays.
+    private void NoteUsed(long end) => _virginStart = long.Max(_virginStart, end);
+
+    private long Take(int count)
+    {
+        long first = _cursor;
+        for (; _cursor < first + count; _cursor++)
+        {
+            Set(_cursor, 1);
+        }
+
+        return first;
+    }
+
+    private ulong Get(long cluster) => RefcountBlock.Get(
+        _refcounts[(int)(cluster >> _layout.RefcountBlockBits)].Buffer.Span, _layout.RefcountOrder,
+        (int)(cluster & (_layout.RefcountBlockEntries - 1)));
+
+    private void Set(long cluster, ulong count)
+    {
+        RefcountCacheBlock block = _refcounts[(int)(cluster >> _layout.RefcountBlockBits)];
+        int place = (int)(cluster & (_layout.RefcountBlockEntries - 1));
+        RefcountBlock.Set(block.Buffer.Span, _layout.RefcountOrder, place, count);
+        int bit = place << _layout.RefcountOrder;
+        block.Dirty.Mark(bit >> 3, int.Max(1, 1 << _layout.RefcountOrder >> 3));
+    }
+}

@@ -1,0 +1,77 @@
+namespace Ublk.Targets.Qcow2;
+
+/// <summary>
+/// Clusters that lost a reference. Their count goes down, and they may be used again, only when the file has no trace of the
+/// reference any more and no request that knew of it is left.
+/// </summary>
+/// <remarks>Used under the image's gate, but for the taking, which happens under the allocator's mutex too.</remarks>
+/// <param name="clusterSize">Bytes in a cluster.</param>
+internal sealed class FreedClusters(int clusterSize)
+{
+    private readonly Queue<(HostRange Range, long Epoch)> _waiting = new();
+    private List<HostRange> _referenced = [];
+    private List<HostRange> _inFlush = [];
+
+    /// <summary>Whether references are gone from memory and not from the file.</summary>
+    public bool HasReferenced => _referenced.Count > 0;
+
+    /// <summary>Clusters whose reference is gone from memory but may still be in the file.</summary>
+    public void Add(HostRange range)
+    {
+        // Neighbours that go one after the other are one.
+        if (_referenced.Count > 0 && IsNext(_referenced[^1], range))
+        {
+            _referenced[^1] = _referenced[^1] with { Count = _referenced[^1].Count + range.Count };
+        }
+        else
+        {
+            _referenced.Add(range);
+        }
+    }
+
+    /// <summary>Clusters that nothing ever referred to.</summary>
+    public void AddUnreferenced(HostRange range, long epoch) => _waiting.Enqueue((range, epoch));
+
+    /// <summary>A flush begins that takes the references out of the file.</summary>
+    public void BeginFlush() => (_referenced, _inFlush) = (_inFlush, _referenced);
+
+    /// <summary>The flush has ended.</summary>
+    /// <param name="succeeded">Whether the references are gone from the file.</param>
+    /// <param name="epoch">The current epoch.</param>
+    public void EndFlush(bool succeeded, long epoch)
+    {
+        foreach (HostRange range in _inFlush)
+        {
+            if (succeeded)
+            {
+                _waiting.Enqueue((range, epoch));
+            }
+            else
+            {
+                _referenced.Add(range);
+            }
+        }
+
+        _inFlush.Clear();
+    }
+
+    /// <summary>Takes clusters that nobody uses any more.</summary>
+    /// <param name="epoch">The current epoch.</param>
+    /// <param name="range">The clusters.</param>
+    public bool TryTake(long epoch, out HostRange range)
+    {
+        if (_waiting.TryPeek(out (HostRange Range, long Epoch) first) && first.Epoch + 2 <= epoch)
+        {
+            range = _waiting.Dequeue().Range;
+            return true;
+        }
+
+        range = default;
+        return false;
+    }
+
+    /// <summary>Whether clusters wait for requests to end.</summary>
+    public bool HasWaiting => _waiting.Count > 0;
+
+    private bool IsNext(HostRange last, HostRange range) => last.Offset + (last.Count * clusterSize) == range.Offset;
+}

@@ -1,0 +1,194 @@
+using Ublk.Images;
+using Ublk.Interop;
+using Ublk.Targets.Qcow2.Format;
+
+namespace Ublk.Targets.Qcow2;
+
+/// <summary>Opens an image with its data file and everything under it.</summary>
+internal sealed class ImageOpener
+{
+    private readonly Func<string, bool, int, ImageFile> _openFile;
+    private readonly ImageOptions _options;
+    private readonly List<string> _chain = [];
+
+    /// <summary>Prepares for one image.</summary>
+    /// <param name="openFile">Opens a file: by its path, for reading alone or not, for who can do with units of so many bytes.</param>
+    /// <param name="options">How.</param>
+    public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
+    {
+        _openFile = openFile;
+        _options = options;
+    }
+
+    /// <summary>Opens the image.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="updater">What writes it; null where it is only read.</param>
+    /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
+    public Qcow2Layer Open(string path, out ImageUpdater? updater)
+    {
+        bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
+        updater = null;
+        ImageFile file = OpenImageFile(path, readOnly);
+        Qcow2Layer? layer = null;
+        try
+        {
+            readOnly |= file.ReadOnly;
+            layer = OpenLayer(file, readOnly, _options.Snapshot, _options.NoBacking, _options.BackingFormat);
+            updater = readOnly ? null : OpenUpdater(layer);
+            return layer;
+        }
+        catch
+        {
+            (layer as IDisposable ?? file).Dispose();
+            throw;
+        }
+    }
+
+    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, string? backingFormat)
+    {
+        ImageHeader header = ImageTables.ReadHeader(file);
+        HeaderRules.RefuseEncryption(header, file.Path);
+        if (!readOnly)
+        {
+            RequireWritable(header, file.Path);
+        }
+
+        Snapshot? snapshot = snapshotName is null ? null : FindSnapshot(file, header, snapshotName);
+        long size = snapshot?.DiskSize ?? header.Size;
+        int l1Size = snapshot?.L1Size ?? header.L1Size;
+        if (l1Size < header.Layout.L1EntriesFor(size))
+        {
+            throw ImageError.Invalid(file.Path, $"the L1 table of its snapshot '{snapshotName}' is too short for a disk of {size} bytes");
+        }
+
+        long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
+        ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
+        ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
+        ImageState? state = null;
+        try
+        {
+            DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file.Path, header, backingFormat);
+            HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
+            state = new ImageState(file, dataFile, header, block);
+            return new Qcow2Layer(state, new L2Cache(state, l1, l1Offset, CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+        }
+        catch when (dataFile != file)
+        {
+            dataFile.Dispose();
+            throw;
+        }
+    }
+
+    private ImageUpdater OpenUpdater(Qcow2Layer layer)
+    {
+        ImageState image = layer.State;
+        ImageHeader header = image.Header;
+        int length = header.RefcountTableClusters * header.Layout.RefcountTableEntriesPerCluster;
+        ulong[] table = ImageTables.ReadTable(image.File, header.RefcountTableOffset, length);
+        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(image.File, header, out int snapshotTableLength);
+        MetadataSurvey.Run(image, layer.Tables.L1, table, snapshots, snapshotTableLength);
+        RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
+        return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
+    }
+
+    // What its clusters can do with is in the header, so that is looked at first.
+    private ImageFile OpenImageFile(string path, bool readOnly)
+    {
+        ImageHeader header;
+        using (ImageFile first = _openFile(path, true, 0))
+        {
+            header = ImageTables.ReadHeader(first);
+        }
+
+        if (!readOnly && header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
+        {
+            Repair(path);
+        }
+
+        return _openFile(path, readOnly, header.Layout.SubclusterSize);
+    }
+
+    // A program that writes reference counts late did not come to it.
+    private static void Repair(string path)
+    {
+        ImageCheckResult check = new CheckImage { Path = path, Repair = true }.Run(ImageProgress.None);
+        if (check.Corruptions > 0)
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{path} was not closed properly, and rebuilding its reference counts left {check.Corruptions} errors. Look at them with "
+                    + "Test-UblkImage, or attach it with -ReadOnly.");
+        }
+    }
+
+    private ImageFile OpenDataFile(ImageFile file, ImageHeader header, bool readOnly)
+    {
+        string name = header.DataFile
+            ?? throw ImageError.Invalid(file.Path, "its data is in another file, which it does not name");
+        string path = PathBeside(file.Path, name);
+        try
+        {
+            ImageFile dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
+            if (dataFile.ReadOnly && !readOnly)
+            {
+                dataFile.Dispose();
+                throw new UblkException(UblkError.PermissionDenied,
+                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open");
+            }
+
+            return dataFile;
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
+        {
+            throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.", exception.Errno, "open");
+        }
+    }
+
+    private DiskLayer OpenBacking(string imagePath, ImageHeader header, string? formatOption)
+    {
+        BackingName name = BackingName.Of(imagePath, header, formatOption);
+        _chain.Add(Path.GetFullPath(imagePath));
+        string real = Path.GetFullPath(name.Path);
+        if (_chain.Contains(real))
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {real}. Use -NoBacking, or correct it with qemu-img rebase.");
+        }
+
+        ImageFile? file = null;
+        try
+        {
+            file = name.IsRaw ? _openFile(real, true, int.MaxValue) : OpenImageFile(real, readOnly: true);
+            return name.IsRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
+        }
+        catch (UblkException exception)
+        {
+            file?.Dispose();
+            throw exception.Error == UblkError.PathNotFound && !exception.Message.Contains("backing file", StringComparison.Ordinal)
+                ? new UblkException(UblkError.PathNotFound,
+                    $"There is no backing file {real} (chain: {string.Join(" -> ", _chain)} -> {real}). Put it back, or use -NoBacking to go without.",
+                    exception.Errno, "open")
+                : exception;
+        }
+    }
+
+    private static Snapshot FindSnapshot(ImageFile file, ImageHeader header, string name)
+    {
+        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(file, header, out _);
+        return snapshots.FirstOrDefault(snapshot => snapshot.Id == name) ?? snapshots.FirstOrDefault(snapshot => snapshot.Name == name)
+            ?? throw new UblkException(UblkError.InvalidArgument, snapshots.Count == 0
+                ? $"{file.Path} has no snapshots. Leave -Snapshot out."
+                : $"{file.Path} has no snapshot '{name}'. It has: {string.Join(", ", snapshots.Select(snapshot => $"'{snapshot.Name}' (id {snapshot.Id})"))}.");
+    }
+
+    private static void RequireWritable(ImageHeader header, string path)
+    {
+        if (header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair.");
+        }
+    }
+
+    private static string PathBeside(string imagePath, string name) =>
+        Path.Combine(Path.GetDirectoryName(Path.GetFullPath(imagePath))!, name);
+}

@@ -1,0 +1,200 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Serving;
+
+namespace Ublk.Targets.Qcow2;
+
+/// <summary>A disk that is a qcow2 image.</summary>
+public sealed class Qcow2Target : BlockTarget
+{
+    private readonly Qcow2Layer _disk;
+    private readonly ImageUpdater? _updater;
+    private readonly RequestEpochs _epochs;
+    private readonly DiscardMode _discard;
+    private bool _isAbandoned;
+
+    /// <summary>Serves an open image.</summary>
+    /// <param name="disk">The image; goes with this.</param>
+    /// <param name="updater">What writes it, or null; goes with this.</param>
+    /// <param name="discard">What a discard does.</param>
+    /// <param name="files">The open files.</param>
+    internal Qcow2Target(Qcow2Layer disk, ImageUpdater? updater, DiscardMode discard, IReadOnlyList<SafeFileHandle> files)
+    {
+        _disk = disk;
+        _updater = updater;
+        _epochs = disk.State.Epochs;
+        _discard = discard;
+        Files = files;
+        int block = int.Max(512, disk.Alignment);
+        Geometry = new TargetGeometry
+        {
+            Size = (disk.Size + block - 1) / block * block,
+            LogicalBlockSize = block,
+            PhysicalBlockSize = int.Max(block, int.Min(4096, disk.State.Layout.SubclusterSize)),
+            MemoryAlignment = block,
+            ReadOnly = updater is null,
+            VolatileCache = updater is not null,
+            DiscardGranularity = updater is null || discard == DiscardMode.Ignore ? 0 : disk.State.Layout.ClusterSize,
+            WriteZeroes = updater is not null,
+        };
+    }
+
+    /// <summary>The catalogue's entry.</summary>
+    public static TargetDefinition Definition { get; } = new(
+        "Qcow2",
+        "Serves a qcow2 image.",
+        [
+            new TargetOption("Path", TargetOptionKind.Path, "The image.", IsMandatory: true),
+            new TargetOption("BackingFormat", TargetOptionKind.Choice, "The format of the backing file where the image does not say.")
+            {
+                Choices = ["Qcow2", "Raw"],
+            },
+            new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes."),
+            new TargetOption("Snapshot", TargetOptionKind.Text, "The id or name of an internal snapshot to read instead of the disk as it is now."),
+            new TargetOption("CacheSize", TargetOptionKind.Size, "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
+            new TargetOption("Discard", TargetOptionKind.Choice,
+                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read as zeroes.")
+            {
+                Choices = Enum.GetNames<DiscardMode>(),
+            },
+            new TargetOption("DirectIO", TargetOptionKind.Boolean, "Whether to pass by the page cache; by default where the file system allows it."),
+        ],
+        Open);
+
+    /// <inheritdoc/>
+    public override TargetGeometry Geometry { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<SafeFileHandle> Files { get; }
+
+    /// <inheritdoc/>
+    public override string BackingPath => _disk.State.File.Path;
+
+    /// <summary>What the image was used for since it was opened.</summary>
+    internal Qcow2Statistics Statistics => _disk.State.Statistics;
+
+    /// <summary>Opens an image.</summary>
+    /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
+    public static Qcow2Target Open(TargetOptions options)
+    {
+        string path = options.GetText("Path")!;
+        DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
+        OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
+        ImageOpener opener = new(files.Open, new ImageOptions
+        {
+            ReadOnly = options.ReadOnly,
+            BackingFormat = options.GetText("BackingFormat"),
+            NoBacking = options.GetBoolean("NoBacking") ?? false,
+            Snapshot = options.GetText("Snapshot"),
+            CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
+            PunchesHoles = discard != DiscardMode.Ignore,
+        });
+        Qcow2Layer disk = opener.Open(path, out ImageUpdater? updater);
+        if (updater is null && !options.ReadOnly)
+        {
+            options.Warnings.Add(options.GetText("Snapshot") is null
+                ? $"{path} cannot be opened for writing, so the disk is read-only."
+                : "A snapshot is never written, so the disk is read-only.");
+        }
+
+        Qcow2Target target = new(disk, updater, discard, files.Handles);
+        try
+        {
+            if (updater is not null && options.StatePath is { } statePath && OpenJournal(disk, statePath, options) is { } journal)
+            {
+                updater.Keep(journal);
+            }
+
+            return target;
+        }
+        catch
+        {
+            target.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> HandleAsync(IoRequest request)
+    {
+        int place = _epochs.Enter();
+        ValueTask<int> answer = request.Operation == IoOperation.Read
+            ? _disk.Reader.ReadAsync(request.Queue, request.Buffer, request.Offset)
+            : ChangeAsync(request);
+        if (answer.IsCompleted)
+        {
+            _epochs.Exit(place);
+            return answer;
+        }
+
+        return AwaitAsync(answer, place);
+    }
+
+    /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
+    internal void Abandon()
+    {
+        _isAbandoned = true;
+        Dispose();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            if (!_isAbandoned)
+            {
+                _updater?.Finish();
+            }
+
+            _updater?.Dispose();
+            _disk.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    // Without it the disk works as well, as long as the worker lives.
+    private static WriteJournal? OpenJournal(Qcow2Layer disk, string path, TargetOptions options)
+    {
+        try
+        {
+            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
+            return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize);
+        }
+        catch (UblkException exception)
+        {
+            options.Warnings.Add($"{exception.Message} Should the disk's worker die, writes that were not flushed would be lost with it.");
+            return null;
+        }
+    }
+
+    private ValueTask<int> ChangeAsync(IoRequest request) => _updater is null
+        ? new ValueTask<int>(request.Operation == IoOperation.Flush ? 0 : -Libc.EROFS)
+        : request.Operation switch
+        {
+            IoOperation.Write => _updater.WriteAsync(request.Queue, request.Buffer, request.Offset, request.IsForceUnitAccess),
+            IoOperation.Flush => _updater.FlushAsync(request.Queue),
+            IoOperation.Discard when _discard == DiscardMode.Ignore => new ValueTask<int>(0),
+            IoOperation.Discard => _updater.ZeroAsync(request.Queue, request.Offset, request.Length,
+                _discard == DiscardMode.Zero ? ZeroKind.Free : ZeroKind.Discard, durable: false),
+            IoOperation.WriteZeroes => _updater.ZeroAsync(request.Queue, request.Offset, request.Length,
+                request.MustStayAllocated ? ZeroKind.Keep : ZeroKind.Free, request.IsForceUnitAccess),
+            _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+        };
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> AwaitAsync(ValueTask<int> answer, int place)
+    {
+        try
+        {
+            return await answer;
+        }
+        finally
+        {
+            _epochs.Exit(place);
+        }
+    }
+}

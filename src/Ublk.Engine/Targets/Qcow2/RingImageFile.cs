@@ -1,0 +1,68 @@
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets.Loop;
+
+namespace Ublk.Targets.Qcow2;
+
+/// <summary>A file on the host, read and written on the queues' rings.</summary>
+/// <param name="file">The open file; goes with this.</param>
+/// <param name="index">Its index among the target's files.</param>
+/// <param name="alignment">What direct I/O wants everything to be a multiple of; 1 for buffered I/O.</param>
+internal sealed class RingImageFile(BackingFile file, int index, int alignment) : ImageFile
+{
+    /// <summary>The open file.</summary>
+    public BackingFile File => file;
+
+    /// <inheritdoc/>
+    public override string Path => file.Path;
+
+    /// <inheritdoc/>
+    public override bool ReadOnly => file.ReadOnly;
+
+    /// <inheritdoc/>
+    public override int Alignment => alignment;
+
+    /// <inheritdoc/>
+    public override long Length => file.IsBlockDevice || Libc.Statx(file.Handle, out Libc.StatxBuffer state) != 0 ? file.Length : (long)state.Size;
+
+    /// <inheritdoc/>
+    public override bool GrowsWithZeroes => !file.IsBlockDevice;
+
+    /// <inheritdoc/>
+    /// <remarks>What is in memory is durable as far as it ever will be.</remarks>
+    public override ValueTask<int> SyncAsync(IoQueue? queue)
+    {
+        if (file.IsInMemory)
+        {
+            return new ValueTask<int>(0);
+        }
+
+        return queue is null
+            ? new ValueTask<int>(Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno)
+            : queue.SyncDataAsync(index);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length) => queue is null
+        ? new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno)
+        : queue.AllocateAsync(index, mode, offset, length);
+
+    // Read and written here, a file in memory needs no kernel thread.
+    protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) => queue is null || file.IsInMemory
+        ? new ValueTask<int>(file.Read(buffer, offset))
+        : queue.ReadAsync(index, buffer, offset);
+
+    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) => queue is null || file.IsInMemory
+        ? new ValueTask<int>(file.Write(buffer, offset))
+        : queue.WriteAsync(index, buffer, offset, durable);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            file.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}

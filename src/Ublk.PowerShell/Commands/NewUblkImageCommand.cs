@@ -1,0 +1,68 @@
+using System.Management.Automation;
+using Ublk.Images;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>Makes empty images.</summary>
+[Cmdlet(VerbsCommon.New, "UblkImage", SupportsShouldProcess = true)]
+[OutputType(typeof(UblkImage))]
+public sealed class NewUblkImageCommand : UblkNewImageCommand
+{
+    /// <summary>The images to make.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
+    public string[] Path { get; set; } = [];
+
+    /// <summary>Size of the disk in bytes; by default that of the backing file.</summary>
+    [Parameter(Position = 1)]
+    public long? Size { get; set; }
+
+    /// <summary>The image whose content shows where the new one has none.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
+    public string? BackingPath { get; set; }
+
+    /// <summary>The backing file's format.</summary>
+    [Parameter]
+    public ImageFormat? BackingFormat { get; set; }
+
+    /// <summary>How much of it has a place from the start.</summary>
+    [Parameter]
+    public ImagePreallocation Preallocation { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        foreach (string path in Path)
+        {
+            Attempt(path, () => Create(FilePaths.Resolve(SessionState, path)));
+        }
+    }
+
+    private void Create(string path)
+    {
+        CreateImage operation = new()
+        {
+            Path = path,
+            Size = Size,
+            Force = Force,
+            Options = Options() with { BackingFile = BackingName(path), BackingFormat = BackingFormat, Preallocation = Preallocation },
+        };
+        if (ShouldProcess(path, $"Create {Format} image"))
+        {
+            Run(operation, $"Creating {path}");
+            WriteImage(path, Format);
+        }
+    }
+
+    // One that was given relative stays so, to the image's folder: the two can then be moved together.
+    private string? BackingName(string path)
+    {
+        if (BackingPath is not { } given)
+        {
+            return null;
+        }
+
+        string backing = FilePaths.ResolveExisting(SessionState, given);
+        return System.IO.Path.IsPathRooted(given) ? backing : System.IO.Path.GetRelativePath(System.IO.Path.GetDirectoryName(path)!, backing);
+    }
+}

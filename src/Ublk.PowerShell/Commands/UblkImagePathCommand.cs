@@ -1,0 +1,46 @@
+using System.Management.Automation;
+
+namespace Ublk.PowerShell.Commands;
+
+/// <summary>What the cmdlets have in common that take images by their paths.</summary>
+public abstract class UblkImagePathCommand : UblkImageCommand
+{
+    /// <summary>The images; wildcards are expanded.</summary>
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Path", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
+    [SupportsWildcards]
+    public string[] Path { get; set; } = [];
+
+    /// <summary>The images, taken as they are.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
+    [Alias("PSPath", "FullName")]
+    public string[] LiteralPath { get; set; } = [];
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName == "LiteralPath")
+        {
+            foreach (string path in LiteralPath)
+            {
+                Attempt(path, () => Process(FilePaths.ResolveExisting(SessionState, path)));
+            }
+
+            return;
+        }
+
+        foreach (string path in Path)
+        {
+            Attempt(path, () =>
+            {
+                foreach (string file in FilePaths.Expand(SessionState, path))
+                {
+                    Attempt(file, () => Process(file));
+                }
+            });
+        }
+    }
+
+    /// <summary>Does it to one image.</summary>
+    protected abstract void Process(string image);
+}

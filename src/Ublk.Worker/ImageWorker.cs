@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Ublk.Devices;
+using Ublk.Images;
+using Ublk.Images.Qcow2;
+
+namespace Ublk.Worker;
+
+/// <summary>One operation on an image, for a cmdlet: the order on standard input, reports on standard output, a line of JSON each.</summary>
+internal static class ImageWorker
+{
+    /// <summary>Does what is ordered.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Run()
+    {
+        if (Console.In.ReadLine() is not { } line)
+        {
+            return ExitCode.Usage;
+        }
+
+        ClusterCodec.Zstd = new ZstdCodec();
+        ImageOperation operation = JsonSerializer.Deserialize(line, ImageJson.Default.ImageOperation)!;
+        CancellationTokenSource stop = new();
+        using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stop);
+        using PosixSignalRegistration terminate = StopOn(PosixSignal.SIGTERM, stop);
+        using PosixSignalRegistration hangUp = StopOn(PosixSignal.SIGHUP, stop);
+        new Thread(() => StopAtEnd(stop)) { IsBackground = true }.Start();
+        try
+        {
+            ImageCheckResult? check = operation.Run(new ImageProgress(Send, stop.Token));
+            Send(new ImageReport { IsFinished = true, Check = check });
+            return ExitCode.Done;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return ExitCode.Unavailable;
+        }
+        catch (Exception exception)
+        {
+            Send(new ImageReport { IsFinished = true, Failure = WorkerFailure.From(exception) });
+            return ExitCode.Unavailable;
+        }
+    }
+
+    private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stop) =>
+        PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        });
+
+    // Who ordered it closes the stream, or dies, which closes it.
+    private static void StopAtEnd(CancellationTokenSource stop)
+    {
+        while (Console.In.ReadLine() is not null)
+        {
+        }
+
+        stop.Cancel();
+    }
+
+    private static void Send(ImageReport report)
+    {
+        try
+        {
+            Console.Out.WriteLine(JsonSerializer.Serialize(report, ImageJson.Default.ImageReport));
+        }
+        catch (IOException)
+        {
+            // Nobody listens any more, which the end of standard input tells, too.
+        }
+    }
+}

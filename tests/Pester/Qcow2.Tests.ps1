@@ -1,0 +1,125 @@
+# The Qcow2 target on the real driver; qemu's own tools judge the images. What the format has is in the unit tests.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $image = "$TestDrive/disk.qcow2"
+    $mount = "$TestDrive/mnt"
+    $null = New-Item -ItemType Directory -Force $mount
+
+    function New-Qcow2([string] $Size = '64M', [string[]] $More = @()) {
+        Invoke-Program qemu-img create -q -f qcow2 @More $image $Size
+    }
+
+    # Lost clusters are allowed where a worker was killed: status 3.
+    function Test-Qcow2([switch] $MayLeak) {
+        $null = & (Get-Program qemu-img) check -q -f qcow2 $image
+        $LASTEXITCODE | Should -BeIn ($MayLeak ? @(0, 3) : @(0))
+    }
+
+    function Get-Hash([string] $Path) {
+        (Invoke-Program sha256sum $Path).Split(' ')[0]
+    }
+
+    # The disk as qemu reads it.
+    function Get-QemuHash {
+        Invoke-Program qemu-img convert -f qcow2 -O raw $image "$TestDrive/disk.raw"
+        Get-Hash "$TestDrive/disk.raw"
+    }
+}
+
+Describe 'A qcow2 disk' {
+    AfterEach {
+        Remove-AllDevices
+        Remove-Item $image, "$TestDrive/disk.raw" -ErrorAction Ignore
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'holds what was written to it, and qemu finds it there' -Tag Core {
+        New-Qcow2
+        $device = New-UblkDevice -Target Qcow2 -Path $image -QueueCount 2
+        $device.Size | Should -Be 64MB
+        $device.BackingPath | Should -Be $image
+        $fio = Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32'
+        Wait-Fio $fio
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            Invoke-Program cp (Get-Program qemu-img) "$mount/file"
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+        $hash = Get-Hash $device
+        $device | Remove-UblkDevice
+        Test-Qcow2
+        Get-QemuHash | Should -Be $hash
+    }
+
+    It 'loses no answered write when its workers are killed' -Tag Core {
+        New-Qcow2
+        $device = New-UblkDevice -Target Qcow2 -Path $image -AutoRestore
+        $fio = Start-Fio $device '--runtime=6', '--verify_backlog=128'
+        $kills = $env:UBLK_SOAK ? 30 : 2
+        for ($kill = 0; $kill -lt $kills -and -not $fio.HasExited; $kill++) {
+            Wait-For { ($script:live = Get-UblkDevice $device.Id).State -eq 'Live' }
+            Start-Sleep -Milliseconds (Get-Random -Maximum 1500)
+            Invoke-Program env kill -KILL $live.ProcessId
+            Wait-For { (Get-UblkDevice $device.Id).ProcessId -ne $live.ProcessId }
+        }
+        Wait-Fio $fio
+        Wait-For { (Get-UblkDevice $device.Id).State -eq 'Live' }
+        $hash = Get-Hash $device
+        $device | Remove-UblkDevice
+        Test-Qcow2 -MayLeak
+        Get-QemuHash | Should -Be $hash
+    }
+
+    It 'reads through its backing file and gives discarded clusters back' {
+        New-Image "$TestDrive/base" 16MB -Random
+        New-Qcow2 16M -More '-F', 'raw', '-b', 'base'
+        $device = New-UblkDevice -Target Qcow2 -Path $image
+        Invoke-Program cmp $device "$TestDrive/base"
+        Invoke-Program dd if=/dev/urandom "of=$device" bs=1M count=8 conv=fsync
+        $before = [int] ((Invoke-Program du -k $image) -split '\s')[0]
+        Invoke-Program blkdiscard -z -o 0 -l 4MiB $device
+        Invoke-Program cmp -n 4MiB $device /dev/zero
+        $device | Remove-UblkDevice
+        Test-Qcow2
+        [int] ((Invoke-Program du -k $image) -split '\s')[0] | Should -BeLessThan ($before - 3000)
+    }
+
+    It 'reads a snapshot, and says why it is read-only' {
+        New-Qcow2 8M
+        Invoke-Program qemu-io -f qcow2 -c 'write -P 1 0 8M' $image
+        Invoke-Program qemu-img snapshot -c one $image
+        $device = New-UblkDevice -Target Qcow2 -Path $image -Snapshot one -WarningVariable warnings -WarningAction SilentlyContinue
+        $warnings | Should -Match 'snapshot'
+        $device.ReadOnly | Should -BeTrue
+        Invoke-Failure cmp -n 4096 $device /dev/zero | Should -Match 'differ'
+    }
+
+    It 'tells its user when the space behind it is used up, and stays whole' {
+        Invoke-Program mount -t tmpfs -o size=4M none $mount
+        try {
+            $image = "$mount/disk.qcow2"
+            New-Qcow2 16M
+            $device = New-UblkDevice -Target Qcow2 -Path $image
+            Invoke-Failure dd if=/dev/urandom "of=$device" bs=1M oflag=direct | Should -Match 'No space left on device'
+            Invoke-Program dd "if=$device" of=/dev/null bs=1M iflag=direct
+            $device | Remove-UblkDevice
+            Test-Qcow2
+        }
+        finally {
+            Remove-AllDevices
+            Invoke-Program umount $mount
+        }
+    }
+
+    It 'refuses what it cannot serve with one clear error' {
+        Invoke-Program qemu-img create -q -u -f qcow2 -F raw -b not-there $image 1M
+        { New-UblkDevice -Target Qcow2 -Path $image -ErrorAction Stop } | Should -Throw '*not-there*NoBacking*' -ErrorId "PathNotFound,$new"
+        New-Image $image 1MB -Random
+        { New-UblkDevice -Target Qcow2 -Path $image -ErrorAction Stop } | Should -Throw '*Loop*' -ErrorId "InvalidImage,$new"
+    }
+}

@@ -1,0 +1,178 @@
+using System.Buffers.Binary;
+using Ublk.Images;
+
+namespace Ublk.Tests.Images;
+
+/// <summary>Our check against qemu's, on sound images and on others.</summary>
+public sealed class CheckImageTests : IDisposable
+{
+    private readonly ImageFolder _folder = new();
+
+    public static TheoryData<string> QemuOptions =>
+    [
+        .. Enumerable.Range(9, 13).Select(bits => $"cluster_size={1 << bits}"),
+        .. new[] { 1, 2, 4, 8, 32, 64 }.Select(bits => $"refcount_bits={bits}"),
+        "compat=0.10", "extended_l2=on,cluster_size=16k", "compression_type=zstd", "lazy_refcounts=on",
+    ];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(QemuOptions))]
+    public void A_sound_image_is_found_sound(string options)
+    {
+        string image = Fill(options);
+        QemuCheck expected = ImageFolder.QemuCheckOf(image);
+        Assert.Equal((0, 0), (expected.Corruptions, expected.Leaks));
+        RequireAgreement(image);
+    }
+
+    // Each bit of damage is done to a copy of its own. The counts must agree, too, but for damage that qemu counts in another way.
+    [Theory]
+    [InlineData("cluster_size=512")]
+    [InlineData("cluster_size=4k")]
+    [InlineData("cluster_size=64k,refcount_bits=1")]
+    [InlineData("cluster_size=64k,refcount_bits=2")]
+    [InlineData("cluster_size=64k,refcount_bits=64")]
+    [InlineData("cluster_size=64k,compat=0.10")]
+    [InlineData("cluster_size=64k,extended_l2=on")]
+    [InlineData("cluster_size=2M")]
+    public void A_damaged_image_is_found_as_damaged_as_by_qemu(string options)
+    {
+        string image = Fill(options);
+        byte[] sound = File.ReadAllBytes(image);
+        Random random = new(Seed);
+        List<long> metadata = MetadataOf(sound);
+        for (int round = 0; round < Rounds; round++)
+        {
+            string copy = _folder["copy.qcow2"];
+            byte[] damaged = [.. sound];
+            long cluster = metadata[random.Next(metadata.Count)];
+            int clusterSize = 1 << BinaryPrimitives.ReadInt32BigEndian(sound.AsSpan(20));
+            int word = random.Next(int.Min(clusterSize / 8, 300));
+            int position = (int)cluster + (word * 8);
+            damaged[position + random.Next(8)] ^= (byte)(1 << random.Next(8));
+            File.WriteAllBytes(copy, damaged);
+            RequireSameVerdict(copy, $"{options}, seed {Seed}, round {round}, byte {position}");
+        }
+    }
+
+    [Theory]
+    [InlineData("cluster_size=512")]
+    [InlineData("cluster_size=64k")]
+    [InlineData("cluster_size=64k,refcount_bits=1")]
+    [InlineData("cluster_size=64k,compat=0.10")]
+    [InlineData("cluster_size=64k,extended_l2=on")]
+    public void What_is_wrong_with_the_counts_is_repaired(string options)
+    {
+        string image = Fill(options);
+        string before = _folder["before.raw"];
+        Shell.Run("qemu-img", "convert", "-O", "raw", image, before);
+        byte[] sound = File.ReadAllBytes(image);
+        int clusterSize = 1 << BinaryPrimitives.ReadInt32BigEndian(sound.AsSpan(20));
+        long table = BinaryPrimitives.ReadInt64BigEndian(sound.AsSpan(48));
+        long block = BinaryPrimitives.ReadInt64BigEndian(sound.AsSpan((int)table));
+        Action<byte[]>[] damages =
+        [
+            bytes => bytes.AsSpan((int)block, clusterSize).Clear(),
+            bytes => bytes.AsSpan((int)block, clusterSize / 2).Fill(0x55),
+            bytes => bytes.AsSpan((int)table, 8).Clear(),
+            bytes => BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan((int)table), 1L << 40),
+            bytes => BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan((int)table), 0),
+            bytes => BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan((int)table), BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(40))),
+            bytes => BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(48), BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(40))),
+        ];
+        foreach (Action<byte[]> damage in damages)
+        {
+            byte[] damaged = [.. sound];
+            damage(damaged);
+            File.WriteAllBytes(image, damaged);
+            Assert.NotEqual(ImageCondition.Clean, ImageFolder.Check(image).Condition);
+            ImageCheckResult repaired = ImageFolder.Check(image, repair: true);
+            Assert.True(repaired.CorruptionsFixed + repaired.LeaksFixed > 0);
+            Assert.Equal(ImageCondition.Clean, repaired.Condition);
+            ImageFolder.RequireClean(image);
+            ImageFolder.RequireSame(image, "qcow2", before, "raw");
+        }
+    }
+
+    [Fact]
+    public void A_snapshot_and_a_bitmap_are_no_leaks()
+    {
+        string image = Fill("cluster_size=64k");
+        Shell.Run("qemu-img", "snapshot", "-c", "one", image);
+        ImageFolder.Play(image, "write -P 3 0 1M");
+        Shell.Run("qemu-img", "bitmap", "--add", image, "b0");
+        RequireAgreement(image);
+    }
+
+    [Fact]
+    public void An_image_in_use_is_left_alone()
+    {
+        string image = _folder.QemuCreate("a.qcow2", "1M");
+        using DiskFile held = DiskFile.OpenForWriting(image);
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image)).Error);
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image, repair: true)).Error);
+    }
+
+    [Fact]
+    public void Readers_bear_each_other()
+    {
+        string image = _folder.QemuCreate("a.qcow2", "1M");
+        using DiskFile held = DiskFile.OpenForReading(image);
+        ImageFolder.RequireClean(image);
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => ImageFolder.Check(image, repair: true)).Error);
+    }
+
+    private static int Seed => int.TryParse(Environment.GetEnvironmentVariable("UBLK_SEED"), out int seed) ? seed : 4711;
+
+    private static int Rounds => int.TryParse(Environment.GetEnvironmentVariable("UBLK_ROUNDS"), out int rounds) ? rounds : 12;
+
+    private string Fill(string options)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "24M", options);
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 5M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 22M 2M");
+        if (!options.Contains("refcount_bits=1,", StringComparison.Ordinal) && !options.EndsWith("refcount_bits=1", StringComparison.Ordinal))
+        {
+            Shell.Run("qemu-img", "snapshot", "-c", "one", image);
+            ImageFolder.Play(image, "write -P 4 512k 64k");
+        }
+
+        if (!options.Contains("2M", StringComparison.Ordinal))
+        {
+            ImageFolder.Play(image, "write -c -P 5 12M 2M");
+        }
+
+        return image;
+    }
+
+    // L1, the L2 tables, the refcount table and its blocks.
+    private static List<long> MetadataOf(byte[] image)
+    {
+        const long Mask = 0x00FF_FFFF_FFFF_FE00;
+        long l1 = BinaryPrimitives.ReadInt64BigEndian(image.AsSpan(40));
+        int entries = BinaryPrimitives.ReadInt32BigEndian(image.AsSpan(36));
+        long table = BinaryPrimitives.ReadInt64BigEndian(image.AsSpan(48));
+        List<long> places = [l1, table];
+        places.AddRange(Enumerable.Range(0, int.Min(entries, 16)).Select(i => BinaryPrimitives.ReadInt64BigEndian(image.AsSpan((int)l1 + (i * 8))) & Mask));
+        places.AddRange(Enumerable.Range(0, 4).Select(i => BinaryPrimitives.ReadInt64BigEndian(image.AsSpan((int)table + (i * 8)))));
+        return [.. places.Where(place => place != 0)];
+    }
+
+    private static void RequireAgreement(string image)
+    {
+        QemuCheck expected = ImageFolder.QemuCheckOf(image);
+        ImageCheckResult ours = ImageFolder.Check(image);
+        Assert.Equal(expected, new QemuCheck(
+            ours.Corruptions, ours.Leaks, ours.AllocatedClusters, ours.CompressedClusters, ours.FragmentedClusters, ours.EndOffset));
+    }
+
+    private static void RequireSameVerdict(string image, string what)
+    {
+        QemuCheck expected = ImageFolder.QemuCheckOf(image);
+        ImageCheckResult ours = ImageFolder.Check(image);
+        Assert.True(
+            (expected.Corruptions > 0, expected.Corruptions > 0 || expected.Leaks == ours.Leaks) == (ours.Corruptions > 0, true),
+            $"{what}: qemu {expected}, ours {ours.Corruptions} and {ours.Leaks}: {string.Join("\n", ours.Findings)}");
+    }
+}

@@ -1,0 +1,141 @@
+using Ublk.Images;
+
+namespace Ublk.Tests.Images;
+
+/// <summary>New images, judged by qemu.</summary>
+public sealed class CreateImageTests : IDisposable
+{
+    private readonly ImageFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    public static TheoryData<string, NewImageOptions> Options()
+    {
+        TheoryData<string, NewImageOptions> data = [];
+        NewImageOptions options = ImageFolder.Qcow2();
+        for (int bits = 9; bits <= 21; bits++)
+        {
+            data.Add($"clusters of {1 << bits}", options with { ClusterSize = 1 << bits });
+        }
+
+        foreach (int bits in new[] { 1, 2, 4, 8, 32, 64 })
+        {
+            data.Add($"{bits} refcount bits", options with { RefcountBits = bits });
+            data.Add($"{bits} refcount bits, small clusters", options with { RefcountBits = bits, ClusterSize = 512 });
+        }
+
+        data.Add("version 2", options with { Version = 2 });
+        data.Add("zstd", options with { CompressionType = ImageCompression.Zstd });
+        data.Add("extended", options with { ExtendedL2 = true });
+        data.Add("extended, 16k", options with { ExtendedL2 = true, ClusterSize = 16 << 10 });
+        data.Add("lazy", options with { LazyRefcounts = true });
+        data.Add("data file", options with { DataFile = "data" });
+        data.Add("raw data file", options with { DataFile = "data", DataFileRaw = true });
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Options), DisableDiscoveryEnumeration = true)]
+    public void Is_sound_and_takes_what_qemu_writes(string name, object options)
+    {
+        NewImageOptions wanted = (NewImageOptions)options;
+        const long Size = 20 << 20;
+        ImagePreallocation[] all = wanted.ClusterSize is null ? Enum.GetValues<ImagePreallocation>() : [ImagePreallocation.Off, ImagePreallocation.Metadata];
+        foreach (ImagePreallocation preallocation in all)
+        {
+            string image = _folder.Create($"{preallocation}.qcow2", Size,
+                wanted with { Preallocation = preallocation, DataFile = wanted.DataFile is null ? null : _folder[$"{preallocation}.data"] });
+            ImageFolder.RequireClean(image);
+            ImageFolder.Play(image, "read -P 0 0 20M", "write -P 7 1M 3M", "write -P 8 16900096 4k", "read -P 7 1M 3M", "read -P 0 4M 8M");
+            ImageFolder.RequireClean(image);
+            if (preallocation is ImagePreallocation.Falloc or ImagePreallocation.Full)
+            {
+                string data = wanted.DataFile is null ? image : _folder[$"{preallocation}.data"];
+                Assert.True(new FileInfo(data).Length >= Size, name);
+                Assert.True(long.Parse(Shell.Run("du", "--block-size=1", data).Split('\t')[0]) >= Size, name);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(512)]
+    [InlineData(1 << 30)]
+    [InlineData(1L << 50)]
+    public void Any_size_is_possible(long size)
+    {
+        string image = _folder.Create("a.qcow2", size, ImageFolder.Qcow2() with { ClusterSize = 2 << 20 });
+        ImageFolder.RequireClean(image);
+    }
+
+    [Fact]
+    public void A_raw_image_is_a_file_of_holes()
+    {
+        string image = _folder.Create("a.raw", 1 << 20, new NewImageOptions { Format = ImageFormat.Raw });
+        Assert.Equal(1 << 20, new FileInfo(image).Length);
+        Assert.Equal("0", Shell.Run("du", "--block-size=1", image).Split('\t')[0]);
+    }
+
+    [Fact]
+    public void A_backing_file_shows_through()
+    {
+        string backing = _folder.QemuCreate("base.qcow2", "1M");
+        ImageFolder.Play(backing, "write -P 9 64k 64k");
+        NewImageOptions options = ImageFolder.Qcow2() with { BackingFile = "base.qcow2", BackingFormat = ImageFormat.Qcow2 };
+        new CreateImage { Path = _folder["top.qcow2"], Options = options }.Run(ImageProgress.None);
+        ImageFolder.Play(_folder["top.qcow2"], "read -P 9 64k 64k", "read -P 0 128k 64k");
+        ImageFolder.RequireClean(_folder["top.qcow2"]);
+        Assert.Contains("\"backing-filename-format\": \"qcow2\"", Shell.Run("qemu-img", "info", "--output=json", _folder["top.qcow2"]));
+    }
+
+    [Fact]
+    public void A_file_that_is_there_stays()
+    {
+        File.WriteAllText(_folder["a.qcow2"], "mine");
+        UblkException error = Assert.Throws<UblkException>(() => _folder.Create("a.qcow2", 1 << 20));
+        Assert.Equal(UblkError.PathExists, error.Error);
+        Assert.Equal("mine", File.ReadAllText(_folder["a.qcow2"]));
+        new CreateImage { Path = _folder["a.qcow2"], Size = 1 << 20, Options = ImageFolder.Qcow2(), Force = true }.Run(ImageProgress.None);
+        ImageFolder.RequireClean(_folder["a.qcow2"]);
+        Assert.Equal(["a.qcow2"], _folder.Names);
+    }
+
+    [Fact]
+    public void Nothing_is_left_of_one_that_is_stopped()
+    {
+        using CancellationTokenSource stop = new();
+        ImageProgress progress = new(report => stop.Cancel(), stop.Token);
+        CreateImage create = new()
+        {
+            Path = _folder["a.qcow2"],
+            Size = 64 << 20,
+            Options = ImageFolder.Qcow2() with { Preallocation = ImagePreallocation.Full },
+        };
+        Assert.Throws<OperationCanceledException>(() => create.Run(progress));
+        Assert.Empty(_folder.Names);
+    }
+
+    [Fact]
+    public void Impossible_options_leave_nothing()
+    {
+        NewImageOptions options = ImageFolder.Qcow2();
+        Assert.All(
+            new[]
+            {
+                options with { ClusterSize = 3000 },
+                options with { ClusterSize = 4 << 20 },
+                options with { RefcountBits = 128 },
+                options with { Version = 4 },
+                options with { Version = 2, ExtendedL2 = true },
+                options with { ClusterSize = 4096, ExtendedL2 = true },
+                options with { BackingFile = "base" },
+                options with { DataFileRaw = true },
+                new NewImageOptions { Format = ImageFormat.Raw, ClusterSize = 4096 },
+                new NewImageOptions { Format = ImageFormat.Raw, Preallocation = ImagePreallocation.Metadata },
+            },
+            wrong => Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, wrong)).Error));
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1000)).Error);
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1L << 50, options with { ClusterSize = 512 })).Error);
+        Assert.Empty(_folder.Names);
+    }
+}

@@ -1,0 +1,106 @@
+using Ublk.Images;
+
+namespace Ublk.Tests.Images;
+
+/// <summary>Images that get another size, and those that give room back.</summary>
+public sealed class ResizeImageTests : IDisposable
+{
+    private readonly ImageFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("cluster_size=512")]
+    [InlineData("cluster_size=64k")]
+    [InlineData("cluster_size=2M")]
+    [InlineData("compat=0.10")]
+    [InlineData("extended_l2=on,refcount_bits=64")]
+    public void Grows_and_shrinks(string options)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M", options);
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 7M 1M");
+        Resize(image, 3L << 30);
+        ImageFolder.RequireClean(image);
+        ImageFolder.Play(image, "read -P 1 0 1M", "read -P 2 7M 1M", "read -P 0 8M 8M", "write -P 3 3069M 3M", "read -P 3 3069M 3M");
+        ImageFolder.RequireClean(image);
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => Resize(image, 7 << 20)).Error);
+        Resize(image, 7_500_288, shrink: true);
+        ImageFolder.RequireClean(image);
+        ImageFolder.Play(image, "read -P 1 0 1M", "read -P 2 7M 156k");
+        Assert.True(new FileInfo(image).Length < 24 << 20);
+    }
+
+    [Fact]
+    public void A_raw_image_too()
+    {
+        string image = _folder.Create("a.raw", 1 << 20, new NewImageOptions { Format = ImageFormat.Raw });
+        Resize(image, 2 << 20);
+        Assert.Equal(2 << 20, new FileInfo(image).Length);
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => Resize(image, 1 << 20)).Error);
+        Resize(image, 1 << 20, shrink: true);
+        Assert.Equal(1 << 20, new FileInfo(image).Length);
+    }
+
+    [Fact]
+    public void Nothing_of_a_longer_backing_file_comes_to_light()
+    {
+        string backing = _folder.QemuCreate("base.qcow2", "4M");
+        ImageFolder.Play(backing, "write -P 1 0 4M");
+        string image = _folder.QemuCreate("top.qcow2", "1M", "", "-b", backing, "-F", "qcow2");
+        Assert.Equal(UblkError.NotSupported, Assert.Throws<UblkException>(() => Resize(image, 3 << 20)).Error);
+        ImageFolder.RequireClean(image);
+    }
+
+    [Theory]
+    [InlineData("cluster_size=4k")]
+    [InlineData("cluster_size=64k")]
+    [InlineData("compat=0.10")]
+    [InlineData("extended_l2=on")]
+    public void Zeroes_and_leaks_are_given_back(string options)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "16M", options);
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 0 1M 8M", "write -P 2 9M 1M");
+        string before = _folder["before.raw"];
+        Shell.Run("qemu-img", "convert", "-O", "raw", image, before);
+        long used = Used(image);
+        new OptimizeImage { Path = image }.Run(ImageProgress.None);
+        ImageFolder.RequireClean(image);
+        ImageFolder.RequireSame(image, "qcow2", before, "raw");
+        Assert.True(used - Used(image) >= 8 << 20, $"{used} {Used(image)}");
+    }
+
+    [Fact]
+    public void What_a_snapshot_and_a_backing_file_have_stays()
+    {
+        string backing = _folder.QemuCreate("base.qcow2", "16M");
+        ImageFolder.Play(backing, "write -P 7 0 16M");
+        string image = _folder.QemuCreate("top.qcow2", "16M", "", "-b", backing, "-F", "qcow2");
+        ImageFolder.Play(image, "write -P 0 0 1M", "write -P 1 1M 1M");
+        Shell.Run("qemu-img", "snapshot", "-c", "one", image);
+        ImageFolder.Play(image, "write -P 0 2M 2M", "write -P 3 1M 64k");
+        string before = _folder["before.raw"];
+        Shell.Run("qemu-img", "convert", "-O", "raw", image, before);
+        new OptimizeImage { Path = image }.Run(ImageProgress.None);
+        ImageFolder.RequireClean(image);
+        ImageFolder.RequireSame(image, "qcow2", before, "raw");
+        Shell.Run("qemu-img", "snapshot", "-a", "one", image);
+        ImageFolder.Play(image, "read -P 0 0 1M", "read -P 1 1M 1M", "read -P 7 2M 1M");
+    }
+
+    [Fact]
+    public void Zeroes_of_a_raw_image_become_holes()
+    {
+        string image = _folder["a.raw"];
+        byte[] content = new byte[4 << 20];
+        content.AsSpan(1 << 20, 5000).Fill(1);
+        File.WriteAllBytes(image, content);
+        new OptimizeImage { Path = image, Format = ImageFormat.Raw }.Run(ImageProgress.None);
+        Assert.Equal(content, File.ReadAllBytes(image));
+        Assert.Equal(8192, Used(image));
+    }
+
+    private static long Used(string file) => long.Parse(Shell.Run("du", "--block-size=1", file).Split('\t')[0]);
+
+    private static void Resize(string image, long size, bool shrink = false) =>
+        new ResizeImage { Path = image, Size = size, Shrink = shrink }.Run(ImageProgress.None);
+}

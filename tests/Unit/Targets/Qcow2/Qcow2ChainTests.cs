@@ -1,0 +1,130 @@
+using Ublk.Serving;
+using Ublk.Targets.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+using Ublk.Tests.Serving;
+using Ublk.Tests.Targets.Qcow2.Format;
+
+namespace Ublk.Tests.Targets.Qcow2;
+
+/// <summary>Backing chains: what can be under an image, and what is wrong with it when it cannot.</summary>
+public class Qcow2ChainTests
+{
+    [Fact]
+    public void A_chain_of_three_is_read_from_where_each_part_was_written()
+    {
+        using QemuImage image = new("1M");
+        File.WriteAllBytes(image.PathOf("base.raw"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+        Directory.CreateDirectory(image.PathOf("sub"));
+        image.Create("sub/middle.qcow2", "1M", "", "-F", "raw", "-b", "../base.raw");
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", "write -P 2 256k 256k", image.PathOf("sub/middle.qcow2"));
+        image.Create("disk.qcow2", "1M", "", "-F", "qcow2", "-b", image.PathOf("sub/middle.qcow2"));
+        image.Play("write -P 3 384k 256k");
+        Assert.Equal([1, 2, 3, 1], ReadFirstBytes(image.Path, 0, 300 << 10, 400 << 10, 700 << 10));
+    }
+
+    [Fact]
+    public void A_missing_backing_file_is_named_with_the_chain()
+    {
+        using QemuImage image = new("1M");
+        image.Create("disk.qcow2", "1M", "", "-u", "-F", "raw", "-b", "not-there");
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Equal(UblkError.PathNotFound, error.Error);
+        Assert.Contains(image.PathOf("not-there"), error.Message);
+        Assert.Contains(image.Path, error.Message);
+        Assert.Equal([0], ReadFirstBytes(image.Path, ("NoBacking", "true"), 0));
+    }
+
+    [Fact]
+    public void A_loop_is_named_whole()
+    {
+        using QemuImage image = new("1M");
+        image.Create("a.qcow2", "1M", "", "-u", "-F", "qcow2", "-b", "disk.qcow2");
+        image.Create("disk.qcow2", "1M", "", "-u", "-F", "qcow2", "-b", "a.qcow2");
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Equal(UblkError.InvalidImage, error.Error);
+        Assert.Contains($"{image.Path} -> {image.PathOf("a.qcow2")} -> {image.Path}", error.Message);
+    }
+
+    [Fact]
+    public void A_format_is_never_guessed()
+    {
+        using QemuImage image = new("1M");
+        File.WriteAllBytes(image.PathOf("base"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+        image.Create("disk.qcow2", "1M", "", "-u", "-b", "base", "-F", "raw");
+        Shell.Run("qemu-img", "amend", "-f", "qcow2", "-o", "compat=1.1", image.Path);
+
+        // Without the extension that names it, as qemu made images before it wanted one.
+        byte[] file = File.ReadAllBytes(image.Path);
+        int place = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xE2, 0x79, 0x2A, 0xCA]);
+        file[place] = 0x11;
+        File.WriteAllBytes(image.Path, file);
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Contains("-BackingFormat", error.Message);
+        Assert.Equal([1], ReadFirstBytes(image.Path, ("BackingFormat", "Raw"), 0));
+    }
+
+    [Theory]
+    [InlineData("json:{}", "raw")]
+    [InlineData("nbd://localhost/x", "raw")]
+    [InlineData("base", "vmdk")]
+    public void What_cannot_be_under_an_image_is_refused_by_name(string name, string format)
+    {
+        using QemuImage image = new("1M");
+        image.Create("disk.qcow2", "1M", "", "-u", "-F", "raw", "-b", "x");
+        (ImageHeader header, _) = ImageHeaderTests.Read(image.Path);
+        byte[] cluster = (header with
+        {
+            BackingFile = name,
+            Extensions = [HeaderExtension.OfText(HeaderExtension.BackingFormat, format)],
+        }).ToCluster(image.Path);
+        using (FileStream file = File.OpenWrite(image.Path))
+        {
+            file.Write(cluster);
+        }
+
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Equal(UblkError.NotSupported, error.Error);
+        Assert.Contains(format == "raw" ? name : format, error.Message);
+    }
+
+    [Fact]
+    public void A_backing_file_that_is_written_is_in_use_and_one_that_is_read_is_shared()
+    {
+        using QemuImage image = new("1M");
+        image.Create("base", "1M");
+        image.Create("disk.qcow2", "1M", "", "-F", "qcow2", "-b", "base");
+        image.Create("other.qcow2", "1M", "", "-F", "qcow2", "-b", "base");
+        using (Qcow2Target first = Qcow2Disk.Open(image.Path))
+        using (Qcow2Target second = Qcow2Disk.Open(image.PathOf("other.qcow2")))
+        {
+            Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.PathOf("base"))).Error);
+        }
+
+        using Qcow2Target written = Qcow2Disk.Open(image.PathOf("base"));
+        Assert.Equal(UblkError.BackingFileInUse, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path)).Error);
+    }
+
+    private static byte[] ReadFirstBytes(string path, params int[] offsets) => ReadFirstBytes(Qcow2Disk.Open(path), offsets);
+
+    private static byte[] ReadFirstBytes(string path, (string Name, string Value) option, params int[] offsets) =>
+        ReadFirstBytes(Qcow2Disk.Open(path, option), offsets);
+
+    private static byte[] ReadFirstBytes(Qcow2Target target, int[] offsets)
+    {
+        byte[] bytes = new byte[offsets.Length];
+        using (target)
+        {
+            QueueHarness.Run(target, harness =>
+            {
+                byte[] data = new byte[4096];
+                for (int index = 0; index < offsets.Length; index++)
+                {
+                    Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Read, offsets[index], 4096), data));
+                    bytes[index] = data[0];
+                }
+            });
+        }
+
+        return bytes;
+    }
+}

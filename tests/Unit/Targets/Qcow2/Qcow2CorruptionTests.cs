@@ -1,0 +1,135 @@
+using System.Buffers.Binary;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+using Ublk.Tests.Targets.Qcow2.Format;
+
+namespace Ublk.Tests.Targets.Qcow2;
+
+/// <summary>Metadata that lies is noticed before it does harm: the image is marked and not written any more.</summary>
+public class Qcow2CorruptionTests
+{
+    [Theory]
+    [InlineData("L1")]
+    [InlineData("L2")]
+    [InlineData("refcounts")]
+    [InlineData("refcount block")]
+    public void Data_is_never_written_over_metadata(string what)
+    {
+        using QemuImage image = new("1M");
+        image.Play("write 0 64k");
+        Forge(image.Path, header => L2Entry.At(Place(image.Path, header, what)).Descriptor);
+        byte[] before = File.ReadAllBytes(image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Write(target, 0, 4096, 1));
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Write(target, 512 << 10, 4096, 1));
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Do(target, IoOperation.Flush));
+            Assert.Equal(4096, Qcow2Disk.Do(target, IoOperation.Read, 512 << 10, 4096));
+        }
+
+        RequireMarkedAndOtherwiseSame(image.Path, before);
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Equal(UblkError.InvalidImage, error.Error);
+        Qcow2Disk.Open(image.Path, readOnly: true).Dispose();
+    }
+
+    [Fact]
+    public void An_entry_that_points_into_the_middle_of_a_cluster_is_not_followed()
+    {
+        using QemuImage image = new("1M");
+        image.Play("write 0 64k");
+        Forge(image.Path, _ => L2Entry.At(0x50200).Descriptor);
+        byte[] before = File.ReadAllBytes(image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Do(target, IoOperation.Read, 0, 4096));
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Write(target, 512 << 10, 4096, 1));
+        }
+
+        RequireMarkedAndOtherwiseSame(image.Path, before);
+    }
+
+    [Fact]
+    public void A_count_of_0_for_metadata_is_not_believed()
+    {
+        using QemuImage image = new("1M");
+        image.Play("write 0 64k");
+        long block = Place(image.Path, ImageHeaderTests.Read(image.Path).Header, "refcount block");
+        using (FileStream file = File.Open(image.Path, FileMode.Open))
+        {
+            file.Position = block;
+            file.Write(new byte[64]);
+        }
+
+        byte[] before = File.ReadAllBytes(image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Write(target, 512 << 10, 4096, 1));
+        }
+
+        RequireMarkedAndOtherwiseSame(image.Path, before);
+    }
+
+    [Fact]
+    public void Tables_that_claim_the_same_cluster_keep_an_image_from_being_written_at_all()
+    {
+        using QemuImage image = new("1M");
+        image.Play("write 0 64k");
+        ImageHeader header = ImageHeaderTests.Read(image.Path).Header;
+        using (FileStream file = File.Open(image.Path, FileMode.Open))
+        {
+            file.Position = header.L1Offset;
+            byte[] entry = new byte[8];
+            BinaryPrimitives.WriteUInt64BigEndian(entry, L1Entry.At(header.RefcountTableOffset).Raw);
+            file.Write(entry);
+        }
+
+        Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path)).Error);
+        Qcow2Disk.Open(image.Path, readOnly: true).Dispose();
+    }
+
+    private static void RequireMarkedAndOtherwiseSame(string path, byte[] before)
+    {
+        byte[] after = File.ReadAllBytes(path);
+        Assert.Equal((byte)IncompatibleFeatures.Corrupt, after[ImageHeader.IncompatibleFeaturesField + 7]);
+        after[ImageHeader.IncompatibleFeaturesField + 7] = 0;
+        Assert.True(before.AsSpan().SequenceEqual(after.AsSpan(0, before.Length)));
+    }
+
+    // Replaces the first L2 entry.
+    private static void Forge(string path, Func<ImageHeader, ulong> descriptor)
+    {
+        ImageHeader header = ImageHeaderTests.Read(path).Header;
+        byte[] entry = new byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(entry, descriptor(header));
+        using FileStream file = File.Open(path, FileMode.Open);
+        long table = TableOf(file, header);
+        file.Position = table;
+        file.Write(entry);
+    }
+
+    private static long Place(string path, ImageHeader header, string what)
+    {
+        using FileStream file = File.Open(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        return what switch
+        {
+            "L1" => header.L1Offset,
+            "L2" => TableOf(file, header),
+            "refcounts" => header.RefcountTableOffset,
+            _ => ReadOffset(file, header.RefcountTableOffset),
+        };
+    }
+
+    private static long TableOf(FileStream file, ImageHeader header) =>
+        new L1Entry((ulong)ReadOffset(file, header.L1Offset)).Offset;
+
+    private static long ReadOffset(FileStream file, long place)
+    {
+        byte[] entry = new byte[8];
+        file.Position = place;
+        file.ReadExactly(entry);
+        return BinaryPrimitives.ReadInt64BigEndian(entry);
+    }
+}

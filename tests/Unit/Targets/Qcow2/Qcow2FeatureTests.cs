@@ -1,0 +1,279 @@
+using System.Buffers.Binary;
+using Ublk.Interop;
+using Ublk.Serving;
+using Ublk.Targets.Qcow2;
+using Ublk.Targets.Qcow2.Format;
+using Ublk.Tests.Targets.Qcow2.Format;
+
+namespace Ublk.Tests.Targets.Qcow2;
+
+/// <summary>What the format has beside plain clusters, in images that qemu made and judges after.</summary>
+public class Qcow2FeatureTests
+{
+    [Theory]
+    [InlineData("zlib", "64k")]
+    [InlineData("zlib", "512")]
+    [InlineData("zlib", "2M")]
+    [InlineData("zstd", "64k")]
+    [InlineData("zstd", "4k")]
+    public void Compressed_clusters_are_read_and_written_over(string type, string clusterSize)
+    {
+        using QemuImage image = new("1M");
+        byte[] content = MakeText(4 << 20);
+        File.WriteAllBytes(image.PathOf("raw"), content);
+        Shell.Run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", $"compression_type={type},cluster_size={clusterSize}",
+            image.PathOf("raw"), image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(content, Qcow2Disk.Read(target));
+            Assert.True(target.Statistics.Decompressions > 0);
+            Change(target, content, 0, 4096);
+            Change(target, content, 100 << 10, 60 << 10);
+            Change(target, content, (3 << 20) + 512 * 4, 512 * 8);
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.WriteZeroes, 2 << 20, 48 << 10));
+            content.AsSpan(2 << 20, 48 << 10).Clear();
+            Assert.Equal(content, Qcow2Disk.Read(target));
+        }
+
+        image.Check();
+        Assert.Equal(content, image.Read());
+    }
+
+    [Fact]
+    public void Compressed_clusters_that_are_no_such_thing_are_an_error_of_that_read_alone()
+    {
+        using QemuImage image = new("1M");
+        image.Play("write -c -P 3 0 64k", "write -P 4 64k 64k");
+        byte[] file = File.ReadAllBytes(image.Path);
+        ImageHeader header = ImageHeaderTests.Read(image.Path).Header;
+        long table = new L1Entry(BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan((int)header.L1Offset))).Offset;
+        L2Entry entry = new(BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan((int)table)));
+        file.AsSpan((int)entry.CompressedOffset(header.Layout), 16).Fill(0xFF);
+        File.WriteAllBytes(image.Path, file);
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        Assert.Equal(-Libc.EIO, Qcow2Disk.Do(target, IoOperation.Read, 0, 4096));
+        Assert.Equal(4096, Qcow2Disk.Do(target, IoOperation.Read, 64 << 10, 4096));
+        Assert.Equal(4096, Qcow2Disk.Write(target, 64 << 10, 4096, 1));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("compat=v2")]
+    [InlineData("cluster_size=4k,refcount_bits=4")]
+    [InlineData("extended_l2=on")]
+    public void Snapshots_are_read_by_id_and_name_and_survive_every_write(string options)
+    {
+        using QemuImage image = new("8M", options);
+        image.Play("write -P 1 0 2M", "write -c -P 9 3M 64k");
+        byte[] first = image.Read();
+        Shell.Run("qemu-img", "snapshot", "-c", "one", image.Path);
+        image.Play("write -P 2 1M 2M");
+        byte[] second = image.Read();
+        Shell.Run("qemu-img", "snapshot", "-c", "two", image.Path);
+        byte[] content = [.. second];
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Change(target, content, 4096, 4096);
+            Change(target, content, 1 << 20, 64 << 10);
+            Change(target, content, (3 << 20) + 8192, 4096);
+            Change(target, content, 5 << 20, 4096);
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.WriteZeroes, 512 << 10, 64 << 10));
+            content.AsSpan(512 << 10, 64 << 10).Clear();
+            Assert.Equal(content, Qcow2Disk.Read(target));
+        }
+
+        image.Check();
+        Assert.Equal(content, image.Read());
+        using (Qcow2Target one = Qcow2Disk.Open(image.Path, ("Snapshot", "one")))
+        {
+            Assert.True(one.Geometry.ReadOnly);
+            Assert.Equal(-Libc.EROFS, Qcow2Disk.Write(one, 0, 4096, 1));
+            Assert.Equal(first, Qcow2Disk.Read(one));
+        }
+
+        using (Qcow2Target two = Qcow2Disk.Open(image.Path, ("Snapshot", "2")))
+        {
+            Assert.Equal(second, Qcow2Disk.Read(two));
+        }
+
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path, ("Snapshot", "three")));
+        Assert.Contains("'one' (id 1), 'two' (id 2)", error.Message);
+        Shell.Run("qemu-img", "snapshot", "-a", "one", image.Path);
+        Assert.Equal(first, image.Read());
+    }
+
+    [Theory]
+    [InlineData("off")]
+    [InlineData("on")]
+    public void The_data_may_be_in_a_file_of_its_own(string raw)
+    {
+        using QemuImage image = new("1M");
+        File.Delete(image.Path);
+        image.Create("disk.qcow2", "4M", $"data_file={image.PathOf("data")},data_file_raw={raw}");
+        byte[] content = new byte[4 << 20];
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Change(target, content, 0, 64 << 10);
+            Change(target, content, (1 << 20) + 4096, 8192);
+            Change(target, content, 3 << 20, 128 << 10);
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.WriteZeroes, 3 << 20, 64 << 10));
+            content.AsSpan(3 << 20, 64 << 10).Clear();
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Discard, 0, 64 << 10));
+            content.AsSpan(0, 64 << 10).Clear();
+            Change(target, content, 4096, 4096);
+            Assert.Equal(content, Qcow2Disk.Read(target));
+        }
+
+        image.Check();
+        Assert.Equal(content, image.Read());
+        if (raw == "on")
+        {
+            byte[] data = File.ReadAllBytes(image.PathOf("data"));
+            Array.Resize(ref data, content.Length);
+            Assert.Equal(content, data);
+        }
+    }
+
+    [Fact]
+    public void The_dirty_bit_has_the_reference_counts_rebuilt()
+    {
+        using QemuImage image = new("4M", "lazy_refcounts=on");
+        image.Play("write -P 1 0 1M");
+        ImageHeader header = ImageHeaderTests.Read(image.Path).Header;
+        using (FileStream file = File.Open(image.Path, FileMode.Open))
+        {
+            file.Position = ImageHeader.IncompatibleFeaturesField + 7;
+            file.WriteByte((byte)IncompatibleFeatures.Dirty);
+            byte[] entry = new byte[8];
+            file.Position = header.RefcountTableOffset;
+            file.ReadExactly(entry);
+
+            // As if the counts of the second half had never been written.
+            file.Position = BinaryPrimitives.ReadInt64BigEndian(entry) + 20;
+            file.Write(new byte[16]);
+        }
+
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(65536, Qcow2Disk.Write(target, 2 << 20, 65536, 2));
+        }
+
+        image.Check();
+        byte[] content = image.Read();
+        Assert.Equal(-1, content.AsSpan(0, 1 << 20).IndexOfAnyExcept((byte)1));
+        Assert.Equal(IncompatibleFeatures.None, ImageHeaderTests.Read(image.Path).Header.Incompatible);
+    }
+
+    [Fact]
+    public void The_first_write_takes_the_word_back_that_the_bitmaps_are_up_to_date()
+    {
+        using QemuImage image = new("1M");
+        Shell.Run("qemu-img", "bitmap", "--add", image.Path, "one");
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Qcow2Disk.Read(target);
+            Assert.Equal(AutoclearFeatures.Bitmaps, ImageHeaderTests.Read(image.Path).Header.Autoclear);
+            Qcow2Disk.Write(target, 0, 4096, 1);
+            Assert.Equal(AutoclearFeatures.None, ImageHeaderTests.Read(image.Path).Header.Autoclear);
+        }
+
+        image.CheckButForLeaks();
+    }
+
+    [Fact]
+    public void What_is_unknown_in_a_header_outlives_writing()
+    {
+        using QemuImage image = new("1M");
+        (ImageHeader header, _) = ImageHeaderTests.Read(image.Path);
+        byte[] cluster = (header with
+        {
+            Compatible = (CompatibleFeatures)(1UL << 33),
+            Autoclear = (AutoclearFeatures)(1UL << 9),
+            Extensions = [new HeaderExtension(0x12345678, [1, 2, 3]), .. header.Extensions],
+        }).ToCluster(image.Path);
+        using (FileStream file = File.OpenWrite(image.Path))
+        {
+            file.Write(cluster);
+        }
+
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Qcow2Disk.Write(target, 0, 4096, 1);
+        }
+
+        cluster.AsSpan(ImageHeader.AutoclearFeaturesField, 8).Clear();
+        Assert.Equal(cluster, ImageHeaderTests.Read(image.Path).Cluster);
+        image.Check();
+    }
+
+    [Theory]
+    [InlineData("aes")]
+    [InlineData("luks")]
+    public void Encrypted_images_are_refused_by_their_kind(string kind)
+    {
+        using QemuImage image = new("1M");
+        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x",
+            "-o", $"encrypt.format={kind},encrypt.key-secret=s{(kind == "luks" ? ",encrypt.iter-time=10" : "")}", image.Path, "1M");
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
+        Assert.Equal(UblkError.NotSupported, error.Error);
+        Assert.Contains(kind.ToUpperInvariant(), error.Message);
+    }
+
+    [Fact]
+    public void Discards_and_zeroes_become_holes_of_the_host_file()
+    {
+        using QemuImage image = new("8M");
+        image.Play("write -P 1 0 4M");
+        long before = Allocated(image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Discard, 0, 1 << 20));
+            Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.WriteZeroes, 1 << 20, 1 << 20));
+        }
+
+        image.Check();
+        Assert.InRange(before - Allocated(image.Path), (2 << 20) - (256 << 10), 3 << 20);
+    }
+
+    [Fact]
+    public void With_Discard_Ignore_a_discard_does_nothing()
+    {
+        using QemuImage image = new("1M");
+        image.Play("write -P 1 0 1M");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path, ("Discard", "Ignore"));
+        Assert.Equal(0, target.Geometry.DiscardGranularity);
+        Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Discard, 0, 1 << 20));
+        Assert.Equal(-1, Qcow2Disk.Read(target).AsSpan().IndexOfAnyExcept((byte)1));
+    }
+
+    [Fact]
+    public void Reads_of_what_is_nowhere_wait_for_nothing()
+    {
+        using QemuImage image = new("1M");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        Ublk.Tests.Serving.QueueHarness.Run(target, harness => Assert.True(
+            harness.IsAnsweredAtOnce(Ublk.Tests.Serving.QueueHarness.Describe(IoOperation.Read, 0, 65536))));
+    }
+
+    private static void Change(Qcow2Target target, byte[] content, int offset, int length)
+    {
+        byte value = (byte)(offset / 4096 % 250 + 1);
+        Assert.Equal(length, Qcow2Disk.Write(target, offset, length, value));
+        content.AsSpan(offset, length).Fill(value);
+    }
+
+    // Compresses well, and has an end that does not.
+    private static byte[] MakeText(int length)
+    {
+        byte[] content = new byte[length];
+        for (int index = 0; index < length; index++)
+        {
+            content[index] = (byte)(index / 64 + (index % 7));
+        }
+
+        new Random(3).NextBytes(content.AsSpan(length - (256 << 10)));
+        return content;
+    }
+
+    private static long Allocated(string path) => long.Parse(Shell.Run("du", "--block-size=1", path).Split('\t')[0]);
+}
