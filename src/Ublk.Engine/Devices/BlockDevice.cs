@@ -18,12 +18,14 @@ namespace Ublk.Devices;
 public sealed class BlockDevice : IAsyncDisposable
 {
     private readonly DeviceServer _server;
+    private readonly CounterMemory _counters;
     private readonly DeviceGuard _guard;
     private readonly Task _end;
 
-    private BlockDevice(DeviceServer server, DeviceGuard guard)
+    private BlockDevice(DeviceServer server, CounterMemory counters, DeviceGuard guard)
     {
         _server = server;
+        _counters = counters;
         _guard = guard;
         _end = Task.Factory.StartNew(End, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -94,17 +96,24 @@ public sealed class BlockDevice : IAsyncDisposable
     private static BlockDevice Open(
         ControlDevice control, DeviceSpecification specification, BlockTarget target, WorkerProgram program, CancellationToken cancellation)
     {
-        DeviceServer server = DeviceServer.Create(control, LaunchKind.New, specification, target, () => { }, EndProcess);
+        CounterMemory counters = new(null, specification.QueueCount * specification.ThreadsPerQueue);
+        DeviceServer? server = null;
         DeviceGuard? guard = null;
         try
         {
+            server = DeviceServer.Create(control, LaunchKind.New, specification, target, counters, () => { }, EndProcess);
             guard = DeviceGuard.Start(program, specification);
             guard.AwaitReady(cancellation);
-            return new BlockDevice(server, guard);
+            return new BlockDevice(server, counters, guard);
         }
         catch
         {
-            Undo(control, server, guard);
+            if (server is not null)
+            {
+                Undo(control, server, guard);
+            }
+
+            counters.Dispose();
             throw;
         }
     }
@@ -152,6 +161,7 @@ public sealed class BlockDevice : IAsyncDisposable
     {
         _server.WaitForEnd();
         _server.Dispose();
+        _counters.Dispose();
     }
 
     private static void EndProcess(Exception exception) => Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);

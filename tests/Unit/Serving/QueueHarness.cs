@@ -14,6 +14,7 @@ internal sealed class QueueHarness : IDisposable
     private readonly IoRequest[] _requests;
     private readonly ValueTask<int>[] _answers;
     private readonly bool[] _isBusy;
+    private readonly int _bufferSize;
 
     private QueueHarness(BlockTarget target, int depth, int bufferSize)
     {
@@ -23,6 +24,7 @@ internal sealed class QueueHarness : IDisposable
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _isBusy = new bool[depth];
+        _bufferSize = bufferSize;
     }
 
     /// <summary>Runs a test on a queue's thread.</summary>
@@ -89,6 +91,12 @@ internal sealed class QueueHarness : IDisposable
 
     /// <summary>The first tag's request, loaded and not answered.</summary>
     public IoRequest Request(UblkIoDescriptor descriptor) => Load(0, descriptor);
+
+    /// <summary>Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.</summary>
+    public ValueTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
+
+    /// <summary>The memory of a tag.</summary>
+    public IoBuffer BufferOf(int tag) => _buffers.Of(tag, _bufferSize);
 
     /// <summary>Keeps every tag busy until a number of requests is answered, none of them with an error.</summary>
     /// <param name="count">How many.</param>

@@ -1,0 +1,69 @@
+using Ublk.Images.Qcow2;
+using Ublk.Serving;
+using Ublk.Targets.Qcow2;
+using ImageProgress = Ublk.Images.ImageProgress;
+
+namespace Ublk.Tests.Targets.Qcow2.Crash;
+
+/// <summary>An image on a simulated disk, opened without a queue: everything runs at once.</summary>
+internal static class SimulatedImage
+{
+    /// <summary>The name of the image's own file.</summary>
+    public const string Name = "disk.qcow2";
+
+    static SimulatedImage() => ClusterCodec.Zstd = new Ublk.Worker.ZstdCodec();
+
+    /// <summary>Opens it.</summary>
+    public static Qcow2Layer Open(SimulatedDisk disk, ImageOptions options, out ImageUpdater? updater) =>
+        new ImageOpener(disk.Open, options).Open(Name, out updater);
+
+    /// <summary>All that an image, or one of its snapshots, reads as.</summary>
+    public static byte[] Read(SimulatedDisk disk, string? snapshot = null)
+    {
+        using Qcow2Layer layer = Open(disk, new ImageOptions { ReadOnly = true, Snapshot = snapshot }, out _);
+        return Read(layer);
+    }
+
+    /// <summary>All that an open image reads as.</summary>
+    public static byte[] Read(Qcow2Layer layer)
+    {
+        byte[] content = new byte[layer.Size];
+        using AlignedBuffer buffer = new(64 << 10);
+        for (int start = 0; start < content.Length; start += buffer.Length)
+        {
+            IoBuffer part = buffer.Part(0, int.Min(buffer.Length, content.Length - start));
+            Assert.Equal(0, ImageTables.ResultOf(layer.Reader.ReadAsync(null, part, start)));
+            part.Span.CopyTo(content.AsSpan(start));
+        }
+
+        return content;
+    }
+
+    /// <summary>What our own check says against an image: errors, and leaks if they matter.</summary>
+    public static string? FindErrors(SimulatedDisk disk, string folder, bool leaksMatter)
+    {
+        string path = Save(disk, folder);
+        using Qcow2File image = Qcow2File.Read(Ublk.Images.DiskFile.Open(path));
+        CheckFindings findings = Qcow2Check.Of(image, ImageProgress.None).Findings;
+        return findings.Corruptions > 0 || (leaksMatter && findings.Leaks > 0) ? string.Join("\n", findings.Texts) : null;
+    }
+
+    /// <summary>What <c>qemu-img check</c> says against an image: errors alone.</summary>
+    public static void CheckWithQemu(SimulatedDisk disk, string folder)
+    {
+        string path = Save(disk, folder);
+        Shell.Run("sh", "-c", $"out=$(qemu-img check -f qcow2 '{path}' 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+    }
+
+    // Its data and what is under it are not looked at, but must be there.
+    private static string Save(SimulatedDisk disk, string folder)
+    {
+        foreach ((string name, SimulatedFile file) in disk.Files)
+        {
+            using FileStream stream = new(Path.Combine(folder, name), FileMode.Create, FileAccess.Write);
+            stream.Write(file.Content);
+        }
+
+        return Path.Combine(folder, Name);
+    }
+}
