@@ -32,6 +32,6 @@ internal static class KnownTargets
     private static string CurrentLocation()
     {
         using Shell shell = Shell.Create(RunspaceMode.CurrentRunspace);
-        return shell.AddCommand("Get-Location").AddParameter("PSProvider", "FileSystem").Invoke<PathInfo>().Single().ProviderPath;
+        return shell.AddScript("$ExecutionContext.SessionState.Path.CurrentFileSystemLocation.ProviderPath").Invoke<string>().Single();
     }
 }
