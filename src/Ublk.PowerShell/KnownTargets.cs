@@ -1,9 +1,9 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Management.Automation.Runspaces;
 using Ublk.Plugins;
 using Ublk.PowerShell.Commands;
 using Ublk.Targets;
+using Shell = System.Management.Automation.PowerShell;
 
 namespace Ublk.PowerShell;
 
@@ -28,6 +28,10 @@ internal static class KnownTargets
         }
     }
 
-    private static string CurrentLocation() =>
-        Runspace.DefaultRunspace?.SessionStateProxy.Path.CurrentFileSystemLocation.ProviderPath ?? Environment.CurrentDirectory;
+    // Completers run inside a pipeline, in which the session's state can only be asked by a nested one.
+    private static string CurrentLocation()
+    {
+        using Shell shell = Shell.Create(RunspaceMode.CurrentRunspace);
+        return shell.AddScript("$ExecutionContext.SessionState.Path.CurrentFileSystemLocation.ProviderPath").Invoke<string>().Single();
+    }
 }
