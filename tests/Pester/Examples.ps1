@@ -48,7 +48,7 @@ Describe 'An example of <_.Page>' -ForEach $examples {
         if ($_.Given) {
             # As many as the examples speak of, with the id and the name they use.
             $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Symlink data -Recovery Reissue -QueueCount 2
-            0, 1, 3 | Select-Object -Skip 1 | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
+            1, 3 | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
         }
         switch ($_.Given) {
             'stopped' { Get-UblkDevice | Stop-UblkDevice }
