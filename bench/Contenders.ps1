@@ -11,6 +11,14 @@ function Get-Contender($Disk) {
             New-Contender 'qemu-nbd' { Add-QemuNbd @args } { nbd-client -d $args[0].Path | Out-Null }
         }
     }
+    elseif ($Disk.Kind -eq 'qcow2') {
+        # The same data without the format, to tell what the format costs.
+        New-Contender 'Ublk raw' { Add-Ublk @args -Target Loop } { Remove-Ublk @args } -Format raw
+        if (Test-Program qemu-nbd, nbd-client) {
+            New-Contender 'qemu-nbd' { Add-QemuNbd @args } { nbd-client -d $args[0].Path | Out-Null }
+        }
+        return
+    }
     else {
         New-Contender 'kernel' { Add-NullBlk @args } { modprobe --remove null_blk }
     }
@@ -36,8 +44,9 @@ function Test-Program([string[]] $Name) {
     @(Get-Command $Name -CommandType Application -ErrorAction Ignore | Select-Object -Unique Name).Count -eq $Name.Count
 }
 
-function New-Contender([string] $Name, [scriptblock] $Attach, [scriptblock] $Detach) {
-    [pscustomobject]@{ Name = $Name; Attach = $Attach; Detach = $Detach }
+# Its file is of the disk's kind, unless Format says otherwise.
+function New-Contender([string] $Name, [scriptblock] $Attach, [scriptblock] $Detach, [string] $Format) {
+    [pscustomobject]@{ Name = $Name; Attach = $Attach; Detach = $Detach; Format = $Format }
 }
 
 function New-Served([string] $Path, $ProcessId) {
@@ -49,8 +58,8 @@ function Get-ServerProcess($Served) {
     if ($Served.Path -like '/dev/ublkb*') { (Get-UblkDevice (Get-UblkId $Served.Path)).ProcessId } else { $Served.ProcessId }
 }
 
-function Add-Ublk($Disk, [string] $File, [string] $BufferMode = 'Auto') {
-    $options = if ($File) { @{ Target = 'Loop'; Path = $File; DirectIO = $Disk.Direct } } else { @{ Target = 'Null' } }
+function Add-Ublk($Disk, [string] $File, [string] $BufferMode = 'Auto', [string] $Target = $Disk.Kind) {
+    $options = if ($File) { @{ Target = $Target; Path = $File; DirectIO = $Disk.Direct } } else { @{ Target = $Target } }
     $device = New-UblkDevice @options -QueueCount $Disk.Queues -BufferMode $BufferMode
     New-Served $device.DevicePath
 }
@@ -74,7 +83,8 @@ function Add-QemuNbd($Disk, [string] $File) {
     $path = Get-ChildItem /sys/block/nbd* | Where-Object { -not (Test-Path "$_/pid") } |
         Select-Object -First 1 | ForEach-Object { "/dev/$($_.Name)" }
     $cache = $Disk.Direct ? 'none' : 'writeback'
-    qemu-nbd --fork --pid-file="$File.pid" --socket="$File.socket" --shared=$($Disk.Queues) --format=raw --cache=$cache --aio=io_uring $File
+    qemu-nbd --fork --pid-file="$File.pid" --socket="$File.socket" --shared=$($Disk.Queues) --format=$($Disk.Kind -eq 'qcow2' ? 'qcow2' : 'raw') `
+        --cache=$cache --aio=io_uring --discard=unmap $File
     $server = [int] (Get-Content "$File.pid")
     try { nbd-client -unix "$File.socket" $path -connections $Disk.Queues -block-size 512 | Out-Null }
     catch {

@@ -81,6 +81,8 @@ try {
             foreach ($work in $rows[$name]) {
                 foreach ($round in 1..$Rounds) {
                     foreach ($contender in $contenders) {
+                        # So that each sample finds it as new.
+                        if ($current.Fill -eq 'fresh') { blkdiscard -f $contender.Served.Path }
                         $sample = Measure-Throughput $contender $work $current.Queues $Seconds | Select-Object @{ n = 'Disk'; e = { $name } },
                             @{ n = 'Workload'; e = { $work } }, @{ n = 'Round'; e = { $round } }, @{ n = 'Contender'; e = { $contender.Name } }, *
                         Write-Host ('{0,7:F0} s  {1} {2}  round {3}  {4,-13} {5,8:F0} IOPS' -f

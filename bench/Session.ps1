@@ -4,10 +4,9 @@
 function Connect-Contender($Disk, [Collections.Generic.List[string]] $Skipped) {
     foreach ($contender in Get-Contender $Disk) {
         $file = $null
-        if ($Disk.Kind -eq 'loop') {
-            # Every block is there: holes would be cheaper to read than data.
+        if ($Disk.Kind -ne 'null') {
             $file = Join-Path $Disk.Directory "$($contender.Name -replace ' ', '-').img"
-            dd if=/dev/zero of=$file bs=1M count=128 conv=fsync status=none
+            New-DiskFile $file ($contender.Format ? 'raw' : $Disk.Kind -eq 'qcow2' ? $Disk.Fill : 'raw')
         }
         try {
             $served = & $contender.Attach $Disk $file
@@ -20,6 +19,23 @@ function Connect-Contender($Disk, [Collections.Generic.List[string]] $Skipped) {
         }
         $server = Get-ServerProcess $served
         $contender | Select-Object *, @{ n = 'Served'; e = { $served } }, @{ n = 'File'; e = { $file } }, @{ n = 'Server'; e = { $server } }
+    }
+}
+
+# Every block of a raw file is there: holes would be cheaper to read than data.
+function New-DiskFile([string] $File, [string] $Fill) {
+    switch ($Fill) {
+        'raw' { dd if=/dev/zero of=$File bs=1M count=128 conv=fsync status=none }
+        'full' { qemu-img create -q -f qcow2 -o preallocation=full $File 128M }
+        'fresh' { qemu-img create -q -f qcow2 $File 128M }
+        'backing' {
+            New-DiskFile "$File.base" raw
+            qemu-img create -q -f qcow2 -F raw -b "$File.base" $File
+        }
+        'compressed' {
+            bash -c 'yes 0123456789 | head -c 128M > "$0.base"' $File
+            qemu-img convert -c -f raw -O qcow2 "$File.base" $File
+        }
     }
 }
 

@@ -87,6 +87,7 @@ internal sealed class ClusterAllocator
     }
 
     /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
+    /// <returns>1 if it was counted already, else 0; or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> AdoptAsync(long offset)
     {
@@ -97,17 +98,19 @@ internal sealed class ClusterAllocator
             return -Libc.EIO;
         }
 
+        NoteUsed(cluster + 1);
         int result = await _refcounts.LoadAsync(null, index);
-        if (result == 0 && Get(cluster) == 0)
+        if (result < 0 || Get(cluster) > 0)
         {
-            Set(cluster, 1);
+            return result < 0 ? result : 1;
         }
 
-        NoteUsed(cluster + 1);
-        return result;
+        Set(cluster, 1);
+        return 0;
     }
 
     /// <summary>Takes a refcount block that a former worker made; while the image is opened.</summary>
+    /// <returns>As <see cref="AdoptAsync"/>.</returns>
     public ValueTask<int> AdoptBlockAsync(int index, long offset)
     {
         if (!_refcounts.Exists(index))

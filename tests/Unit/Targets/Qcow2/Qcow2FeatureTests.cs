@@ -59,7 +59,7 @@ public class Qcow2FeatureTests
     [Theory]
     [InlineData("")]
     [InlineData("compat=v2")]
-    [InlineData("cluster_size=4k,refcount_bits=4")]
+    [InlineData("cluster_size=4k,refcount_bits=8")]
     [InlineData("extended_l2=on")]
     public void Snapshots_are_read_by_id_and_name_and_survive_every_write(string options)
     {

@@ -159,14 +159,16 @@ public class Qcow2TargetTests
         Assert.True(model.AsSpan().SequenceEqual(image.Read()));
     }
 
-    [Fact]
-    public void A_journal_is_refused_when_another_program_wrote_the_image_meanwhile()
+    [Theory]
+    [InlineData("write 64k 64k", "write 0 64k")]
+    [InlineData("write 512k 64k")]
+    public void A_journal_is_refused_when_another_program_wrote_the_image_meanwhile(params string[] commands)
     {
         using QemuImage image = new("1M");
         Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
         QueueHarness.Run(target, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096]));
         target.Abandon();
-        image.Play("write 64k 64k", "write 0 64k");
+        image.Play(commands);
         UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, image.PathOf("state")));
         Assert.Contains("another program changed it", error.Message);
         image.Check();
