@@ -31,7 +31,8 @@ public sealed class SnapshotCompleter : IArgumentCompleter
         using System.Management.Automation.PowerShell shell = System.Management.Automation.PowerShell.Create(RunspaceMode.CurrentRunspace);
         try
         {
-            string file = shell.Runspace.SessionStateProxy.Path.GetUnresolvedProviderPathFromPSPath(path);
+            string file = shell.AddScript("$ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($args[0])")
+                .AddArgument(path).Invoke<string>()[0];
             return ImageInspector.Snapshots(file);
         }
         catch (Exception exception) when (exception is UblkException or RuntimeException)

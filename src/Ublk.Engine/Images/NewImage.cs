@@ -35,9 +35,7 @@ internal sealed class NewImage : IDisposable
         if (options.Format == ImageFormat.Raw)
         {
             RequireNoQcow2Options(options);
-            NewImageFile raw = new(path, replace);
-            raw.Content.SetLength(size);
-            return new NewImage(raw, null, null);
+            return new NewImage(Begin(path, size, replace), null, null);
         }
 
         ImageHeader header = NewHeader.Make(options, size, path);
@@ -51,12 +49,7 @@ internal sealed class NewImage : IDisposable
         NewImageFile? data = null;
         try
         {
-            if (options.DataFile is { } name)
-            {
-                data = new NewImageFile(ImageChain.Resolve(path, name), replace);
-                data.Content.SetLength(size);
-            }
-
+            data = options.DataFile is { } name ? Begin(ImageChain.Resolve(path, name), size, replace) : null;
             return new NewImage(file, data, new Qcow2Builder(new Qcow2File(file.Content, header), data?.Content));
         }
         catch
@@ -91,6 +84,21 @@ internal sealed class NewImage : IDisposable
     {
         _file.Dispose();
         _dataFile?.Dispose();
+    }
+
+    private static NewImageFile Begin(string path, long size, bool replace)
+    {
+        NewImageFile file = new(path, replace);
+        try
+        {
+            file.Content.SetLength(size);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     private static void RequireNoQcow2Options(NewImageOptions options)

@@ -9,9 +9,11 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
     private readonly ClusterLayout _layout = edit.Image.Layout;
 
     /// <summary>Does it.</summary>
-    /// <exception cref="UblkException">The image cannot be read or written.</exception>
+    /// <exception cref="UblkException">The image is encrypted, or cannot be read or written.</exception>
     public void Run(ImageProgress progress)
     {
+        // What is zero in the file is not zero on the disk then.
+        HeaderRules.RefuseEncryption(_image.Header, _image.File.Path);
         ulong[] l1 = _image.ReadL1();
         List<(long Offset, L2Words Table)> changed = [];
         progress.Begin($"Optimizing {_image.File.Path}", _image.Header.Size);

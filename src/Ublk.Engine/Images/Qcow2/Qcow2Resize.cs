@@ -28,15 +28,16 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
                 : "is of version 2 and has snapshots, which then know no size of their own. Remove them first.");
         }
 
-        ResizeDataFile();
         header = Bitmaps.Remove(edit, header, progress);
         if (size > _image.Header.Size)
         {
+            ResizeDataFile();
             Grow(header);
         }
         else
         {
             Shrink(header);
+            ResizeDataFile();
         }
     }
 
