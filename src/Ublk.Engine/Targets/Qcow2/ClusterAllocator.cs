@@ -165,9 +165,9 @@ internal sealed class ClusterAllocator
             ulong count = 0;
             if (cluster < end)
             {
-                int index = (int)(cluster >> _layout.RefcountBlockBits);
+                long index = cluster >> _layout.RefcountBlockBits;
                 int result = _refcounts.Exists(index)
-                    ? await _refcounts.LoadAsync(queue, index)
+                    ? await _refcounts.LoadAsync(queue, (int)index)
                     : await _image.Health.MarkCorruptAsync(queue);
                 if (result < 0)
                 {

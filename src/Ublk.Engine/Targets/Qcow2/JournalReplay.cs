@@ -22,6 +22,10 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     // What an entry may be in the file: what it was before the first change, or what any change made of it.
     private readonly Dictionary<long, HashSet<ulong>?> _possible = [];
 
+    // The record of an entry's last change, the only one that is made again: the file may have it already, and going through the
+    // changes before it would give up the place that it has.
+    private readonly Dictionary<long, int> _last = [];
+
     /// <summary>Makes the changes.</summary>
     /// <returns>0 or a negative errno.</returns>
     /// <exception cref="UblkException">The image is not the one that the worker left.</exception>
@@ -29,18 +33,19 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     public async ValueTask<int> RunAsync(IReadOnlyList<JournalRecord> records)
     {
         ulong[] l1 = cache.L1.ToArray();
-        foreach (JournalRecord record in records)
+        for (int number = 0; number < records.Count; number++)
         {
-            NotePossible(record);
+            Note(records[number], number);
         }
 
-        foreach (JournalRecord record in records)
+        for (int number = 0; number < records.Count; number++)
         {
+            JournalRecord record = records[number];
             int result = record.Kind switch
             {
                 JournalRecordKind.RefcountBlock => await allocator.AdoptBlockAsync((int)record.Position, (long)record.Value),
                 JournalRecordKind.Table => await AdoptTableAsync((int)record.Position, (long)record.Value),
-                JournalRecordKind.Entries => await ChangeAsync(record),
+                JournalRecordKind.Entries => await ChangeAsync(record, number),
                 _ => throw Changed(),
             };
             if (result < 0)
@@ -74,11 +79,16 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ChangeAsync(JournalRecord record)
+    private async ValueTask<int> ChangeAsync(JournalRecord record, int recordNumber)
     {
         for (int number = 0; number < record.Count; number++)
         {
             long cluster = record.Position + number;
+            if (_last[cluster] != recordNumber)
+            {
+                continue;
+            }
+
             long offset = cluster << image.Layout.ClusterBits;
             L2Entry entry = WriteJournal.EntryOf(record, number, image.Layout.ClusterSize);
             int result = await tables.PrepareAsync(null, offset);
@@ -119,7 +129,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     }
 
     // Of a record for several clusters, only the first one's former entry is known; the others are believed.
-    private void NotePossible(in JournalRecord record)
+    private void Note(in JournalRecord record, int recordNumber)
     {
         if (record.Kind != JournalRecordKind.Entries)
         {
@@ -129,6 +139,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
         for (int number = 0; number < record.Count; number++)
         {
             long cluster = record.Position + number;
+            _last[cluster] = recordNumber;
             if (!_possible.TryGetValue(cluster, out HashSet<ulong>? possible))
             {
                 _possible[cluster] = possible = number == 0 ? [record.Former] : null;

@@ -41,7 +41,7 @@ internal sealed class RefcountCache : IDisposable
     public int TableClusters => _table.Length / _layout.RefcountTableEntriesPerCluster;
 
     /// <summary>Whether a block exists.</summary>
-    public bool Exists(int index) => index < _table.Length && new RefcountTableEntry(_table[index]).Offset != 0;
+    public bool Exists(long index) => index < _table.Length && new RefcountTableEntry(_table[index]).Offset != 0;
 
     /// <summary>A block that <see cref="LoadAsync"/> brought into memory since the mutex was taken.</summary>
     public RefcountCacheBlock this[int index] => _blocks[index];

@@ -42,6 +42,12 @@ internal static class HeaderRules
             throw ImageError.Invalid(path, $"it has {header.SnapshotCount} snapshots; {MaxSnapshots} are possible");
         }
 
+        // Which the kernel would read up to the zero byte, as the name of another file.
+        if (header.BackingFile?.Contains('\0') == true || header.DataFile?.Contains('\0') == true)
+        {
+            throw ImageError.Invalid(path, "the name of its backing file or data file has a zero byte");
+        }
+
         RequirePlace(layout, header.L1Offset, header.L1Size, "L1 table", path);
         RequirePlace(layout, header.RefcountTableOffset, header.RefcountTableClusters, "refcount table", path);
         RequirePlace(layout, header.SnapshotsOffset, header.SnapshotCount, "snapshot table", path);

@@ -51,8 +51,17 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         }
 
         File.Delete(image.Path);
-        string options = recipe.Options.Replace("data_file=data", $"data_file={image.PathOf("data")}", StringComparison.Ordinal);
-        image.Create("disk.qcow2", recipe.Size, options, [.. more]);
+        if (recipe.Options.Contains("data_file=", StringComparison.Ordinal))
+        {
+            // The name stays as it is given, and the image goes elsewhere.
+            Shell.Run("sh", "-c",
+                $"cd '{Path.GetDirectoryName(image.Path)}' && qemu-img create -q -f qcow2 -o {recipe.Options} disk.qcow2 {recipe.Size}");
+        }
+        else
+        {
+            image.Create("disk.qcow2", recipe.Size, recipe.Options, [.. more]);
+        }
+
         Dictionary<string, byte[]> snapshots = [];
         foreach (string step in recipe.Steps ?? [])
         {
