@@ -101,6 +101,8 @@ Describe 'An image' {
         Invoke-Program qemu-img snapshot -l $image | Out-String | Should -Not -Match second
         { Restore-UblkImage c.qcow2 second -Confirm:$false -ErrorAction Stop } |
             Should -Throw '*no snapshot*' -ErrorId 'SnapshotNotFound,Ublk.PowerShell.Commands.RestoreUblkImageCommand'
+        { Checkpoint-UblkImage c.qcow2 'first one' -ErrorAction Stop } |
+            Should -Throw '*first one*' -ErrorId 'SnapshotExists,Ublk.PowerShell.Commands.CheckpointUblkImageCommand'
         Remove-UblkImageSnapshot c.qcow2 1
         Test-WithQemu $image
     }

@@ -36,8 +36,12 @@ internal sealed class ExampleCheck(IEnumerable<Cmdlet> cmdlets)
             return $"There is no cmdlet {name}.";
         }
 
-        string? unknown = command.CommandElements.OfType<CommandParameterAst>().Select(parameter => parameter.ParameterName)
-            .FirstOrDefault(given => !cmdlet.Accepts(given));
+        string[] given = [.. command.CommandElements.OfType<CommandParameterAst>().Select(parameter => parameter.ParameterName)];
+
+        // The options of a target in an assembly are parameters, too, and only the assembly knows them.
+        string? unknown = given.Contains("Assembly", StringComparer.OrdinalIgnoreCase)
+            ? null
+            : given.FirstOrDefault(parameter => !cmdlet.Accepts(parameter));
         return unknown is null ? null : $"{name} has no parameter -{unknown}.";
     }
 }
