@@ -82,7 +82,7 @@ Describe 'A qcow2 disk' {
         Invoke-Program cmp $device "$TestDrive/base"
         Invoke-Program dd if=/dev/urandom "of=$device" bs=1M count=8 conv=fsync
         $before = [int] ((Invoke-Program du -k $image) -split '\s')[0]
-        Invoke-Program blkdiscard -z -o 0 -l 4MiB $device
+        Invoke-Program blkdiscard -o 0 -l 4MiB $device
         Invoke-Program cmp -n 4MiB $device /dev/zero
         $device | Remove-UblkDevice
         Test-Qcow2

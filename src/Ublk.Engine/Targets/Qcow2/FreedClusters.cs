@@ -12,9 +12,6 @@ internal sealed class FreedClusters(int clusterSize)
     private List<HostRange> _referenced = [];
     private List<HostRange> _inFlush = [];
 
-    /// <summary>Whether references are gone from memory and not from the file.</summary>
-    public bool HasReferenced => _referenced.Count > 0;
-
     /// <summary>Clusters whose reference is gone from memory but may still be in the file.</summary>
     public void Add(HostRange range)
     {

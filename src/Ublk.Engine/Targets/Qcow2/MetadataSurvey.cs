@@ -26,7 +26,7 @@ internal static class MetadataSurvey
                 $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it to larger clusters.");
         }
 
-        Note(image, 0, header.Layout.ClusterSize, "the header");
+        image.Metadata.Add(new HostRange(0, 1));
         Note(image, header.L1Offset, header.L1Size * 8L, "the L1 table");
         Note(image, header.RefcountTableOffset, (long)header.RefcountTableClusters << header.ClusterBits, "the refcount table");
         Note(image, header.SnapshotsOffset, snapshotTableLength, "the snapshot table");
@@ -54,9 +54,8 @@ internal static class MetadataSurvey
     // What is where nothing can be is noticed when it is used.
     private static void Note(ImageState image, long offset, long length, string what)
     {
-        bool isPossible = offset >= 0 && offset < image.File.Length && image.Layout.IsAligned(offset) && length > 0;
-        if (isPossible && (offset > 0 || what == "the header")
-            && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
+        bool isPossible = offset > 0 && offset < image.File.Length && image.Layout.IsAligned(offset) && length > 0;
+        if (isPossible && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
         {
             throw ImageError.Invalid(image.File.Path,
                 $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what can be saved");
