@@ -53,7 +53,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         File.Delete(image.Path);
         if (recipe.Options.Contains("data_file=", StringComparison.Ordinal))
         {
-            // The name stays as it is given, and the image goes elsewhere.
+            // Not by its absolute path: the image goes elsewhere.
             Shell.Run("sh", "-c",
                 $"cd '{Path.GetDirectoryName(image.Path)}' && qemu-img create -q -f qcow2 -o {recipe.Options} disk.qcow2 {recipe.Size}");
         }
@@ -68,8 +68,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             if (step.StartsWith("snapshot ", StringComparison.Ordinal))
             {
                 Shell.Run("qemu-img", "snapshot", "-c", step[9..], image.Path);
-                snapshots[step[9..]] = image.Read();
-                File.Delete(image.PathOf("disk.raw"));
+                snapshots[step[9..]] = Read(image);
             }
             else
             {
@@ -77,11 +76,20 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             }
         }
 
-        byte[] content = image.Read();
-        File.Delete(image.PathOf("disk.raw"));
+        byte[] content = Read(image);
         Dictionary<string, byte[]> files = Directory.EnumerateFiles(Path.GetDirectoryName(image.Path)!)
             .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
         return new ImageKind(recipe.Name, files, content, snapshots);
+    }
+
+    // qemu looks for a data file in the current directory.
+    private static byte[] Read(QemuImage image)
+    {
+        string raw = image.PathOf("disk.raw");
+        Shell.Run("sh", "-c", $"cd '{Path.GetDirectoryName(raw)}' && qemu-img convert -f qcow2 -O raw disk.qcow2 disk.raw");
+        byte[] content = File.ReadAllBytes(raw);
+        File.Delete(raw);
+        return content;
     }
 
     private sealed record Recipe(

@@ -51,9 +51,9 @@ internal static class SimulatedImage
     /// <summary>What <c>qemu-img check</c> says against an image: errors alone.</summary>
     public static void CheckWithQemu(SimulatedDisk disk, string folder)
     {
-        // qemu opens its data and what is under it too.
-        string path = Save(disk, folder, static _ => true);
-        Shell.Run("sh", "-c", $"out=$(qemu-img check -f qcow2 '{path}' 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+        // qemu opens its data, which it looks for in the current directory, and what is under it too.
+        Save(disk, folder, static _ => true);
+        Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check -f qcow2 {Name} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
     }
 
     private static string Save(SimulatedDisk disk, string folder, Func<string, bool> isWanted)
