@@ -152,7 +152,16 @@ internal sealed class DiskFile : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _handle.Dispose();
+    /// <remarks>A program that is being started has this process's open files for a moment, and with them the lock.</remarks>
+    public void Dispose()
+    {
+        if (!_handle.IsClosed)
+        {
+            _ = Libc.TryLock(_handle, Libc.F_UNLCK, 0, 0);
+        }
+
+        _handle.Dispose();
+    }
 
     private static DiskFile Open(string path, int flags)
     {
