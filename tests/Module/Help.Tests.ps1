@@ -26,6 +26,6 @@ Describe 'The help of <_>' -ForEach $commands {
 Describe 'The topics' {
     It 'lists the targets' {
         $text = Get-Content -Raw "$modulePath/en-US/about_Ublk_Targets.help.txt"
-        [Ublk.Targets.TargetCatalog]::All | ForEach-Object { $text | Should -Match "\n    $($_.Name) +\S" }
+        (Get-UblkTarget).Name | ForEach-Object { $text | Should -Match "\n    $_ +\S" }
     }
 }
