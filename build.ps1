@@ -258,7 +258,8 @@ function Test-Here([string] $Name, [string] $Folder) {
 
 function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
     $results = "$out/results/$Name"
-    $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results $VM
+    # All of them take some 20 minutes of a machine that does nothing else.
+    $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
     Add-Counts $step "$results/specs.json" $status { $_ }
 }
 
