@@ -109,6 +109,11 @@ if ($canResize) {
 }
 else {
     Describe 'Resize-UblkDevice' -Tag Core {
+        AfterEach {
+            Remove-AllDevices
+            Get-Leftover | Should -BeNullOrEmpty
+        }
+
         It 'says which kernel it needs' {
             $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB)
             { $device | Resize-UblkDevice -Size 16MB -ErrorAction Stop } | Should -Throw '*needs kernel 6.16 or newer*' -ErrorId "NotSupported,$resize"
