@@ -100,7 +100,7 @@ Describe 'A disk that is served without' -Tag Fire {
         Invoke-Program mount -t tmpfs -o size=16k none /run/ublk
         try {
             Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
-            { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*No space left*' -ErrorId "StateDirectoryNotWritable,$new"
+            { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*disk was full*' -ErrorId "StateDirectoryNotWritable,$new"
             Get-UblkDevice | Should -BeNullOrEmpty
             Wait-For { -not (pgrep -x ublk-worker) }
             Get-ChildItem /run/ublk -Name -Exclude lock | Should -Be 'full'
@@ -167,7 +167,7 @@ Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path
         $null = New-UblkDevice -Target Loop -Path $image
         $bytes = [byte[]]::new(1000)
         $count = $daemon.Receive($bytes)
-        [Text.Encoding]::UTF8.GetString($bytes, 0, $count) | Should -Match "^<30>ublk\[\d+\]: device 0 is live: Loop $image"
+        [Text.Encoding]::UTF8.GetString($bytes, 0, $count) | Should -Match "^<30>ublk\[\d+\]: 0 Information: device 0 is live: Loop $image"
         Test-Path /var/log/ublk.log | Should -BeFalse
     }
 
