@@ -100,7 +100,7 @@ Describe 'A disk that is served without' -Tag Fire {
         Invoke-Program mount -t tmpfs -o size=16k none /run/ublk
         try {
             Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
-            { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*disk was full*' -ErrorId "StateDirectoryNotWritable,$new"
+            { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*No space left*' -ErrorId "StateDirectoryNotWritable,$new"
             Get-UblkDevice | Should -BeNullOrEmpty
             Wait-For { -not (pgrep -x ublk-worker) }
             Get-ChildItem /run/ublk -Name -Exclude lock | Should -Be 'full'

@@ -85,9 +85,13 @@ internal sealed class StateDirectory
         try
         {
             // Allocated now: a full directory is an error here, and would be a signal that kills when a thread counts.
-            file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, preallocationSize: length);
+            file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite);
             File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            RandomAccess.SetLength(file, length);
+            if (Libc.FAllocate(file, 0, 0, length) != 0)
+            {
+                throw new IOException($"{Libc.Describe(Libc.LastErrno)}.");
+            }
+
             RandomAccess.Write(file, MemoryMarshal.AsBytes(new ReadOnlySpan<CounterHeader>(in header)), 0);
             File.Move(path, CountersPath(directory, id), overwrite: true);
             return file;
