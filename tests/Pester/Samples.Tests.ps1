@@ -10,7 +10,8 @@ BeforeAll {
         $started = foreach ($sample in $Name) {
             $dll = Get-ChildItem "$root/samples/$sample/bin/*/net10.0/$sample.dll" | Sort-Object LastWriteTime | Select-Object -Last 1
             $output = "$TestDrive/$sample.out"
-            $script = '{ dotnet "$0" > "$1" 2> "$1.err" & echo $! > "$1.pid"; wait $!; echo $? > "$1.exit"; } > /dev/null 2>&1 < /dev/null &'
+            # A shell's background jobs ignore SIGINT.
+            $script = '{ env --default-signal=INT dotnet "$0" > "$1" 2> "$1.err" & echo $! > "$1.pid"; wait $!; echo $? > "$1.exit"; } > /dev/null 2>&1 < /dev/null &'
             Invoke-Program bash -c $script $dll.FullName $output
             [pscustomobject]@{ Id = 0; Output = $output; Device = '' }
         }
