@@ -59,11 +59,14 @@ internal sealed class DeviceWorker
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
             };
             using BlockTarget target = TargetOpening.Open(_specification, options);
+            FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
+            DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
+            RequireSameFile(target, backing, former);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters();
             using DeviceServer server = DeviceServer.Create(
                 _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
-            WriteRecord(target, server);
+            WriteRecord(target, backing, server, former);
             Serve(server, target, options);
             server.Dispose();
             AwaitRemoval();
@@ -104,15 +107,26 @@ internal sealed class DeviceWorker
         }
     }
 
-    private void WriteRecord(BlockTarget target, DeviceServer server)
+    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now.
+    private void RequireSameFile(BlockTarget target, FileIdentity? backing, DeviceRecord? former)
     {
-        DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
+        if (_kind == LaunchKind.Recover && former?.BackingFile is { } served && served != backing)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"{target.BackingPath} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device.",
+                operation: "recover", deviceId: _id);
+        }
+    }
+
+    private void WriteRecord(BlockTarget target, FileIdentity? backing, DeviceServer server, DeviceRecord? former)
+    {
         try
         {
             StateDirectory.Own.Write(new DeviceRecord
             {
                 Specification = _specification,
                 BackingPath = target.BackingPath,
+                BackingFile = backing,
                 ProcessId = Environment.ProcessId,
                 SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
                 Restarts = former?.Restarts ?? 0,

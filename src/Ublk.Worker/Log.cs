@@ -23,13 +23,7 @@ internal sealed class Log(int deviceId)
             return;
         }
 
-        try
-        {
-            File.AppendAllText(DeviceLog.OwnFile, $"{DateTime.UtcNow:O} {text}\n");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-        }
+        DeviceLog.TryAppend(DeviceLog.OwnFile, $"{DateTime.UtcNow:O} {text}\n");
     }
 
     private static bool TrySend(string path, string datagram)

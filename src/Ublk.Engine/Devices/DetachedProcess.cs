@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.ExceptionServices;
 
 namespace Ublk.Devices;
 
@@ -22,37 +21,7 @@ internal sealed class DetachedProcess : IDisposable
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
     public static DetachedProcess Start(string file, IEnumerable<string> arguments)
     {
-        Process? process = null;
-        ExceptionDispatchInfo? failure = null;
-
-        // A child inherits the namespace of the thread that starts it; this one does nothing else, and ends.
-        Thread thread = new(() =>
-        {
-            try
-            {
-                MountNamespace.Leave();
-                process = StartHere(file, arguments);
-            }
-            catch (Exception exception)
-            {
-                failure = ExceptionDispatchInfo.Capture(exception);
-            }
-        });
-        thread.Start();
-        thread.Join();
-        failure?.Throw();
-        return new DetachedProcess(process!);
-    }
-
-    /// <summary>What the program complained of, once it is dead.</summary>
-    public string ReadComplaint() => _process.StandardError.ReadToEnd().Trim();
-
-    /// <summary>Lets go of the program, which lives on.</summary>
-    public void Dispose() => _process.Dispose();
-
-    // With every stream redirected the framework leaves the terminal as it is, and it buries the child when it dies.
-    private static Process StartHere(string file, IEnumerable<string> arguments)
-    {
+        // With every stream redirected the framework leaves the terminal as it is, and it buries the child when it dies.
         ProcessStartInfo start = new(file, arguments)
         {
             WorkingDirectory = "/",
@@ -69,6 +38,12 @@ internal sealed class DetachedProcess : IDisposable
             start.Environment[RuntimeDirectory] = runtime;
         }
 
-        return Process.Start(start)!;
+        return new DetachedProcess(WorkerPrivileges.Start(start, MountNamespace.Leave));
     }
+
+    /// <summary>What the program complained of, once it is dead.</summary>
+    public string ReadComplaint() => _process.StandardError.ReadToEnd().Trim();
+
+    /// <summary>Lets go of the program, which lives on.</summary>
+    public void Dispose() => _process.Dispose();
 }

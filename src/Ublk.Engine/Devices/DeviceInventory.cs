@@ -103,7 +103,6 @@ internal static class DeviceInventory
     private static UblkDevice? Describe(ControlDevice? control, int id)
     {
         UblkDeviceInfo? info = null;
-        UblkParameters? parameters = null;
         if (control is not null)
         {
             int result = control.TryGetInfo(id, out UblkDeviceInfo known);
@@ -113,15 +112,15 @@ internal static class DeviceInventory
             }
 
             info = result >= 0 ? known : null;
-            parameters = control.TryGetParameters(id, out UblkParameters stored) >= 0 ? stored : null;
         }
 
         DeviceRecord? record = RecordOf(id, info);
         SysfsDisk disk = new(id);
+        UblkParameters? parameters = MayAskParameters(disk, info) && control!.TryGetParameters(id, out UblkParameters stored) >= 0 ? stored : null;
         return new UblkDevice
         {
             Id = id,
-            Symlink = record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
+            Symlink = info?.OwnerUid == 0 && record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
             Target = record?.Specification.Target,
             Options = record?.Specification.Options ?? new Dictionary<string, string>(),
             Assembly = record?.Specification.Assembly,
@@ -150,8 +149,14 @@ internal static class DeviceInventory
             Restarts = record?.Specification.AutoRestore == true ? record.Restarts : null,
             LastExit = record?.LastExit,
             IsComplete = info is not null,
+            Cookie = info?.ServerCookie,
         };
     }
+
+    // The driver answers this question alone under the device's lock, which a start or a stop keeps for as long as the server leaves
+    // a request unanswered. While the disk is there sysfs knows what it needs; a live device without one is being stopped.
+    private static bool MayAskParameters(SysfsDisk disk, UblkDeviceInfo? info) =>
+        info is { } known && disk.Size is null && known.State != (ushort)DeviceState.Live;
 
     // The cookie tells the record of this device from one that a killed worker left under the same id. Only what the driver
     // tells of owner and cookie vouches for a record.

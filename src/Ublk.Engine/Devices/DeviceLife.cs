@@ -43,6 +43,24 @@ internal static class DeviceLife
         return control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
     }
 
+    /// <summary>Whether a device that was looked at is gone and another has its id. The driver has no command that asks and acts in one.</summary>
+    public static bool IsReplaced(ControlDevice control, in UblkDeviceInfo seen) =>
+        control.TryGetInfo((int)seen.DeviceId, out UblkDeviceInfo now) >= 0 && now.ServerCookie != seen.ServerCookie;
+
+    /// <summary>Checks that an id is still that of the device somebody looked at.</summary>
+    /// <param name="id">The id.</param>
+    /// <param name="cookie">The device's cookie; null where it was not told.</param>
+    /// <exception cref="UblkException">Another device has the id.</exception>
+    public static void RequireSame(int id, ulong? cookie)
+    {
+        using ControlDevice control = new();
+        if (cookie is { } seen && IsReplaced(control, new UblkDeviceInfo { DeviceId = (uint)id, ServerCookie = seen }))
+        {
+            throw new UblkException(UblkError.DeviceNotFound,
+                $"The device {id} that was looked at is gone, and another one has its id. Look again: Get-UblkDevice {id}", deviceId: id);
+        }
+    }
+
     /// <summary>Waits until the driver has noticed that a server is dead.</summary>
     /// <returns>The device's state: live only if its server lives.</returns>
     public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)

@@ -1,6 +1,8 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 
 namespace Ublk.Devices;
@@ -11,11 +13,28 @@ public static class DeviceLog
     /// <summary>Where a worker sends its messages first.</summary>
     internal const string JournalSocket = "/run/systemd/journal/socket";
 
+    // The owner reads and writes, the group reads.
+    private const int LogMode = 0x1A0;
+
     // Where Debian and Fedora have syslog write.
     private static readonly string[] SyslogFiles = ["/var/log/syslog", "/var/log/messages"];
 
     /// <summary>The file that the caller's workers write where nobody takes their messages.</summary>
     internal static string OwnFile => Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
+
+    /// <summary>Adds to a file of lines, where it can be had. Where others may write the folder of root's, a link in its place leads nowhere.</summary>
+    internal static unsafe void TryAppend(string file, string line)
+    {
+        using SafeFileHandle handle = Libc.Open(file, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NOFOLLOW | Libc.O_NONBLOCK, LogMode);
+        byte[] bytes = Encoding.UTF8.GetBytes(line);
+        if (!handle.IsInvalid && Libc.Statx(handle, out Libc.StatxBuffer state) == 0 && state.IsRegular)
+        {
+            fixed (byte* start = bytes)
+            {
+                _ = Libc.Write((int)handle.DangerousGetHandle(), start, bytes.Length);
+            }
+        }
+    }
 
     /// <summary>The lines that the caller may read, from the oldest.</summary>
     /// <param name="id">The device, or null for every one.</param>

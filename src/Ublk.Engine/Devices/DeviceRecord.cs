@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -10,6 +11,9 @@ internal sealed record DeviceRecord
 
     /// <summary>The file or device behind the disk, or null.</summary>
     public string? BackingPath { get; init; }
+
+    /// <summary>Which file that was when it was opened; null where there is none, or none that the target has open.</summary>
+    public FileIdentity? BackingFile { get; init; }
 
     /// <summary>The worker.</summary>
     public required int ProcessId { get; init; }
@@ -28,4 +32,33 @@ internal sealed record DeviceRecord
 
     /// <summary>The queues' threads and CPUs.</summary>
     public IReadOnlyList<QueueInfo> Queues { get; init; } = [];
+
+    /// <summary>Reads a record; null where it is none.</summary>
+    /// <param name="text">The record's file.</param>
+    /// <param name="isOthers">Whether another user wrote it. What it says comes to the caller's terminal, so it must not control that.</param>
+    public static DeviceRecord? TryParse(byte[] text, bool isOthers)
+    {
+        try
+        {
+            return isOthers && HasControlCharacters(text) ? null : JsonSerializer.Deserialize(text, DeviceJson.Default.DeviceRecord);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    private static bool HasControlCharacters(byte[] text)
+    {
+        Utf8JsonReader reader = new(text);
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.GetString()!.Any(char.IsControl))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Ublk.Plugins;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -32,6 +33,13 @@ internal static class DeviceRegistrar
         specification.Validate();
         RequireServiceManager();
         IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
+
+        // Root runs it at each boot, whoever may have changed it by then.
+        foreach (string file in program)
+        {
+            PluginTrust.Check(file);
+        }
+
         UblkRegistration registration = Describe(name, specification);
         string unit = RegistrationText.Unit(registration, specification, program);
         List<string> written = [];

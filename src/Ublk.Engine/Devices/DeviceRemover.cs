@@ -41,14 +41,21 @@ internal static class DeviceRemover
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Deleting device {id}.");
         DeviceSymlink.Delete(control, id, info.ServerCookie);
-        Delete(control, id, waitForUsers: !force && !noWait);
+        if (!DeviceLife.IsReplaced(control, info))
+        {
+            Delete(control, id, waitForUsers: !force && !noWait);
+        }
 
-        if (!noWait && isOurs && info.ServerPid > 0)
+        if (!noWait && isOurs && info.ServerPid > 0 && DeviceStopper.IsOwnersProcess(info))
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
             DeviceLife.AwaitWorker(id, info.ServerPid, "removed");
-            DeviceLife.AwaitSupervisor(record!);
-            AwaitId(control, id);
+            if (info.OwnerUid == Libc.GetEffectiveUserId())
+            {
+                DeviceLife.AwaitSupervisor(record!);
+            }
+
+            AwaitId(control, info);
         }
 
         state.Delete(id, info.ServerCookie);
@@ -73,10 +80,11 @@ internal static class DeviceRemover
     }
 
     // So that the id can be used again at once, unless users of the removed disk hold it.
-    private static void AwaitId(ControlDevice control, int id)
+    private static void AwaitId(ControlDevice control, UblkDeviceInfo removed)
     {
         long deadline = Environment.TickCount64 + (long)IdTime.TotalMilliseconds;
-        while (control.TryGetInfo(id, out _) >= 0 && Environment.TickCount64 < deadline)
+        while (control.TryGetInfo((int)removed.DeviceId, out UblkDeviceInfo now) >= 0 && now.ServerCookie == removed.ServerCookie
+            && Environment.TickCount64 < deadline)
         {
             Thread.Sleep(5);
         }

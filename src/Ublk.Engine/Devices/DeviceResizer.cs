@@ -37,19 +37,19 @@ internal static class DeviceResizer
         }
 
         Disk disk = Disk.Of(control, id);
-        RequireServed(record);
         using DiskStorage storage = open(record.Specification.Options, disk.ReadOnly);
+        RequireServed(record, storage);
         Change change = new(control, record, disk, storage, step ?? (_ => { }));
         change.Run(size, force);
     }
 
     // A path that leads to another file now would be grown, or cut, in the wrong place.
-    private static void RequireServed(DeviceRecord record)
+    private static void RequireServed(DeviceRecord record, DiskStorage storage)
     {
-        if (record.BackingPath is { } path && !FileIdentity.IsOpenIn(record.ProcessId, path))
+        if (storage.File is { } file && FileIdentity.Of(file)?.IsOpenIn(record.ProcessId) != true)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{path} is not the file that device {record.Specification.Id} serves: it was moved, removed or replaced. Put it back first.",
+                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or replaced. Put it back first.",
                 deviceId: record.Specification.Id);
         }
     }

@@ -46,21 +46,27 @@ internal static class DeviceStopper
     {
         if (force)
         {
-            StopByForce(info);
+            StopByForce(control, info);
         }
         else
         {
-            StopUnused(control, (int)info.DeviceId, cancellation);
+            StopUnused(control, info, cancellation);
         }
     }
 
-    private static void StopUnused(ControlDevice control, int id, CancellationToken cancellation)
+    private static void StopUnused(ControlDevice control, UblkDeviceInfo info, CancellationToken cancellation)
     {
+        int id = (int)info.DeviceId;
         bool canTry = control.Features.HasFlag(UblkFeatures.SafeStopDev);
         long deadline = Environment.TickCount64 + (long)PassingUse.TotalMilliseconds;
         while (true)
         {
             string? users = FindUsers(id);
+            if (DeviceLife.IsReplaced(control, info))
+            {
+                return;
+            }
+
             int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTime) : StopUnopened(control, id);
             if (result >= 0 || result == -Libc.ENODEV)
             {
@@ -111,8 +117,13 @@ internal static class DeviceStopper
             + "-Force, which kills a worker that hangs.",
         Libc.ETIMEDOUT, "stop", id);
 
-    private static void StopByForce(UblkDeviceInfo info)
+    private static void StopByForce(ControlDevice control, UblkDeviceInfo info)
     {
+        if (DeviceLife.IsReplaced(control, info))
+        {
+            return;
+        }
+
         // The driver's stop cannot be interrupted, so it gets a ring of its own that a hanging worker may keep busy.
         Task stop = Task.Run(() =>
         {
@@ -127,8 +138,9 @@ internal static class DeviceStopper
         stop.GetAwaiter().GetResult();
     }
 
-    // Older kernels believe an ordinary user whatever process he calls his server, and root could kill it for him.
-    private static bool IsOwnersProcess(UblkDeviceInfo info)
+    /// <summary>Whether the server is a process of the device's owner.</summary>
+    /// <remarks>Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.</remarks>
+    internal static bool IsOwnersProcess(UblkDeviceInfo info)
     {
         using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);
         return !process.IsInvalid && Libc.Statx(process, out Libc.StatxBuffer state) == 0

@@ -13,7 +13,8 @@ namespace Ublk.Devices;
 /// </summary>
 /// <remarks>
 /// A socket rather than the worker's standard streams, since a worker that the service manager starts has none of its
-/// launcher's. Its name is abstract, so nothing is left in a file system.
+/// launcher's. Its name is abstract, so nothing is left in a file system; but anybody can see it and bind it, so each end asks the kernel
+/// who the other is.
 /// </remarks>
 internal sealed class LaunchChannel : IDisposable
 {
@@ -49,7 +50,7 @@ internal sealed class LaunchChannel : IDisposable
         }
 
         Socket socket = listener.Accept();
-        if (PeerCredentials(socket).UserId is var user && (user == 0 || user == Libc.GetEffectiveUserId()))
+        if (IsTrusted(socket))
         {
             return new LaunchChannel(socket);
         }
@@ -59,11 +60,18 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Calls the launcher.</summary>
+    /// <exception cref="UblkException">Another user has taken the name of a launcher that is gone, and would say what this process opens.</exception>
     public static LaunchChannel Connect(string name)
     {
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Connect(new UnixDomainSocketEndPoint($"\0{name}"));
-        return new LaunchChannel(socket);
+        if (IsTrusted(socket))
+        {
+            return new LaunchChannel(socket);
+        }
+
+        socket.Dispose();
+        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM, "connect");
     }
 
     /// <summary>Launcher: what is wanted.</summary>
@@ -106,6 +114,9 @@ internal sealed class LaunchChannel : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
+
+    private static bool IsTrusted(Socket socket) =>
+        PeerCredentials(socket).UserId is var user && (user == 0 || user == Libc.GetEffectiveUserId());
 
     private static (int ProcessId, uint UserId) PeerCredentials(Socket socket)
     {

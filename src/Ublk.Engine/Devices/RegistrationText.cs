@@ -41,6 +41,7 @@ internal static class RegistrationText
             KillMode=mixed
             OOMScoreAdjust=-1000
             OOMPolicy=continue
+            {string.Join('\n', WorkerPrivileges.UnitSettings)}
             SyslogIdentifier=ublk
 
             [Install]

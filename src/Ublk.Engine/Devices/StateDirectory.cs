@@ -17,6 +17,8 @@ internal sealed class StateDirectory
 
     private const int OwnerReadsAndWrites = 0x180;
 
+    private const int OthersWrite = 0x12;
+
     // Beyond every id.
     private const int NamesPlace = 1 << 30;
 
@@ -30,7 +32,7 @@ internal sealed class StateDirectory
 
     private readonly uint _userId;
 
-    private StateDirectory(uint userId, string path)
+    internal StateDirectory(uint userId, string path)
     {
         _userId = userId;
         Path = path;
@@ -85,8 +87,7 @@ internal sealed class StateDirectory
         try
         {
             // Allocated now: a full directory is an error here, and would be a signal that kills when a thread counts.
-            file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite);
-            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            file = CreateFile(path);
             if (Libc.FAllocate(file, 0, 0, length) != 0)
             {
                 throw new IOException($"{Libc.Describe(Libc.LastErrno)}.");
@@ -113,7 +114,11 @@ internal sealed class StateDirectory
         string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
         try
         {
-            File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord));
+            using (SafeFileHandle file = CreateFile(unfinished))
+            {
+                RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord), 0);
+            }
+
             File.Move(unfinished, RecordPath(directory, id), overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -222,19 +227,18 @@ internal sealed class StateDirectory
     // A device's own: what is left of one is never taken for that of the next with its id.
     private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
 
-    private DeviceRecord? Read(SafeFileHandle directory, int id)
+    // New, whatever lies there, and readable by nobody else even where somebody opens the directory.
+    private static SafeFileHandle CreateFile(string path)
     {
-        try
-        {
-            return ReadFile(RecordPath(directory, id), MaxRecordSize) is { } bytes
-                ? JsonSerializer.Deserialize(bytes, DeviceJson.Default.DeviceRecord)
-                : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        File.Delete(path);
+        SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, OwnerReadsAndWrites);
+        return file.IsInvalid ? throw new IOException($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
+
+    private DeviceRecord? Read(SafeFileHandle directory, int id) =>
+        ReadFile(RecordPath(directory, id), MaxRecordSize) is { } text
+            ? DeviceRecord.TryParse(text, isOthers: _userId != Libc.GetEffectiveUserId())
+            : null;
 
     private byte[]? ReadFile(string path, uint maxSize)
     {
@@ -263,7 +267,8 @@ internal sealed class StateDirectory
     {
         SafeFileHandle directory = Libc.Open(Path, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
         if (!directory.IsInvalid
-            && (Libc.Statx(directory, out Libc.StatxBuffer state) != 0 || !state.IsDirectory || state.UserId != _userId))
+            && (Libc.Statx(directory, out Libc.StatxBuffer state) != 0 || !state.IsDirectory
+                || state.UserId != _userId || (state.Mode & OthersWrite) != 0))
         {
             directory.Dispose();
             return new SafeFileHandle();
@@ -275,7 +280,7 @@ internal sealed class StateDirectory
     private SafeFileHandle OpenOrThrow()
     {
         SafeFileHandle directory = Open();
-        return directory.IsInvalid ? throw NotWritable("It is not there, or not yours.") : directory;
+        return directory.IsInvalid ? throw NotWritable("It is not there, not yours, or others may write it.") : directory;
     }
 
     private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,

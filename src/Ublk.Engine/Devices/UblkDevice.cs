@@ -107,6 +107,9 @@ public sealed class UblkDevice
     /// <summary>Whether everything was learnt; of a device that is not yours, the driver tells only root.</summary>
     public bool IsComplete { get; init; }
 
+    /// <summary>What tells the device from a later one of the same id; null where it could not be learnt.</summary>
+    internal ulong? Cookie { get; init; }
+
     /// <summary>The block device's path, so that a device in a string is usable as one.</summary>
     public override string ToString() => DevicePath;
 }

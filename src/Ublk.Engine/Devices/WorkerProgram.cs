@@ -29,8 +29,8 @@ internal sealed class WorkerProgram
 
     // What needs root.
     private static string[] ManagerOptions => IsRoot
-        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000"]
-        : ["--user"];
+        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000", .. WorkerPrivileges.UnitSettings.Select(setting => $"--property={setting}")]
+        : ["--user", $"--property={WorkerPrivileges.NoNewPrivileges}"];
 
     /// <summary>Finds the program for a device: only the dotnet host loads assemblies.</summary>
     /// <exception cref="UblkException">There is none that can be executed.</exception>

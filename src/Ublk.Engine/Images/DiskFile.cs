@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
+using Ublk.Targets;
 
 namespace Ublk.Images;
 
@@ -165,26 +166,9 @@ internal sealed class DiskFile : IDisposable
 
     private static DiskFile Open(string path, int flags)
     {
-        RequireDisk(path);
-        SafeFileHandle handle = Libc.Open(path, flags);
+        using SafeFileHandle held = DiskPath.Hold(path, out _);
+        SafeFileHandle handle = Libc.OpenHeld(held, flags);
         return handle.IsInvalid ? throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot open {path}") : new DiskFile(path, handle);
-    }
-
-    private static void RequireDisk(string path)
-    {
-        int errno = Libc.Statx(path, out Libc.StatxBuffer state);
-        if (errno != 0)
-        {
-            throw errno == Libc.ENOENT
-                ? new UblkException(UblkError.PathNotFound, $"There is no file {path}.", errno, "open")
-                : UblkException.FromErrno(errno, "open", $"Cannot open {path}");
-        }
-
-        if (!state.IsBlockDevice && !state.IsRegular)
-        {
-            string kind = state.IsDirectory ? "a directory" : "neither a regular file nor a block device";
-            throw new UblkException(UblkError.InvalidBackingFile, $"{path} is {kind}, and no disk image.", operation: "open");
-        }
     }
 
     private static DiskFile Locked(DiskFile file, Func<SafeFileHandle, bool> tryLock)

@@ -67,7 +67,7 @@ public static class ImageJob
         };
         try
         {
-            return Process.Start(start)!;
+            return WorkerPrivileges.Start(start);
         }
         catch (Win32Exception exception)
         {

@@ -10,8 +10,12 @@ internal static partial class Libc
     public const int O_RDWR = 2;
     public const int O_CREAT = 0x40;
     public const int O_EXCL = 0x80;
+    public const int O_APPEND = 0x400;
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
+
+    /// <summary>Only a hold on the file: nothing is done to it (linux fcntl.h).</summary>
+    public const int O_PATH = 0x200000;
 
     public const int F_OFD_GETLK = 36;
     public const int F_OFD_SETLK = 37;
@@ -87,6 +91,9 @@ internal static partial class Libc
         while (fd < 0 && LastErrno == EINTR);
         return new SafeFileHandle(fd, ownsHandle: true);
     }
+
+    /// <summary>Opens the very file that a handle of <see cref="O_PATH"/> holds, whatever its path leads to by now (proc(5)).</summary>
+    public static SafeFileHandle OpenHeld(SafeFileHandle held, int flags) => Open($"/proc/self/fd/{held.DangerousGetHandle()}", flags);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int fd);

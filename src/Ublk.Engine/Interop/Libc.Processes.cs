@@ -10,8 +10,43 @@ internal static partial class Libc
     /// <summary>The process serves a disk: its memory allocations must not wait for that disk (linux/prctl.h, kernel 5.6).</summary>
     public const int PR_SET_IO_FLUSHER = 57;
 
+    /// <summary>Whether a capability is in the thread's bounding set; an error beyond the last one (linux/prctl.h).</summary>
+    public const int PR_CAPBSET_READ = 23;
+
+    /// <summary>Takes a capability out of the thread's bounding set (linux/prctl.h).</summary>
+    public const int PR_CAPBSET_DROP = 24;
+
+    /// <summary>Executing a program never adds to what the thread may do (linux/prctl.h).</summary>
+    public const int PR_SET_NO_NEW_PRIVS = 38;
+
+    /// <summary>Two words for each set (linux/capability.h).</summary>
+    public const uint LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]
     public static partial int PrCtl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);
+
+    [LibraryImport("libc", EntryPoint = "capget", SetLastError = true)]
+    public static unsafe partial int CapGet(CapabilityHeader* header, CapabilitySets* sets);
+
+    [LibraryImport("libc", EntryPoint = "capset", SetLastError = true)]
+    public static unsafe partial int CapSet(CapabilityHeader* header, CapabilitySets* sets);
+
+    /// <summary>Whose capabilities are meant: 0 is the calling thread (linux/capability.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct CapabilityHeader
+    {
+        public uint Version;
+        public int ThreadId;
+    }
+
+    /// <summary>32 capabilities, a bit for each (linux/capability.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct CapabilitySets
+    {
+        public uint Effective;
+        public uint Permitted;
+        public uint Inheritable;
+    }
 
     [LibraryImport("libc", EntryPoint = "gettid")]
     public static partial int GetThreadId();

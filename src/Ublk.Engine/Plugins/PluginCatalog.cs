@@ -52,7 +52,7 @@ internal static class PluginCatalog
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             };
-            using Process process = Process.Start(start)!;
+            using Process process = WorkerPrivileges.Start(start);
             process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Ublk.Targets;
 
 /// <summary>What is behind a disk, seen from outside its worker, while the disk's size is changed.</summary>
@@ -5,6 +7,9 @@ internal abstract class DiskStorage : IDisposable
 {
     /// <summary>The size of the disk that a new worker would make of it, in bytes; null where it has no size of its own.</summary>
     public abstract long? Size { get; }
+
+    /// <summary>The file, open; null where there is none.</summary>
+    public virtual SafeFileHandle? File => null;
 
     /// <summary>Makes it as large as a disk of this size needs it. The worker serves it meanwhile.</summary>
     /// <param name="size">The disk's size in bytes.</param>

@@ -34,12 +34,16 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        foreach (int id in Named())
+        foreach ((int id, ulong? cookie) in Named())
         {
             if (ShouldProcess($"/dev/ublkb{id}", Action) && ShouldApply(id))
             {
                 RequireDriver();
-                Attempt(id, () => WithProgress($"{Action} {id}", step => Apply(id, step)));
+                Attempt(id, () =>
+                {
+                    DeviceLife.RequireSame(id, cookie);
+                    WithProgress($"{Action} {id}", step => Apply(id, step));
+                });
             }
         }
     }
@@ -59,22 +63,23 @@ public abstract class UblkDeviceCommand : UblkCommand
     protected void Serve(int id, Action<string> step, params DeviceState[] from) =>
         WriteWarnings(DeviceLauncher.Restore(id, from, WorkerDirectory, step, StopToken));
 
-    private IEnumerable<int> Named() => ParameterSetName switch
+    // With the cookie of the device that was meant, where it is known: the id may be another's by now.
+    private IEnumerable<(int Id, ulong? Cookie)> Named() => ParameterSetName switch
     {
-        "Id" => Id,
-        "InputObject" => InputObject.Select(device => device.Id),
+        "Id" => Id.Select(id => (id, (ulong?)null)),
+        "InputObject" => InputObject.Select(device => (device.Id, device.Cookie)),
         _ => FindByPath(),
     };
 
-    private HashSet<int> FindByPath()
+    private HashSet<(int Id, ulong? Cookie)> FindByPath()
     {
-        HashSet<int> ids = [];
+        HashSet<(int Id, ulong? Cookie)> found = [];
         foreach (string path in Path)
         {
-            Attempt(path, () => ids.UnionWith(DevicePaths.Find(SessionState, path).Select(device => device.Id)));
+            Attempt(path, () => found.UnionWith(DevicePaths.Find(SessionState, path).Select(device => (device.Id, device.Cookie))));
         }
 
-        return ids;
+        return found;
     }
 
     /// <summary>Emits a device as it is now, if the user wants to see it.</summary>

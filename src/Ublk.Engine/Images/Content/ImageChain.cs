@@ -1,6 +1,7 @@
 using Ublk.Devices;
 using Ublk.Images.Qcow2;
 using Ublk.Interop;
+using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Images.Content;
@@ -27,7 +28,7 @@ internal sealed class ImageChain
     /// <exception cref="UblkException">A file is missing, invalid or in use, or the chain leads back to itself.</exception>
     public static ImageContent Open(
         string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, DiskFile> open, string? snapshot = null) =>
-        new ImageChain(open, backingFormat).OpenLayer(path, format, snapshot);
+        new ImageChain(open, backingFormat).OpenLayer(path, format, snapshot, null);
 
     /// <summary>Where a name in a header leads: it is relative to the image's folder.</summary>
     /// <exception cref="UblkException">It names no file of this machine.</exception>
@@ -57,7 +58,7 @@ internal sealed class ImageChain
         _ => throw ImageError.NotSupported(path, $"has a backing file of the format '{name}'; raw and qcow2 are known here."),
     };
 
-    private ImageContent OpenLayer(string path, ImageFormat? format, string? snapshot)
+    private ImageContent OpenLayer(string path, ImageFormat? format, string? snapshot, DiskFile? above)
     {
         if (_paths.Exists(known => FileIdentity.IsSame(known, path)))
         {
@@ -65,7 +66,7 @@ internal sealed class ImageChain
         }
 
         _paths.Add(path);
-        DiskFile file = OpenFile(path);
+        DiskFile file = OpenFile(path, above);
         if ((format ?? Detect(file)) == ImageFormat.Raw)
         {
             return snapshot is null
@@ -89,11 +90,11 @@ internal sealed class ImageChain
     {
         string path = image.File.Path;
         HeaderRules.RefuseEncryption(image.Header, path);
-        ImageContent? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null) : null;
+        ImageContent? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null, image.File) : null;
         try
         {
             DiskFile? data = image.HasDataFile
-                ? OpenFile(Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")))
+                ? OpenFile(Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")), image.File)
                 : null;
             return new Qcow2Content(image, snapshot, data) { Backing = backing };
         }
@@ -109,11 +110,23 @@ internal sealed class ImageChain
         : _backingFormat ?? throw new UblkException(UblkError.InvalidArgument,
             $"{path} does not tell the format of its backing file {header.BackingFile}. Give it with -BackingFormat.");
 
-    private DiskFile OpenFile(string path)
+    private DiskFile OpenFile(string path, DiskFile? above)
     {
+        DiskFile? file = null;
         try
         {
-            return _open(path);
+            file = _open(path);
+            if (above is not null)
+            {
+                ImageReference.Check(above.Path, above.Handle, path, file.Handle, isWritten: false);
+            }
+
+            return file;
+        }
+        catch (UblkException) when (file is not null)
+        {
+            file.Dispose();
+            throw;
         }
         catch (UblkException exception) when (_paths.Count > 1 && exception.Error == UblkError.PathNotFound)
         {

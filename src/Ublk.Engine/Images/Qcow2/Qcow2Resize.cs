@@ -1,4 +1,5 @@
 using Ublk.Images.Content;
+using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Images.Qcow2;
@@ -137,6 +138,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
         if (_image.HasDataFile && _image.Header.DataFile is { } name)
         {
             using DiskFile data = DiskFile.OpenForWriting(ImageChain.Resolve(_image.File.Path, name));
+            ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
             data.SetLength(size);
             data.Flush();
         }

@@ -57,17 +57,17 @@ internal sealed class BackingFile : IDisposable
     /// <exception cref="UblkException">There is no such file, it is of a wrong kind, in use, or cannot be read.</exception>
     public static BackingFile? TryOpen(string path, bool readOnly, bool direct, bool force)
     {
-        RequireDisk(path, out bool isBlockDevice);
+        using SafeFileHandle held = DiskPath.Hold(path, out Libc.StatxBuffer found);
         int flags = direct ? Libc.O_DIRECT : 0;
 
         // A block device opened exclusively cannot be one that is mounted or in another layer's hands.
-        int exclusive = isBlockDevice && !readOnly && !force ? Libc.O_EXCL : 0;
-        SafeFileHandle handle = Libc.Open(path, flags | exclusive | (readOnly ? Libc.O_RDONLY : Libc.O_RDWR));
+        int exclusive = found.IsBlockDevice && !readOnly && !force ? Libc.O_EXCL : 0;
+        SafeFileHandle handle = Libc.OpenHeld(held, flags | exclusive | (readOnly ? Libc.O_RDONLY : Libc.O_RDWR));
         int errno = handle.IsInvalid ? Libc.LastErrno : 0;
         if (!readOnly && errno is Libc.EACCES or Libc.EPERM or Libc.EROFS or Libc.ETXTBSY)
         {
             readOnly = true;
-            handle = Libc.Open(path, flags | Libc.O_RDONLY);
+            handle = Libc.OpenHeld(held, flags | Libc.O_RDONLY);
             errno = handle.IsInvalid ? Libc.LastErrno : 0;
         }
 
@@ -139,23 +139,6 @@ internal sealed class BackingFile : IDisposable
         Handle.Dispose();
     }
 
-    private static void RequireDisk(string path, out bool isBlockDevice)
-    {
-        int errno = Libc.Statx(path, out Libc.StatxBuffer state);
-        if (errno != 0)
-        {
-            throw OpenError(errno, path);
-        }
-
-        isBlockDevice = state.IsBlockDevice;
-        if (!isBlockDevice && !state.IsRegular)
-        {
-            string kind = state.IsDirectory ? "a directory" : "neither a regular file nor a block device";
-            throw new UblkException(UblkError.InvalidBackingFile,
-                $"{path} is {kind}. Name a file that holds a disk, or a block device.", operation: "open");
-        }
-    }
-
     // The lock lasts as long as the file is open, so it needs no cleaning up after a crash. Writing locks the whole file
     // against everybody who asks, programs of the qemu family among them; reading shares the first byte.
     private void Lock(bool force)
@@ -169,7 +152,6 @@ internal sealed class BackingFile : IDisposable
 
     private static UblkException OpenError(int errno, string path) => errno switch
     {
-        Libc.ENOENT => new UblkException(UblkError.PathNotFound, $"There is no file {path}.", errno, "open"),
         Libc.EBUSY => InUse(path, errno),
         _ => UblkException.FromErrno(errno, "open", $"Cannot open {path}"),
     };

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 
 namespace Ublk.Targets.Loop;
@@ -23,6 +24,9 @@ internal sealed class LoopStorage : DiskStorage
 
     /// <inheritdoc/>
     public override long? Size => _target.Geometry.Size;
+
+    /// <inheritdoc/>
+    public override SafeFileHandle File => _file.Handle;
 
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, string> Resize(long size)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Serving;
 
@@ -14,6 +15,9 @@ internal abstract class ImageFile : IDisposable
 {
     /// <summary>The file's path, for errors.</summary>
     public abstract string Path { get; }
+
+    /// <summary>The open file; null for one that is none of the system's.</summary>
+    public virtual SafeFileHandle? Handle => null;
 
     /// <summary>Whether it cannot be written.</summary>
     public abstract bool ReadOnly { get; }

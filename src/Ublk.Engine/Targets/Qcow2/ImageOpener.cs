@@ -67,7 +67,7 @@ internal sealed class ImageOpener
         ImageState? state = null;
         try
         {
-            DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file.Path, header, backingFormat);
+            DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
             HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
             state = new ImageState(file, dataFile, header, block);
             return new Qcow2Layer(state, new L2Cache(state, l1, l1Offset, CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
@@ -128,14 +128,19 @@ internal sealed class ImageOpener
         try
         {
             ImageFile dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
-            if (dataFile.ReadOnly && !readOnly)
+            try
+            {
+                CheckReference(file, dataFile, isWritten: !readOnly);
+                return dataFile.ReadOnly && !readOnly
+                    ? throw new UblkException(UblkError.PermissionDenied,
+                        $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
+                    : dataFile;
+            }
+            catch
             {
                 dataFile.Dispose();
-                throw new UblkException(UblkError.PermissionDenied,
-                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open");
+                throw;
             }
-
-            return dataFile;
         }
         catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
         {
@@ -143,10 +148,10 @@ internal sealed class ImageOpener
         }
     }
 
-    private DiskLayer OpenBacking(string imagePath, ImageHeader header, string? formatOption)
+    private DiskLayer OpenBacking(ImageFile image, ImageHeader header, string? formatOption)
     {
-        BackingName name = BackingName.Of(imagePath, header, formatOption);
-        _chain.Add(Path.GetFullPath(imagePath));
+        BackingName name = BackingName.Of(image.Path, header, formatOption);
+        _chain.Add(Path.GetFullPath(image.Path));
         string real = Path.GetFullPath(name.Path);
         if (_chain.Contains(real))
         {
@@ -158,6 +163,7 @@ internal sealed class ImageOpener
         try
         {
             file = name.IsRaw ? _openFile(real, true, int.MaxValue) : OpenImageFile(real, readOnly: true);
+            CheckReference(image, file, isWritten: false);
             return name.IsRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
         }
         catch (UblkException exception)
@@ -186,6 +192,14 @@ internal sealed class ImageOpener
         {
             throw new UblkException(UblkError.InvalidImage,
                 $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair.");
+        }
+    }
+
+    private static void CheckReference(ImageFile image, ImageFile named, bool isWritten)
+    {
+        if (image.Handle is { } from && named.Handle is { } to)
+        {
+            ImageReference.Check(image.Path, from, named.Path, to, isWritten);
         }
     }
 

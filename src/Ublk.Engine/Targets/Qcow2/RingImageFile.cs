@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Loop;
@@ -15,6 +16,9 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
 
     /// <inheritdoc/>
     public override string Path => file.Path;
+
+    /// <inheritdoc/>
+    public override SafeFileHandle Handle => file.Handle;
 
     /// <inheritdoc/>
     public override bool ReadOnly => file.ReadOnly;
