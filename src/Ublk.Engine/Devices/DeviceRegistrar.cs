@@ -31,7 +31,6 @@ internal static class DeviceRegistrar
     {
         CheckName(name);
         specification.Validate();
-        RequireServiceManager();
         IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
 
         // Root runs it at each boot, whoever may have changed it by then.
@@ -40,6 +39,7 @@ internal static class DeviceRegistrar
             PluginTrust.Check(file);
         }
 
+        RequireServiceManager();
         UblkRegistration registration = Describe(name, specification);
         string unit = RegistrationText.Unit(registration, specification, program);
         List<string> written = [];

@@ -85,6 +85,25 @@ public sealed class LaunchChannelTests : IDisposable
         _worker.SendReport(new WorkerReport { Stage = WorkerStage.Opened });
     }
 
+    [Fact]
+    public void Who_took_the_name_of_a_launcher_that_is_gone_gives_no_orders()
+    {
+        string name = "";
+        using Socket listener = OtherUser.Run(() => LaunchChannel.Listen(out name));
+        Assert.Equal(UblkError.PermissionDenied, Assert.Throws<UblkException>(() => LaunchChannel.Connect(name)).Error);
+    }
+
+    [Fact]
+    public void Another_users_process_is_no_worker()
+    {
+        using Socket listener = LaunchChannel.Listen(out string name);
+        using LaunchChannel intruder = OtherUser.Run(() => LaunchChannel.Connect(name));
+        Assert.Null(LaunchChannel.TryAccept(listener, TimeSpan.FromSeconds(10)));
+        using LaunchChannel worker = LaunchChannel.Connect(name);
+        using LaunchChannel? accepted = LaunchChannel.TryAccept(listener, TimeSpan.FromSeconds(10));
+        Assert.NotNull(accepted);
+    }
+
     private WorkerReport? Receive()
     {
         Assert.True(_launcher.TryReceiveReport(TimeSpan.FromSeconds(10), out WorkerReport? report));

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Ublk.Devices;
 using Ublk.Serving;
 
@@ -18,6 +19,32 @@ public class RegistrationTests
         Assert.Contains("After=modprobe@ublk_drv.service systemd-remount-fs.service", lines);
         Assert.DoesNotContain(lines, line => line.StartsWith("Requires=", StringComparison.Ordinal));
         Assert.Equal(["[Unit]", "[Service]", "[Install]"], lines.Where(line => line.StartsWith('[')));
+    }
+
+    [Fact]
+    public void A_unit_may_do_what_a_worker_may()
+    {
+        string[] lines = RegistrationText.Unit(Data, Loop("/images/a.img"), ["worker"]).Split('\n');
+        Assert.Contains("NoNewPrivileges=yes", lines);
+        Assert.Contains("CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RESOURCE", lines);
+    }
+
+    [Fact]
+    public void What_others_can_change_is_not_run_at_boot()
+    {
+        // Beneath a folder that nobody else can write.
+        DirectoryInfo folder = Directory.CreateDirectory($"/var/tmp/ublk-workers-{Guid.NewGuid():N}");
+        try
+        {
+            string platform = Directory.CreateDirectory($"{folder}/linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}").FullName;
+            File.WriteAllBytes($"{platform}/ublk-worker", []);
+            File.SetUnixFileMode($"{platform}/ublk-worker", (UnixFileMode)0b111_111_111);
+            Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => DeviceRegistrar.Register("x", Loop("/a"), folder.FullName)).Error);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Fact]

@@ -134,14 +134,14 @@ public sealed class UndoTests
     public void A_removal_stops_and_deletes()
     {
         Remove(noWait: false);
-        Assert.Equal([Info, TryStop, Delete], _driver.Sent);
+        Assert.Equal([Info, Info, TryStop, Info, Delete], _driver.Sent);
     }
 
     [Fact]
     public void A_removal_that_does_not_wait_lets_the_driver_delete_later()
     {
         Remove(noWait: true);
-        Assert.Equal([Info, TryStop, DeleteAsync], _driver.Sent);
+        Assert.Equal([Info, Info, TryStop, Info, DeleteAsync], _driver.Sent);
     }
 
     [Theory]
@@ -151,7 +151,7 @@ public sealed class UndoTests
     {
         _driver.Answer(UblkAbi.CmdDelDevAsync, -errno);
         Remove(noWait: true);
-        Assert.Equal([Info, TryStop, DeleteAsync, Delete], _driver.Sent);
+        Assert.Equal([Info, Info, TryStop, Info, DeleteAsync, Delete], _driver.Sent);
     }
 
     [Fact]
@@ -160,7 +160,7 @@ public sealed class UndoTests
         FakeDriver old = new FakeDriver { Features = UblkFeatures.CmdIoctlEncode }.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id });
         using ControlDevice control = old.Open();
         DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, CancellationToken.None);
-        Assert.Equal([Info, Stop, Delete], old.Sent);
+        Assert.Equal([Info, Info, Stop, Info, Delete], old.Sent);
     }
 
     [Theory]
@@ -196,7 +196,30 @@ public sealed class UndoTests
         using ControlDevice control = _driver.Open();
 
         Assert.Throws<OperationCanceledException>(() => DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, stop.Token));
-        Assert.Equal([Info, TryStop], _driver.Sent);
+        Assert.Equal([Info, Info, TryStop], _driver.Sent);
+    }
+
+    [Fact]
+    public void A_device_that_took_the_id_since_it_was_looked_up_is_left_alone()
+    {
+        ulong cookie = 0;
+        _driver.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id, ServerCookie = cookie++ });
+        Remove(noWait: false);
+        Assert.DoesNotContain(_driver.Sent, command => command != Info);
+    }
+
+    [Fact]
+    public void A_device_that_took_the_id_while_its_former_owner_was_stopped_is_not_deleted()
+    {
+        ulong cookie = 1;
+        _driver.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id, ServerCookie = cookie });
+        _driver.Answer(UblkAbi.CmdTryStopDev, _ =>
+        {
+            cookie = 2;
+            return -Libc.ENODEV;
+        });
+        Remove(noWait: false);
+        Assert.Equal([Info, Info, TryStop, Info], _driver.Sent);
     }
 
     [Fact]

@@ -21,6 +21,8 @@ public class AbiTests
     [InlineData(typeof(IoUringGetEventsArgument), 24)]
     [InlineData(typeof(IoUringResourceTable), 32)]
     [InlineData(typeof(KernelTimespec), 16)]
+    [InlineData(typeof(Libc.CapabilityHeader), 8)]
+    [InlineData(typeof(Libc.CapabilitySets), 12)]
     [InlineData(typeof(Libc.Flock), 32)]
     [InlineData(typeof(Libc.StatxBuffer), 256)]
     public void Structures_have_the_kernels_size(Type type, int size) => Assert.Equal(size, Marshal.SizeOf(type));
