@@ -64,6 +64,15 @@ function Get-Leftover {
     }
 }
 
+# What the threads of a process may do, each different line once.
+function Get-Privilege([int] $Process) {
+    Invoke-Program bash -c 'grep -hE "^(Cap|NoNewPrivs)" /proc/$0/task/*/status | tr -s "\t" " " | LC_ALL=C sort -u' $Process
+}
+
+# That of root's worker: CAP_DAC_OVERRIDE, CAP_IPC_LOCK, CAP_SYS_ADMIN and CAP_SYS_RESOURCE (linux/capability.h).
+$none, $few = '0000000000000000', '0000000001204002'
+$workerPrivilege = "CapAmb: $none", "CapBnd: $few", "CapEff: $few", "CapInh: $none", "CapPrm: $few", 'NoNewPrivs: 1'
+
 function Remove-AllDevices {
     Get-UblkDevice | Remove-UblkDevice -Force -Confirm:$false
 }

@@ -78,7 +78,7 @@ Describe 'A disk whose worker is killed' {
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
-    It 'waits on when its file has become too small' {
+    It 'waits on when its file has become too small, or is another one' {
         $small = New-Image "$TestDrive/small.img" 8MB
         $null = New-UblkDevice -Target Loop -Path $small -Recovery Reissue
         Stop-Worker
@@ -86,6 +86,12 @@ Describe 'A disk whose worker is killed' {
         { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*8388608 bytes*4194304*' -ErrorId "InvalidBackingFile,$restore"
         (Get-UblkDevice).State | Should -Be 'Quiesced'
         Invoke-Program truncate -s 8M $small
+        Move-Item $small "$small.moved"
+        $null = New-Item -ItemType SymbolicLink -Path $small -Value $image
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is not the file*' -ErrorId "InvalidBackingFile,$restore"
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        Remove-Item $small
+        Move-Item "$small.moved" $small
         Restore-UblkDevice -Id 0
         (Get-UblkDevice).State | Should -Be 'Live'
     }

@@ -54,6 +54,13 @@ Describe 'Remove-UblkDevice' {
         (New-UblkDevice -Target Null).Id | Should -Be $device.Id
     }
 
+    It 'leaves a device alone that took the id since' {
+        $device | Remove-UblkDevice
+        $null = New-UblkDevice -Target Null -Id $device.Id
+        { $device | Remove-UblkDevice -ErrorAction Stop } | Should -Throw '*another one has its id*' -ErrorId "DeviceNotFound,$remove"
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
     It 'says which id is missing, and goes on' {
         Remove-UblkDevice -Id 9, $device.Id -ErrorAction SilentlyContinue -ErrorVariable failures
         $failures[0].FullyQualifiedErrorId | Should -Be "DeviceNotFound,$remove"

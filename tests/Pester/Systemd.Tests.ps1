@@ -21,6 +21,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $device.ProcessId
         Get-Content "/proc/$($device.ProcessId)/cgroup" | Should -Match 'ublk-0\.service'
         Get-Content "/proc/$($device.ProcessId)/oom_score_adj" | Should -Be '-1000'
+        Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
     }
 
     It 'is kept served by the same unit, whose main process is its supervisor' {

@@ -96,6 +96,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
             Should -Be "0 Live Loop $image daemon True"
         Invoke-Program stat -c '%U:%G %a' /dev/ublkc0 /dev/ublkb0 | Should -Be 'daemon:daemon 600', 'daemon:daemon 600'
         Invoke-Program ps -o user= -C ublk-worker | Should -Be 'daemon'
+        Get-Privilege (Get-UblkDevice).ProcessId | Should -Contain 'NoNewPrivs: 1'
         Invoke-Program stat -c '%U %a' /run/user/1/ublk | Should -Be 'daemon 700'
         (Get-UblkDevice).Flags | Should -Match 'UnprivilegedDev'
         Invoke-Program udevadm info --query property /dev/ublkb0 | Should -Contain 'UDISKS_IGNORE=1'
@@ -178,6 +179,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
         @{ What = 'a link'; Forge = 'mv $record $record.real; ln -s $record.real $record' }
         @{ What = 'a pipe'; Forge = 'mv $record $record.real; mkfifo $record; chown daemon $record' }
         @{ What = 'of another device'; Forge = 'sed -i "s/.Cookie.:/&1/" $record; chown daemon $record' }
+        @{ What = 'one that commands the terminal'; Forge = 'sed -i "s/.Target.:./&\\\\u001b[31m/" $record; chown daemon $record' }
         @{ What = 'broken'; Forge = 'echo "{\"Specification\":null,\"ProcessId\":1,\"StartTime\":\"2026-01-01\"}" > $record' }
     ) {
         Invoke-As $alice $make
@@ -187,6 +189,28 @@ Describe 'An ordinary user' -Tag Unprivileged {
         (Get-UblkDevice).State | Should -Be 'Live'
         Remove-AllDevices
         Invoke-Program bash -c "rm -f $record* /run/user/2/ublk/0.json"
+    }
+
+    It 'cannot give a disk a name of root''s' {
+        Invoke-As $alice $make
+        Invoke-Program bash -c "sed -i 's/`"Symlink`":null,//; s/`"Target`":/`"Symlink`":`"data`",&/' $record; chown daemon $record"
+        (Get-UblkDevice).Target | Should -Be 'Loop'
+        (Get-UblkDevice).Symlink | Should -BeNullOrEmpty
+    }
+
+    It 'whose worker hangs holds up nobody who looks' {
+        Invoke-As $alice $make
+        $worker = (Get-UblkDevice).ProcessId
+        Invoke-Program env kill -STOP $worker
+
+        # A read that nobody answers, and a stop that waits for it with the device's lock.
+        Invoke-Program bash -c 'dd if=/dev/ublkb0 of=/dev/null bs=4k count=1 iflag=direct > /dev/null 2>&1 &'
+        Wait-For { (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
+        $removal = Start-Process (Get-ChildItem "$modulePath/worker/linux-*/ublk-worker").FullName -ArgumentList remove, 0 -PassThru
+        Wait-For { (Invoke-Program bash -c 'cat /proc/$0/task/*/stat' $removal.Id) -match 'iou-wrk.* D ' }
+        (Get-UblkDevice).Owner | Should -Be 'daemon'
+        Get-Content "/proc/$worker/stat" | Should -Match '\) T '
+        $removal.WaitForExit(60000) | Should -BeTrue
     }
 
     It 'is told where the limit of unprivileged devices is' {

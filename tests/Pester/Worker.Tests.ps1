@@ -29,6 +29,21 @@ Describe 'A worker' {
         0..2 | ForEach-Object { Invoke-Program readlink "/proc/$worker/fd/$_" | Should -Be '/dev/null' }
     }
 
+    It 'may do what serving takes and nothing else, as may the next one and their supervisor' -Tag Core {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
+        Get-Privilege (Invoke-Program ps -o ppid= -p $device.ProcessId) | Should -Be $workerPrivilege
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
+        Get-Privilege (Get-UblkDevice).ProcessId | Should -Be $workerPrivilege
+    }
+
+    It 'keeps what it writes from everybody else' {
+        Invoke-Program stat -c '%n %U %a' /run/ublk /run/ublk/0.json /run/ublk/0.counters /dev/ublkc0 |
+            Should -Be '/run/ublk root 700', '/run/ublk/0.json root 600', '/run/ublk/0.counters root 600', '/dev/ublkc0 root 600'
+    }
+
     It 'keeps no file system busy that stands on another disk' {
         $other = New-UblkDevice -Target Null -Size 64MB
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
