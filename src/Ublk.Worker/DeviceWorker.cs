@@ -58,10 +58,11 @@ internal sealed class DeviceWorker
                 Force = _specification.Force,
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
             };
+            DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
+            RequireSameFile(FileIdentity.Of(former?.BackingPath), former);
             using BlockTarget target = TargetOpening.Open(_specification, options);
             FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
-            DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
-            RequireSameFile(target, backing, former);
+            RequireSameFile(backing, former);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters();
             using DeviceServer server = DeviceServer.Create(
@@ -107,13 +108,14 @@ internal sealed class DeviceWorker
         }
     }
 
-    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now.
-    private void RequireSameFile(BlockTarget target, FileIdentity? backing, DeviceRecord? former)
+    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked before
+    // it is opened, since that may mend an image, and after, since only an open file stays the same.
+    private void RequireSameFile(FileIdentity? backing, DeviceRecord? former)
     {
-        if (_kind == LaunchKind.Recover && former?.BackingFile is { } served && served != backing)
+        if (_kind == LaunchKind.Recover && backing is { } found && former?.BackingFile is { } served && served != found)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{target.BackingPath} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device.",
+                $"{former.BackingPath} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device.",
                 operation: "recover", deviceId: _id);
         }
     }

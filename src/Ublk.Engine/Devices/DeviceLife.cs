@@ -53,8 +53,13 @@ internal static class DeviceLife
     /// <exception cref="UblkException">Another device has the id.</exception>
     public static void RequireSame(int id, ulong? cookie)
     {
+        if (cookie is not { } seen)
+        {
+            return;
+        }
+
         using ControlDevice control = new();
-        if (cookie is { } seen && IsReplaced(control, new UblkDeviceInfo { DeviceId = (uint)id, ServerCookie = seen }))
+        if (IsReplaced(control, new UblkDeviceInfo { DeviceId = (uint)id, ServerCookie = seen }))
         {
             throw new UblkException(UblkError.DeviceNotFound,
                 $"The device {id} that was looked at is gone, and another one has its id. Look again: Get-UblkDevice {id}", deviceId: id);

@@ -46,10 +46,15 @@ internal static class DeviceRemover
             Delete(control, id, waitForUsers: !force && !noWait);
         }
 
-        if (!noWait && isOurs && info.ServerPid > 0 && DeviceStopper.IsOwnersProcess(info))
+        if (!noWait && isOurs && info.ServerPid > 0)
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-            DeviceLife.AwaitWorker(id, info.ServerPid, "removed");
+            if (DeviceStopper.IsOwnersProcess(info))
+            {
+                DeviceLife.AwaitWorker(id, info.ServerPid, "removed");
+            }
+
+            // What another user's record says nobody vouches for.
             if (info.OwnerUid == Libc.GetEffectiveUserId())
             {
                 DeviceLife.AwaitSupervisor(record!);

@@ -26,6 +26,7 @@ public sealed class StateDirectoryTrustTests : IDisposable
     private static DeviceRecord Record => new()
     {
         Specification = new DeviceSpecification { Id = Id, Target = "Null", Cookie = Cookie }, ProcessId = 1, StartTime = DateTime.UnixEpoch,
+        BackingFile = new FileIdentity(ulong.MaxValue, 8, 1),
     };
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
@@ -88,7 +89,8 @@ public sealed class StateDirectoryTrustTests : IDisposable
     public void A_record_that_is_not_the_users_own_file_is_none(string kind)
     {
         WriteAll();
-        Assert.Equal(Cookie, _state.TryRead(Id)!.Specification.Cookie);
+        DeviceRecord read = _state.TryRead(Id)!;
+        Assert.Equal((Cookie, Record.BackingFile), (read.Specification.Cookie, read.BackingFile));
         switch (kind)
         {
             case "another user's":
