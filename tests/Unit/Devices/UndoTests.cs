@@ -223,6 +223,15 @@ public sealed class UndoTests
     }
 
     [Fact]
+    public void A_server_that_a_user_only_names_is_neither_killed_nor_waited_for()
+    {
+        UblkDeviceInfo info = new() { ServerPid = Environment.ProcessId, OwnerUid = Libc.GetEffectiveUserId() };
+        Assert.True(DeviceStopper.IsOwnersProcess(info));
+        info.OwnerUid = OtherUser.Id;
+        Assert.False(DeviceStopper.IsOwnersProcess(info));
+    }
+
+    [Fact]
     public void A_launch_whose_worker_dies_removes_what_it_added()
     {
         Assert.Equal(UblkError.WorkerDied, Assert.Throws<UblkException>(() => Launch("true", CancellationToken.None)).Error);
