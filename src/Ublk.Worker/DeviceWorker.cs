@@ -60,7 +60,7 @@ internal sealed class DeviceWorker
             };
             using BlockTarget target = TargetOpening.Open(_specification, options);
             Report(WorkerStage.Opened);
-            using CounterMemory counters = CreateCounters();
+            using CounterMemory counters = CreateCounters(target);
             using DeviceServer server = DeviceServer.Create(
                 _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
             WriteRecord(target, server);
@@ -88,19 +88,19 @@ internal sealed class DeviceWorker
         }
     }
 
-    private CounterMemory CreateCounters()
+    private CounterMemory CreateCounters(BlockTarget target)
     {
         int threads = _specification.QueueCount * _specification.ThreadsPerQueue;
         try
         {
             using SafeFileHandle file = StateDirectory.Own.CreateCounters(_id, CounterHeader.Of(_specification.Cookie, threads));
-            return new CounterMemory(file, threads);
+            return new CounterMemory(file, threads, target.Counters);
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover)
         {
             // The disk's users wait, and go without.
             _log.Write(LogLevel.Warning, exception.Message);
-            return new CounterMemory(null, threads);
+            return new CounterMemory(null, threads, []);
         }
     }
 

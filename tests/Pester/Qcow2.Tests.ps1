@@ -50,6 +50,10 @@ Describe 'A qcow2 disk' {
             Invoke-Program umount $mount
         }
         Invoke-Program e2fsck -fn $device
+        $statistics = (Get-UblkDevice $device.Id).TargetStatistics
+        $statistics.CacheHits | Should -BeGreaterThan 0
+        $statistics.Allocations | Should -BeGreaterThan 0
+        $device | Format-List | Out-String | Should -Match 'TargetStatistics +: CacheHits=\d+, CacheMisses=\d+, Allocations=\d+, CopiesOnWrite='
         $hash = Get-Hash $device
         $device | Remove-UblkDevice
         Test-Qcow2

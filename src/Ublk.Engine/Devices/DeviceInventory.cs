@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Serving;
 
 namespace Ublk.Devices;
 
@@ -149,9 +150,15 @@ internal static class DeviceInventory
             AutoRestore = record?.Specification.AutoRestore,
             Restarts = record?.Specification.AutoRestore == true ? record.Restarts : null,
             LastExit = record?.LastExit,
+            TargetStatistics = info is { ServerPid: > 0 } served ? StatisticsOf(id, served) : new Dictionary<string, long>(),
             IsComplete = info is not null,
         };
     }
+
+    private static Dictionary<string, long> StatisticsOf(int id, UblkDeviceInfo info) =>
+        StateDirectory.Of(info.OwnerUid).TryReadCounters(id) is { } counters && CounterHeader.CookieOf(counters) == info.ServerCookie
+            ? TargetCounterSlot.Read(counters)
+            : [];
 
     // The cookie tells the record of this device from one that a killed worker left under the same id. Only what the driver
     // tells of owner and cookie vouches for a record.

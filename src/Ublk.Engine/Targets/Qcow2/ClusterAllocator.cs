@@ -54,7 +54,7 @@ internal sealed class ClusterAllocator
             range.HostOffset = first << _layout.ClusterBits;
             range.IsVirgin = first >= _virginStart;
             NoteUsed(_cursor);
-            _image.Statistics.Allocations += result;
+            _image.Statistics.Allocations.Add(result);
             result = 0;
         }
 
@@ -226,7 +226,7 @@ internal sealed class ClusterAllocator
         }
 
         _cursor = long.Min(_cursor, first);
-        _image.Statistics.Frees += range.Count;
+        _image.Statistics.Frees.Add(range.Count);
         return 0;
     }
 

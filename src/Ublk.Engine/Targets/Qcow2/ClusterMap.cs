@@ -35,7 +35,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
                 if (table.IsCurrent(version))
                 {
                     table.IsReferenced = true;
-                    image.Statistics.CacheHits++;
+                    image.Statistics.CacheHits.Add();
                     return extent;
                 }
             }

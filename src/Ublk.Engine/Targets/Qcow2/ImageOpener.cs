@@ -9,6 +9,7 @@ internal sealed class ImageOpener
 {
     private readonly Func<string, bool, int, ImageFile> _openFile;
     private readonly ImageOptions _options;
+    private readonly Qcow2Statistics _statistics = new();
     private readonly List<string> _chain = [];
 
     /// <summary>Prepares for one image.</summary>
@@ -69,7 +70,7 @@ internal sealed class ImageOpener
         {
             DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file.Path, header, backingFormat);
             HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
-            state = new ImageState(file, dataFile, header, block);
+            state = new ImageState(file, dataFile, header, block, _statistics);
             return new Qcow2Layer(state, new L2Cache(state, l1, l1Offset, CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
         catch when (dataFile != file)

@@ -202,7 +202,7 @@ internal sealed class L2Cache : IDisposable
                 // Readers that still know the table by its former use must not take for whole what is being read.
                 begun.Assign(l1Index, GetL1(l1Index).Offset);
                 begun.BeginChange();
-                _image.Statistics.CacheMisses++;
+                _image.Statistics.CacheMisses.Add();
                 return new ValueTask<int>(0);
             }
         }

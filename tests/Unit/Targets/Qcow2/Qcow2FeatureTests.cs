@@ -26,7 +26,7 @@ public class Qcow2FeatureTests
         using (Qcow2Target target = Qcow2Disk.Open(image.Path))
         {
             Assert.Equal(content, Qcow2Disk.Read(target));
-            Assert.True(target.Statistics.Decompressions > 0);
+            Assert.True(target.Statistics.Decompressions.Value > 0);
             Change(target, content, 0, 4096);
             Change(target, content, 100 << 10, 60 << 10);
             Change(target, content, (3 << 20) + 512 * 4, 512 * 8);
@@ -244,6 +244,24 @@ public class Qcow2FeatureTests
         Assert.Equal(0, target.Geometry.DiscardGranularity);
         Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Discard, 0, 1 << 20));
         Assert.Equal(-1, Qcow2Disk.Read(target).AsSpan().IndexOfAnyExcept((byte)1));
+    }
+
+    [Fact]
+    public void What_was_done_is_counted_over_the_chain()
+    {
+        using QemuImage image = new("1k");
+        image.Create("base", "1M", "cluster_size=4k");
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", image.PathOf("base"));
+        File.Delete(image.Path);
+        image.Create("disk.qcow2", "1M", "cluster_size=4k", "-F", "qcow2", "-b", "base");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        Qcow2Disk.Write(target, 512, 512, 2);
+        Qcow2Disk.Write(target, 1024, 512, 3);
+        Qcow2Disk.Do(target, IoOperation.Flush);
+        Qcow2Disk.Do(target, IoOperation.Discard, 0, 4096);
+        Dictionary<string, long> counts = target.Counters.ToDictionary(counter => counter.Name, counter => counter.Value);
+        Assert.Equal((1, 1, 1), (counts["Allocations"], counts["CopiesOnWrite"], counts["CacheMisses"]));
+        Assert.True(counts["CacheHits"] > 0 && counts["MetadataFlushes"] > 0);
     }
 
     [Fact]
