@@ -12,6 +12,9 @@ internal sealed class SimulatedDisk(Random random)
     /// <summary>Called after each change of a file and each flush: where the power may be cut.</summary>
     public Action? Changed { get; set; }
 
+    /// <summary>Asked before each change of a file, and before each flush with true: 0, or the negative errno that it fails with.</summary>
+    public Func<bool, int>? Fault { get; set; }
+
     /// <summary>Whether operations wait to be completed.</summary>
     public bool HasPending => _pending.Count > 0;
 

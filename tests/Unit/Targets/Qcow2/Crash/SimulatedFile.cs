@@ -40,6 +40,25 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     /// <summary>Writes.</summary>
     public int Write(ReadOnlySpan<byte> data, long offset, bool durable) => Apply(data.ToArray(), offset, data.Length, durable, data.Length);
 
+    /// <summary>ftruncate(2).</summary>
+    public int SetLength(long length)
+    {
+        if (length >= _length)
+        {
+            return length == _length ? 0 : Apply(null, _length, length - _length, durable: false, 0);
+        }
+
+        if (disk.Fault?.Invoke(false) is int errno and < 0)
+        {
+            return errno;
+        }
+
+        _changes.Add(new Change(_count++, (int)length, 0, null));
+        _length = (int)length;
+        disk.Changed?.Invoke();
+        return 0;
+    }
+
     /// <summary>fallocate(2).</summary>
     public int Allocate(int mode, long offset, long length)
     {
@@ -59,14 +78,16 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     /// <summary>A flush has ended.</summary>
     public int EndSync(long mark)
     {
+        // The kernel tells once that it lost something, and then knows no more of it than what programs see.
+        int errno = disk.Fault?.Invoke(true) ?? 0;
         foreach (Change change in _changes.Where(change => change.Number < mark))
         {
-            change.ApplyTo(ref _durable, static _ => true);
+            change.ApplyTo(ref _durable, sector => errno == 0 || sector % 2 == 0);
         }
 
         _changes.RemoveAll(change => change.Number < mark);
         disk.Changed?.Invoke();
-        return 0;
+        return errno;
     }
 
     /// <summary>What a power cut may leave: of each sector, any of the contents it had since it was durable.</summary>
@@ -98,6 +119,11 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
         if (offset < 0 || offset + length > MaxLength)
         {
             return -Libc.ENOSPC;
+        }
+
+        if (disk.Fault?.Invoke(false) is int errno and < 0)
+        {
+            return errno;
         }
 
         // A hole may begin anywhere; what lies between is written in sectors.
@@ -143,6 +169,7 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
         return result;
     }
 
+    // Without a length it cuts the file off.
     private sealed class Change(long number, int offset, int length, byte[]? data)
     {
         private readonly HashSet<int> _superseded = [];
@@ -160,6 +187,12 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
 
         public void ApplyTo(ref byte[] content, Func<int, bool> survives)
         {
+            if (length == 0)
+            {
+                content = survives(offset / Sector) ? content[..int.Min(offset, content.Length)] : content;
+                return;
+            }
+
             int end = offset + length;
             for (int start = offset; start < end;)
             {

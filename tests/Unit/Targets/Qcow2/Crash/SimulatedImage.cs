@@ -52,9 +52,13 @@ internal static class SimulatedImage
     public static void CheckWithQemu(SimulatedDisk disk, string folder)
     {
         // qemu opens its data, which it looks for in the current directory, and what is under it too.
-        Save(disk, folder, static _ => true);
+        Save(disk, folder);
         Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check -f qcow2 {Name} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
     }
+
+    /// <summary>Writes the disk's files into a folder.</summary>
+    /// <returns>The image's path.</returns>
+    public static string Save(SimulatedDisk disk, string folder) => Save(disk, folder, static _ => true);
 
     private static string Save(SimulatedDisk disk, string folder, Func<string, bool> isWanted)
     {
