@@ -139,9 +139,20 @@ internal class DiskFile : IDisposable
     public virtual bool TryPunchHole(long offset, long length) =>
         length == 0 || Libc.FAllocate(_handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;
 
+    /// <summary>Whether a <see cref="Flush"/> failed: what is read may not be what is on the disk then, and stays so.</summary>
+    public bool HasLostWrites { get; private set; }
+
     /// <summary>Makes all that was written durable.</summary>
     /// <exception cref="UblkException">It is not.</exception>
-    public virtual void Flush() => Check(Libc.FSync(_handle), "fsync", $"Cannot write {Path} to its disk");
+    public void Flush()
+    {
+        int errno = Sync();
+        if (errno != 0)
+        {
+            HasLostWrites = true;
+            throw UblkException.FromErrno(errno, "fsync", $"Cannot write {Path} to its disk");
+        }
+    }
 
     /// <summary>From an offset on, where the next data begins and where it ends; the file's length for both where there is none.</summary>
     /// <remarks>What a file system that knows no holes has is all data.</remarks>
@@ -169,6 +180,10 @@ internal class DiskFile : IDisposable
 
         _handle.Dispose();
     }
+
+    /// <summary>fsync(2).</summary>
+    /// <returns>0 or the errno.</returns>
+    protected virtual int Sync() => Libc.FSync(_handle) == 0 ? 0 : Libc.LastErrno;
 
     private static DiskFile Open(string path, int flags)
     {

@@ -130,17 +130,24 @@ public sealed class CheckImageTests : IDisposable
 
     private string Fill(string options)
     {
-        string image = _folder.QemuCreate("a.qcow2", "24M", options);
-        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 5M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 22M 2M");
+        // As small as all kinds of clusters, and more than one of each table, allow.
+        string image = _folder.QemuCreate("a.qcow2", "8M", options);
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 3M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 7M 1M");
+        List<string> more = [];
         if (!options.Contains("refcount_bits=1,", StringComparison.Ordinal) && !options.EndsWith("refcount_bits=1", StringComparison.Ordinal))
         {
             Shell.Run("qemu-img", "snapshot", "-c", "one", image);
-            ImageFolder.Play(image, "write -P 4 512k 64k");
+            more.Add("write -P 4 512k 64k");
         }
 
         if (!options.Contains("2M", StringComparison.Ordinal))
         {
-            ImageFolder.Play(image, "write -c -P 5 12M 2M");
+            more.Add("write -c -P 5 4M 1M");
+        }
+
+        if (more.Count > 0)
+        {
+            ImageFolder.Play(image, [.. more]);
         }
 
         return image;

@@ -131,9 +131,10 @@ internal sealed class Qcow2Edit : IDisposable
     {
         try
         {
-            if (_isUnderWay)
+            // It failed on the way: what was counted for it is given back. Not by what may never have reached the disk: who opens the
+            // image next sees what did.
+            if (_isUnderWay && !Image.File.HasLostWrites)
             {
-                // It failed on the way: what was counted for it is given back.
                 Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, new CheckFindings(), ImageProgress.None), ImageProgress.None);
             }
         }

@@ -20,6 +20,7 @@ internal sealed class DifferentialRun : IDisposable
     private readonly List<string> _story = [];
     private readonly bool _isVersion2;
     private readonly bool _hasDataFile;
+    private readonly bool _isRaw;
     private byte[] _model = new byte[1 << 20];
     private int _baseLength;
     private int _names;
@@ -42,7 +43,8 @@ internal sealed class DifferentialRun : IDisposable
             CompressionType = _isVersion2 || random.Next(2) == 0 ? ImageCompression.Zlib : ImageCompression.Zstd,
             DataFile = _hasDataFile ? _image.PathOf("data") : null,
         };
-        if (_hasDataFile && random.Next(2) == 0)
+        _isRaw = _hasDataFile && random.Next(2) == 0;
+        if (_isRaw)
         {
             options = options with { DataFileRaw = true };
         }
@@ -262,5 +264,11 @@ internal sealed class DifferentialRun : IDisposable
     {
         _image.Check();
         Assert.True(model.AsSpan().SequenceEqual(_image.Read()), "qemu reads otherwise than was written.");
+        if (_isRaw)
+        {
+            byte[] data = File.ReadAllBytes(_image.PathOf("data"));
+            Array.Resize(ref data, model.Length);
+            Assert.True(model.AsSpan().SequenceEqual(data), "The raw data file is not the disk.");
+        }
     }
 }

@@ -134,6 +134,36 @@ public class Qcow2FeatureTests
         }
     }
 
+    [Theory]
+    [InlineData("cluster_size=4k")]
+    [InlineData("cluster_size=64k,extended_l2=on")]
+    public void A_raw_data_file_is_the_disk_whatever_is_done_to_it(string options)
+    {
+        using QemuImage image = new("1M");
+        File.Delete(image.Path);
+        image.Create("disk.qcow2", "2M", $"{options},data_file={image.PathOf("data")},data_file_raw=on");
+        byte[] content;
+        Random random = new(2);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            for (int number = 0; number < 100; number++)
+            {
+                int offset = random.Next(512) * 4096;
+                int length = int.Min(random.Next(1, 40) * 4096, (2 << 20) - offset);
+                IoOperation operation = random.Next(4) switch { 0 => IoOperation.Discard, 1 => IoOperation.WriteZeroes, _ => IoOperation.Write };
+                Assert.True(Qcow2Disk.Do(target, operation, offset, length, (byte)random.Next(1, 256)) >= 0);
+            }
+
+            content = Qcow2Disk.Read(target);
+        }
+
+        image.Check();
+        Assert.True(content.AsSpan().SequenceEqual(image.Read()));
+        byte[] data = File.ReadAllBytes(image.PathOf("data"));
+        Array.Resize(ref data, content.Length);
+        Assert.True(content.AsSpan().SequenceEqual(data));
+    }
+
     [Fact]
     public void The_dirty_bit_has_the_reference_counts_rebuilt()
     {

@@ -289,7 +289,7 @@ internal sealed class CrashRun : IDisposable
 
     private void Judge(SimulatedDisk disk, bool afterPowerCut, bool leaksMatter)
     {
-        if (SimulatedImage.FindErrors(disk, _folder, leaksMatter) is { } errors)
+        if (SimulatedImage.FindErrors(disk, leaksMatter) is { } errors)
         {
             Assert.Fail($"{(afterPowerCut ? "After a power cut" : "After the worker's end")} the image has errors:\n{errors}\n");
         }

@@ -70,6 +70,7 @@ internal sealed class EditRun : IDisposable
         int errno = _random.Next(2) == 0 ? Libc.ENOSPC : Libc.EIO;
         int place = _random.Next(_changes);
         bool hasFailed = false;
+        bool isLost = false;
         disk.Fault = isSync =>
         {
             if (hasFailed || place-- > 0)
@@ -78,6 +79,7 @@ internal sealed class EditRun : IDisposable
             }
 
             hasFailed = true;
+            isLost = isSync;
             return isSync ? -Libc.EIO : -errno;
         };
         try
@@ -89,7 +91,7 @@ internal sealed class EditRun : IDisposable
             Assert.Contains(exception.Errno, new int?[] { Libc.EIO, errno });
         }
 
-        Judge(disk, $"errno {errno}", isEnded: true);
+        Judge(disk, $"errno {errno}", isEnded: !isLost);
         Judge(disk.CutPower(_random), $"errno {errno} and a power cut", isEnded: false);
     }
 

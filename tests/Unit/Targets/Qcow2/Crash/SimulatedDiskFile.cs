@@ -19,7 +19,7 @@ internal sealed class SimulatedDiskFile(SimulatedFile file, string path) : DiskF
     public override bool TryPunchHole(long offset, long length) =>
         length == 0 || file.Allocate(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;
 
-    public override void Flush() => Check(file.EndSync(file.BeginSync()), "fsync");
+    protected override int Sync() => -file.EndSync(file.BeginSync());
 
     private void Check(int result, string operation)
     {
