@@ -120,7 +120,7 @@ function Build-Module {
     $staging = Join-Path $out 'staging'
     Remove-Item $staging -Recurse -Force -ErrorAction Ignore
     $source = Join-Path $PSScriptRoot 'src'
-    Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell"
+    Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell" --runtime linux-x64 --no-self-contained
     Invoke-DotNet publish "$source/Ublk.Worker" --output "$staging/native" --runtime linux-x64
     Invoke-DotNet build "$source/Ublk.Worker" --output "$staging/portable"
     Invoke-DotNet build "$PSScriptRoot/tools/HelpBuilder"
@@ -131,7 +131,7 @@ function Build-Module {
     Set-Content "$new/Ublk.psd1" (Get-StagedManifest) -NoNewline
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
     Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
-    Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
+    Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json", "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
     dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module

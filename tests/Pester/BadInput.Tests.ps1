@@ -102,7 +102,7 @@ Describe 'Remove-UblkDevice refuses' {
         Remove-AllDevices
     }
 
-    It 'an id that is not there' -Tag Core {
+    It 'an id that is not there' {
         { Remove-UblkDevice -Id 4 -ErrorAction Stop } | Should -Throw '*4*' -ErrorId "DeviceNotFound,$remove"
     }
 }
@@ -112,7 +112,7 @@ Describe 'Without' {
         Remove-AllDevices
     }
 
-    It 'the driver, an error says how to load it' -Tag Core {
+    It 'the driver, an error says how to load it' {
         Invoke-Program modprobe -r ublk_drv
         try {
             { New-UblkDevice -Target Null } | Should -Throw '*modprobe ublk_drv*' -ErrorId "DriverMissing,$new"
@@ -139,7 +139,7 @@ Describe 'Without' {
         (Get-UblkDevice).Id | Should -Be 0
     }
 
-    It 'a state directory that can be written, no device is made' -Tag Core {
+    It 'a state directory that can be written, no device is made' {
         $null = New-Item -ItemType Directory -Force /run/ublk
         Invoke-Program mount -t tmpfs -o ro none /run/ublk
         try {
@@ -174,7 +174,7 @@ Describe 'A worker that' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'is killed while it starts is an error' -Tag Core {
+    It 'is killed while it starts is an error' {
         Use-Worker '"$real" "$@" & kill -KILL $!' {
             { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw '*journalctl*' -ErrorId "WorkerDied,$new"
         }

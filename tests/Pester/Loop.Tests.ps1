@@ -98,7 +98,7 @@ Describe 'A loop disk' {
         }
     }
 
-    It 'can stand on a block device' -Tag Core {
+    It 'can stand on a block device' {
         New-Image $image 16MB
         Invoke-Program modprobe loop
         $under = Invoke-Program losetup -f --show $image

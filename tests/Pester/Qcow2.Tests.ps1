@@ -32,7 +32,7 @@ Describe 'A qcow2 disk' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'holds what was written to it, and qemu finds it there' -Tag Core {
+    It 'holds what was written to it, and qemu finds it there' {
         New-Qcow2
         $device = New-UblkDevice -Target Qcow2 -Path $image -QueueCount 2
         $device.Size | Should -Be 64MB

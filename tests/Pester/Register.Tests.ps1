@@ -23,15 +23,26 @@ BeforeAll {
 }
 
 Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    # Whatever changes what is registered has systemd read all its units again, which takes seconds: one registration serves those
+    # who only use it.
     BeforeEach {
-        $registration = Register-UblkDevice -Name data -Target Loop -Path $image -QueueCount 2 -DirectIO:$false
+        if (-not (Test-Path "/etc/systemd/system/$unit")) {
+            $script:registration = Register-UblkDevice -Name data -Target Loop -Path $image -QueueCount 2 -DirectIO:$false
+        }
     }
 
     AfterEach {
-        Unregister-UblkDevice -Name * -Force
+        if (Test-Path "/etc/systemd/system/$unit") {
+            Invoke-Program systemctl stop $unit
+            Invoke-Program systemctl reset-failed
+        }
         Remove-AllDevices
-        Get-Registered | Should -BeNullOrEmpty
         Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    AfterAll {
+        Unregister-UblkDevice -Name * -Force
+        Get-Registered | Should -BeNullOrEmpty
     }
 
     It 'is a unit that systemd finds nothing wrong with, enabled and not started' {
@@ -111,6 +122,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         (Get-UblkDevice).Id | Should -Be $id
         Invoke-Program systemctl stop $unit
         Get-Leftover | Should -BeNullOrEmpty
+        Unregister-UblkDevice data
     }
 
     It 'says why it cannot be made' {

@@ -40,7 +40,7 @@ Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
     }
 }
 
-Describe 'Set-UblkDevice -ReadOnly' -Tag Core {
+Describe 'Set-UblkDevice -ReadOnly' {
     AfterEach {
         Remove-AllDevices
         Get-Leftover | Should -BeNullOrEmpty

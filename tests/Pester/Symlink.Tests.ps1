@@ -18,7 +18,7 @@ Describe 'A device with a name' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'has a link, and tells it' -Tag Core {
+    It 'has a link, and tells it' {
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
         Invoke-Program blockdev --getsize64 $link | Should -Be 8MB
         $device.Symlink | Should -Be $link
@@ -26,7 +26,7 @@ Describe 'A device with a name' {
         (New-UblkDevice -Target Null).Symlink | Should -BeNullOrEmpty
     }
 
-    It 'is found by its name, its node and its file' -Tag Core {
+    It 'is found by its name, its node and its file' {
         $null = New-UblkDevice -Target Null -Symlink other
         (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
         (Get-UblkDevice -Path "$folder/d*").Id | Should -Be $device.Id
@@ -38,7 +38,7 @@ Describe 'A device with a name' {
         Get-UblkDevice | Should -BeNullOrEmpty
     }
 
-    It 'is found by what is piped with a path' -Tag Core {
+    It 'is found by what is piped with a path' {
         (Get-Item $image | Get-UblkDevice).Id | Should -Be $device.Id
         ([pscustomobject] @{ Path = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
         Get-Item $image | Remove-UblkDevice
@@ -50,7 +50,7 @@ Describe 'A device with a name' {
         (TabExpansion2 "Get-UblkDevice -Path $folder/").CompletionMatches.CompletionText | Should -Be $link
     }
 
-    It 'loses its link when <How>' -Tag Core -ForEach @(
+    It 'loses its link when <How>' -ForEach @(
         @{ How = 'it is removed'; Action = { Remove-UblkDevice -Path $link } }
         @{ How = 'it is removed by force'; Action = { $device | Remove-UblkDevice -Force -Confirm:$false } }
         @{ How = 'its worker is told to end'; Action = { Invoke-Program env kill -TERM $device.ProcessId } }
@@ -59,7 +59,7 @@ Describe 'A device with a name' {
         Wait-For { -not (Get-Leftover) }
     }
 
-    It 'keeps its name while it exists, whether it is served or not' -Tag Core {
+    It 'keeps its name while it exists, whether it is served or not' {
         Stop-Worker
         (Get-UblkDevice).State | Should -Be 'Dead'
         (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
@@ -87,7 +87,7 @@ Describe 'A device with a name' {
         Wait-For { -not (Get-Leftover) }
     }
 
-    It 'has its name to itself: a second one is not made' -Tag Core {
+    It 'has its name to itself: a second one is not made' {
         { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$link*$device*" -ErrorId "SymlinkInUse,$new"
         (Get-UblkDevice).Id | Should -Be $device.Id
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
@@ -109,13 +109,13 @@ Describe 'A link that is left over' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'is taken over by who asks for its name' -Tag Core {
+    It 'is taken over by who asks for its name' {
         Invoke-Program ln -s ../../ublkb7 $link
         $device = New-UblkDevice -Target Null -Symlink data
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
     }
 
-    It 'does not lead to a newer device of the same id' -Tag Core {
+    It 'does not lead to a newer device of the same id' {
         Invoke-Program ln -s ../../ublkb5 $link
         $device = New-UblkDevice -Target Null -Id 5
         Get-ChildItem $folder | Should -BeNullOrEmpty
