@@ -51,7 +51,7 @@ Describe 'A qcow2 disk' {
         $statistics = (Get-UblkDevice $device.Id).TargetStatistics
         $statistics.CacheHits | Should -BeGreaterThan 0
         $statistics.Allocations | Should -BeGreaterThan 0
-        $device | Format-List | Out-String | Should -Match 'TargetStatistics +: CacheHits=\d+, CacheMisses=\d+, Allocations=\d+, CopiesOnWrite='
+        $device | Format-List | Out-String -Width 300 | Should -Match 'TargetStatistics +: CacheHits=\d+, CacheMisses=\d+, Allocations=\d+, CopiesOnWrite='
         $hash = Get-Hash $device
         $device | Remove-UblkDevice
         Test-Qcow2

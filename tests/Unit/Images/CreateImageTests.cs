@@ -57,12 +57,6 @@ public sealed class CreateImageTests : IDisposable
         }
     }
 
-    private static long AllocatedLength(string path)
-    {
-        using DiskFile file = DiskFile.Open(path);
-        return file.AllocatedLength;
-    }
-
     [Theory]
     [InlineData(0)]
     [InlineData(512)]
@@ -143,5 +137,11 @@ public sealed class CreateImageTests : IDisposable
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1000)).Error);
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1L << 50, options with { ClusterSize = 512 })).Error);
         Assert.Empty(_folder.Names);
+    }
+
+    private static long AllocatedLength(string path)
+    {
+        using DiskFile file = DiskFile.Open(path);
+        return file.AllocatedLength;
     }
 }

@@ -19,7 +19,7 @@ internal sealed class SimulatedDisk(Random random)
     public bool HasPending => _pending.Count > 0;
 
     /// <summary>Puts a file on the disk, durably.</summary>
-    public SimulatedFile Add(string name, ReadOnlySpan<byte> content) => Files[name] = new SimulatedFile(this, name, content);
+    public SimulatedFile Add(string name, ReadOnlySpan<byte> content) => Files[name] = new SimulatedFile(this, name, content.ToArray());
 
     /// <summary>Opens a file, as an image's opener wants it.</summary>
     public SimulatedHandle Open(string path, bool readOnly, int maxAlignment) => Files.TryGetValue(Path.GetFileName(path), out SimulatedFile? file)
@@ -60,7 +60,7 @@ internal sealed class SimulatedDisk(Random random)
         SimulatedDisk copy = new(choice);
         foreach ((string name, SimulatedFile file) in Files)
         {
-            copy.Add(name, content(file));
+            copy.Files[name] = new SimulatedFile(copy, name, content(file));
         }
 
         return copy;

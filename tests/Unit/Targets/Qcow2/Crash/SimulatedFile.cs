@@ -5,15 +5,17 @@ namespace Ublk.Tests.Targets.Qcow2.Crash;
 /// <summary>A file of a <see cref="SimulatedDisk"/>: what programs see of it, what is durable, and the changes between.</summary>
 /// <param name="disk">Its disk.</param>
 /// <param name="name">Its name.</param>
-/// <param name="content">Its durable content.</param>
-internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpan<byte> content)
+/// <param name="content">Its durable content, which is the file's from now on.</param>
+internal sealed class SimulatedFile(SimulatedDisk disk, string name, byte[] content)
 {
     private const int Sector = 512;
     private const int MaxLength = 64 << 20;
 
     private readonly List<Change> _changes = [];
-    private byte[] _now = content.ToArray();
-    private byte[] _durable = content.ToArray();
+    private byte[] _now = content;
+
+    // Apart from what programs see once that changes: most copies are only looked at.
+    private byte[]? _durable;
     private int _length = content.Length;
     private long _count;
 
@@ -53,6 +55,7 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
             return errno;
         }
 
+        _durable ??= [.. Content];
         _changes.Add(new Change(_count++, (int)length, 0, null));
         _length = (int)length;
         disk.Changed?.Invoke();
@@ -80,6 +83,7 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     {
         // The kernel tells once that it lost something, and then knows no more of it than what programs see.
         int errno = disk.Fault?.Invoke(true) ?? 0;
+        _durable ??= [.. Content];
         foreach (Change change in _changes.Where(change => change.Number < mark))
         {
             change.ApplyTo(ref _durable, sector => errno == 0 || sector % 2 == 0);
@@ -93,7 +97,7 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     /// <summary>What a power cut may leave: of each sector, any of the contents it had since it was durable.</summary>
     public byte[] AfterPowerCut(Random random)
     {
-        byte[] content = [.. _durable];
+        byte[] content = _durable is null ? Content.ToArray() : [.. _durable];
         int kind = random.Next(6);
         int favourite = random.Next(_changes.Count + 1);
         for (int index = 0; index < _changes.Count; index++)
@@ -125,6 +129,8 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
         {
             return errno;
         }
+
+        _durable ??= [.. Content];
 
         // A hole may begin anywhere; what lies between is written in sectors.
         Change change = new(_count++, (int)offset, (int)length, data);
