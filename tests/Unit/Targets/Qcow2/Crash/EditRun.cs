@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Ublk.Images;
 using Ublk.Images.Qcow2;
 using Ublk.Interop;
@@ -53,6 +54,8 @@ internal sealed class EditRun : IDisposable
         SimulatedDisk disk = NewDisk();
         disk.Changed = () =>
         {
+            Assert.True(HeaderTailOf(disk).SequenceEqual(HeaderTailOf(_files[SimulatedImage.Name])),
+                "The header has changed beyond its first sector, which is all that a power cut leaves whole.");
             if (_random.NextDouble() < share)
             {
                 cuts++;
@@ -141,6 +144,11 @@ internal sealed class EditRun : IDisposable
             SimulatedImage.CheckWithQemu(repairedDisk, _folder);
         }
     }
+
+    private static ReadOnlySpan<byte> HeaderTailOf(SimulatedDisk disk) => HeaderTailOf(disk.Files[SimulatedImage.Name].Content);
+
+    private static ReadOnlySpan<byte> HeaderTailOf(ReadOnlySpan<byte> image) =>
+        image[DiskModel.Sector..(1 << BinaryPrimitives.ReadInt32BigEndian(image[20..]))];
 
     private static ImageHeader HeaderOf(string path)
     {

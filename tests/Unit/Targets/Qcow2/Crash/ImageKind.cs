@@ -27,7 +27,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         new("data file", "256k", "cluster_size=4k,data_file=data"),
         new("raw data file", "256k", "cluster_size=1k,data_file=data,data_file_raw=on"),
         new("lazy", "256k", "cluster_size=1k,lazy_refcounts=on,refcount_bits=4"),
-        new("bitmap", "256k", "cluster_size=1k", ["write -P 7 0 100k", "snapshot one", "bitmap b0"]),
+        new("bitmap", "384k", "", ["write -P 7 0 100k", "snapshot one", "bitmap b0"]),
         new("preallocated", "256k", "cluster_size=2k,preallocation=metadata"),
     ];
 
