@@ -70,13 +70,13 @@ function Get-ModuleShell {
 
 # NativeAOT links with clang or gcc.
 function Install-Linker {
-    Install-Package @(
+    Install-AptPackage @(
         if (-not (Get-Command clang, gcc -ErrorAction Ignore)) { 'gcc', 'libc6-dev' }
         if (-not (Test-Path '/usr/include/zlib.h')) { 'zlib1g-dev' }
     )
 }
 
-function Install-Package([string[]] $Missing) {
+function Install-AptPackage([string[]] $Missing) {
     if ($Missing) {
         Write-Host "    installing $Missing"
         $asRoot = @(if ((id -u) -ne 0) { 'sudo' }) + 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--quiet=2'
@@ -208,7 +208,7 @@ function Initialize-Driver {
 #region Test
 
 # A run that left no counts has failed, however it ended.
-function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Read) {
+function Add-Count($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Read) {
     $counts = if (Test-Path $File) { Get-Content -Raw $File | ConvertFrom-Json | ForEach-Object $Read }
     if (-not $counts) {
         Write-Host "    no result was written to $File"
@@ -224,14 +224,14 @@ function Add-Counts($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Rea
 function Test-Unit {
     $results = "$out/results/unit.json"
     # Judges of the images that the tests make.
-    Install-Package @(if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' })
+    Install-AptPackage @(if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' })
     # The others only show here that they still build.
     foreach ($project in @('tests/Unit', 'bench/Micro', 'bench/Plot') + $samples) {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)
     }
     $PSNativeCommandUseErrorActionPreference = $false
     dotnet "$PSScriptRoot/tests/Unit/bin/$Configuration/net10.0/Ublk.Tests.dll" -noLogo -noColor -result-ctrf $results | Out-Host
-    Add-Counts $step $results $LASTEXITCODE {
+    Add-Count $step $results $LASTEXITCODE {
         $summary, $tests = $_.results.summary, $_.results.tests
         $failures = $tests | Where-Object status -EQ failed | ForEach-Object { "$($_.name): $($_.message)" }
         @{ passed = $summary.passed; failed = $summary.failed; skipped = $summary.skipped; failures = $failures }
@@ -253,14 +253,14 @@ function Test-Here([string] $Name, [string] $Folder) {
     $env:UBLK_RESULTS = "$out/results/$Name"
     $null = New-Item -ItemType Directory -Force $env:UBLK_RESULTS
     & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
-    Add-Counts $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
+    Add-Count $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
 function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
     $results = "$out/results/$Name"
     # All of them take some 20 minutes of a machine that does nothing else.
     $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
-    Add-Counts $step "$results/specs.json" $status { $_ }
+    Add-Count $step "$results/specs.json" $status { $_ }
 }
 
 function Test-Module {

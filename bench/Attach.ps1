@@ -4,7 +4,7 @@
 # that came to serve was (proc(5), in steps of 10 ms), and when the kernel had made the block device's node.
 function Measure-Attach($Contender, $Disk) {
     $VerbosePreference = 'Continue'
-    $begin = Get-Uptime
+    $begin = Get-KernelUptime
     $clock = [Diagnostics.Stopwatch]::StartNew()
     $started = $null
     $served = & $Contender.Attach $Disk 4>&1 | ForEach-Object {

@@ -4,18 +4,18 @@ function Measure-Throughput($Contender, [string] $Workload, [int] $Queues, [doub
     # What the one before has left in the page cache is written now, not while this one is measured.
     if ($Contender.File) { sync --file-system $Contender.File }
     $path = $Contender.Served.Path
-    $busy = Get-MachineTicks
-    $own = Get-CpuTicks $PID
-    $server = if ($Contender.Server) { Get-CpuTicks $Contender.Server } else { 0 }
-    $bytes = Get-TransferredBytes $path
+    $busy = Get-MachineTick
+    $own = Get-CpuTick $PID
+    $server = if ($Contender.Server) { Get-CpuTick $Contender.Server } else { 0 }
+    $bytes = Get-TransferredByte $path
 
     $job = Invoke-Fio $path $Workload $Queues $Seconds
     $run = if ($Workload -match 'read') { $job.read } else { $job.write }
 
     # The ramp counts on both sides of the fraction. A difference of great numbers can miss what a process counts for itself.
-    $busy = (Get-MachineTicks) - $busy - ((Get-CpuTicks $PID) - $own)
-    $server = if ($Contender.Server) { (Get-CpuTicks $Contender.Server) - $server } else { 0 }
-    $transfers = ((Get-TransferredBytes $path) - $bytes) / ($run.io_bytes / $run.total_ios)
+    $busy = (Get-MachineTick) - $busy - ((Get-CpuTick $PID) - $own)
+    $server = if ($Contender.Server) { (Get-CpuTick $Contender.Server) - $server } else { 0 }
+    $transfers = ((Get-TransferredByte $path) - $bytes) / ($run.io_bytes / $run.total_ios)
     $percentile = $run.clat_ns.percentile
     [pscustomobject]@{
         Iops         = $run.iops

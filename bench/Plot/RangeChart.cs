@@ -18,6 +18,7 @@ internal sealed class RangeChart
     {
         ["Ublk"] = OxyColor.FromRgb(0xD5, 0x5E, 0x00),
         ["Ublk Copy"] = OxyColor.FromRgb(0xE6, 0x9F, 0x00),
+        ["Ublk raw"] = OxyColor.FromRgb(0x56, 0xB4, 0xE9),
         ["kernel"] = OxyColors.Black,
         ["qemu-nbd"] = OxyColor.FromRgb(0x00, 0x9E, 0x73),
         ["ublksrv"] = OxyColor.FromRgb(0x00, 0x72, 0xB2),
@@ -48,7 +49,8 @@ internal sealed class RangeChart
             LegendPlacement = LegendPlacement.Outside,
             LegendPosition = LegendPosition.BottomCenter,
             LegendOrientation = LegendOrientation.Horizontal,
-            LegendItemSpacing = 20,
+            LegendItemSpacing = 24,
+            LegendPadding = 24,
         });
         CategoryAxis categories = new()
         {

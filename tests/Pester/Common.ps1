@@ -127,7 +127,8 @@ function New-WaitingShell([string] $Script) {
 
 # Has shells run their scripts at the same moment, as nearly as can be.
 function Start-Waiting([object[]] $Shell) {
-    $Shell | ForEach-Object { $signal = $_.Signal; Wait-For { Test-Path "$signal.ready" } }
+    # Four at once take minutes to start on an emulated machine.
+    $Shell | ForEach-Object { $signal = $_.Signal; Wait-For { Test-Path "$signal.ready" } -Seconds 600 }
     $Shell | ForEach-Object { Invoke-Program bash -c ': > "$0"' "$($_.Signal).go" }
 }
 

@@ -10,7 +10,7 @@ BeforeAll {
     $image = "$TestDrive/disk.img"
 
     # The ticks that each of a device's threads has used.
-    function Get-ThreadTicks($Device) {
+    function Get-ThreadTick($Device) {
         $Device.Queues | ForEach-Object {
             $fields = (Get-Content "/proc/$($Device.ProcessId)/task/$($_.ThreadId)/stat") -replace '^.*\) ' -split ' '
             [int] $fields[11] + [int] $fields[12]
@@ -44,7 +44,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
         $device = New-UblkDevice -Target Null -ThreadsPerQueue 3
         Invoke-Program fio --name=all "--filename=$device" --rw=randread --bs=4k --iodepth=128 --iodepth_batch=64 --ioengine=libaio --direct=1 --time_based --runtime=3 `
             --output-format=terse
-        Get-ThreadTicks $device | Where-Object { $_ -eq 0 } | Should -BeNullOrEmpty
+        Get-ThreadTick $device | Where-Object { $_ -eq 0 } | Should -BeNullOrEmpty
     }
 
     It 'comes back after worker upon worker is killed, with <Mode>' -Tag Core -ForEach @{ Mode = 'Copy' }, @{ Mode = 'ZeroCopy' } {

@@ -19,7 +19,7 @@ BeforeAll {
                 $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
                 $answer = @{ Lines = @(); Error = $null; Message = $null }
                 try {
-                    $answer.Lines = @(Invoke-Expression $text | ForEach-Object { "$_" })
+                    $answer.Lines = @(. ([scriptblock]::Create($text)) | ForEach-Object { "$_" })
                 }
                 catch {
                     $answer.Error = $_.FullyQualifiedErrorId
