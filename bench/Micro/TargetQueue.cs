@@ -24,7 +24,7 @@ internal sealed class TargetQueue : IDisposable
     /// <param name="counts">Whether requests are counted.</param>
     public TargetQueue(BlockTarget target, int depth, bool counts = false)
     {
-        _memory = counts ? new CounterMemory(null, 1) : null;
+        _memory = counts ? new CounterMemory(null, 1, []) : null;
         _counters = _memory?.For(0, depth);
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);

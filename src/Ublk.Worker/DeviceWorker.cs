@@ -64,7 +64,7 @@ internal sealed class DeviceWorker
             FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
             RequireSameFile(backing, former);
             Report(WorkerStage.Opened);
-            using CounterMemory counters = CreateCounters();
+            using CounterMemory counters = CreateCounters(target);
             using DeviceServer server = DeviceServer.Create(
                 _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
             WriteRecord(target, backing, server, former);
@@ -92,19 +92,19 @@ internal sealed class DeviceWorker
         }
     }
 
-    private CounterMemory CreateCounters()
+    private CounterMemory CreateCounters(BlockTarget target)
     {
         int threads = _specification.QueueCount * _specification.ThreadsPerQueue;
         try
         {
             using SafeFileHandle file = StateDirectory.Own.CreateCounters(_id, CounterHeader.Of(_specification.Cookie, threads));
-            return new CounterMemory(file, threads);
+            return new CounterMemory(file, threads, target.Counters);
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover)
         {
             // The disk's users wait, and go without.
             _log.Write(LogLevel.Warning, exception.Message);
-            return new CounterMemory(null, threads);
+            return new CounterMemory(null, threads, []);
         }
     }
 

@@ -96,7 +96,7 @@ public sealed class BlockDevice : IAsyncDisposable
     private static BlockDevice Open(
         ControlDevice control, DeviceSpecification specification, BlockTarget target, WorkerProgram program, CancellationToken cancellation)
     {
-        CounterMemory counters = new(null, specification.QueueCount * specification.ThreadsPerQueue);
+        CounterMemory counters = new(null, specification.QueueCount * specification.ThreadsPerQueue, []);
         DeviceServer? server = null;
         DeviceGuard? guard = null;
         try

@@ -104,6 +104,12 @@ public sealed class UblkDevice
     /// <summary>How the last worker ended: a signal's name, or an exit code; null where no supervisor saw one end.</summary>
     public string? LastExit { get; init; }
 
+    /// <summary>
+    /// What the target has counted since its worker was started, by name; empty where it counts nothing, where nobody serves the device,
+    /// and where the caller may not look.
+    /// </summary>
+    public IReadOnlyDictionary<string, long> TargetStatistics { get; init; } = new Dictionary<string, long>();
+
     /// <summary>Whether everything was learnt; of a device that is not yours, the driver tells only root.</summary>
     public bool IsComplete { get; init; }
 

@@ -21,6 +21,9 @@ internal abstract class FilterTarget : BlockTarget
     public override string? BackingPath => Inner.BackingPath;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<TargetCounter> Counters => Inner.Counters;
+
+    /// <inheritdoc/>
     public override bool ForwardsData => Inner.ForwardsData;
 
     /// <inheritdoc/>

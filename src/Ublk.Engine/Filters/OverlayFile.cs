@@ -83,6 +83,15 @@ internal sealed class OverlayFile
         return map;
     }
 
+    /// <summary>Keeps what was written without a flush, as far as possible; for the end, when no request is left.</summary>
+    public void Save(OverlayMap map)
+    {
+        if (!IsTemporary)
+        {
+            _ = map.TrySave(Backing, Page);
+        }
+    }
+
     private static long DataStart(TargetGeometry disk) => Page + OverlayMap.BytesFor(disk.Size / disk.LogicalBlockSize);
 
     private static long FileLength(TargetGeometry disk) => DataStart(disk) + disk.Size;

@@ -3,7 +3,6 @@ using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
-using Ublk.Targets.Loop;
 
 namespace Ublk.Filters;
 
@@ -14,21 +13,32 @@ namespace Ublk.Filters;
 /// </remarks>
 internal sealed class OverlayFilter : FilterTarget
 {
-    private readonly LoopTarget _store;
+    private readonly OverlayFile? _file;
+    private readonly BlockTarget _store;
     private readonly OverlayMap _map;
+    private readonly OverlayState? _state;
     private readonly int _blockSize;
 
-    private OverlayFilter(BlockTarget inner, OverlayFile file)
+    /// <summary>Keeps blocks before a disk; all of them go with this.</summary>
+    /// <param name="inner">The disk.</param>
+    /// <param name="store">Where the blocks are kept.</param>
+    /// <param name="map">Which of them are.</param>
+    /// <param name="file">The file that has both; null for another place.</param>
+    /// <param name="state">What outlives the worker; null where nothing does.</param>
+    internal OverlayFilter(BlockTarget inner, BlockTarget store, OverlayMap map, OverlayFile? file = null, OverlayState? state = null)
         : base(inner)
     {
+        _file = file;
         _blockSize = inner.Geometry.LogicalBlockSize;
-        _store = file.OpenData(inner.Files.Count);
-        _map = file.OpenMap(inner.Files.Count);
-        Files = [.. inner.Files, file.Backing.Handle];
+        _store = store;
+        _map = map;
+        _state = state;
+        state?.LoadInto(_map);
+        Files = file is null ? inner.Files : [.. inner.Files, file.Backing.Handle];
         Geometry = inner.Geometry with
         {
             ReadOnly = false,
-            VolatileCache = !file.IsTemporary,
+            VolatileCache = file is not { IsTemporary: true },
             DiscardGranularity = 0,
             WriteZeroes = false,
         };
@@ -67,7 +77,9 @@ internal sealed class OverlayFilter : FilterTarget
     {
         if (disposing)
         {
+            _file?.Save(_map);
             _map.Dispose();
+            _state?.Dispose();
             _store.Dispose();
         }
 
@@ -81,7 +93,9 @@ internal sealed class OverlayFilter : FilterTarget
             : OverlayFile.CreateInMemory(inner.Geometry);
         try
         {
-            return new OverlayFilter(inner, file);
+            int index = inner.Files.Count;
+            return new OverlayFilter(inner, file.OpenData(index), file.OpenMap(index), file,
+                file.IsTemporary || options.StatePath is null ? null : new OverlayState(options.StatePath, file.Backing.Path));
         }
         catch
         {
@@ -125,9 +139,13 @@ internal sealed class OverlayFilter : FilterTarget
             return result;
         }
 
-        _map.Add(request.Offset / _blockSize, request.Length / _blockSize);
-        return request.IsForceUnitAccess ? await FlushAsync(request) : result;
+        bool isNews = _map.Add(request.Offset / _blockSize, request.Length / _blockSize);
+        return request.IsForceUnitAccess || (isNews && !IsNoted(request)) ? await FlushAsync(request) : result;
     }
+
+    // Whether the next worker would know of the write, should this one die.
+    private bool IsNoted(IoRequest request) => _state is null
+        || _state.TryNote(_map.WordsOf(request.Offset / _blockSize, request.Length / _blockSize, out long first), first);
 
     // The data first: a bit that reaches the file before its block would show what never was on the disk.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

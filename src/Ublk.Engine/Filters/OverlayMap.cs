@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Serving;
+using Ublk.Targets;
 using Ublk.Targets.Loop;
 
 namespace Ublk.Filters;
@@ -23,7 +24,7 @@ internal sealed unsafe class OverlayMap : IDisposable
     /// <param name="blocks">The disk's blocks.</param>
     /// <param name="store">Where the map is kept.</param>
     /// <exception cref="UblkException">There is no address space.</exception>
-    public OverlayMap(long blocks, LoopTarget store)
+    public OverlayMap(long blocks, BlockTarget store)
     {
         _pages = (int)(BytesFor(blocks) / Page);
         _memory = new BufferMemory(_pages, Page);
@@ -33,7 +34,7 @@ internal sealed unsafe class OverlayMap : IDisposable
     }
 
     /// <summary>Where the map is kept.</summary>
-    public LoopTarget Store { get; }
+    public BlockTarget Store { get; }
 
     /// <summary>Bytes of a map, in whole pages.</summary>
     public static long BytesFor(long blocks) => (blocks + BitsPerPage - 1) / BitsPerPage * Page;
@@ -61,6 +62,24 @@ internal sealed unsafe class OverlayMap : IDisposable
         }
     }
 
+    /// <summary>Writes what has changed to a file, after the blocks themselves; for the end, when no request is left.</summary>
+    /// <returns>Whether all of it is durable.</returns>
+    public bool TrySave(BackingFile file, long position)
+    {
+        _flushing.Wait();
+        using Flush flush = new(this);
+        bool isSaved = Libc.FSync(file.Handle) == 0;
+        while (isSaved && flush.TryTake(out long place, out IoBuffer page))
+        {
+            fixed (byte* bytes = page.Span)
+            {
+                isSaved = Libc.PWrite((int)file.Handle.DangerousGetHandle(), (nint)bytes, Page, position + place) == Page;
+            }
+        }
+
+        return isSaved && Libc.FSync(file.Handle) == 0;
+    }
+
     /// <summary>How many blocks from one on are all in the overlay, or all not.</summary>
     /// <param name="block">The first.</param>
     /// <param name="count">How many to look at.</param>
@@ -86,8 +105,12 @@ internal sealed unsafe class OverlayMap : IDisposable
     }
 
     /// <summary>Notes that blocks are in the overlay now.</summary>
-    public void Add(long block, long count)
+    /// <param name="block">The first.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>Whether one of them was not before.</returns>
+    public bool Add(long block, long count)
     {
+        bool isNews = false;
         long end = block + count;
         for (long position = block; position < end;)
         {
@@ -99,10 +122,33 @@ internal sealed unsafe class OverlayMap : IDisposable
             {
                 Interlocked.Or(ref word, mask);
                 Volatile.Write(ref _isChanged[position / BitsPerPage], 1);
+                isNews = true;
             }
 
             position += bits;
         }
+
+        return isNews;
+    }
+
+    /// <summary>Adds the blocks of a word.</summary>
+    public void AddWord(long word, ulong bits)
+    {
+        if (bits != 0 && word < (long)_pages * Page / sizeof(ulong))
+        {
+            Interlocked.Or(ref _words[word], bits);
+            Volatile.Write(ref _isChanged[word * BitsPerWord / BitsPerPage], 1);
+        }
+    }
+
+    /// <summary>The words that have some blocks, in the map itself.</summary>
+    /// <param name="block">The first.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="first">The number of the first word.</param>
+    public ReadOnlySpan<ulong> WordsOf(long block, long count, out long first)
+    {
+        first = block / BitsPerWord;
+        return new ReadOnlySpan<ulong>(_words + first, (int)(((block + count - 1) / BitsPerWord) - first + 1));
     }
 
     /// <summary>Waits until no other flush is under way: it may be writing what this one has to.</summary>

@@ -12,7 +12,7 @@ public sealed record CheckImage : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult Run(ImageProgress progress)
     {
-        using Qcow2File image = Qcow2File.Read(Repair ? DiskFile.OpenForWriting(Path) : DiskFile.OpenForReading(Path));
+        using Qcow2File image = Qcow2File.Read(Repair ? OpenForWriting(Path) : DiskFile.OpenForReading(Path));
         Qcow2Check found = Qcow2Check.Of(image, progress);
         bool isMarked = (image.Header.Incompatible & (IncompatibleFeatures.Dirty | IncompatibleFeatures.Corrupt)) != 0;
         if (!Repair || (found.Findings is { Corruptions: 0, Leaks: 0 } && !isMarked))

@@ -5,7 +5,7 @@ using Ublk.Targets;
 namespace Ublk.Images;
 
 /// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
-internal sealed class DiskFile : IDisposable
+internal class DiskFile : IDisposable
 {
     // Where qemu's programs keep their locks (file-posix.c): a byte for what one does, and one for what one bears of others.
     private const long Does = 100;
@@ -14,6 +14,13 @@ internal sealed class DiskFile : IDisposable
     private const long Resizes = 3;
 
     private readonly SafeFileHandle _handle;
+
+    /// <summary>For a file that is no file of the system's.</summary>
+    /// <param name="path">What it is called.</param>
+    protected DiskFile(string path)
+        : this(path, new SafeFileHandle(-1, ownsHandle: false))
+    {
+    }
 
     private DiskFile(string path, SafeFileHandle handle)
     {
@@ -28,7 +35,7 @@ internal sealed class DiskFile : IDisposable
     public SafeFileHandle Handle => _handle;
 
     /// <summary>Its length in bytes now.</summary>
-    public long Length => Libc.LSeek(_handle, 0, Libc.SEEK_END);
+    public virtual long Length => Libc.LSeek(_handle, 0, Libc.SEEK_END);
 
     /// <summary>What it takes of its file system, in bytes.</summary>
     public long AllocatedLength => (long)State().Blocks * 512;
@@ -72,7 +79,7 @@ internal sealed class DiskFile : IDisposable
 
     /// <summary>Fills a buffer; beyond the end of the file with zeroes.</summary>
     /// <exception cref="UblkException">The file cannot be read there.</exception>
-    public unsafe void Read(Span<byte> buffer, long offset)
+    public virtual unsafe void Read(Span<byte> buffer, long offset)
     {
         fixed (byte* start = buffer)
         {
@@ -97,7 +104,7 @@ internal sealed class DiskFile : IDisposable
 
     /// <summary>Writes a buffer.</summary>
     /// <exception cref="UblkException">The file cannot be written there.</exception>
-    public unsafe void Write(ReadOnlySpan<byte> buffer, long offset)
+    public virtual unsafe void Write(ReadOnlySpan<byte> buffer, long offset)
     {
         fixed (byte* start = buffer)
         {
@@ -116,7 +123,7 @@ internal sealed class DiskFile : IDisposable
 
     /// <summary>Makes the file longer or shorter.</summary>
     /// <exception cref="UblkException">It cannot have this length.</exception>
-    public void SetLength(long length) => Check(Libc.FTruncate(_handle, length), "ftruncate", $"{Path} cannot have {length} bytes");
+    public virtual void SetLength(long length) => Check(Libc.FTruncate(_handle, length), "ftruncate", $"{Path} cannot have {length} bytes");
 
     /// <summary>Has the file system set room aside for a range.</summary>
     /// <exception cref="UblkException">There is not enough, or the file system knows no such thing.</exception>
@@ -130,12 +137,23 @@ internal sealed class DiskFile : IDisposable
 
     /// <summary>Gives a range back to the file system, where that takes it: it reads as zeroes then.</summary>
     /// <returns>Whether it took it.</returns>
-    public bool TryPunchHole(long offset, long length) =>
+    public virtual bool TryPunchHole(long offset, long length) =>
         length == 0 || Libc.FAllocate(_handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;
+
+    /// <summary>Whether a <see cref="Flush"/> failed: what is read may not be what is on the disk then, and stays so.</summary>
+    public bool HasLostWrites { get; private set; }
 
     /// <summary>Makes all that was written durable.</summary>
     /// <exception cref="UblkException">It is not.</exception>
-    public void Flush() => Check(Libc.FSync(_handle), "fsync", $"Cannot write {Path} to its disk");
+    public void Flush()
+    {
+        int errno = Sync();
+        if (errno != 0)
+        {
+            HasLostWrites = true;
+            throw UblkException.FromErrno(errno, "fsync", $"Cannot write {Path} to its disk");
+        }
+    }
 
     /// <summary>From an offset on, where the next data begins and where it ends; the file's length for both where there is none.</summary>
     /// <remarks>What a file system that knows no holes has is all data.</remarks>
@@ -163,6 +181,10 @@ internal sealed class DiskFile : IDisposable
 
         _handle.Dispose();
     }
+
+    /// <summary>fsync(2).</summary>
+    /// <returns>0 or the errno.</returns>
+    protected virtual int Sync() => Libc.FSync(_handle) == 0 ? 0 : Libc.LastErrno;
 
     private static DiskFile Open(string path, int flags)
     {

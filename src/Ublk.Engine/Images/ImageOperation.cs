@@ -17,6 +17,9 @@ public abstract record ImageOperation
     /// <summary>The image, by its absolute path.</summary>
     public required string Path { get; init; }
 
+    /// <summary>Opens a file to change it, the image or one that has its data.</summary>
+    internal Func<string, DiskFile> OpenForWriting { get; init; } = DiskFile.OpenForWriting;
+
     /// <summary>Does it.</summary>
     /// <param name="progress">Told how far it is; it says when to stop.</param>
     /// <returns>What a check found; null from the others.</returns>

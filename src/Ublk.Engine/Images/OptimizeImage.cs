@@ -14,7 +14,7 @@ public sealed record OptimizeImage : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult? Run(ImageProgress progress)
     {
-        using (DiskFile file = DiskFile.OpenForWriting(Path))
+        using (DiskFile file = OpenForWriting(Path))
         {
             if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
             {
@@ -24,7 +24,7 @@ public sealed record OptimizeImage : ImageOperation
             }
         }
 
-        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         new Qcow2Optimize(edit).Run(progress);
         return null;
     }

@@ -12,7 +12,7 @@ public sealed record RemoveSnapshot : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult? Run(ImageProgress progress)
     {
-        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);
         ReferenceWalk.Visit(image, image.ReadTable(snapshot.L1Offset, snapshot.L1Size), edit.Drop, progress);

@@ -26,7 +26,7 @@ public sealed record ResizeImage : ImageOperation
             throw new UblkException(UblkError.InvalidArgument, $"A disk cannot have {Size} bytes. Choose a multiple of {Sector}.");
         }
 
-        using (DiskFile file = DiskFile.OpenForWriting(Path))
+        using (DiskFile file = OpenForWriting(Path))
         {
             if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
             {
@@ -37,11 +37,11 @@ public sealed record ResizeImage : ImageOperation
             }
         }
 
-        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         RequireShrinkable(edit.Image.Header.Size);
         if (edit.Image.Header.Size != Size)
         {
-            new Qcow2Resize(edit, Size).Run(progress);
+            new Qcow2Resize(edit, Size, OpenForWriting).Run(progress);
         }
 
         return null;

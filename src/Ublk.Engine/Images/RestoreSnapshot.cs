@@ -12,7 +12,7 @@ public sealed record RestoreSnapshot : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult? Run(ImageProgress progress)
     {
-        using Qcow2Edit edit = Qcow2Edit.Open(Path, progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
         Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);

@@ -15,6 +15,9 @@ public abstract class BlockTarget : IDisposable
     /// <summary>The file or device behind the disk, for the user to see; null where there is none.</summary>
     public virtual string? BackingPath => null;
 
+    /// <summary>What the target counts for its user to see, with Get-UblkDevice: up to 63 numbers, the same ones as long as it is open.</summary>
+    public virtual IReadOnlyList<TargetCounter> Counters => [];
+
     /// <summary>
     /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
     /// so that nobody needs to copy it.

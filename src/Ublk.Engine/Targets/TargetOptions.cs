@@ -35,10 +35,10 @@ public sealed class TargetOptions
     public IList<string> Warnings { get; }
 
     /// <summary>The same for a disk that may have to refuse writes.</summary>
-    internal TargetOptions With(bool readOnly) => new(_values, Warnings) { ReadOnly = readOnly, Force = Force };
+    internal TargetOptions With(bool readOnly) => new(_values, Warnings) { ReadOnly = readOnly, Force = Force, StatePath = StatePath };
 
     /// <summary>What holds for every target, with other values.</summary>
-    internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, Warnings) { ReadOnly = ReadOnly, Force = Force };
+    internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, Warnings) { ReadOnly = ReadOnly, Force = Force, StatePath = StatePath };
 
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);

@@ -269,7 +269,7 @@ public sealed class UndoTests
     private static DeviceServer Create(ControlDevice control, LaunchKind kind, DeviceSpecification specification)
     {
         using NullTarget target = new(1 << 20);
-        using CounterMemory counters = new(null, threads: 1);
+        using CounterMemory counters = new(null, threads: 1, []);
         return DeviceServer.Create(control, kind, specification, target, counters, () => { }, _ => { });
     }
 

@@ -1,3 +1,4 @@
+using Ublk.Filters;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
@@ -81,6 +82,58 @@ public sealed class OverlayFileTests : IDisposable
     }
 
     [Fact]
+    public void What_was_written_without_a_flush_is_kept_when_the_disk_is_removed()
+    {
+        byte[] data = [.. Enumerable.Repeat((byte)9, Block)];
+        Use(_path, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, Block, Block), data));
+        Assert.Equal(data, Use(_path, harness => Read(harness, Block, Block)));
+    }
+
+    [Fact]
+    public void A_worker_that_dies_leaves_every_answered_write_to_the_next()
+    {
+        byte[] model = [.. _base];
+        Random chance = new(4);
+        string state = $"{_path}.state";
+        for (int life = 0; life < 3; life++)
+        {
+            Use(_path, harness =>
+            {
+                Assert.Equal(model, Read(harness, 0, Size));
+                for (int number = 0; number < 40; number++)
+                {
+                    Write(harness, chance, model);
+                    Assert.True(chance.Next(8) != 0 || harness.Answer(QueueHarness.Describe(IoOperation.Flush)) == 0);
+                }
+
+                // What the kernel has when the process dies now.
+                File.Copy(_path, $"{_path}.left");
+                File.Copy(state, $"{state}.left");
+            }, state);
+            File.Move($"{_path}.left", _path, overwrite: true);
+            File.Move($"{state}.left", state, overwrite: true);
+        }
+
+        Assert.Equal(model, Use(_path, harness => Read(harness, 0, Size), state));
+        File.Delete(state);
+        Assert.Equal(model, Use(_path, harness => Read(harness, 0, Size)));
+    }
+
+    [Fact]
+    public void A_disk_whose_state_has_no_room_is_durable_with_each_write()
+    {
+        byte[] data = [.. Enumerable.Repeat((byte)9, Block)];
+        Use(_path, harness =>
+        {
+            Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Write, Block, Block), data));
+            string copy = $"{_path}.copy";
+            File.Copy(_path, copy);
+            Assert.Equal(data, Use(copy, other => Read(other, Block, Block)));
+            File.Delete(copy);
+        }, "/nowhere/at/all");
+    }
+
+    [Fact]
     public void Two_disks_cannot_have_one_overlay()
     {
         using BlockTarget first = Open(_path);
@@ -104,21 +157,23 @@ public sealed class OverlayFileTests : IDisposable
         Assert.False(File.Exists(_path));
     }
 
-    private BlockTarget Open(string path)
+    private BlockTarget Open(string path, string? state = null)
     {
         MemoryTarget memory = new(Size);
         _base.CopyTo(memory.Data, 0);
-        return FilterTests.Open(memory, $"Overlay={path}");
+        return FilterStack.Open(
+            [new UblkFilter("Overlay", new Dictionary<string, string> { ["Overlay"] = path })], _ => memory,
+            new TargetOptions(new Dictionary<string, string>()) { StatePath = state });
     }
 
     // The ring of the last queue keeps its files, and their locks, a moment longer than the queue.
-    private BlockTarget OpenSoon(string path)
+    private BlockTarget OpenSoon(string path, string? state)
     {
         for (int attempt = 0; ; attempt++)
         {
             try
             {
-                return Open(path);
+                return Open(path, state);
             }
             catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse && attempt < 1000)
             {
@@ -127,16 +182,16 @@ public sealed class OverlayFileTests : IDisposable
         }
     }
 
-    private void Use(string path, Action<QueueHarness> use)
+    private void Use(string path, Action<QueueHarness> use, string? state = null)
     {
-        using BlockTarget disk = OpenSoon(path);
+        using BlockTarget disk = OpenSoon(path, state);
         QueueHarness.Run(disk, use, bufferSize: Size);
     }
 
-    private byte[] Use(string path, Func<QueueHarness, byte[]> use)
+    private byte[] Use(string path, Func<QueueHarness, byte[]> use, string? state = null)
     {
         byte[] result = [];
-        Use(path, harness => { result = use(harness); });
+        Use(path, harness => { result = use(harness); }, state);
         return result;
     }
 

@@ -106,6 +106,17 @@ public sealed class CheckImageTests : IDisposable
         RequireAgreement(image);
     }
 
+    [Theory]
+    [InlineData("aes")]
+    [InlineData("luks")]
+    public void An_encrypted_image_is_checked_all_the_same(string kind)
+    {
+        string image = _folder["a.qcow2"];
+        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o",
+            $"encrypt.format={kind},encrypt.key-secret=s,preallocation=metadata{(kind == "luks" ? ",encrypt.iter-time=10" : "")}", image, "1M");
+        Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image).Condition);
+    }
+
     [Fact]
     public void An_image_in_use_is_left_alone()
     {
@@ -130,17 +141,24 @@ public sealed class CheckImageTests : IDisposable
 
     private string Fill(string options)
     {
-        string image = _folder.QemuCreate("a.qcow2", "24M", options);
-        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 5M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 22M 2M");
+        // As small as all kinds of clusters, and more than one of each table, allow.
+        string image = _folder.QemuCreate("a.qcow2", "8M", options);
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 3M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 7M 1M");
+        List<string> more = [];
         if (!options.Contains("refcount_bits=1,", StringComparison.Ordinal) && !options.EndsWith("refcount_bits=1", StringComparison.Ordinal))
         {
             Shell.Run("qemu-img", "snapshot", "-c", "one", image);
-            ImageFolder.Play(image, "write -P 4 512k 64k");
+            more.Add("write -P 4 512k 64k");
         }
 
         if (!options.Contains("2M", StringComparison.Ordinal))
         {
-            ImageFolder.Play(image, "write -c -P 5 12M 2M");
+            more.Add("write -c -P 5 4M 2M");
+        }
+
+        if (more.Count > 0)
+        {
+            ImageFolder.Play(image, [.. more]);
         }
 
         return image;

@@ -79,13 +79,23 @@ public sealed class SnapshotTests : IDisposable
     {
         string image = _folder.QemuCreate("a.qcow2", "16M");
         Take(image, "one");
-        Shell.Run("qemu-img", "bitmap", "--add", image, "b0");
+        Shell.Run("qemu-img", "bitmap", "--add", image, "history");
         List<string> warnings = [];
         new RestoreSnapshot { Path = image, Snapshot = "one" }.Run(
             new ImageProgress(report => warnings.AddRange(report.Warning is { } text ? [text] : []), CancellationToken.None));
         Assert.Contains("bitmaps", Assert.Single(warnings));
         ImageFolder.RequireClean(image);
-        Assert.DoesNotContain("b0", Shell.Run("qemu-img", "info", image));
+        Assert.DoesNotContain("history", Shell.Run("qemu-img", "info", image));
+
+        // Their clusters are others' now.
+        Take(image, "two");
+        ImageFolder.Play(image, "write -P 7 0 4M");
+        using (Ublk.Targets.Qcow2.Qcow2Target target = Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image))
+        {
+            Assert.Equal(4096, Ublk.Tests.Targets.Qcow2.Qcow2Disk.Write(target, 8 << 20, 4096, 1));
+        }
+
+        ImageFolder.RequireClean(image);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Measuring;
 using Ublk.Serving;
+using Ublk.Targets;
 using Ublk.Targets.Null;
 using Ublk.Tests.Serving;
 
@@ -17,12 +18,14 @@ public sealed class DeviceCountersTests : IDisposable
     private readonly TemporaryFile _file = new(CounterMemory.LengthFor(Threads), "/dev/shm");
     private readonly SafeFileHandle _handle;
     private readonly CounterMemory _memory;
+    private readonly TargetCounter _seen = new("Seen");
+    private readonly TargetCounter _done = new("Done2");
 
     public DeviceCountersTests()
     {
         _handle = File.OpenHandle(_file.Path, FileMode.Open, FileAccess.ReadWrite);
         RandomAccess.Write(_handle, MemoryMarshal.AsBytes(new ReadOnlySpan<CounterHeader>([CounterHeader.Of(Cookie, Threads)])), 0);
-        _memory = new CounterMemory(_handle, Threads);
+        _memory = new CounterMemory(_handle, Threads, [_seen, _done]);
     }
 
     private DeviceCounters Now => new(7, File.ReadAllBytes(_file.Path));
@@ -68,6 +71,49 @@ public sealed class DeviceCountersTests : IDisposable
         Assert.Equal(2, measurement.ReadTimes.Count);
         Assert.True(measurement.ReadP50Micros <= measurement.ReadMaxMicros);
         Assert.Null(after.Since(after).ReadP99Micros);
+    }
+
+    [Fact]
+    public void What_the_target_counts_is_seen_by_its_name_and_in_its_order()
+    {
+        Assert.Equal([new("Seen", 0), new("Done2", 0)], TargetCounterSlot.Read(_file.Content));
+        _seen.Add();
+        _done.Add(1L << 40);
+        Assert.Equal([new("Seen", 1), new("Done2", 1L << 40)], TargetCounterSlot.Read(_file.Content));
+    }
+
+    [Fact]
+    public void A_target_goes_on_counting_before_and_after_it_is_served()
+    {
+        TargetCounter counter = new("Opened");
+        counter.Add(3);
+        using (CounterMemory memory = new(null, 1, [counter]))
+        {
+            Assert.Equal(3, counter.Value);
+            counter.Add();
+        }
+
+        counter.Add();
+        Assert.Equal(5, counter.Value);
+    }
+
+    [Fact]
+    public void A_target_may_count_more_than_there_is_room_for()
+    {
+        TargetCounter[] many = [.. Enumerable.Range(0, 100).Select(number => new TargetCounter($"{new string('n', 40)}{number}"))];
+        using CounterMemory memory = new(_handle, Threads, many);
+        many[^1].Add();
+        Assert.Equal(many.Take(TargetCounterSlot.MaxCount).Select(counter => counter.Name), TargetCounterSlot.Read(_file.Content).Keys);
+    }
+
+    [Fact]
+    public void What_is_no_name_is_not_shown()
+    {
+        byte[] forged = _file.Content;
+        forged[64 + sizeof(long)] = 0x1B;
+        Assert.Equal(["Done2"], TargetCounterSlot.Read(forged).Keys);
+        Assert.Empty(TargetCounterSlot.Read(forged.AsSpan(0, 100)));
+        Assert.All(["", "a b", "é", new string('n', 49)], name => Assert.Throws<ArgumentException>(() => new TargetCounter(name)));
     }
 
     [Fact]

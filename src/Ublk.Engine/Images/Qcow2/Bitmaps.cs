@@ -9,7 +9,7 @@ internal static class Bitmaps
     /// <param name="edit">The change.</param>
     /// <param name="header">The header as it is.</param>
     /// <param name="progress">Told that they are lost.</param>
-    /// <returns>The header without them.</returns>
+    /// <returns>The header, which takes back that they are valid.</returns>
     public static ImageHeader Remove(Qcow2Edit edit, ImageHeader header, ImageProgress progress)
     {
         Qcow2File image = edit.Image;
@@ -29,10 +29,8 @@ internal static class Bitmaps
             edit.Drop(directory.Offset, directory.Size);
         }
 
-        return header with
-        {
-            Autoclear = header.AutoclearWhileWriting,
-            Extensions = [.. header.Extensions.Where(extension => extension.Type != HeaderExtension.Bitmaps)],
-        };
+        // What the header says of them stays, and means nothing without its bit: to take it out would move what follows, in more than
+        // the one sector that a crash leaves whole.
+        return header with { Autoclear = header.AutoclearWhileWriting };
     }
 }

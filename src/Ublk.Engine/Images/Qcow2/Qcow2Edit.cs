@@ -28,11 +28,13 @@ internal sealed class Qcow2Edit : IDisposable
     /// <summary>How often each cluster is referred to.</summary>
     public ReferenceCounts Counts { get; }
 
-    /// <summary>Opens an image that nobody has, and makes sure that it is sound.</summary>
-    /// <exception cref="UblkException">It is in use, read-only, or corrupt.</exception>
-    public static Qcow2Edit Open(string path, ImageProgress progress)
+    /// <summary>Makes sure that an image is sound.</summary>
+    /// <param name="file">The image, which nobody else has; disposed of with this, and where this fails.</param>
+    /// <param name="progress">Told how far it is.</param>
+    /// <exception cref="UblkException">It is no image, or corrupt.</exception>
+    public static Qcow2Edit Open(DiskFile file, ImageProgress progress)
     {
-        Qcow2File image = Qcow2File.Read(DiskFile.OpenForWriting(path));
+        Qcow2File image = Qcow2File.Read(file);
         try
         {
             Qcow2Check check = Qcow2Check.Of(image, progress);
@@ -45,7 +47,7 @@ internal sealed class Qcow2Edit : IDisposable
             if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
             {
                 throw new UblkException(UblkError.InvalidImage,
-                    $"{path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
+                    $"{file.Path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
             }
 
             return new Qcow2Edit(image, check.Walk, progress);
@@ -129,9 +131,10 @@ internal sealed class Qcow2Edit : IDisposable
     {
         try
         {
-            if (_isUnderWay)
+            // It failed on the way: what was counted for it is given back. Not by what may never have reached the disk: who opens the
+            // image next sees what did.
+            if (_isUnderWay && !Image.File.HasLostWrites)
             {
-                // It failed on the way: what was counted for it is given back.
                 Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, new CheckFindings(), ImageProgress.None), ImageProgress.None);
             }
         }

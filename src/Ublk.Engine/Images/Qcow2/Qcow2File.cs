@@ -86,8 +86,7 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
 
     /// <summary>Where the persistent bitmaps are; null where there are none, or none that is valid.</summary>
     /// <exception cref="UblkException">The header's extension is malformed.</exception>
-    public BitmapDirectory? ReadBitmapDirectory() =>
-        Header.Autoclear.HasFlag(AutoclearFeatures.Bitmaps) ? BitmapDirectory.Of(Header, file.Path) : null;
+    public BitmapDirectory? ReadBitmapDirectory() => BitmapDirectory.Of(Header, file.Path);
 
     /// <summary>The persistent bitmaps.</summary>
     /// <exception cref="UblkException">The directory is malformed.</exception>

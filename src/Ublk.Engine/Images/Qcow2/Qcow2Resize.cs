@@ -5,7 +5,10 @@ using Ublk.Targets.Qcow2.Format;
 namespace Ublk.Images.Qcow2;
 
 /// <summary>Gives a qcow2 image's disk another size.</summary>
-internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
+/// <param name="edit">The change of the image.</param>
+/// <param name="size">The size in bytes.</param>
+/// <param name="openForWriting">Opens the file that has its data.</param>
+internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFile> openForWriting)
 {
     private readonly Qcow2File _image = edit.Image;
     private readonly ClusterLayout _layout = edit.Image.Layout;
@@ -137,7 +140,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size)
     {
         if (_image.HasDataFile && _image.Header.DataFile is { } name)
         {
-            using DiskFile data = DiskFile.OpenForWriting(ImageChain.Resolve(_image.File.Path, name));
+            using DiskFile data = openForWriting(ImageChain.Resolve(_image.File.Path, name));
             ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
             data.SetLength(size);
             data.Flush();

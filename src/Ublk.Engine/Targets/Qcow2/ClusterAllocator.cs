@@ -5,14 +5,14 @@ using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Targets.Qcow2;
 
-/// <summary>Gives clusters of the image file away and takes them back; keeps the reference counts.</summary>
+/// <summary>Gives clusters of the image file away.</summary>
 internal sealed class ClusterAllocator
 {
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
     private readonly RefcountCache _refcounts;
     private readonly RefcountTableGrowth _growth;
-    private readonly bool _punchesHoles;
+    private readonly ClusterReleaser _releaser;
     private long _cursor;
     private long _virginStart;
 
@@ -26,7 +26,7 @@ internal sealed class ClusterAllocator
         _layout = image.Layout;
         _refcounts = refcounts;
         _growth = new RefcountTableGrowth(image, refcounts);
-        _punchesHoles = punchesHoles;
+        _releaser = new ClusterReleaser(image, refcounts, punchesHoles);
         _virginStart = image.File.GrowsWithZeroes ? _layout.ClustersFor(image.File.Length) : long.MaxValue;
     }
 
@@ -54,7 +54,7 @@ internal sealed class ClusterAllocator
             range.HostOffset = first << _layout.ClusterBits;
             range.IsVirgin = first >= _virginStart;
             NoteUsed(_cursor);
-            _image.Statistics.Allocations += result;
+            _image.Statistics.Allocations.Add(result);
             result = 0;
         }
 
@@ -100,12 +100,12 @@ internal sealed class ClusterAllocator
 
         NoteUsed(cluster + 1);
         int result = await _refcounts.LoadAsync(null, index);
-        if (result < 0 || Get(cluster) > 0)
+        if (result < 0 || _refcounts.GetCount(cluster) > 0)
         {
             return result < 0 ? result : 1;
         }
 
-        Set(cluster, 1);
+        _refcounts.SetCount(cluster, 1);
         return 0;
     }
 
@@ -126,108 +126,9 @@ internal sealed class ClusterAllocator
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> ReclaimAsync(IoQueue? queue)
     {
-        while (TakeFreed(out HostRange range))
-        {
-            int result = await ReleaseAsync(queue, range);
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
-    }
-
-    private bool TakeFreed(out HostRange range)
-    {
-        lock (_image.Gate)
-        {
-            if (!_image.Freed.HasWaiting)
-            {
-                range = default;
-                return false;
-            }
-
-            _image.Epochs.TryAdvance();
-            return _image.Freed.TryTake(_image.Epochs.Current, out range);
-        }
-    }
-
-    // Lowers counts; what comes to 0 is emptied before anybody can get it.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReleaseAsync(IoQueue? queue, HostRange range)
-    {
-        long first = range.Offset >> _layout.ClusterBits;
-        long end = first + range.Count;
-        long freeFrom = first;
-        for (long cluster = first; cluster <= end; cluster++)
-        {
-            ulong count = 0;
-            if (cluster < end)
-            {
-                long index = cluster >> _layout.RefcountBlockBits;
-                int result = _refcounts.Exists(index)
-                    ? await _refcounts.LoadAsync(queue, (int)index)
-                    : await _image.Health.MarkCorruptAsync(queue);
-                if (result < 0)
-                {
-                    return result;
-                }
-
-                count = Get(cluster);
-                if (count == 0)
-                {
-                    return await _image.Health.MarkCorruptAsync(queue);
-                }
-            }
-
-            if (cluster == end || count > 1)
-            {
-                await EmptyAsync(queue, freeFrom, cluster);
-                if (cluster < end)
-                {
-                    await _refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
-                    Set(cluster, count - 1);
-                }
-
-                freeFrom = cluster + 1;
-            }
-        }
-
-        return 0;
-    }
-
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EmptyAsync(IoQueue? queue, long first, long end)
-    {
-        if (first == end)
-        {
-            return 0;
-        }
-
-        HostRange range = new(first << _layout.ClusterBits, end - first);
-        _image.Metadata.Remove(range);
-        if (_punchesHoles)
-        {
-            // What cannot be punched is free all the same.
-            await _image.File.AllocateAsync(
-                queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, range.Offset, range.Count << _layout.ClusterBits);
-        }
-
-        for (long cluster = first; cluster < end; cluster++)
-        {
-            int result = await _refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
-            if (result < 0)
-            {
-                return result;
-            }
-
-            Set(cluster, 0);
-        }
-
-        _cursor = long.Min(_cursor, first);
-        _image.Statistics.Frees += range.Count;
-        return 0;
+        int result = await _releaser.ReclaimAsync(queue);
+        _cursor = long.Min(_cursor, _releaser.TakeFirstFreed());
+        return result;
     }
 
     // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
@@ -317,22 +218,9 @@ internal sealed class ClusterAllocator
         long first = _cursor;
         for (; _cursor < first + count; _cursor++)
         {
-            Set(_cursor, 1);
+            _refcounts.SetCount(_cursor, 1);
         }
 
         return first;
-    }
-
-    private ulong Get(long cluster) => RefcountBlock.Get(
-        _refcounts[(int)(cluster >> _layout.RefcountBlockBits)].Buffer.Span, _layout.RefcountOrder,
-        (int)(cluster & (_layout.RefcountBlockEntries - 1)));
-
-    private void Set(long cluster, ulong count)
-    {
-        RefcountCacheBlock block = _refcounts[(int)(cluster >> _layout.RefcountBlockBits)];
-        int place = (int)(cluster & (_layout.RefcountBlockEntries - 1));
-        RefcountBlock.Set(block.Buffer.Span, _layout.RefcountOrder, place, count);
-        int bit = place << _layout.RefcountOrder;
-        block.Dirty.Mark(bit >> 3, int.Max(1, 1 << _layout.RefcountOrder >> 3));
     }
 }

@@ -33,7 +33,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
             return await image.DataFile.WriteAsync(queue, data, place);
         }
 
-        image.Statistics.CopiesOnWrite++;
+        image.Statistics.CopiesOnWrite.Add();
         if (head + data.Length + tail <= image.Chunks.BufferLength)
         {
             return await WriteWholeAsync(queue, data, offset, place, head, tail);

@@ -23,7 +23,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             L2Table? table = tables.Find(l1Index);
             if (table is null)
             {
-                return tables.GetL1(l1Index).Offset != 0
+                return tables.L1[l1Index].Offset != 0
                     ? new Extent(ExtentKind.NotCached, 0)
                     : new Extent(ExtentKind.Unallocated, (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
             }
@@ -35,7 +35,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
                 if (table.IsCurrent(version))
                 {
                     table.IsReferenced = true;
-                    image.Statistics.CacheHits++;
+                    image.Statistics.CacheHits.Add();
                     return extent;
                 }
             }

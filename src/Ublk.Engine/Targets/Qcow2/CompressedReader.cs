@@ -48,7 +48,7 @@ internal sealed class CompressedReader : IDisposable
         int result = await _image.File.ReadAsync(queue, stored.Part(0, wanted), offset - skipped);
         if (result == 0)
         {
-            _image.Statistics.Decompressions++;
+            _image.Statistics.Decompressions.Add();
             result = _codec.TryDecompress(stored.Span.Slice(skipped, length), cluster.Span) ? 0 : -Libc.EIO;
             if (result == 0)
             {

@@ -9,6 +9,7 @@ internal sealed class ImageOpener
 {
     private readonly Func<string, bool, int, ImageFile> _openFile;
     private readonly ImageOptions _options;
+    private readonly Qcow2Statistics _statistics = new();
     private readonly List<string> _chain = [];
 
     /// <summary>Prepares for one image.</summary>
@@ -69,8 +70,8 @@ internal sealed class ImageOpener
         {
             DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
             HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
-            state = new ImageState(file, dataFile, header, block);
-            return new Qcow2Layer(state, new L2Cache(state, l1, l1Offset, CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+            state = new ImageState(file, dataFile, header, block, _statistics);
+            return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
         catch when (dataFile != file)
         {
@@ -86,7 +87,7 @@ internal sealed class ImageOpener
         int length = header.RefcountTableClusters * header.Layout.RefcountTableEntriesPerCluster;
         ulong[] table = ImageTables.ReadTable(image.File, header.RefcountTableOffset, length);
         IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(image.File, header, out int snapshotTableLength);
-        MetadataSurvey.Run(image, layer.Tables.L1, table, snapshots, snapshotTableLength);
+        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, snapshots, snapshotTableLength);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
         return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
     }

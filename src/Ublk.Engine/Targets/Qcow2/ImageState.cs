@@ -14,7 +14,8 @@ internal sealed class ImageState : IDisposable
     /// <param name="dataFile">The external data file, or the image itself.</param>
     /// <param name="header">The header as it was when opened.</param>
     /// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
-    public ImageState(ImageFile file, ImageFile dataFile, ImageHeader header, HeaderBlock? headerBlock)
+    /// <param name="statistics">What is done is counted there.</param>
+    public ImageState(ImageFile file, ImageFile dataFile, ImageHeader header, HeaderBlock? headerBlock, Qcow2Statistics statistics)
     {
         File = file;
         DataFile = dataFile;
@@ -24,6 +25,7 @@ internal sealed class ImageState : IDisposable
         Health = new ImageHealth(headerBlock);
         Metadata = new MetadataMap(header.ClusterBits);
         Freed = new FreedClusters(Layout.ClusterSize);
+        Statistics = statistics;
         Chunks = new BufferPool(ChunkLength, KeptChunks);
     }
 
@@ -69,8 +71,8 @@ internal sealed class ImageState : IDisposable
     /// <summary>Changes that are not in the file yet, for the next worker; null where nobody keeps them.</summary>
     public WriteJournal? Journal { get; set; }
 
-    /// <summary>What was done.</summary>
-    public Qcow2Statistics Statistics { get; } = new();
+    /// <summary>What was done, in all images of the chain.</summary>
+    public Qcow2Statistics Statistics { get; }
 
     /// <summary>What dirty ranges of tables are rounded to, in bytes.</summary>
     public int WriteUnit => int.Max(int.Min(4096, Layout.ClusterSize), File.Alignment);

@@ -39,9 +39,11 @@ internal static class ImageTables
     /// <exception cref="UblkException">The file cannot be read.</exception>
     public static ulong[] ReadTable(ImageFile file, long offset, int length)
     {
-        byte[] bytes = Read(file, offset, length * 8L);
+        // A header that promises more than the file has takes no time.
+        int known = (int)long.Clamp((file.Length - offset + 7) / 8, 0, length);
+        byte[] bytes = Read(file, offset, known * 8L);
         ulong[] table = new ulong[length];
-        for (int index = 0; index < length; index++)
+        for (int index = 0; index < known; index++)
         {
             table[index] = BinaryPrimitives.ReadUInt64BigEndian(bytes.AsSpan(index * 8));
         }

@@ -32,7 +32,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> RunAsync(IReadOnlyList<JournalRecord> records)
     {
-        ulong[] l1 = cache.L1.ToArray();
+        ulong[] l1 = cache.L1.Entries.ToArray();
         for (int number = 0; number < records.Count; number++)
         {
             Note(records[number], number);
@@ -62,7 +62,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     private async ValueTask<int> AdoptTableAsync(int l1Index, long offset)
     {
         int result = await allocator.AdoptAsync(offset);
-        if (result < 0 || cache.GetL1(l1Index).Offset == offset)
+        if (result < 0 || cache.L1[l1Index].Offset == offset)
         {
             return result;
         }
@@ -73,7 +73,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
         }
 
         Suspect(offset, -1, isCounted: result > 0);
-        return cache.GetL1(l1Index).Offset == 0
+        return cache.L1[l1Index].Offset == 0
             ? await tables.CreateAtAsync(null, l1Index, offset)
             : await tables.MoveToAsync(null, l1Index, offset);
     }

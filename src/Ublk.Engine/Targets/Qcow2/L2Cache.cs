@@ -1,48 +1,39 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Targets.Qcow2;
 
-/// <summary>The L1 table, whole, and the L2 tables used last.</summary>
+/// <summary>The L2 tables used last.</summary>
 internal sealed class L2Cache : IDisposable
 {
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
     private readonly int _capacity;
-    private readonly ulong[] _l1;
-    private readonly long _l1Offset;
     private readonly L2Table?[] _byL1;
     private readonly List<L2Table> _all = [];
-    private DirtyRange _l1Dirty;
     private QueueWaiter? _roomWaiters;
     private int _hand;
     private bool _hasChanges;
 
-    /// <summary>Wraps an L1 table that was read.</summary>
+    /// <summary>Begins with none.</summary>
     /// <param name="image">The image.</param>
-    /// <param name="l1">The L1 table's entries, in this machine's byte order.</param>
-    /// <param name="l1Offset">Where it is in the file.</param>
+    /// <param name="l1">What points to the tables.</param>
     /// <param name="capacity">Tables to keep in memory, at least 2.</param>
-    public L2Cache(ImageState image, ulong[] l1, long l1Offset, int capacity)
+    public L2Cache(ImageState image, L1Table l1, int capacity)
     {
         _image = image;
         _layout = image.Layout;
-        _l1 = l1;
-        _l1Offset = l1Offset;
-        _byL1 = new L2Table?[l1.Length];
+        L1 = l1;
+        _byL1 = new L2Table?[l1.Entries.Length];
         _capacity = capacity;
     }
 
     /// <summary>Writes metadata back; needed when every table in memory has changed.</summary>
     public Func<IoQueue?, ValueTask<int>>? Flush { get; set; }
 
-    /// <summary>The L1 table's entries.</summary>
-    public ReadOnlySpan<ulong> L1 => _l1;
-
-    /// <summary>An entry of the L1 table.</summary>
-    public L1Entry GetL1(int index) => new(Volatile.Read(ref _l1[index]));
+    /// <summary>What points to the tables.</summary>
+    public L1Table L1 { get; }
 
     /// <summary>The table of an L1 entry if it is in memory.</summary>
     public L2Table? Find(int l1Index) => Volatile.Read(ref _byL1[l1Index]);
@@ -69,7 +60,7 @@ internal sealed class L2Cache : IDisposable
             }
         }
 
-        int read = IsFaulty(GetL1(l1Index))
+        int read = L1.IsFaulty(l1Index)
             ? await _image.Health.MarkCorruptAsync(queue)
             : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
         Install(table, l1Index, read);
@@ -96,7 +87,7 @@ internal sealed class L2Cache : IDisposable
         table.Assign(l1Index, hostOffset);
         MarkNew(table);
         Volatile.Write(ref _byL1[l1Index], table);
-        SetL1(l1Index, hostOffset);
+        L1.Set(l1Index, hostOffset);
     }
 
     /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the gate.</summary>
@@ -104,7 +95,7 @@ internal sealed class L2Cache : IDisposable
     {
         table.HostOffset = hostOffset;
         MarkNew(table);
-        SetL1(table.L1Index, hostOffset);
+        L1.Set(table.L1Index, hostOffset);
     }
 
     /// <summary>Gives back what <see cref="TakeAsync"/> took.</summary>
@@ -142,11 +133,7 @@ internal sealed class L2Cache : IDisposable
             }
         }
 
-        if (_l1Dirty.IsDirty)
-        {
-            Range range = _l1Dirty.Take(_image.WriteUnit, int.MaxValue);
-            l1.Add(L1Bytes(range), _l1Offset + range.Start.Value);
-        }
+        L1.Stage(l1);
     }
 
     /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the gate.</summary>
@@ -167,7 +154,7 @@ internal sealed class L2Cache : IDisposable
             table.Dirty.Settle(succeeded);
         }
 
-        _l1Dirty.Settle(succeeded);
+        L1.Settle(succeeded);
         Volatile.Write(ref _hasChanges, _hasChanges || !succeeded);
         return TakeRoomWaiters();
     }
@@ -200,9 +187,9 @@ internal sealed class L2Cache : IDisposable
             if (begun is not null)
             {
                 // Readers that still know the table by its former use must not take for whole what is being read.
-                begun.Assign(l1Index, GetL1(l1Index).Offset);
+                begun.Assign(l1Index, L1[l1Index].Offset);
                 begun.BeginChange();
-                _image.Statistics.CacheMisses++;
+                _image.Statistics.CacheMisses.Add();
                 return new ValueTask<int>(0);
             }
         }
@@ -309,26 +296,5 @@ internal sealed class L2Cache : IDisposable
         table.IsReferenced = true;
         table.Dirty.Mark(0, _layout.ClusterSize);
         NoteChange();
-    }
-
-    private void SetL1(int l1Index, long hostOffset)
-    {
-        Volatile.Write(ref _l1[l1Index], L1Entry.At(hostOffset).Raw);
-        _image.Journal?.AddTable(l1Index, hostOffset);
-        _l1Dirty.Mark(l1Index * 8, 8);
-    }
-
-    private bool IsFaulty(L1Entry entry) => !_layout.IsAligned(entry.Offset) || entry.Offset >= _image.File.Length;
-
-    private byte[] L1Bytes(Range range)
-    {
-        byte[] bytes = new byte[range.End.Value - range.Start.Value];
-        for (int place = 0; place < bytes.Length; place += 8)
-        {
-            int index = (range.Start.Value + place) / 8;
-            BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(place), index < _l1.Length ? _l1[index] : 0);
-        }
-
-        return bytes;
     }
 }

@@ -129,7 +129,7 @@ internal sealed class MetadataFlusher : IDisposable
         QueueWaiter? forRoom = Settle(result == 0);
         _allocator.Mutex.Exit();
 
-        _image.Statistics.MetadataFlushes++;
+        _image.Statistics.MetadataFlushes.Add();
         QueueWaiter.WakeAll(forRoom, 0);
         QueueWaiter.WakeAll(followers, result);
         End();

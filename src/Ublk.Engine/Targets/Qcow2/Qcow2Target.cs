@@ -71,6 +71,9 @@ public sealed class Qcow2Target : BlockTarget
     /// <inheritdoc/>
     public override string BackingPath => _disk.State.File.Path;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<TargetCounter> Counters => Statistics.All;
+
     /// <summary>What the image was used for since it was opened.</summary>
     internal Qcow2Statistics Statistics => _disk.State.Statistics;
 

@@ -46,6 +46,18 @@ internal sealed class RefcountCache : IDisposable
     /// <summary>A block that <see cref="LoadAsync"/> brought into memory since the mutex was taken.</summary>
     public RefcountCacheBlock this[int index] => _blocks[index];
 
+    /// <summary>The count of a cluster whose block is in memory.</summary>
+    public ulong GetCount(long cluster) => RefcountBlock.Get(BlockOf(cluster).Buffer.Span, _layout.RefcountOrder, PlaceOf(cluster));
+
+    /// <summary>Changes the count of a cluster whose block is in memory.</summary>
+    public void SetCount(long cluster, ulong count)
+    {
+        RefcountCacheBlock block = BlockOf(cluster);
+        int place = PlaceOf(cluster);
+        RefcountBlock.Set(block.Buffer.Span, _layout.RefcountOrder, place, count);
+        block.Dirty.Mark(place << _layout.RefcountOrder >> 3, int.Max(1, 1 << _layout.RefcountOrder >> 3));
+    }
+
     /// <summary>Brings a block into memory.</summary>
     /// <returns>0 or a negative errno; -EIO too where the table lies.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
@@ -173,6 +185,10 @@ internal sealed class RefcountCache : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _all.ForEach(block => block.Buffer.Dispose());
+
+    private RefcountCacheBlock BlockOf(long cluster) => _blocks[(int)(cluster >> _layout.RefcountBlockBits)];
+
+    private int PlaceOf(long cluster) => (int)(cluster & (_layout.RefcountBlockEntries - 1));
 
     private ValueTask<int> WriteAsync(IoQueue? queue, RefcountCacheBlock block, Range range)
     {

@@ -19,7 +19,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     public L2Table? Find(long offset)
     {
         int l1Index = _layout.L1Index(offset);
-        return tables.GetL1(l1Index).IsCopied ? tables.Find(l1Index) : null;
+        return tables.L1[l1Index].IsCopied ? tables.Find(l1Index) : null;
     }
 
     /// <summary>Makes it so that <see cref="Find"/> finds the table, unless it is gone again by then.</summary>
@@ -28,13 +28,13 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     public async ValueTask<int> PrepareAsync(IoQueue? queue, long offset)
     {
         int l1Index = _layout.L1Index(offset);
-        if (tables.GetL1(l1Index).IsCopied)
+        if (tables.L1[l1Index].IsCopied)
         {
             return await tables.LoadAsync(queue, l1Index);
         }
 
         await _mutex.EnterAsync(queue);
-        L1Entry entry = tables.GetL1(l1Index);
+        L1Entry entry = tables.L1[l1Index];
         int result = entry.IsCopied ? 0
             : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
             : await MoveAsync(queue, l1Index);

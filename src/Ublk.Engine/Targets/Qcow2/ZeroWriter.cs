@@ -61,7 +61,7 @@ internal sealed class ZeroWriter(
         {
             // As far as one L2 table tells.
             long stop = long.Min(end, (offset / _layout.L2Coverage * _layout.L2Coverage) + _layout.L2Coverage);
-            if (cache.GetL1(_layout.L1Index(offset)).Offset == 0 && (kind == ZeroKind.Discard || reader.ReadsAsZeroes(offset, stop - offset)))
+            if (cache.L1[_layout.L1Index(offset)].Offset == 0 && (kind == ZeroKind.Discard || reader.ReadsAsZeroes(offset, stop - offset)))
             {
                 offset = stop;
                 continue;

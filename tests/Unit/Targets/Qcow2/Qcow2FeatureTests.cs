@@ -26,7 +26,7 @@ public class Qcow2FeatureTests
         using (Qcow2Target target = Qcow2Disk.Open(image.Path))
         {
             Assert.Equal(content, Qcow2Disk.Read(target));
-            Assert.True(target.Statistics.Decompressions > 0);
+            Assert.True(target.Statistics.Decompressions.Value > 0);
             Change(target, content, 0, 4096);
             Change(target, content, 100 << 10, 60 << 10);
             Change(target, content, (3 << 20) + 512 * 4, 512 * 8);
@@ -132,6 +132,36 @@ public class Qcow2FeatureTests
             Array.Resize(ref data, content.Length);
             Assert.Equal(content, data);
         }
+    }
+
+    [Theory]
+    [InlineData("cluster_size=4k")]
+    [InlineData("cluster_size=64k,extended_l2=on")]
+    public void A_raw_data_file_is_the_disk_whatever_is_done_to_it(string options)
+    {
+        using QemuImage image = new("1M");
+        File.Delete(image.Path);
+        image.Create("disk.qcow2", "2M", $"{options},data_file={image.PathOf("data")},data_file_raw=on");
+        byte[] content;
+        Random random = new(2);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            for (int number = 0; number < 100; number++)
+            {
+                int offset = random.Next(512) * 4096;
+                int length = int.Min(random.Next(1, 40) * 4096, (2 << 20) - offset);
+                IoOperation operation = random.Next(4) switch { 0 => IoOperation.Discard, 1 => IoOperation.WriteZeroes, _ => IoOperation.Write };
+                Assert.True(Qcow2Disk.Do(target, operation, offset, length, (byte)random.Next(1, 256)) >= 0);
+            }
+
+            content = Qcow2Disk.Read(target);
+        }
+
+        image.Check();
+        Assert.True(content.AsSpan().SequenceEqual(image.Read()));
+        byte[] data = File.ReadAllBytes(image.PathOf("data"));
+        Array.Resize(ref data, content.Length);
+        Assert.True(content.AsSpan().SequenceEqual(data));
     }
 
     [Fact]
@@ -244,6 +274,24 @@ public class Qcow2FeatureTests
         Assert.Equal(0, target.Geometry.DiscardGranularity);
         Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Discard, 0, 1 << 20));
         Assert.Equal(-1, Qcow2Disk.Read(target).AsSpan().IndexOfAnyExcept((byte)1));
+    }
+
+    [Fact]
+    public void What_was_done_is_counted_over_the_chain()
+    {
+        using QemuImage image = new("1k");
+        image.Create("base", "1M", "cluster_size=4k");
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", image.PathOf("base"));
+        File.Delete(image.Path);
+        image.Create("disk.qcow2", "1M", "cluster_size=4k", "-F", "qcow2", "-b", "base");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        Qcow2Disk.Write(target, 512, 512, 2);
+        Qcow2Disk.Write(target, 1024, 512, 3);
+        Qcow2Disk.Do(target, IoOperation.Flush);
+        Qcow2Disk.Do(target, IoOperation.Discard, 0, 4096);
+        Dictionary<string, long> counts = target.Counters.ToDictionary(counter => counter.Name, counter => counter.Value);
+        Assert.Equal((1, 1, 1), (counts["Allocations"], counts["CopiesOnWrite"], counts["CacheMisses"]));
+        Assert.True(counts["CacheHits"] > 0 && counts["MetadataFlushes"] > 0);
     }
 
     [Fact]

@@ -23,11 +23,11 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
     private const int ExtensionLength = 24;
     private const int FixedLength = 24;
 
-    /// <summary>The directory of an image; null where it has no bitmaps.</summary>
+    /// <summary>The directory of an image; null where it has no bitmaps, or none that a later write left valid.</summary>
     /// <exception cref="UblkException">The extension is malformed.</exception>
     public static BitmapDirectory? Of(ImageHeader header, string path)
     {
-        if (header.Find(HeaderExtension.Bitmaps) is not { Data: { } data })
+        if (!header.Autoclear.HasFlag(AutoclearFeatures.Bitmaps) || header.Find(HeaderExtension.Bitmaps) is not { Data: { } data })
         {
             return null;
         }

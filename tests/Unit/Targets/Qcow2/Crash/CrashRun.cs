@@ -1,3 +1,4 @@
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
@@ -18,6 +19,7 @@ internal sealed class CrashRun : IDisposable
     private const uint ForceUnitAccess = 1u << 13;
 
     private readonly int _seed;
+    private readonly bool _hasFaults;
     private readonly Random _random;
     private readonly ImageKind _kind;
     private readonly DiscardMode _discard;
@@ -28,11 +30,16 @@ internal sealed class CrashRun : IDisposable
     private SimulatedDisk _disk;
     private bool _hasCrashed;
     private int _qemuCountdown;
+    private int _faults;
+    private bool _isLost;
 
     /// <summary>Prepares the run of a seed.</summary>
-    public CrashRun(int seed)
+    /// <param name="seed">What decides everything.</param>
+    /// <param name="hasFaults">Whether the host's files have no room at times, and fail.</param>
+    public CrashRun(int seed, bool hasFaults = false)
     {
         _seed = seed;
+        _hasFaults = hasFaults;
         _random = new Random(seed);
         _kind = ImageKind.Get((int)((uint)seed % (uint)ImageKind.Count));
         _discard = _random.Next(2) == 0 ? DiscardMode.Unmap : DiscardMode.Zero;
@@ -52,6 +59,9 @@ internal sealed class CrashRun : IDisposable
 
     /// <summary>Times the worker died.</summary>
     public int Kills { get; private set; }
+
+    /// <summary>Requests that failed.</summary>
+    public int Failures { get; private set; }
 
     /// <summary>Lives a few lives, each of which ends in another way.</summary>
     public void Go()
@@ -83,7 +93,9 @@ internal sealed class CrashRun : IDisposable
         int ending = _random.Next(3);
         QueueHarness.Run(target, harness => Work(harness, endsInTime: ending == 0), Depth, BufferSize);
         _running.Clear();
-        if (ending == 0)
+        _disk.Fault = null;
+        _hasCrashed |= _faults > 0;
+        if (ending == 0 && !_isLost)
         {
             target.Dispose();
             _disk.Changed = null;
@@ -95,6 +107,7 @@ internal sealed class CrashRun : IDisposable
         _disk.Changed = null;
         target.Abandon();
         _hasCrashed = true;
+        _isLost = false;
         if (ending == 1)
         {
             _disk = _disk.Kill(_random);
@@ -113,11 +126,13 @@ internal sealed class CrashRun : IDisposable
         _disk.Changed = Probe;
         int started = 0;
         int requests = _random.Next(5, 50);
+        Faults? faults = _hasFaults ? new Faults(_random) : null;
         while (started < requests || (endsInTime && _running.Count > 0))
         {
             if (started < requests && _running.Count < Depth && _random.Next(3) == 0)
             {
                 started++;
+                _disk.Fault = faults is null || started > requests - 10 ? null : isSync => Fail(faults, isSync);
                 TryStart(harness);
             }
             else if (_disk.HasPending)
@@ -156,7 +171,7 @@ internal sealed class CrashRun : IDisposable
             4 or 5 => IoOperation.WriteZeroes,
             _ => IoOperation.Write,
         };
-        Running started = new() { Operation = operation, Tag = tag, First = first, Count = count, IsDurable = durable };
+        Running started = new() { Operation = operation, Tag = tag, First = first, Count = count, IsDurable = durable, Faults = _faults };
         switch (operation)
         {
             case IoOperation.Write:
@@ -198,7 +213,14 @@ internal sealed class CrashRun : IDisposable
 
             int result = done.Answer.GetAwaiter().GetResult();
             _running.RemoveAt(place);
-            Assert.True(result >= 0, $"{done.Operation} of {done.Count} sectors from {done.First} on failed with {result}.");
+            if (result < 0)
+            {
+                bool isExpected = result is -Libc.ENOSPC or -Libc.EIO && (_isLost || _faults > done.Faults);
+                Assert.True(isExpected, $"{done.Operation} of {done.Count} sectors from {done.First} on failed with {result}.");
+                Failures++;
+                continue;
+            }
+
             switch (done.Operation)
             {
                 case IoOperation.Write:
@@ -215,6 +237,15 @@ internal sealed class CrashRun : IDisposable
                     break;
             }
         }
+    }
+
+    // Once a flush has failed, no write may succeed any more.
+    private int Fail(Faults faults, bool isSync)
+    {
+        int errno = faults.Next(isSync);
+        _faults += errno < 0 ? 1 : 0;
+        _isLost |= isSync && errno < 0;
+        return errno;
     }
 
     private void Probe()
@@ -258,7 +289,7 @@ internal sealed class CrashRun : IDisposable
 
     private void Judge(SimulatedDisk disk, bool afterPowerCut, bool leaksMatter)
     {
-        if (SimulatedImage.FindErrors(disk, _folder, leaksMatter) is { } errors)
+        if (SimulatedImage.FindErrors(disk, leaksMatter) is { } errors)
         {
             Assert.Fail($"{(afterPowerCut ? "After a power cut" : "After the worker's end")} the image has errors:\n{errors}\n");
         }
@@ -281,6 +312,7 @@ internal sealed class CrashRun : IDisposable
         public required int First { get; init; }
         public required int Count { get; set; }
         public required bool IsDurable { get; init; }
+        public required int Faults { get; init; }
         public int[]? Promised { get; set; }
         public IoBuffer Buffer { get; set; }
         public ValueTask<int> Answer { get; set; }

@@ -106,11 +106,15 @@ internal sealed class DiskModel
 
     private long? VersionOf(ReadOnlySpan<byte> content, int sector, ReadOnlySpan<long> versions)
     {
-        Span<byte> expected = stackalloc byte[Sector];
         foreach (long version in versions)
         {
-            Fill(expected, sector, version);
-            if (content.SequenceEqual(expected))
+            bool isIt = version switch
+            {
+                Initial => content.SequenceEqual(_initial.AsSpan(sector * Sector, Sector)),
+                Zeroes => !content.ContainsAnyExcept((byte)0),
+                _ => IsWritten(content, sector, version),
+            };
+            if (isIt)
             {
                 return version;
             }
@@ -119,16 +123,23 @@ internal sealed class DiskModel
         return null;
     }
 
-    private void Fill(Span<byte> data, int sector, long version)
+    private static bool IsWritten(ReadOnlySpan<byte> data, int sector, long version)
     {
-        if (version == Initial)
+        for (int place = 0; place < Sector; place += 16)
         {
-            _initial.AsSpan(sector * Sector, Sector).CopyTo(data);
-            return;
+            if (BinaryPrimitives.ReadInt64LittleEndian(data[place..]) != sector + 1
+                || BinaryPrimitives.ReadInt64LittleEndian(data[(place + 8)..]) != version)
+            {
+                return false;
+            }
         }
 
-        data.Clear();
-        for (int place = 0; version > 0 && place < Sector; place += 16)
+        return true;
+    }
+
+    private static void Fill(Span<byte> data, int sector, long version)
+    {
+        for (int place = 0; place < Sector; place += 16)
         {
             BinaryPrimitives.WriteInt64LittleEndian(data[place..], sector + 1);
             BinaryPrimitives.WriteInt64LittleEndian(data[(place + 8)..], version);

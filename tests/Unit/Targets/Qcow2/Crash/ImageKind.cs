@@ -27,6 +27,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         new("data file", "256k", "cluster_size=4k,data_file=data"),
         new("raw data file", "256k", "cluster_size=1k,data_file=data,data_file_raw=on"),
         new("lazy", "256k", "cluster_size=1k,lazy_refcounts=on,refcount_bits=4"),
+        new("bitmap", "384k", "", ["write -P 7 0 100k", "snapshot one", "bitmap b0"]),
         new("preallocated", "256k", "cluster_size=2k,preallocation=metadata"),
     ];
 
@@ -69,6 +70,10 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             {
                 Shell.Run("qemu-img", "snapshot", "-c", step[9..], image.Path);
                 snapshots[step[9..]] = Read(image);
+            }
+            else if (step.StartsWith("bitmap ", StringComparison.Ordinal))
+            {
+                Shell.Run("qemu-img", "bitmap", "--add", image.Path, step[7..]);
             }
             else
             {

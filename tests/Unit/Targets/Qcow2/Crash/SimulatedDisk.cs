@@ -12,11 +12,14 @@ internal sealed class SimulatedDisk(Random random)
     /// <summary>Called after each change of a file and each flush: where the power may be cut.</summary>
     public Action? Changed { get; set; }
 
+    /// <summary>Asked before each change of a file, and before each flush with true: 0, or the negative errno that it fails with.</summary>
+    public Func<bool, int>? Fault { get; set; }
+
     /// <summary>Whether operations wait to be completed.</summary>
     public bool HasPending => _pending.Count > 0;
 
     /// <summary>Puts a file on the disk, durably.</summary>
-    public SimulatedFile Add(string name, ReadOnlySpan<byte> content) => Files[name] = new SimulatedFile(this, name, content);
+    public SimulatedFile Add(string name, ReadOnlySpan<byte> content) => Files[name] = new SimulatedFile(this, name, content.ToArray());
 
     /// <summary>Opens a file, as an image's opener wants it.</summary>
     public SimulatedHandle Open(string path, bool readOnly, int maxAlignment) => Files.TryGetValue(Path.GetFileName(path), out SimulatedFile? file)
@@ -57,7 +60,7 @@ internal sealed class SimulatedDisk(Random random)
         SimulatedDisk copy = new(choice);
         foreach ((string name, SimulatedFile file) in Files)
         {
-            copy.Add(name, content(file));
+            copy.Files[name] = new SimulatedFile(copy, name, content(file));
         }
 
         return copy;

@@ -5,15 +5,17 @@ namespace Ublk.Tests.Targets.Qcow2.Crash;
 /// <summary>A file of a <see cref="SimulatedDisk"/>: what programs see of it, what is durable, and the changes between.</summary>
 /// <param name="disk">Its disk.</param>
 /// <param name="name">Its name.</param>
-/// <param name="content">Its durable content.</param>
-internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpan<byte> content)
+/// <param name="content">Its durable content, which is the file's from now on.</param>
+internal sealed class SimulatedFile(SimulatedDisk disk, string name, byte[] content)
 {
     private const int Sector = 512;
     private const int MaxLength = 64 << 20;
 
     private readonly List<Change> _changes = [];
-    private byte[] _now = content.ToArray();
-    private byte[] _durable = content.ToArray();
+    private byte[] _now = content;
+
+    // Apart from what programs see once that changes: most copies are only looked at.
+    private byte[]? _durable;
     private int _length = content.Length;
     private long _count;
 
@@ -40,6 +42,26 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     /// <summary>Writes.</summary>
     public int Write(ReadOnlySpan<byte> data, long offset, bool durable) => Apply(data.ToArray(), offset, data.Length, durable, data.Length);
 
+    /// <summary>ftruncate(2).</summary>
+    public int SetLength(long length)
+    {
+        if (length >= _length)
+        {
+            return length == _length ? 0 : Apply(null, _length, length - _length, durable: false, 0);
+        }
+
+        if (disk.Fault?.Invoke(false) is int errno and < 0)
+        {
+            return errno;
+        }
+
+        _durable ??= [.. Content];
+        _changes.Add(new Change(_count++, (int)length, 0, null));
+        _length = (int)length;
+        disk.Changed?.Invoke();
+        return 0;
+    }
+
     /// <summary>fallocate(2).</summary>
     public int Allocate(int mode, long offset, long length)
     {
@@ -59,20 +81,23 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
     /// <summary>A flush has ended.</summary>
     public int EndSync(long mark)
     {
+        // The kernel tells once that it lost something, and then knows no more of it than what programs see.
+        int errno = disk.Fault?.Invoke(true) ?? 0;
+        _durable ??= [.. Content];
         foreach (Change change in _changes.Where(change => change.Number < mark))
         {
-            change.ApplyTo(ref _durable, static _ => true);
+            change.ApplyTo(ref _durable, sector => errno == 0 || sector % 2 == 0);
         }
 
         _changes.RemoveAll(change => change.Number < mark);
         disk.Changed?.Invoke();
-        return 0;
+        return errno;
     }
 
     /// <summary>What a power cut may leave: of each sector, any of the contents it had since it was durable.</summary>
     public byte[] AfterPowerCut(Random random)
     {
-        byte[] content = [.. _durable];
+        byte[] content = _durable is null ? Content.ToArray() : [.. _durable];
         int kind = random.Next(6);
         int favourite = random.Next(_changes.Count + 1);
         for (int index = 0; index < _changes.Count; index++)
@@ -99,6 +124,13 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
         {
             return -Libc.ENOSPC;
         }
+
+        if (disk.Fault?.Invoke(false) is int errno and < 0)
+        {
+            return errno;
+        }
+
+        _durable ??= [.. Content];
 
         // A hole may begin anywhere; what lies between is written in sectors.
         Change change = new(_count++, (int)offset, (int)length, data);
@@ -143,6 +175,7 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
         return result;
     }
 
+    // Without a length it cuts the file off.
     private sealed class Change(long number, int offset, int length, byte[]? data)
     {
         private readonly HashSet<int> _superseded = [];
@@ -160,6 +193,12 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, ReadOnlySpa
 
         public void ApplyTo(ref byte[] content, Func<int, bool> survives)
         {
+            if (length == 0)
+            {
+                content = survives(offset / Sector) ? content[..int.Min(offset, content.Length)] : content;
+                return;
+            }
+
             int end = offset + length;
             for (int start = offset; start < end;)
             {

@@ -40,10 +40,9 @@ internal static class SimulatedImage
     }
 
     /// <summary>What our own check says against an image: errors, and leaks if they matter.</summary>
-    public static string? FindErrors(SimulatedDisk disk, string folder, bool leaksMatter)
+    public static string? FindErrors(SimulatedDisk disk, bool leaksMatter)
     {
-        string path = Save(disk, folder, name => name == Name);
-        using Qcow2File image = Qcow2File.Read(Ublk.Images.DiskFile.Open(path));
+        using Qcow2File image = Qcow2File.Read(new SimulatedDiskFile(disk.Files[Name], Name));
         CheckFindings findings = Qcow2Check.Of(image, ImageProgress.None).Findings;
         return findings.Corruptions > 0 || (leaksMatter && findings.Leaks > 0) ? string.Join("\n", findings.Texts) : null;
     }
@@ -52,13 +51,15 @@ internal static class SimulatedImage
     public static void CheckWithQemu(SimulatedDisk disk, string folder)
     {
         // qemu opens its data, which it looks for in the current directory, and what is under it too.
-        Save(disk, folder, static _ => true);
+        Save(disk, folder);
         Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check -f qcow2 {Name} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
     }
 
-    private static string Save(SimulatedDisk disk, string folder, Func<string, bool> isWanted)
+    /// <summary>Writes the disk's files into a folder.</summary>
+    /// <returns>The image's path.</returns>
+    public static string Save(SimulatedDisk disk, string folder)
     {
-        foreach ((string name, SimulatedFile file) in disk.Files.Where(file => isWanted(file.Key)))
+        foreach ((string name, SimulatedFile file) in disk.Files)
         {
             using FileStream stream = new(Path.Combine(folder, name), FileMode.Create, FileAccess.Write);
             stream.Write(file.Content);

@@ -4,20 +4,30 @@ using Ublk.Tests.Targets.Qcow2.Crash;
 
 namespace Ublk.Tests.Targets.Qcow2.Fuzz;
 
-/// <summary>Uses an image that may be garbage as a disk is used: it is refused, requests fail, or they work; nothing else happens.</summary>
-internal static class FuzzRun
+/// <summary>Uses images that may be garbage as disks are used: each is refused, requests fail, or they work; nothing else happens.</summary>
+internal sealed class FuzzRun : IDisposable
 {
     // What an image may make its reader take: its tables are bounded by the rules for headers, and its disk is not read whole.
     private const long MaxMemory = 256 << 20;
 
+    private readonly Dictionary<string, FuzzFile> _files = [];
+    private readonly AlignedBuffer _buffer = new(64 << 10);
+
     /// <summary>Opens an image and does things to it.</summary>
+    /// <param name="files">The files there are.</param>
+    /// <param name="image">What the image has instead.</param>
+    /// <param name="random">Chooses.</param>
     /// <returns>Whether it was opened.</returns>
-    public static bool Go(IReadOnlyDictionary<string, byte[]> others, byte[] image, Random random)
+    public bool Go(IReadOnlyDictionary<string, byte[]> files, byte[] image, Random random)
     {
-        SimulatedDisk disk = new(random);
-        foreach ((string name, byte[] content) in others)
+        foreach ((string name, byte[] content) in files)
         {
-            disk.Add(name, name == SimulatedImage.Name ? image : content);
+            if (!_files.TryGetValue(name, out FuzzFile? file))
+            {
+                _files[name] = file = new FuzzFile();
+            }
+
+            file.Fill(name == SimulatedImage.Name ? image : content);
         }
 
         long before = GC.GetAllocatedBytesForCurrentThread();
@@ -26,7 +36,7 @@ internal static class FuzzRun
         {
             bool readOnly = random.Next(4) == 0;
             ImageOptions options = new() { ReadOnly = readOnly, CacheSize = 4096, Snapshot = random.Next(16) == 0 ? "one" : null };
-            using Qcow2Layer layer = SimulatedImage.Open(disk, options, out ImageUpdater? updater);
+            using Qcow2Layer layer = new ImageOpener(Open, options).Open(SimulatedImage.Name, out ImageUpdater? updater);
             isOpen = true;
             Use(layer, updater, random);
         }
@@ -39,10 +49,16 @@ internal static class FuzzRun
         return isOpen;
     }
 
-    private static void Use(Qcow2Layer layer, ImageUpdater? updater, Random random)
+    /// <inheritdoc/>
+    public void Dispose() => _buffer.Dispose();
+
+    private ImageFile Open(string path, bool readOnly, int maxAlignment) => _files.TryGetValue(Path.GetFileName(path), out FuzzFile? file)
+        ? file.Open(path, readOnly)
+        : throw new UblkException(UblkError.PathNotFound, $"There is no file {path}.");
+
+    private void Use(Qcow2Layer layer, ImageUpdater? updater, Random random)
     {
-        using AlignedBuffer buffer = new(64 << 10);
-        buffer.Span.Fill(0xA5);
+        _buffer.Span.Fill(0xA5);
         for (int number = 0; number < 12; number++)
         {
             long size = layer.Size / 512 * 512;
@@ -54,7 +70,7 @@ internal static class FuzzRun
             long near = random.Next(4) == 0 ? size : long.Min(size, 1 << 20);
             long offset = random.NextInt64(near / 512) * 512;
             int length = (int)long.Min(random.Next(1, 64) * 512, size - offset);
-            IoBuffer part = buffer.Part(0, length);
+            IoBuffer part = _buffer.Part(0, length);
             int kind = updater is null ? 0 : random.Next(6);
             ValueTask<int> answer = kind switch
             {

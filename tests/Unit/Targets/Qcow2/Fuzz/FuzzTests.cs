@@ -21,9 +21,10 @@ public class FuzzTests(ITestOutputHelper output)
         Exception? failure = null;
         Thread thread = new(() =>
         {
+            using FuzzRun run = new();
             for (; seed < first + count && failure is null; Volatile.Write(ref seed, seed + 1))
             {
-                failure = Try(seed, ref opened);
+                failure = Try(run, seed, ref opened);
             }
         }) { IsBackground = true };
         thread.Start();
@@ -44,24 +45,25 @@ public class FuzzTests(ITestOutputHelper output)
     [Fact]
     public void What_did_harm_once_does_no_more()
     {
+        using FuzzRun run = new();
         foreach (string path in Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests/Unit/Targets/Qcow2/Corpus"), "*.qcow2"))
         {
             byte[] image = File.ReadAllBytes(path);
             for (int seed = 0; seed < 20; seed++)
             {
-                FuzzRun.Go(new Dictionary<string, byte[]> { [SimulatedImage.Name] = image }, image, new Random(seed));
+                run.Go(new Dictionary<string, byte[]> { [SimulatedImage.Name] = image }, image, new Random(seed));
             }
         }
     }
 
-    private static InvalidOperationException? Try(int seed, ref int opened)
+    private static InvalidOperationException? Try(FuzzRun run, int seed, ref int opened)
     {
         Random random = new(seed);
         ImageKind kind = ImageKind.Get((int)((uint)seed % (uint)ImageKind.Count));
         byte[] image = FuzzInput.Mutate(kind.Files[SimulatedImage.Name], random);
         try
         {
-            opened += FuzzRun.Go(kind.Files, image, random) ? 1 : 0;
+            opened += run.Go(kind.Files, image, random) ? 1 : 0;
             return null;
         }
         catch (Exception exception)
