@@ -22,6 +22,12 @@ internal static class ImageReference
     /// <exception cref="UblkException">It may not.</exception>
     public static void Check(string imagePath, SafeFileHandle image, string path, SafeFileHandle file, bool isWritten)
     {
+        // A file that is none of the system's belongs to nobody.
+        if (image.IsInvalid || file.IsInvalid)
+        {
+            return;
+        }
+
         uint user = Libc.GetEffectiveUserId();
         uint owner = StateOf(imagePath, image).UserId;
         if (owner == 0 || owner == user)
