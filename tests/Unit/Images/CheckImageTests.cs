@@ -106,17 +106,6 @@ public sealed class CheckImageTests : IDisposable
         RequireAgreement(image);
     }
 
-    [Theory]
-    [InlineData("aes")]
-    [InlineData("luks")]
-    public void An_encrypted_image_is_checked_all_the_same(string kind)
-    {
-        string image = _folder["a.qcow2"];
-        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o",
-            $"encrypt.format={kind},encrypt.key-secret=s,preallocation=metadata{(kind == "luks" ? ",encrypt.iter-time=10" : "")}", image, "1M");
-        Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image).Condition);
-    }
-
     [Fact]
     public void An_image_in_use_is_left_alone()
     {

@@ -247,6 +247,10 @@ public class Qcow2FeatureTests
         UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Equal(UblkError.NotSupported, error.Error);
         Assert.Contains(kind.ToUpperInvariant(), error.Message);
+
+        // All but the data lies open.
+        Ublk.Images.ImageCheckResult check = new Ublk.Images.CheckImage { Path = image.Path }.Run(Ublk.Images.ImageProgress.None);
+        Assert.Equal(Ublk.Images.ImageCondition.Clean, check.Condition);
     }
 
     [Fact]

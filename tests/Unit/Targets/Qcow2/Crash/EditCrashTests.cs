@@ -9,15 +9,15 @@ namespace Ublk.Tests.Targets.Qcow2.Crash;
 /// </summary>
 public class EditCrashTests(ITestOutputHelper output)
 {
-    private static readonly Dictionary<string, Func<string, ImageOperation>> s_operations = new()
+    private static readonly Dictionary<string, Func<string, long, ImageOperation>> s_operations = new()
     {
-        ["create a snapshot"] = path => new CreateSnapshot { Path = path, Name = "new" },
-        ["restore a snapshot"] = path => new RestoreSnapshot { Path = path, Snapshot = "one" },
-        ["remove a snapshot"] = path => new RemoveSnapshot { Path = path, Snapshot = "one" },
-        ["grow"] = path => new ResizeImage { Path = path, Size = 3 << 20 },
-        ["shrink"] = path => new ResizeImage { Path = path, Size = 100 << 10, Shrink = true },
-        ["optimize"] = path => new OptimizeImage { Path = path },
-        ["repair"] = path => new CheckImage { Path = path, Repair = true },
+        ["create a snapshot"] = (path, _) => new CreateSnapshot { Path = path, Name = "new" },
+        ["restore a snapshot"] = (path, _) => new RestoreSnapshot { Path = path, Snapshot = "one" },
+        ["remove a snapshot"] = (path, _) => new RemoveSnapshot { Path = path, Snapshot = "one" },
+        ["grow"] = (path, size) => new ResizeImage { Path = path, Size = size + (200 << 10) },
+        ["shrink"] = (path, _) => new ResizeImage { Path = path, Size = 100 << 10, Shrink = true },
+        ["optimize"] = (path, _) => new OptimizeImage { Path = path },
+        ["repair"] = (path, _) => new CheckImage { Path = path, Repair = true },
     };
 
     public static TheoryData<string> Operations => [.. s_operations.Keys];
@@ -36,7 +36,7 @@ public class EditCrashTests(ITestOutputHelper output)
             {
                 try
                 {
-                    using EditRun run = new(FilesOf(kind, operation, seed), s_operations[operation], new Random(seed));
+                    using EditRun run = new(FilesOf(kind, operation, seed), path => s_operations[operation](path, kind.Content.Length), new Random(seed));
                     if (!run.IsPossible)
                     {
                         break;

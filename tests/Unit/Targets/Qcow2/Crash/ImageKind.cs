@@ -5,6 +5,9 @@ namespace Ublk.Tests.Targets.Qcow2.Crash;
 /// <summary>A kind of image: how qemu's tools make it, its files, and its content as qemu reads it.</summary>
 internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, byte[] Content, IReadOnlyDictionary<string, byte[]> Snapshots)
 {
+    /// <summary>Whether it has persistent bitmaps, whose clusters are lost once it is written.</summary>
+    public bool HasBitmaps { get; private init; }
+
     private static readonly ConcurrentDictionary<string, ImageKind> s_made = [];
 
     /// <summary>All kinds: name, size, options, what qemu-io does with it, snapshots between.</summary>
@@ -84,7 +87,10 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         byte[] content = Read(image);
         Dictionary<string, byte[]> files = Directory.EnumerateFiles(Path.GetDirectoryName(image.Path)!)
             .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
-        return new ImageKind(recipe.Name, files, content, snapshots);
+        return new ImageKind(recipe.Name, files, content, snapshots)
+        {
+            HasBitmaps = recipe.Steps?.Any(step => step.StartsWith("bitmap ", StringComparison.Ordinal)) == true,
+        };
     }
 
     // qemu looks for a data file in the current directory.
