@@ -16,7 +16,7 @@ AfterAll {
 
 Describe 'New-UblkDevice refuses' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     BeforeAll {
@@ -99,7 +99,7 @@ Describe 'New-UblkDevice refuses' {
 
 Describe 'Remove-UblkDevice refuses' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'an id that is not there' {
@@ -109,7 +109,7 @@ Describe 'Remove-UblkDevice refuses' {
 
 Describe 'Without' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'the driver, an error says how to load it' {
@@ -167,7 +167,7 @@ Describe 'Without' {
 
 Describe 'A worker that' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     AfterEach {

@@ -45,7 +45,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     AfterAll {
@@ -95,7 +95,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
 
 Describe 'The way of the data' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'is without a copy by itself where a file is on a disk' -Skip:(-not $canZeroCopy) {

@@ -73,7 +73,7 @@ function Get-Privilege([int] $Process) {
 $none, $few = '0000000000000000', '0000000001204002'
 $workerPrivilege = "CapAmb: $none", "CapBnd: $few", "CapEff: $few", "CapInh: $none", "CapPrm: $few", 'NoNewPrivs: 1'
 
-function Remove-AllDevices {
+function Remove-EveryDevice {
     Get-UblkDevice | Remove-UblkDevice -Force -Confirm:$false
 }
 

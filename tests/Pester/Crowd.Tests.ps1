@@ -21,7 +21,7 @@ BeforeAll {
 
 Describe 'Several shells' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -17,7 +17,7 @@ Describe 'A disk of a file, <How>' -Tag Core -ForEach @(
     }
 
     AfterAll {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -62,7 +62,7 @@ Describe 'An example of <_.Page>' -ForEach $examples {
         if (Test-Path /proc/mounts) {
             Get-Content /proc/mounts | Where-Object { $_ -match '^/dev/ublkb\S+ (\S+)' } | ForEach-Object { Invoke-Program umount $Matches[1] }
         }
-        Remove-AllDevices
+        Remove-EveryDevice
         Remove-Item $folder -Recurse -Force
     }
 

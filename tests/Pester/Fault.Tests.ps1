@@ -22,7 +22,7 @@ BeforeAll {
 
 Describe 'A disk with faults' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
         Remove-Item $image -ErrorAction Ignore
     }

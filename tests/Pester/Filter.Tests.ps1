@@ -9,7 +9,7 @@ BeforeAll {
 
 Describe 'A disk with filters' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
         Invoke-Program md5sum $image | Should -Be $sum
     }

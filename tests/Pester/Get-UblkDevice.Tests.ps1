@@ -11,7 +11,7 @@ BeforeAll {
 }
 
 AfterAll {
-    Remove-AllDevices
+    Remove-EveryDevice
     Pop-Location
 }
 

@@ -49,7 +49,7 @@ BeforeAll {
 
 Describe 'A disk whose workers are killed at random' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -100,7 +100,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
 if ($env:UBLK_SOAK) {
     Describe 'A supervisor whose workers die at once' -Tag Fire {
         AfterEach {
-            Remove-AllDevices
+            Remove-EveryDevice
             Get-Leftover | Should -BeNullOrEmpty
         }
 
@@ -118,7 +118,7 @@ if ($env:UBLK_SOAK) {
 
 Describe 'A worker that is killed at a random moment' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -133,7 +133,7 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
                 $failure | Should -Be "WorkerDied,$new"
                 Get-Leftover | Should -BeNullOrEmpty
             }
-            Remove-AllDevices
+            Remove-EveryDevice
             New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
         }
     }
@@ -172,7 +172,7 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
 
 Describe 'A command that is killed' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -22,7 +22,7 @@ BeforeAll {
 
 Describe 'A disk under load' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -72,7 +72,7 @@ Describe 'A disk under load' -Tag Fire {
 
 Describe 'A disk that hangs' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -21,7 +21,7 @@ BeforeAll {
 
 Describe 'A loop disk' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Remove-Item $image -ErrorAction Ignore
     }
 
@@ -93,7 +93,7 @@ Describe 'A loop disk' {
             $device | Remove-UblkDevice
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program umount $mount
         }
     }
@@ -111,7 +111,7 @@ Describe 'A loop disk' {
             Invoke-Program e2fsck -fn $under
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program losetup -d $under
         }
     }
@@ -128,7 +128,7 @@ Describe 'A loop disk' {
             $device | Remove-UblkDevice
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program umount $mount
         }
     }
@@ -140,7 +140,7 @@ Describe 'A file that is in use' {
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'is refused to a second device, which names the first' -Tag Core {

@@ -11,7 +11,7 @@ BeforeAll {
 }
 
 AfterAll {
-    Remove-AllDevices
+    Remove-EveryDevice
 }
 
 Describe 'Measure-UblkDevice' {
@@ -88,7 +88,7 @@ Describe 'New-UblkDevice' {
     }
 
     It 'leaves no counters behind' {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-ChildItem /run/ublk -Filter *.counters | Should -BeNullOrEmpty
     }
 }

@@ -11,7 +11,7 @@ AfterAll {
 
 Describe 'New-UblkDevice' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'makes a null disk that can be used at once' -Tag Core {

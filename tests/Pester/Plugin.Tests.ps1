@@ -15,7 +15,7 @@ BeforeAll {
 
 Describe 'A target from an assembly' -Skip:(-not (Test-Path $plugin)) {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

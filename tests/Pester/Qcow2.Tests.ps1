@@ -27,7 +27,7 @@ BeforeAll {
 
 Describe 'A qcow2 disk' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Remove-Item $image, "$TestDrive/disk.raw" -ErrorAction Ignore
         Get-Leftover | Should -BeNullOrEmpty
     }
@@ -94,7 +94,7 @@ Describe 'A qcow2 disk' {
             Test-Qcow2
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program umount $mount
         }
     }

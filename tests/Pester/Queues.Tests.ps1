@@ -20,7 +20,7 @@ BeforeAll {
 
 Describe 'A queue of three threads' -Skip:(-not $canShare) {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -97,7 +97,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
 
 Describe 'Several threads for a queue' -Tag Core {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -9,7 +9,7 @@ BeforeAll {
 
 Describe 'A disk whose worker is killed' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -117,7 +117,7 @@ Describe 'A disk whose worker is killed' {
 
 Describe 'A supervisor' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -183,7 +183,7 @@ Describe 'A supervisor' {
 
 Describe 'A disk that is' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -36,7 +36,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
             Invoke-Program systemctl stop $unit
             Invoke-Program systemctl reset-failed
         }
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

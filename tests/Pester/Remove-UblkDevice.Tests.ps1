@@ -11,7 +11,7 @@ Describe 'Remove-UblkDevice' {
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -17,7 +17,7 @@ BeforeAll {
 if ($canResize) {
     Describe 'Resize-UblkDevice' {
         AfterEach {
-            Remove-AllDevices
+            Remove-EveryDevice
             Get-Leftover | Should -BeNullOrEmpty
             Remove-Item $image -ErrorAction Ignore
         }
@@ -110,7 +110,7 @@ if ($canResize) {
 else {
     Describe 'Resize-UblkDevice' -Tag Core {
         AfterEach {
-            Remove-AllDevices
+            Remove-EveryDevice
             Get-Leftover | Should -BeNullOrEmpty
         }
 

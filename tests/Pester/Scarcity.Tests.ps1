@@ -13,7 +13,7 @@ BeforeAll {
 
 Describe 'The memory of a worker' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -50,7 +50,7 @@ Describe 'The memory of a worker' -Tag Fire {
 
         AfterEach {
             swapoff /dev/ublkb0 2> $null
-            Remove-AllDevices
+            Remove-EveryDevice
         }
 
         AfterAll {
@@ -91,7 +91,7 @@ Describe 'The memory of a worker' -Tag Fire {
 
 Describe 'A disk that is served without' -Tag Fire {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -108,7 +108,7 @@ Describe 'A disk that is served without' -Tag Fire {
             New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program umount /run/ublk
         }
     }
@@ -129,7 +129,7 @@ Describe 'A disk that is served without' -Tag Fire {
             Get-ChildItem /run/ublk -Name -Exclude lock | Should -Be 'full'
         }
         finally {
-            Remove-AllDevices
+            Remove-EveryDevice
             Invoke-Program umount /run/ublk
         }
     }
@@ -153,7 +153,7 @@ Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path
     AfterEach {
         $daemon.Dispose()
         Remove-Item /dev/log -ErrorAction Ignore
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

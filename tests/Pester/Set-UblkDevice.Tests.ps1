@@ -12,7 +12,7 @@ BeforeAll {
 
 Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -42,7 +42,7 @@ Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
 
 Describe 'Set-UblkDevice -ReadOnly' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -14,7 +14,7 @@ Describe 'A device with a name' {
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -105,7 +105,7 @@ Describe 'A link that is left over' {
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -45,7 +45,7 @@ BeforeAll {
         $Shell.StandardOutput.ReadLine() | ConvertFrom-Json
     }
 
-    function Invoke-As([Diagnostics.Process] $Shell, [string] $Script) {
+    function Invoke-AsUser([Diagnostics.Process] $Shell, [string] $Script) {
         $answer = Send-Script $Shell $Script
         if ($answer.Error) {
             throw "$($answer.Error): $($answer.Message)"
@@ -65,8 +65,8 @@ BeforeAll {
     Install-UblkUdevRule
     $alice = Start-UserShell daemon
     $bob = Start-UserShell bin
-    Invoke-As $alice "truncate -s 16M disk.img; 'ready'" | Should -Be 'ready'
-    Invoke-As $bob "'ready'" | Should -Be 'ready'
+    Invoke-AsUser $alice "truncate -s 16M disk.img; 'ready'" | Should -Be 'ready'
+    Invoke-AsUser $bob "'ready'" | Should -Be 'ready'
     $image = "$TestDrive/daemon/disk.img"
     $record = '/run/user/1/ublk/0.json'
     $make = '$null = New-UblkDevice -Target Loop -Path disk.img -Unprivileged'
@@ -74,7 +74,7 @@ BeforeAll {
 
 AfterAll {
     $alice, $bob | ForEach-Object { $_.StandardInput.Close(); $_.WaitForExit() }
-    Remove-AllDevices
+    Remove-EveryDevice
     Uninstall-UblkUdevRule
     if ($ownUdev) {
         Invoke-Program udevadm control --exit
@@ -84,7 +84,7 @@ AfterAll {
 
 Describe 'An ordinary user' -Tag Unprivileged {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
 
         # What udev runs for a node, it may run when the node is gone.
         Invoke-Program udevadm settle
@@ -92,7 +92,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
     }
 
     It 'makes a disk of a file, uses it, and removes it' {
-        Invoke-As $alice "$make; Get-UblkDevice | ForEach-Object { `"`$(`$_.Id) `$(`$_.State) `$(`$_.Target) `$(`$_.BackingPath) `$(`$_.Owner) `$(`$_.IsComplete)`" }" |
+        Invoke-AsUser $alice "$make; Get-UblkDevice | ForEach-Object { `"`$(`$_.Id) `$(`$_.State) `$(`$_.Target) `$(`$_.BackingPath) `$(`$_.Owner) `$(`$_.IsComplete)`" }" |
             Should -Be "0 Live Loop $image daemon True"
         Invoke-Program stat -c '%U:%G %a' /dev/ublkc0 /dev/ublkb0 | Should -Be 'daemon:daemon 600', 'daemon:daemon 600'
         Invoke-Program ps -o user= -C ublk-worker | Should -Be 'daemon'
@@ -100,7 +100,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
         Invoke-Program stat -c '%U %a' /run/user/1/ublk | Should -Be 'daemon 700'
         (Get-UblkDevice).Flags | Should -Match 'UnprivilegedDev'
         Invoke-Program udevadm info --query property /dev/ublkb0 | Should -Contain 'UDISKS_IGNORE=1'
-        $lines = Invoke-As $alice '
+        $lines = Invoke-AsUser $alice '
             dd if=/dev/urandom of=expected bs=1M count=4 status=none
             dd if=expected of=/dev/ublkb0 bs=1M oflag=direct status=none
             cmp expected disk.img -n 4194304; "cmp: $LASTEXITCODE"
@@ -113,32 +113,32 @@ Describe 'An ordinary user' -Tag Unprivileged {
     }
 
     It 'makes a disk that keeps nothing' {
-        Invoke-As $alice '(New-UblkDevice -Target Null -Size 1GB -Unprivileged).DevicePath
+        Invoke-AsUser $alice '(New-UblkDevice -Target Null -Size 1GB -Unprivileged).DevicePath
             dd if=/dev/ublkb0 of=/dev/null bs=1M count=4 iflag=direct status=none; $LASTEXITCODE' | Should -Be '/dev/ublkb0', '0'
     }
 
     It 'stops a disk, and starts it again' {
-        Invoke-As $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Dead', 'Live'
-        Invoke-As $alice 'dd if=/dev/ublkb0 of=/dev/null bs=1M iflag=direct status=none; $LASTEXITCODE' | Should -Be '0'
+        Invoke-AsUser $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Dead', 'Live'
+        Invoke-AsUser $alice 'dd if=/dev/ublkb0 of=/dev/null bs=1M iflag=direct status=none; $LASTEXITCODE' | Should -Be '0'
     }
 
     It 'removes a disk whose worker was killed' {
-        Invoke-As $alice $make
+        Invoke-AsUser $alice $make
         Invoke-Program pkill -KILL -x ublk-worker
         Wait-For { (Get-UblkDevice).State -eq 'Dead' }
-        Invoke-As $alice 'Remove-UblkDevice 0'
+        Invoke-AsUser $alice 'Remove-UblkDevice 0'
         Get-UserLeftover | Should -BeNullOrEmpty
     }
 
     It 'has a disk that is removed when its worker is told to end' {
-        Invoke-As $alice "$make; kill (Get-UblkDevice).ProcessId"
+        Invoke-AsUser $alice "$make; kill (Get-UblkDevice).ProcessId"
         Wait-For { -not (Get-UserLeftover) }
     }
 
     It 'learns of others'' devices what everybody may know, and can neither remove nor open them' {
         $null = New-UblkDevice -Target Null -Size 1GB
-        Invoke-As $alice $make
-        Invoke-As $bob '
+        Invoke-AsUser $alice $make
+        Invoke-AsUser $bob '
             Get-UblkDevice -WarningAction Ignore | ForEach-Object { "$($_.Id) $($_.Size) [$($_.State)$($_.Target)$($_.BackingPath)$($_.Owner)$($_.ProcessId)] $($_.IsComplete)" }' |
             Should -Be '0 1073741824 [] False', '1 16777216 [] False'
         foreach ($id in 0, 1) {
@@ -152,13 +152,13 @@ Describe 'An ordinary user' -Tag Unprivileged {
 
         # Not even where a node's mode would let him.
         Invoke-Program chmod 666 /dev/ublkb1
-        Invoke-As $bob 'dd if=/dev/ublkb1 of=/dev/null count=1 2>/dev/null; $LASTEXITCODE' | Should -Be '1'
+        Invoke-AsUser $bob 'dd if=/dev/ublkb1 of=/dev/null count=1 2>/dev/null; $LASTEXITCODE' | Should -Be '1'
         (Get-UblkDevice).State | Should -Be 'Live', 'Live'
         (Get-UblkDevice).Owner | Should -Be 'root', 'daemon'
     }
 
     It 'has a disk that root sees and removes' {
-        Invoke-As $alice $make
+        Invoke-AsUser $alice $make
         $device = Get-UblkDevice
         $device.Owner, $device.Target, $device.BackingPath | Should -Be 'daemon', 'Loop', $image
         $device | Remove-UblkDevice
@@ -166,7 +166,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
     }
 
     It 'cannot make root serve what the record of a disk names' {
-        Invoke-As $alice "$make; Stop-UblkDevice 0"
+        Invoke-AsUser $alice "$make; Stop-UblkDevice 0"
         foreach ($command in 'Start-UblkDevice', 'Restore-UblkDevice') {
             { & $command 0 -ErrorAction Stop } | Should -Throw '*daemon*' -ErrorId 'PermissionDenied,*'
         }
@@ -182,24 +182,24 @@ Describe 'An ordinary user' -Tag Unprivileged {
         @{ What = 'one that commands the terminal'; Forge = 'sed -i "s/.Target.:./&\\\\u001b[31m/" $record; chown daemon $record' }
         @{ What = 'broken'; Forge = 'echo "{\"Specification\":null,\"ProcessId\":1,\"StartTime\":\"2026-01-01\"}" > $record' }
     ) {
-        Invoke-As $alice $make
+        Invoke-AsUser $alice $make
         (Get-UblkDevice).Target | Should -Be 'Loop'
         Invoke-Program bash -c "record=$record; $Forge"
         (Get-UblkDevice).Target | Should -BeNullOrEmpty
         (Get-UblkDevice).State | Should -Be 'Live'
-        Remove-AllDevices
+        Remove-EveryDevice
         Invoke-Program bash -c "rm -f $record* /run/user/2/ublk/0.json"
     }
 
     It 'cannot give a disk a name of root''s' {
-        Invoke-As $alice $make
+        Invoke-AsUser $alice $make
         Invoke-Program bash -c "sed -i 's/`"Target`":/`"Symlink`":`"data`",&/' $record; chown daemon $record"
         (Get-UblkDevice).Target | Should -Be 'Loop'
         (Get-UblkDevice).Symlink | Should -BeNullOrEmpty
     }
 
     It 'whose worker hangs holds up nobody who looks' {
-        Invoke-As $alice $make
+        Invoke-AsUser $alice $make
         $worker = (Get-UblkDevice).ProcessId
         Invoke-Program env kill -STOP $worker
 
@@ -217,7 +217,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
         $former = Get-Content $limit
         Set-Content $limit 1
         try {
-            Invoke-As $alice $make
+            Invoke-AsUser $alice $make
             $answer = Send-Script $alice 'New-UblkDevice -Target Null -Unprivileged'
             $answer.Error | Should -Be "DeviceLimitReached,$new"
             $answer.Message | Should -Match $limit
@@ -247,7 +247,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
             $answer = Send-Script $alice '$env:XDG_RUNTIME_DIR = "/run/user/2"; New-UblkDevice -Target Null -Unprivileged'
         }
         finally {
-            Invoke-As $alice '$env:XDG_RUNTIME_DIR = "/run/user/1"'
+            Invoke-AsUser $alice '$env:XDG_RUNTIME_DIR = "/run/user/1"'
         }
         $answer.Error | Should -Be "StateDirectoryNotWritable,$new"
         $answer.Message | Should -Match 'XDG_RUNTIME_DIR'
@@ -269,7 +269,7 @@ Describe 'The udev rules' -Tag Unprivileged {
         $null = New-UblkDevice -Target Null
         Invoke-Program udevadm settle
         Invoke-Program stat -c '%U' /dev/ublkc0 /dev/ublkb0 | Should -Be 'root', 'root'
-        Remove-AllDevices
+        Remove-EveryDevice
     }
 
     It 'are not touched by -WhatIf' {
@@ -299,12 +299,12 @@ Describe 'The udev rules' -Tag Unprivileged {
         Set-Content $slow 'KERNEL=="ublk[bc]*", PROGRAM=="/bin/sleep 1"'
         Invoke-Program udevadm control --reload
         try {
-            Invoke-As $alice "$make; (Get-UblkDevice).State" | Should -Be 'Live'
+            Invoke-AsUser $alice "$make; (Get-UblkDevice).State" | Should -Be 'Live'
         }
         finally {
             Remove-Item $slow
             Invoke-Program udevadm control --reload
-            Remove-AllDevices
+            Remove-EveryDevice
         }
     }
 
@@ -318,7 +318,7 @@ Describe 'The udev rules' -Tag Unprivileged {
         }
         finally {
             Invoke-Program mv /usr/local/lib/ublk/away /usr/local/lib/ublk/ublk-worker
-            Remove-AllDevices
+            Remove-EveryDevice
         }
         Get-UserLeftover | Should -BeNullOrEmpty
     }

@@ -13,7 +13,7 @@ Describe 'A worker' {
     }
 
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -90,7 +90,7 @@ Describe 'A worker' {
 
 Describe 'A shell that makes a device' {
     AfterEach {
-        Remove-AllDevices
+        Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
