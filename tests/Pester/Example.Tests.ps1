@@ -1,7 +1,7 @@
-# Every example of the help is run as it stands there, where this machine has what it takes. Not part of every run: see docs/testing.md.
+# Every example of the help is run as it stands there, where this machine has what it takes.
 
 BeforeDiscovery {
-    # What an example presupposes. Of the others, each has the images 1.img, disk.img and a folder of its own.
+    # What an example presupposes. Each example has a folder of its own with images.
     $given = @{
         'Get-UblkDevice'     = 'one'
         'Get-UblkLog'        = 'one'
@@ -17,8 +17,8 @@ BeforeDiscovery {
         'Update-UblkDevice'  = 'one'
     }
 
-    # These change the machine beyond its devices, want another user, or a Select-Object that stops what is before it.
-    $elsewhere = 'Register-UblkDevice', 'Unregister-UblkDevice', 'Install-UblkUdevRule', 'Uninstall-UblkUdevRule', '-Unprivileged', '-Continuous'
+    # These change the machine beyond its devices, want another user, an assembly, or a Select-Object that stops what is before it.
+    $elsewhere = 'Register-UblkDevice', 'Unregister-UblkDevice', 'Install-UblkUdevRule', 'Uninstall-UblkUdevRule', '-Unprivileged', '-Continuous', 'MyDisk.dll'
     $examples = foreach ($page in Get-ChildItem "$PSScriptRoot/../../docs/help/*.md") {
         foreach ($match in [regex]::Matches((Get-Content -Raw $page), '(?s)```powershell\n(.*?)\n```')) {
             $code = $match.Groups[1].Value
@@ -27,7 +27,7 @@ BeforeDiscovery {
             @{
                 Page  = $page.BaseName
                 Code  = $code
-                Given = $given[$page.BaseName]
+                Given = $code.StartsWith('fstrim /mnt') ? 'mounted' : $given[$page.BaseName]
                 Skip  = [bool] ($elsewhere | Where-Object { $code.Contains($_) }) -or
                     [bool] ($commands | Where-Object { $_ -notlike '*-Ublk*' -and -not (Get-Command $_ -ErrorAction Ignore) })
             }
@@ -37,15 +37,28 @@ BeforeDiscovery {
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
+
+    # The images that a page's examples speak of; those that it makes are not there yet.
+    function New-ExampleImage([string] $Page) {
+        '1.img', 'disk.img' | ForEach-Object { New-Image $_ 16MB }
+        New-UblkImage -Path base.qcow2 -Size 1GB
+        if ($Page -ne 'New-UblkImage') {
+            New-UblkImage -Path work.qcow2 -BackingPath base.qcow2 -BackingFormat Qcow2
+            New-UblkImage -Path disk.qcow2 -Size 20GB
+        }
+        if ($Page -notin 'New-UblkImage', 'Checkpoint-UblkImage', 'Resize-UblkImage') {
+            'before-upgrade', 'monday' | ForEach-Object { Checkpoint-UblkImage -Path disk.qcow2 -Name $_ }
+        }
+    }
 }
 
 Describe 'An example of <_.Page>' -ForEach $examples {
     BeforeAll {
         $folder = New-Item -ItemType Directory -Force "$TestDrive/example"
         Push-Location $folder
-        '1.img', 'disk.img' | ForEach-Object { New-Image "$folder/$_" 16MB }
+        New-ExampleImage $_.Page
         $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
-        if ($_.Given) {
+        if ($_.Given -and $_.Given -ne 'mounted') {
             # As many as the examples speak of, with the id and the name they use.
             $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Symlink data -Recovery Reissue -QueueCount 2
             1, 3 | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
@@ -54,6 +67,11 @@ Describe 'An example of <_.Page>' -ForEach $examples {
             'stopped' { Get-UblkDevice | Stop-UblkDevice }
             'suspended' { Get-UblkDevice | Suspend-UblkDevice }
             'dead' { Stop-Worker 0 }
+            'mounted' {
+                $disk = New-UblkDevice -Target Qcow2 -Path disk.qcow2 -Id 0
+                Invoke-Program mkfs.ext4 -q $disk
+                Invoke-Program mount $disk /mnt
+            }
         }
     }
 
