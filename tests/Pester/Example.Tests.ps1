@@ -38,16 +38,18 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/Common.ps1
 
-    # The images that a page's examples speak of; those that it makes are not there yet.
-    function New-ExampleImage([string] $Page) {
+    # The images that examples speak of, but for what this one makes.
+    function New-ExampleImage([string] $Page, [string] $Code) {
         '1.img', 'disk.img' | ForEach-Object { New-Image $_ 16MB }
         New-UblkImage -Path base.qcow2 -Size 1GB
-        if ($Page -ne 'New-UblkImage') {
+        if ($Code -notmatch 'New-UblkImage (-Path )?work\.qcow2') {
             New-UblkImage -Path work.qcow2 -BackingPath base.qcow2 -BackingFormat Qcow2
-            New-UblkImage -Path disk.qcow2 -Size 20GB
         }
-        if ($Page -notin 'New-UblkImage', 'Checkpoint-UblkImage', 'Resize-UblkImage') {
-            'before-upgrade', 'monday' | ForEach-Object { Checkpoint-UblkImage -Path disk.qcow2 -Name $_ }
+        if ($Code -notmatch 'New-UblkImage (-Path )?disk\.qcow2') {
+            New-UblkImage -Path disk.qcow2 -Size 20GB
+            if ($Page -notin 'Checkpoint-UblkImage', 'Resize-UblkImage') {
+                'before-upgrade', 'monday' | ForEach-Object { Checkpoint-UblkImage -Path disk.qcow2 -Name $_ }
+            }
         }
     }
 }
@@ -56,7 +58,7 @@ Describe 'An example of <_.Page>' -ForEach $examples {
     BeforeAll {
         $folder = New-Item -ItemType Directory -Force "$TestDrive/example"
         Push-Location $folder
-        New-ExampleImage $_.Page
+        New-ExampleImage $_.Page $_.Code
         $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
         if ($_.Given -and $_.Given -ne 'mounted') {
             # As many as the examples speak of, with the id and the name they use.
