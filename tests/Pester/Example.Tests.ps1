@@ -87,6 +87,8 @@ Describe 'An example of <_.Page>' -ForEach $examples {
     }
 
     It 'does what it says: <_.Code>' -Skip:$_.Skip {
+        # Nobody is there to be asked.
+        $ConfirmPreference = 'None'
         $errorsBefore = $Error.Count
         $null = . ([scriptblock]::Create($_.Code)) | Out-String
         $Error.Count | Should -Be $errorsBefore -Because "$($Error | Select-Object -First 1)"
