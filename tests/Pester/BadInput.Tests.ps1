@@ -141,7 +141,7 @@ Describe 'Without' {
 
     It 'a state directory that can be written, no device is made' {
         $null = New-Item -ItemType Directory -Force /run/ublk
-        Invoke-Program mount -t tmpfs -o ro,mode=700 none /run/ublk
+        Invoke-Program mount -t tmpfs -o 'ro,mode=700' none /run/ublk
         try {
             { New-UblkDevice -Target Null } | Should -Throw '*/run/ublk*' -ErrorId "StateDirectoryNotWritable,$new"
         }

@@ -97,7 +97,7 @@ Describe 'A disk that is served without' -Tag Fire {
 
     It 'room for its record is an error' -Tag Core {
         $null = New-Item -ItemType Directory -Force /run/ublk
-        Invoke-Program mount -t tmpfs -o size=16k,mode=700 none /run/ublk
+        Invoke-Program mount -t tmpfs -o 'size=16k,mode=700' none /run/ublk
         try {
             Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
             { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw '*/run/ublk*No space left*' -ErrorId "StateDirectoryNotWritable,$new"
@@ -115,7 +115,7 @@ Describe 'A disk that is served without' -Tag Fire {
 
     It 'room for a new record is recovered all the same' {
         $null = New-Item -ItemType Directory -Force /run/ublk
-        Invoke-Program mount -t tmpfs -o size=16k,mode=700 none /run/ublk
+        Invoke-Program mount -t tmpfs -o 'size=16k,mode=700' none /run/ublk
         try {
             $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
             Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
