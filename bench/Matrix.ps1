@@ -4,7 +4,7 @@ $disks = 'null', 'null-2q', 'loop-tmpfs', 'loop-tmpfs-2q', 'loop-ext4', 'loop-ex
     'qcow2-tmpfs', 'qcow2-tmpfs-2q', 'qcow2-fresh-tmpfs', 'qcow2-backing-tmpfs', 'qcow2-compressed-tmpfs', 'qcow2-ext4-direct', 'qcow2-fresh-ext4-direct'
 $workloads = (Get-Content "$PSScriptRoot/workloads.fio") -match '^\[' -replace '[][]' -ne 'global'
 
-# The rows that tell most in ten minutes.
+# The rows that tell most in a quarter of an hour.
 $standardRows = [ordered]@{
     'null'             = 'randread-4k-depth1', 'randread-4k-depth64'
     'null-2q'          = @('randread-4k-depth64')
