@@ -137,22 +137,11 @@ public sealed class OverlayCrashTests : IDisposable
         Assert.Null(model.FindWrong(content, 0, afterPowerCut: true));
     }
 
-    // The ring of the last queue keeps its files, and their locks, a moment longer than the queue.
     private BlockTarget Open()
     {
         MemoryTarget memory = new(Size);
         _base.CopyTo(memory.Data, 0);
-        for (int attempt = 0; ; attempt++)
-        {
-            try
-            {
-                return FilterTests.Open(memory, $"Overlay={_path}");
-            }
-            catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse && attempt < 1000)
-            {
-                Thread.Sleep(1);
-            }
-        }
+        return OverlayFileTests.OpenSoon(() => FilterTests.Open(memory, $"Overlay={_path}"));
     }
 
     /// <summary>A part of a simulated file, as a disk.</summary>

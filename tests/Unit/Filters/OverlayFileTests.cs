@@ -166,14 +166,14 @@ public sealed class OverlayFileTests : IDisposable
             new TargetOptions(new Dictionary<string, string>()) { StatePath = state });
     }
 
-    // The ring of the last queue keeps its files, and their locks, a moment longer than the queue.
-    private BlockTarget OpenSoon(string path, string? state)
+    /// <summary>Opens a disk whose overlay was just closed: the ring of a queue keeps its files, and their locks, a moment longer than the queue.</summary>
+    internal static BlockTarget OpenSoon(Func<BlockTarget> open)
     {
         for (int attempt = 0; ; attempt++)
         {
             try
             {
-                return Open(path, state);
+                return open();
             }
             catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse && attempt < 1000)
             {
@@ -184,7 +184,7 @@ public sealed class OverlayFileTests : IDisposable
 
     private void Use(string path, Action<QueueHarness> use, string? state = null)
     {
-        using BlockTarget disk = OpenSoon(path, state);
+        using BlockTarget disk = OpenSoon(() => Open(path, state));
         QueueHarness.Run(disk, use, bufferSize: Size);
     }
 
