@@ -149,7 +149,9 @@ internal static class DeviceInventory
             AutoRestore = record?.Specification.AutoRestore,
             Restarts = record?.Specification.AutoRestore == true ? record.Restarts : null,
             LastExit = record?.LastExit,
-            TargetStatistics = info is { ServerPid: > 0 } served ? StatisticsOf(id, served) : new Dictionary<string, long>(),
+            TargetStatistics = info is { ServerPid: > 0 } served && StateDirectory.TryReadCounters(served) is { } counters
+                ? TargetCounterSlot.Read(counters)
+                : [],
             IsComplete = info is not null,
             Cookie = info?.ServerCookie,
         };
@@ -159,11 +161,6 @@ internal static class DeviceInventory
     // a request unanswered. While the disk is there sysfs knows what it needs; a live device without one is being stopped.
     private static bool MayAskParameters(SysfsDisk disk, UblkDeviceInfo? info) =>
         info is { } known && disk.Size is null && known.State != (ushort)DeviceState.Live;
-
-    private static Dictionary<string, long> StatisticsOf(int id, UblkDeviceInfo info) =>
-        StateDirectory.Of(info.OwnerUid).TryReadCounters(id) is { } counters && CounterHeader.CookieOf(counters) == info.ServerCookie
-            ? TargetCounterSlot.Read(counters)
-            : [];
 
     // The cookie tells the record of this device from one that a killed worker left under the same id. Only what the driver
     // tells of owner and cookie vouches for a record.

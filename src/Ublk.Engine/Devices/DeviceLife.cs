@@ -40,12 +40,16 @@ internal static class DeviceLife
     public static bool Exists(int id, ulong cookie)
     {
         using ControlDevice control = new();
-        return control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
+        return Exists(control, id, cookie);
     }
 
-    /// <summary>Whether a device that was looked at is gone and another has its id. The driver has no command that asks and acts in one.</summary>
-    public static bool IsReplaced(ControlDevice control, in UblkDeviceInfo seen) =>
-        control.TryGetInfo((int)seen.DeviceId, out UblkDeviceInfo now) >= 0 && now.ServerCookie != seen.ServerCookie;
+    /// <summary>The same, by a control node that is open already.</summary>
+    public static bool Exists(ControlDevice control, int id, ulong cookie) =>
+        control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
+
+    /// <summary>Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.</summary>
+    public static bool IsReplaced(ControlDevice control, int id, ulong cookie) =>
+        control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie != cookie;
 
     /// <summary>Checks that an id is still that of the device somebody looked at.</summary>
     /// <param name="id">The id.</param>
@@ -59,7 +63,7 @@ internal static class DeviceLife
         }
 
         using ControlDevice control = new();
-        if (IsReplaced(control, new UblkDeviceInfo { DeviceId = (uint)id, ServerCookie = seen }))
+        if (IsReplaced(control, id, seen))
         {
             throw new UblkException(UblkError.DeviceNotFound,
                 $"The device {id} that was looked at is gone, and another one has its id. Look again: Get-UblkDevice {id}", deviceId: id);

@@ -41,7 +41,7 @@ internal static class DeviceRemover
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Deleting device {id}.");
         DeviceSymlink.Delete(control, id, info.ServerCookie);
-        if (!DeviceLife.IsReplaced(control, info))
+        if (!DeviceLife.IsReplaced(control, id, info.ServerCookie))
         {
             Delete(control, id, waitForUsers: !force && !noWait);
         }
@@ -60,7 +60,7 @@ internal static class DeviceRemover
                 DeviceLife.AwaitSupervisor(record!);
             }
 
-            AwaitId(control, info);
+            AwaitId(control, id, info.ServerCookie);
         }
 
         state.Delete(id, info.ServerCookie);
@@ -85,11 +85,10 @@ internal static class DeviceRemover
     }
 
     // So that the id can be used again at once, unless users of the removed disk hold it.
-    private static void AwaitId(ControlDevice control, UblkDeviceInfo removed)
+    private static void AwaitId(ControlDevice control, int id, ulong cookie)
     {
         long deadline = Environment.TickCount64 + (long)IdTime.TotalMilliseconds;
-        while (control.TryGetInfo((int)removed.DeviceId, out UblkDeviceInfo now) >= 0 && now.ServerCookie == removed.ServerCookie
-            && Environment.TickCount64 < deadline)
+        while (DeviceLife.Exists(control, id, cookie) && Environment.TickCount64 < deadline)
         {
             Thread.Sleep(5);
         }

@@ -62,7 +62,7 @@ internal static class DeviceStopper
         while (true)
         {
             string? users = FindUsers(id);
-            if (DeviceLife.IsReplaced(control, info))
+            if (DeviceLife.IsReplaced(control, id, info.ServerCookie))
             {
                 return;
             }
@@ -119,7 +119,7 @@ internal static class DeviceStopper
 
     private static void StopByForce(ControlDevice control, UblkDeviceInfo info)
     {
-        if (DeviceLife.IsReplaced(control, info))
+        if (DeviceLife.IsReplaced(control, (int)info.DeviceId, info.ServerCookie))
         {
             return;
         }

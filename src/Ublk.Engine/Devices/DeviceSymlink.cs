@@ -84,7 +84,7 @@ internal static class DeviceSymlink
         }
 
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, CancellationToken.None);
-        if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.ServerCookie == cookie)
+        if (!DeviceLife.IsReplaced(control, id, cookie))
         {
             Delete(id);
         }

@@ -75,6 +75,13 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : ReadFile(CountersPath(directory, id), MaxCountersSize);
     }
 
+    /// <summary>What is counted of a device that the driver told of: null where nothing is, or what is counted is another device's.</summary>
+    public static byte[]? TryReadCounters(in UblkDeviceInfo info) =>
+        Of(info.OwnerUid).TryReadCounters((int)info.DeviceId) is { } counters
+        && CounterHeader.CookieOf(counters) is not 0 and var cookie && cookie == info.ServerCookie
+            ? counters
+            : null;
+
     /// <summary>Makes the file of a device's counters, in the place of that of its last worker. The caller has the device's lock.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public SafeFileHandle CreateCounters(int id, in CounterHeader header)

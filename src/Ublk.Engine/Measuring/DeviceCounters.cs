@@ -58,8 +58,7 @@ public sealed unsafe class DeviceCounters
     {
         using ControlDevice control = new();
         UblkDeviceInfo info = control.GetInfo(id);
-        byte[]? memory = StateDirectory.Of(info.OwnerUid).TryReadCounters(id);
-        return memory is not null && IsWhole(memory) && CounterHeader.CookieOf(memory) == info.ServerCookie
+        return StateDirectory.TryReadCounters(info) is { } memory && IsWhole(memory)
             ? new DeviceCounters(id, memory)
             : throw new UblkException(UblkError.DeviceForeign,
                 $"Nobody counts what device {id} does: it is served by another server, or by a worker of an older version. "

@@ -26,11 +26,11 @@ internal unsafe struct TargetCounterSlot
     public static TargetCounterSlot* In(nint page) => (TargetCounterSlot*)(page + FirstPlace);
 
     /// <summary>What a target has counted up to now, in its order.</summary>
-    /// <param name="counters">A device's counters, or their first page.</param>
+    /// <param name="counters">A device's counters; empty where they are not even a page.</param>
     public static Dictionary<string, long> Read(ReadOnlySpan<byte> counters)
     {
         Dictionary<string, long> values = [];
-        if (counters.Length < CounterHeader.Room || CounterHeader.CookieOf(counters) == 0)
+        if (counters.Length < CounterHeader.Room)
         {
             return values;
         }
