@@ -31,8 +31,8 @@ internal class DiskFile : IDisposable
     /// <summary>The path it was opened by.</summary>
     public string Path { get; }
 
-    /// <summary>The open file.</summary>
-    public SafeFileHandle Handle => _handle;
+    /// <summary>The open file; null for one that is none of the system's.</summary>
+    public SafeFileHandle? Handle => _handle.IsInvalid ? null : _handle;
 
     /// <summary>Its length in bytes now.</summary>
     public virtual long Length => Libc.LSeek(_handle, 0, Libc.SEEK_END);

@@ -14,17 +14,15 @@ public sealed record OptimizeImage : ImageOperation
     /// <inheritdoc/>
     internal override ImageCheckResult? Run(ImageProgress progress)
     {
-        using (DiskFile file = OpenForWriting(Path))
+        using DiskFile file = OpenForWriting(Path);
+        if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
         {
-            if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
-            {
-                PunchZeroes(file, 0, file.Length, progress);
-                file.Flush();
-                return null;
-            }
+            PunchZeroes(file, 0, file.Length, progress);
+            file.Flush();
+            return null;
         }
 
-        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(file, progress);
         new Qcow2Optimize(edit).Run(progress);
         return null;
     }

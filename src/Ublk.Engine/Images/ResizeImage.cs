@@ -26,18 +26,16 @@ public sealed record ResizeImage : ImageOperation
             throw new UblkException(UblkError.InvalidArgument, $"A disk cannot have {Size} bytes. Choose a multiple of {Sector}.");
         }
 
-        using (DiskFile file = OpenForWriting(Path))
+        using DiskFile file = OpenForWriting(Path);
+        if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
         {
-            if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)
-            {
-                RequireShrinkable(file.Length);
-                file.SetLength(Size);
-                file.Flush();
-                return null;
-            }
+            RequireShrinkable(file.Length);
+            file.SetLength(Size);
+            file.Flush();
+            return null;
         }
 
-        using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
+        using Qcow2Edit edit = Qcow2Edit.Open(file, progress);
         RequireShrinkable(edit.Image.Header.Size);
         if (edit.Image.Header.Size != Size)
         {

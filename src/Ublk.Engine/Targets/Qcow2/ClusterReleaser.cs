@@ -85,20 +85,19 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             {
                 // Where it fails on the way, the rest is lost, and not free.
                 int result = await EmptyAsync(queue, freeFrom, cluster);
-                if (cluster < end)
+                if (result >= 0 && cluster < end)
                 {
-                    result = result < 0 ? result : await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
-                    if (result < 0)
-                    {
-                        return result;
-                    }
-
-                    refcounts.SetCount(cluster, count - 1);
+                    result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
                 }
 
-                else if (result < 0)
+                if (result < 0)
                 {
                     return result;
+                }
+
+                if (cluster < end)
+                {
+                    refcounts.SetCount(cluster, count - 1);
                 }
 
                 freeFrom = cluster + 1;

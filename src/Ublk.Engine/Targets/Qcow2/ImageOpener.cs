@@ -126,26 +126,24 @@ internal sealed class ImageOpener
         string name = header.DataFile
             ?? throw ImageError.Invalid(file.Path, "its data is in another file, which it does not name");
         string path = PathBeside(file.Path, name);
+        ImageFile? dataFile = null;
         try
         {
-            ImageFile dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
-            try
-            {
-                CheckReference(file, dataFile, isWritten: !readOnly);
-                return dataFile.ReadOnly && !readOnly
-                    ? throw new UblkException(UblkError.PermissionDenied,
-                        $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
-                    : dataFile;
-            }
-            catch
-            {
-                dataFile.Dispose();
-                throw;
-            }
+            dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
+            ImageReference.Check(file.Path, file.Handle, path, dataFile.Handle, isWritten: !readOnly);
+            return dataFile.ReadOnly && !readOnly
+                ? throw new UblkException(UblkError.PermissionDenied,
+                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
+                : dataFile;
         }
         catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
         {
             throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.", exception.Errno, "open");
+        }
+        catch
+        {
+            dataFile?.Dispose();
+            throw;
         }
     }
 
@@ -164,7 +162,7 @@ internal sealed class ImageOpener
         try
         {
             file = name.IsRaw ? _openFile(real, true, int.MaxValue) : OpenImageFile(real, readOnly: true);
-            CheckReference(image, file, isWritten: false);
+            ImageReference.Check(image.Path, image.Handle, file.Path, file.Handle, isWritten: false);
             return name.IsRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
         }
         catch (UblkException exception)
@@ -193,14 +191,6 @@ internal sealed class ImageOpener
         {
             throw new UblkException(UblkError.InvalidImage,
                 $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair.");
-        }
-    }
-
-    private static void CheckReference(ImageFile image, ImageFile named, bool isWritten)
-    {
-        if (image.Handle is { } from && named.Handle is { } to)
-        {
-            ImageReference.Check(image.Path, from, named.Path, to, isWritten);
         }
     }
 

@@ -15,15 +15,15 @@ internal static class ImageReference
 
     /// <summary>Checks it.</summary>
     /// <param name="imagePath">The image's path.</param>
-    /// <param name="image">The image, open.</param>
+    /// <param name="image">The image, open; null where it is no file of the system's.</param>
     /// <param name="path">The path of the file that it names.</param>
-    /// <param name="file">That file, open.</param>
+    /// <param name="file">That file, open; null likewise.</param>
     /// <param name="isWritten">Whether the file will be written.</param>
     /// <exception cref="UblkException">It may not.</exception>
-    public static void Check(string imagePath, SafeFileHandle image, string path, SafeFileHandle file, bool isWritten)
+    public static void Check(string imagePath, SafeFileHandle? image, string path, SafeFileHandle? file, bool isWritten)
     {
         // A file that is none of the system's belongs to nobody.
-        if (image.IsInvalid || file.IsInvalid)
+        if (image is null || file is null)
         {
             return;
         }
