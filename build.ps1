@@ -131,7 +131,9 @@ function Build-Module {
     Set-Content "$new/Ublk.psd1" (Get-StagedManifest) -NoNewline
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
     Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
-    Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json", "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
+    Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
+    # The engine that carries code.
+    Copy-Item "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
     dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
