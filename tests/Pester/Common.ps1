@@ -14,13 +14,13 @@ $new = 'Ublk.PowerShell.Commands.NewUblkDeviceCommand'
 $get = 'Ublk.PowerShell.Commands.GetUblkDeviceCommand'
 $remove = 'Ublk.PowerShell.Commands.RemoveUblkDeviceCommand'
 
-# Where a program is. PowerShell looks through every folder of PATH for each call by name, which takes longer than most programs.
+# Where a program is. PowerShell reads every folder of PATH for each call by name, which takes seconds where that is slow.
 $programs = @{}
 function Get-Program([string] $Name) {
     if (-not $programs.ContainsKey($Name)) {
-        $programs[$Name] = (Get-Command $Name -CommandType Application | Select-Object -First 1).Source
+        $programs[$Name] = $env:PATH.Split(':') | ForEach-Object { "$_/$Name" } | Where-Object { [IO.File]::Exists($_) } | Select-Object -First 1
     }
-    $programs[$Name]
+    $programs[$Name] ?? $Name
 }
 
 # Runs a program and returns its lines; a failure is an error that shows them.

@@ -1,14 +1,14 @@
 # Targets from assemblies, of which the tutorial's is one: its PowerShell is run as it stands, and others are refused by name.
 
 BeforeDiscovery {
-    $plugin = "$PSScriptRoot/../../out/tutorial/Secret/plugin/Secret.dll"
+    $plugin = "$PSScriptRoot/../../out/documentation/Secret/plugin/Secret.dll"
 }
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $folder = "$TestDrive/Secret"
     $null = New-Item -ItemType Directory -Force $folder
-    Copy-Item "$root/out/tutorial/Secret/plugin" $folder -Recurse
+    Copy-Item "$root/out/documentation/Secret/plugin" $folder -Recurse
     Invoke-Program chmod -R go-w $folder
     $secret = "$folder/plugin/Secret.dll"
 }

@@ -12,6 +12,11 @@ Describe 'Select-Object' {
         $row.Double | Should -Be 2
         $things | Select-Object -ExpandProperty N | Should -Be (1..5)
     }
+    It 'stops what is before it when it has what it wants' {
+        $made = 0
+        & { while ($true) { $made++; $made } } | Select-Object -First 2 -Skip 1 | ForEach-Object { $_ * 2 } | Should -Be 4, 6
+        1..3 | Select-Object -First 5 | Should -Be 1, 2, 3
+    }
     It 'drops duplicates' { 1, 2, 1 | Select-Object -Unique | Should -Be 1, 2 }
 }
 
@@ -62,6 +67,11 @@ Describe 'Files' {
         Get-Content $file | Should -Be 'a', 'b', 'c', 'd'
         Get-Content $file -Tail 1 | Should -Be 'd'
         Get-Content $file -Raw | Should -BeExactly "a`nb`nc`nd`n"
+    }
+    It 'are written as a table of commas' {
+        $file = Join-Path $TestDrive 'table.csv'
+        [pscustomobject]@{ A = 1; B = 'say "x"' }, [pscustomobject]@{ B = $null; A = 2 } | Export-Csv $file
+        Get-Content $file | Select-Object -First 2 | Should -Be '"A","B"', '"1","say ""x"""'
     }
     It 'are made, found, copied, moved and removed' {
         $folder = New-Item -ItemType Directory (Join-Path $TestDrive 'folder')

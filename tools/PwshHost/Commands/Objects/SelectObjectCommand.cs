@@ -37,6 +37,16 @@ public sealed class SelectObjectCommand : PipelineCommand
     [Parameter]
     public SwitchParameter Unique { get; set; }
 
+    protected override void ProcessRecord()
+    {
+        base.ProcessRecord();
+        if (First is { } first && Last is null && SkipLast == 0 && !Unique && Items.Count == Skip + first)
+        {
+            EndProcessing();
+            throw StopUpstream();
+        }
+    }
+
     protected override void EndProcessing()
     {
         ObjectExpression[] expressions = [.. Property.Select(p => new ObjectExpression(p))];
@@ -61,6 +71,10 @@ public sealed class SelectObjectCommand : PipelineCommand
             WriteObject(item);
         }
     }
+
+    // The engine has an exception for it that only its own cmdlets can name.
+    private Exception StopUpstream() => (Exception)Activator.CreateInstance(
+        typeof(PSCmdlet).Assembly.GetType("System.Management.Automation.StopUpstreamCommandsException", throwOnError: true)!, this)!;
 
     private IEnumerable<PSObject> Choose()
     {
