@@ -53,15 +53,14 @@ BeforeAll {
     $limit = '/sys/module/ublk_drv/parameters/ublks_max'
     $usual = Get-Content $limit
     $shells = @{}
+    $installed = '/usr/local/share/powershell/Modules/Ublk'
+    '/images', $installed | Where-Object { Test-Path $_ } | ForEach-Object { throw "The documentation makes $_, which this machine has." }
     $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
 
     # The machine's own table stays as it is.
     New-Item $fstab
     Invoke-Program touch /etc/fstab
     Invoke-Program mount --bind $fstab /etc/fstab
-    if (Test-Path /images) {
-        throw 'The documentation has its images in /images, and this machine has such a folder.'
-    }
 
     $null = New-Item -ItemType Directory $files/disks
     '1.img', '2.img', '3.img', 'disk.img', 'data.img', 'base.img', 'golden.img', 'disks/1.img', 'disks/2.img' | ForEach-Object { New-Image $files/$_ 16MB }
@@ -79,7 +78,7 @@ BeforeAll {
         $null = New-Item -ItemType Directory /images
         Move-Item $folder/data.img /images
         Get-ChildItem $folder -Filter *.qcow2 | Where-Object { $Code -match "New-UblkImage (-Path )?$($_.Name)" } | Remove-Item
-        if ($Code -match '^(Checkpoint|Resize)-UblkImage') {
+        if ($Code -match '^(Checkpoint|Resize)-UblkImage' -and $Code -notmatch 'Restore-') {
             Move-Item $folder/plain.qcow2 $folder/disk.qcow2 -Force
         }
     }
@@ -134,7 +133,7 @@ BeforeAll {
         }
         Set-Content $limit $usual
         Set-Content $fstab '' -NoNewline
-        Remove-Item $folder, /images -Recurse -Force
+        Remove-Item $folder, /images, $installed -Recurse -Force -ErrorAction Ignore
     }
 }
 
@@ -173,7 +172,6 @@ Describe 'The page <_.Page>' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/sy
     AfterAll {
         Pop-Location
         Undo-Documented
-        Remove-Item /usr/local/share/powershell/Modules/Ublk -Recurse -Force -ErrorAction Ignore
     }
 
     It 'can be typed from its top to its end' {
