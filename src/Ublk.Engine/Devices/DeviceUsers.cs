@@ -25,8 +25,7 @@ internal static class DeviceUsers
     public static IReadOnlyList<string> Holders(int id)
     {
         HashSet<string> nodes = [.. Disks(id).Select(disk => $"/dev/{disk}")];
-        IEnumerable<string> devices = Disks(id).Select(disk => $"/sys/class/block/{disk}/holders").Where(Directory.Exists)
-            .SelectMany(Directory.EnumerateFileSystemEntries).Select(path => $"/dev/{Path.GetFileName(path)}");
+        IEnumerable<string> devices = Disks(id).SelectMany(disk => SysfsDisk.List($"/sys/class/block/{disk}/holders")).Select(name => $"/dev/{name}");
         IEnumerable<string> swaps = ReadLines("/proc/swaps").Select(line => line.Split(' ')[0]).Where(nodes.Contains)
             .Select(node => $"swap on {node}");
         return [.. devices, .. swaps];
@@ -56,23 +55,13 @@ internal static class DeviceUsers
     private static IEnumerable<string> Disks(int id)
     {
         string disk = $"ublkb{id}";
-        string root = $"/sys/block/{disk}";
-        return Directory.Exists(root)
-            ? Directory.EnumerateDirectories(root, $"{disk}p*").Select(path => Path.GetFileName(path)).Prepend(disk)
+        return SysfsDisk.List($"/sys/block/{disk}") is { Count: > 0 } names
+            ? names.Where(name => name.StartsWith($"{disk}p", StringComparison.Ordinal)).Prepend(disk)
             : [];
     }
 
-    private static IEnumerable<string> OpenFiles(string process)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").Select(LinkTarget)];
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
+    private static IEnumerable<string> OpenFiles(string process) =>
+        SysfsDisk.List($"/proc/{process}/fd").Select(file => LinkTarget($"/proc/{process}/fd/{file}"));
 
     private static string LinkTarget(string path)
     {

@@ -24,7 +24,7 @@ internal readonly struct SysfsDisk(int id)
     public int? MaxIoSize => (int?)(ReadNumber("queue/max_hw_sectors_kb") << 10);
 
     /// <summary>The number of hardware queues.</summary>
-    public int? QueueCount => Directory.Exists($"{_root}/mq") ? Directory.GetDirectories($"{_root}/mq").Length : null;
+    public int? QueueCount => List($"{_root}/mq") is { Count: > 0 } queues ? queues.Count : null;
 
     /// <summary>Major and minor number, as <c>259:0</c>.</summary>
     public string? DeviceNumber => Read($"{_root}/dev");
@@ -39,6 +39,19 @@ internal readonly struct SysfsDisk(int id)
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return null;
+        }
+    }
+
+    /// <summary>The names in a folder; none where it cannot be read. A disk may go while it is looked at, and its folders with it.</summary>
+    public static IReadOnlyList<string> List(string path)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry))];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
         }
     }
 
