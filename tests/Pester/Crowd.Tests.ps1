@@ -3,8 +3,9 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
-    $many = $env:UBLK_SOAK ? 64 : 8
-    $shellCount = $env:UBLK_SOAK ? 4 : 2
+    $isWhole = $env:UBLK_SOAK -or $kernel -ge '7.0'
+    $many = $isWhole ? 64 : 8
+    $shellCount = $isWhole ? 4 : 2
 
     function Get-AvailableMemory {
         [long] ((Get-Content /proc/meminfo | Where-Object { $_ -like 'MemAvailable:*' }) -split '\s+')[1] * 1KB

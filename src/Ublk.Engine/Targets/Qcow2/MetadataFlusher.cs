@@ -57,8 +57,7 @@ internal sealed class MetadataFlusher : IDisposable
 
         if (!HasChanges)
         {
-            int synced = await SyncAsync(queue);
-            return synced < 0 ? _image.Health.MarkLost(synced) : 0;
+            return await SyncAsync(queue);
         }
 
         if (TryBegin(queue, out QueueWaiter? waiter))
@@ -205,20 +204,16 @@ internal sealed class MetadataFlusher : IDisposable
     private async ValueTask<int> WriteAsync(IoQueue? queue, StagedWrites writes)
     {
         int result = await writes.WriteAsync(queue, _image.File);
-        if (result < 0)
-        {
-            return result;
-        }
-
-        result = await SyncAsync(queue);
-        return result < 0 ? _image.Health.MarkLost(result) : 0;
+        return result < 0 ? result : await SyncAsync(queue);
     }
 
+    // The kernel tells only one of those who ask that it lost data, and the next time that all is well; what was lost may be anybody's.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> SyncAsync(IoQueue? queue)
     {
         int result = _image.HasDataFile ? await _image.DataFile.SyncAsync(queue) : 0;
-        return result < 0 ? result : await _image.File.SyncAsync(queue);
+        result = result < 0 ? result : await _image.File.SyncAsync(queue);
+        return result < 0 ? _image.Health.MarkLost(result) : _image.Health.Failure;
     }
 
     private QueueWaiter? Settle(bool succeeded)

@@ -13,6 +13,16 @@ public class CrashConsistencyTests(ITestOutputHelper output)
     [Fact]
     public void Errors_of_the_hosts_file_reach_the_client_and_do_no_harm() => Run(hasFaults: true);
 
+    /// <summary>Workloads in which one caller of fdatasync(2) was told of lost data, and another went on to point to it.</summary>
+    [Theory]
+    [InlineData(455)]
+    [InlineData(584)]
+    public void Data_that_is_lost_to_one_caller_is_lost_to_all(int seed)
+    {
+        using CrashRun run = new(seed, hasFaults: true);
+        run.Go();
+    }
+
     private void Run(bool hasFaults)
     {
         int? only = Number("UBLK_SEED");
