@@ -175,7 +175,7 @@ Describe 'A worker that' {
     }
 
     It 'is killed while it starts is an error' {
-        Use-Worker '"$real" "$@" & kill -KILL $!' {
+        Use-Worker 'kill -KILL $$' {
             { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw '*journalctl*' -ErrorId "WorkerDied,$new"
         }
     }

@@ -99,6 +99,39 @@ Describe 'A qcow2 disk' {
         }
     }
 
+    It 'is decrypted with its passphrase, and again by the next worker' {
+        $key = "$TestDrive/key"
+        Set-Content $key 'open sesame' -NoNewline
+        $secret = "secret,id=key,file=$key"
+        # qemu first measures how fast it derives keys, and gives up where it is kept from its CPU.
+        Wait-For {
+            try {
+                New-Qcow2 16M -More '--object', $secret, '-o', 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=1'
+                $true
+            }
+            catch {
+                if ("$_" -notmatch 'accurate CPU usage') { throw }
+            }
+        }
+        { New-UblkDevice -Target Qcow2 -Path $image -ErrorAction Stop } | Should -Throw '*-KeyFile*' -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Qcow2 -Path $image -KeyFile $image -ErrorAction Stop } | Should -Throw -ErrorId "InvalidArgument,$new"
+        Get-Leftover | Should -BeNullOrEmpty
+
+        Push-Location $TestDrive
+        $device = New-UblkDevice -Target Qcow2 -Path disk.qcow2 -KeyFile key -Recovery Reissue
+        Pop-Location
+        Wait-Fio (Start-Fio $device '--runtime=2', '--fdatasync=32')
+        Stop-Worker
+        $device | Restore-UblkDevice
+        Wait-Fio (Start-Fio $device '--runtime=2', '--fdatasync=32')
+        $hash = Get-Hash $device
+        $device | Remove-UblkDevice
+        $source = "driver=qcow2,file.filename=$image,encrypt.key-secret=key"
+        Invoke-Program qemu-img check -q --object $secret --image-opts $source
+        Invoke-Program qemu-img convert --object $secret --image-opts $source -O raw "$TestDrive/disk.raw"
+        Get-Hash "$TestDrive/disk.raw" | Should -Be $hash
+    }
+
     It 'refuses what it cannot serve with one clear error' {
         Invoke-Program qemu-img create -q -u -f qcow2 -F raw -b not-there $image 1M
         { New-UblkDevice -Target Qcow2 -Path $image -ErrorAction Stop } | Should -Throw '*not-there*NoBacking*' -ErrorId "PathNotFound,$new"

@@ -28,6 +28,9 @@ public sealed class ResizeImageTests : IDisposable
         ImageFolder.RequireClean(image);
         ImageFolder.Play(image, "read -P 1 0 1M", "read -P 2 7M 156k");
         Assert.True(new FileInfo(image).Length < 24 << 20);
+        Resize(image, 8 << 20);
+        ImageFolder.RequireClean(image);
+        ImageFolder.Play(image, "read -P 2 7M 156k", "read -P 0 7500288 888320");
     }
 
     [Fact]

@@ -23,7 +23,7 @@ wait_for_guest() {
             guest_end="the guest did not boot within $boot_limit s"
             return
         fi
-        sleep 0.1
+        sleep 0.5
     done
 }
 

@@ -49,6 +49,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     {
         RequireNothingBehind(header);
         ulong[] l1 = _image.ReadL1();
+        ClearTail(l1);
         long entries = _layout.L1EntriesFor(size);
         if (entries <= l1.Length)
         {
@@ -59,6 +60,24 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         Array.Resize(ref l1, (int)entries);
         edit.Drop(header.L1Offset, header.L1Size * 8L);
         edit.Commit(header with { Size = size, L1Offset = edit.Add(l1), L1Size = l1.Length });
+    }
+
+    // The disk was longer once: what its last cluster has from then would come to light.
+    private void ClearTail(ulong[] l1)
+    {
+        long end = _image.Header.Size;
+        int index = _layout.L1Index(end);
+        if (_layout.OffsetInCluster(end) == 0 || _image.HasDataFile || _image.Header.Encryption != EncryptionMethod.None || new L1Entry(l1[index]).Offset == 0)
+        {
+            return;
+        }
+
+        L2Entry entry = _image.ReadL2(new L1Entry(l1[index]).Offset)[_layout.L2Index(end)];
+        if (entry is { IsCompressed: false, IsCopied: true } && entry.Offset != 0)
+        {
+            int start = (int)_layout.OffsetInCluster(end);
+            _image.File.Write(new byte[_layout.ClusterSize - start], entry.Offset + start);
+        }
     }
 
     // What a longer backing file has beyond the end would come to light.
@@ -142,7 +161,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         {
             using DiskFile data = openForWriting(ImageChain.Resolve(_image.File.Path, name));
             ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
-            data.SetLength(size);
+            data.SetLength(_image.Header.Encryption == EncryptionMethod.None ? size : _layout.ClustersFor(size) << _layout.ClusterBits);
             data.Flush();
         }
     }

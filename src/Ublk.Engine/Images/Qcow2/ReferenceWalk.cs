@@ -94,9 +94,9 @@ internal sealed class ReferenceWalk
 
         Count(header.SnapshotsOffset, _image.SnapshotTableLength);
         FollowBitmaps();
-        if (header.Find(HeaderExtension.EncryptionHeader) is { Data: { Length: >= 16 } place })
+        if (header.LuksArea is { } luks)
         {
-            Count(BinaryPrimitives.ReadInt64BigEndian(place), BinaryPrimitives.ReadInt64BigEndian(place.AsSpan(8)));
+            Count(luks.Offset, luks.Length);
         }
 
         FollowRefcounts();

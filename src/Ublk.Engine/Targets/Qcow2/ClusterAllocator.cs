@@ -52,7 +52,7 @@ internal sealed class ClusterAllocator
             long first = Take(result);
             range.Count = result;
             range.HostOffset = first << _layout.ClusterBits;
-            range.IsVirgin = first >= _virginStart;
+            range.IsVirgin = first >= _virginStart && !_image.Data.IsEncrypted;
             NoteUsed(_cursor);
             _image.Statistics.Allocations.Add(result);
             result = 0;

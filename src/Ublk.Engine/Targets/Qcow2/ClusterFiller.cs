@@ -30,7 +30,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
         tail = range.IsVirgin && reader.ReadsAsZeroes(offset + data.Length, tail) ? 0 : int.Max(tail, 0);
         if (head == 0 && tail == 0)
         {
-            return await image.DataFile.WriteAsync(queue, data, place);
+            return await image.Data.WriteAsync(queue, data, place, offset);
         }
 
         image.Statistics.CopiesOnWrite.Add();
@@ -40,15 +40,15 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
         }
 
         int result = await CopyAsync(queue, offset - head, place - head, head);
-        result = result < 0 ? result : await image.DataFile.WriteAsync(queue, data, place);
+        result = result < 0 ? result : await image.Data.WriteAsync(queue, data, place, offset);
         return result < 0 ? result : await CopyAsync(queue, offset + data.Length, place + data.Length, tail);
     }
 
-    // A data file ends with the disk.
+    // A data file ends with the disk; what is encrypted is filled whole, as a hole would not read as zeroes once the disk grows.
     private long LimitOf(long end)
     {
         int unit = int.Max(512, image.DataFile.Alignment);
-        return image.HasDataFile ? long.Min(end, (image.Header.Size + unit - 1) / unit * unit) : end;
+        return image.HasDataFile && !image.Data.IsEncrypted ? long.Min(end, (image.Header.Size + unit - 1) / unit * unit) : end;
     }
 
     // All in one write.
@@ -65,7 +65,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
         if (result == 0)
         {
             data.Span.CopyTo(buffer.Span[head..]);
-            result = await image.DataFile.WriteAsync(queue, buffer.Part(0, head + data.Length + tail), place - head);
+            result = await image.Data.WriteAsync(queue, buffer.Part(0, head + data.Length + tail), place - head, offset - head);
         }
 
         image.Chunks.Return(buffer);
@@ -86,7 +86,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
         {
             IoBuffer part = buffer.Part(0, int.Min(length, buffer.Length));
             result = await reader.ReadAsync(queue, part, offset);
-            result = result < 0 ? result : await image.DataFile.WriteAsync(queue, part, place);
+            result = result < 0 ? result : await image.Data.WriteAsync(queue, part, place, offset);
             offset += part.Length;
             place += part.Length;
             length -= part.Length;

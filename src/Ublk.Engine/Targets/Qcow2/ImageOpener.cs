@@ -1,5 +1,6 @@
 using Ublk.Images;
 using Ublk.Interop;
+using Ublk.Targets.Qcow2.Encryption;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Targets.Qcow2;
@@ -48,7 +49,6 @@ internal sealed class ImageOpener
     private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, string? backingFormat)
     {
         ImageHeader header = ImageTables.ReadHeader(file);
-        HeaderRules.RefuseEncryption(header, file.Path);
         if (!readOnly)
         {
             RequireWritable(header, file.Path);
@@ -65,12 +65,12 @@ internal sealed class ImageOpener
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
         ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
         ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
-        ImageState? state = null;
         try
         {
+            DiskCipher? cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
             DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
             HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
-            state = new ImageState(file, dataFile, header, block, _statistics);
+            ImageState state = new(file, dataFile, cipher, header, block, _statistics);
             return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
         catch when (dataFile != file)

@@ -15,6 +15,9 @@ internal sealed record ImageOptions
     /// <summary>The id or name of the snapshot to read instead of the disk as it is; null for none.</summary>
     public string? Snapshot { get; init; }
 
+    /// <summary>The passphrase of encrypted images; null for none.</summary>
+    public byte[]? Passphrase { get; init; }
+
     /// <summary>Bytes of metadata to keep in memory, of each image of the chain.</summary>
     public long CacheSize { get; init; } = CacheShares.Default;
 

@@ -18,7 +18,7 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
     {
         Extent extent = map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
-            ? image.DataFile.ReadAsync(queue, buffer, extent.HostOffset)
+            ? image.Data.ReadAsync(queue, buffer, extent.HostOffset, offset)
             : ReadPiecesAsync(queue, buffer, offset);
     }
 
@@ -52,7 +52,7 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
             int result = extent.Kind switch
             {
                 ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
-                ExtentKind.Data or ExtentKind.SharedData => await image.DataFile.ReadAsync(queue, piece, extent.HostOffset),
+                ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(queue, piece, extent.HostOffset, offset),
                 ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(queue, piece, offset),
                 ExtentKind.Compressed => await compressed.ReadAsync(queue, piece, image.Layout.OffsetInCluster(offset), extent.Entry),
                 ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),

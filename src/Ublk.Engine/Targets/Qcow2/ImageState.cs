@@ -1,3 +1,4 @@
+using Ublk.Targets.Qcow2.Encryption;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Targets.Qcow2;
@@ -12,13 +13,15 @@ internal sealed class ImageState : IDisposable
     /// <summary>Wraps an open file whose header was read.</summary>
     /// <param name="file">The image.</param>
     /// <param name="dataFile">The external data file, or the image itself.</param>
+    /// <param name="cipher">What encrypts the disk's data, or null; goes with this.</param>
     /// <param name="header">The header as it was when opened.</param>
     /// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
     /// <param name="statistics">What is done is counted there.</param>
-    public ImageState(ImageFile file, ImageFile dataFile, ImageHeader header, HeaderBlock? headerBlock, Qcow2Statistics statistics)
+    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock, Qcow2Statistics statistics)
     {
         File = file;
         DataFile = dataFile;
+        Data = new DiskData(dataFile, cipher);
         Header = header;
         Layout = header.Layout;
         HeaderBlock = headerBlock;
@@ -34,6 +37,9 @@ internal sealed class ImageState : IDisposable
 
     /// <summary>Where the disk's data is: the image itself or its external data file.</summary>
     public ImageFile DataFile { get; }
+
+    /// <summary>The disk's data in that file, as the disk shows it.</summary>
+    public DiskData Data { get; }
 
     /// <summary>The header as it was when the image was opened.</summary>
     public ImageHeader Header { get; }
@@ -83,6 +89,7 @@ internal sealed class ImageState : IDisposable
         Journal?.Dispose();
         Chunks.Dispose();
         HeaderBlock?.Dispose();
+        Data.Dispose();
         if (HasDataFile)
         {
             DataFile.Dispose();

@@ -20,7 +20,7 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
     {
         Extent extent = map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
-            ? WriteInPlaceAsync(queue, buffer, extent.HostOffset, durable)
+            ? WriteInPlaceAsync(queue, buffer, extent.HostOffset, offset, durable)
             : WritePiecesAsync(queue, buffer, offset, durable);
     }
 
@@ -35,7 +35,7 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
             {
                 ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
                 ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),
-                ExtentKind.Data => await WriteInPlaceAsync(queue, buffer.Slice(0, extent.Length), extent.HostOffset, durable),
+                ExtentKind.Data => await WriteInPlaceAsync(queue, buffer.Slice(0, extent.Length), extent.HostOffset, offset, durable),
                 _ => written = await placer.WriteAsync(queue, buffer, offset),
             };
             if (result < 0)
@@ -50,8 +50,8 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
         return 0;
     }
 
-    private ValueTask<int> WriteInPlaceAsync(IoQueue? queue, IoBuffer buffer, long hostOffset, bool durable) =>
-        !image.HasDataFile && image.Metadata.Overlaps(hostOffset, buffer.Length)
+    private ValueTask<int> WriteInPlaceAsync(IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable) =>
+        !image.HasDataFile && image.Metadata.Overlaps(place, buffer.Length)
             ? image.Health.MarkCorruptAsync(queue)
-            : image.DataFile.WriteAsync(queue, buffer, hostOffset, durable);
+            : image.Data.WriteAsync(queue, buffer, place, offset, durable);
 }

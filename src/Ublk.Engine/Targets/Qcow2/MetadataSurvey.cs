@@ -35,6 +35,11 @@ internal static class MetadataSurvey
             Note(image, bitmaps.Offset, bitmaps.Size, "the bitmap directory");
         }
 
+        if (header.LuksArea is { } luks)
+        {
+            Note(image, luks.Offset, luks.Length, "the LUKS header");
+        }
+
         foreach (Snapshot snapshot in snapshots)
         {
             Note(image, snapshot.L1Offset, snapshot.L1Size * 8L, $"the L1 table of snapshot '{snapshot.Name}'");

@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Serving;
+using Ublk.Targets.Qcow2.Encryption;
 
 namespace Ublk.Targets.Qcow2;
 
@@ -52,6 +54,7 @@ public sealed class Qcow2Target : BlockTarget
             },
             new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes."),
             new TargetOption("Snapshot", TargetOptionKind.Text, "The id or name of an internal snapshot to read instead of the disk as it is now."),
+            new TargetOption("KeyFile", TargetOptionKind.Path, "The file that has the passphrase of an encrypted image."),
             new TargetOption("CacheSize", TargetOptionKind.Size, "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
             new TargetOption("Discard", TargetOptionKind.Choice,
                 "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read as zeroes.")
@@ -84,16 +87,19 @@ public sealed class Qcow2Target : BlockTarget
         string path = options.GetText("Path")!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
         OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
+        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
         ImageOpener opener = new(files.Open, new ImageOptions
         {
             ReadOnly = options.ReadOnly,
             BackingFormat = options.GetText("BackingFormat"),
             NoBacking = options.GetBoolean("NoBacking") ?? false,
             Snapshot = options.GetText("Snapshot"),
+            Passphrase = passphrase,
             CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
             PunchesHoles = discard != DiscardMode.Ignore,
         });
         Qcow2Layer disk = opener.Open(path, out ImageUpdater? updater);
+        CryptographicOperations.ZeroMemory(passphrase);
         if (updater is null && !options.ReadOnly)
         {
             options.Warnings.Add(options.GetText("Snapshot") is null

@@ -13,6 +13,7 @@ internal sealed class DifferentialRun : IDisposable
 {
     private const int Unit = 4096;
     private const int MaxSize = 3 << 20;
+    private const int MaxCluster = 128 << 10;
 
     private readonly Random _random;
     private readonly QemuImage _image = new("1k");
@@ -21,6 +22,8 @@ internal sealed class DifferentialRun : IDisposable
     private readonly bool _isVersion2;
     private readonly bool _hasDataFile;
     private readonly bool _isRaw;
+    private readonly bool _isEncrypted;
+    private readonly bool _canCompress;
     private byte[] _model = new byte[1 << 20];
     private int _baseLength;
     private int _names;
@@ -43,7 +46,11 @@ internal sealed class DifferentialRun : IDisposable
             CompressionType = _isVersion2 || random.Next(2) == 0 ? ImageCompression.Zlib : ImageCompression.Zstd,
             DataFile = _hasDataFile ? _image.PathOf("data") : null,
         };
+
+        // Compressed clusters that share one of the file's, in several snapshots, are more than small counts can count.
+        _canCompress = !_hasDataFile && options.RefcountBits >= 16;
         _isRaw = _hasDataFile && random.Next(2) == 0;
+        _isEncrypted = !_isRaw && random.Next(4) == 0;
         if (_isRaw)
         {
             options = options with { DataFileRaw = true };
@@ -54,8 +61,8 @@ internal sealed class DifferentialRun : IDisposable
         }
 
         File.Delete(_image.Path);
-        bool isOurs = random.Next(2) == 0;
-        _story.Add($"made by {(isOurs ? "us" : "qemu")}: {options}");
+        bool isOurs = !_isEncrypted && random.Next(2) == 0;
+        _story.Add($"made by {(isOurs ? "us" : "qemu")}{(_isEncrypted ? ", encrypted" : "")}: {options}");
         if (isOurs)
         {
             new CreateImage { Path = _image.Path, Size = _model.Length, Options = options }.Run(ImageProgress.None);
@@ -72,7 +79,7 @@ internal sealed class DifferentialRun : IDisposable
     /// <summary>Takes turns.</summary>
     public void Go()
     {
-        if (!_hasDataFile)
+        if (_canCompress && !_isEncrypted)
         {
             QemuWrites(" -c");
         }
@@ -86,16 +93,16 @@ internal sealed class DifferentialRun : IDisposable
             ChangeWhole();
         }
 
-        using (Qcow2Target target = Qcow2Disk.Open(_image.Path))
+        using (Qcow2Target target = Open(readOnly: false))
         {
             Assert.True(_model.AsSpan().SequenceEqual(Qcow2Disk.Read(target)), "What qemu did last reads otherwise.");
         }
 
         foreach ((string name, byte[] content) in _snapshots)
         {
-            using Qcow2Target target = Qcow2Disk.Open(_image.Path, readOnly: true, ("Snapshot", name));
+            using Qcow2Target target = Open(readOnly: true, ("Snapshot", name));
             Assert.True(content.AsSpan().SequenceEqual(Qcow2Disk.Read(target)), $"Snapshot {name} reads otherwise.");
-            Shell.Run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", "-l", $"snapshot.name={name}", _image.Path, _image.PathOf("snapshot.raw"));
+            Shell.Run("qemu-img", ["convert", "-O", "raw", "-l", $"snapshot.name={name}", .. _image.Source, _image.PathOf("snapshot.raw")]);
 
             // qemu reads an old snapshot of another size as long as the disk is now.
             byte[] read = File.ReadAllBytes(_image.PathOf("snapshot.raw"));
@@ -105,6 +112,9 @@ internal sealed class DifferentialRun : IDisposable
     }
 
     public void Dispose() => _image.Dispose();
+
+    private Qcow2Target Open(bool readOnly, params (string Name, string Value)[] options) =>
+        Qcow2Disk.Open(_image.Path, readOnly, _image.KeyFile is { } key ? [.. options, ("KeyFile", key)] : options);
 
     private ImageFormat MakeBase()
     {
@@ -127,7 +137,14 @@ internal sealed class DifferentialRun : IDisposable
             + (options.DataFile is { } data ? $",data_file={data}" : "")
             + (options.DataFileRaw ? ",data_file_raw=on" : "");
         string[] more = options.BackingFile is null ? [] : ["-F", $"{options.BackingFormat}".ToLowerInvariant(), "-b", options.BackingFile];
-        _image.Create("disk.qcow2", $"{_model.Length}", text, more);
+        if (_isEncrypted)
+        {
+            _image.Encrypt($"{_model.Length}", "luks", text, more);
+        }
+        else
+        {
+            _image.Create("disk.qcow2", $"{_model.Length}", text, more);
+        }
     }
 
     private void QemuWrites(string compressed)
@@ -158,7 +175,7 @@ internal sealed class DifferentialRun : IDisposable
     {
         string cache = _random.Next(2) == 0 ? "4096" : "1048576";
         _story.Add($"target writes, cache {cache}");
-        using Qcow2Target target = Qcow2Disk.Open(_image.Path, ("Discard", "Zero"), ("CacheSize", cache));
+        using Qcow2Target target = Open(readOnly: false, ("Discard", "Zero"), ("CacheSize", cache));
         int unit = target.Geometry.LogicalBlockSize;
         QueueHarness.Run(target, harness =>
         {
@@ -232,7 +249,7 @@ internal sealed class DifferentialRun : IDisposable
         }
         else
         {
-            Shell.Run("qemu-img", "snapshot", option, name, _image.Path);
+            _image.Snapshot(option, name);
         }
     }
 
@@ -240,12 +257,20 @@ internal sealed class DifferentialRun : IDisposable
     private void Resize(bool isOurs)
     {
         int size = _random.Next(1, MaxSize / Unit) * Unit;
+
+        // What qemu leaves in the last cluster when the disk gets shorter it shows when it gets longer.
+        size = size < _model.Length ? int.Max(size / MaxCluster * MaxCluster, MaxCluster) : size;
         if (_snapshots.Count > 0 && (_isVersion2 || size < _model.Length))
         {
             return;
         }
 
-        // What a longer backing file has beyond the end makes us refuse, and qemu write zeroes.
+        // What a longer backing file has beyond the end makes us refuse, and qemu make zero clusters, which version 2 has not.
+        if (_isVersion2 && size > _model.Length && _baseLength > _model.Length)
+        {
+            return;
+        }
+
         isOurs &= size < _model.Length || _baseLength <= _model.Length;
         _story.Add($"{(isOurs ? "our" : "qemu's")} resize to {size}");
         if (isOurs)
@@ -254,7 +279,7 @@ internal sealed class DifferentialRun : IDisposable
         }
         else
         {
-            Shell.Run("qemu-img", "resize", "-q", "-f", "qcow2", "--shrink", _image.Path, $"{size}");
+            Shell.Run("qemu-img", ["resize", "-q", "--shrink", .. _image.Source, $"{size}"]);
         }
 
         Array.Resize(ref _model, size);

@@ -236,22 +236,6 @@ public class Qcow2FeatureTests
         image.Check();
     }
 
-    [Theory]
-    [InlineData("aes")]
-    [InlineData("luks")]
-    public void Encrypted_images_are_refused_by_their_kind(string kind)
-    {
-        using QemuImage image = new("1M");
-        CreateEncrypted(image.Path, kind);
-        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
-        Assert.Equal(UblkError.NotSupported, error.Error);
-        Assert.Contains(kind.ToUpperInvariant(), error.Message);
-
-        // All but the data lies open.
-        Ublk.Images.ImageCheckResult check = new Ublk.Images.CheckImage { Path = image.Path }.Run(Ublk.Images.ImageProgress.None);
-        Assert.Equal(Ublk.Images.ImageCondition.Clean, check.Condition);
-    }
-
     [Fact]
     public void Discards_and_zeroes_become_holes_of_the_host_file()
     {
@@ -304,24 +288,6 @@ public class Qcow2FeatureTests
         using Qcow2Target target = Qcow2Disk.Open(image.Path);
         Ublk.Tests.Serving.QueueHarness.Run(target, harness => Assert.True(
             harness.IsAnsweredAtOnce(Ublk.Tests.Serving.QueueHarness.Describe(IoOperation.Read, 0, 65536))));
-    }
-
-    // For LUKS qemu first measures how fast this thread derives keys, and gives up where other threads keep it from its CPU.
-    private static void CreateEncrypted(string path, string kind)
-    {
-        for (int attempt = 0; ; attempt++)
-        {
-            try
-            {
-                Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x",
-                    "-o", $"encrypt.format={kind},encrypt.key-secret=s{(kind == "luks" ? ",encrypt.iter-time=10" : "")}", path, "1M");
-                return;
-            }
-            catch (Xunit.Sdk.TrueException exception)
-                when (attempt < 20 && exception.Message.Contains("Unable to get accurate CPU usage", StringComparison.Ordinal))
-            {
-            }
-        }
     }
 
     private static void Change(Qcow2Target target, byte[] content, int offset, int length)

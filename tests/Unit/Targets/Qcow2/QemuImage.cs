@@ -5,6 +5,9 @@ namespace Ublk.Tests.Targets.Qcow2;
 /// <summary>Images in a directory that goes with the test, made, changed and judged by qemu's own tools.</summary>
 internal sealed class QemuImage : IDisposable
 {
+    /// <summary>That of all encrypted images.</summary>
+    public const string Passphrase = "open sesame";
+
     private readonly DirectoryInfo _directory;
 
     /// <summary>Makes the first image.</summary>
@@ -17,6 +20,14 @@ internal sealed class QemuImage : IDisposable
         Create("disk.qcow2", size, options);
     }
 
+    /// <summary>The file with the passphrase of the images, where they are encrypted.</summary>
+    public string? KeyFile { get; private set; }
+
+    /// <summary>The image, as arguments of qemu's programs.</summary>
+    public string[] Source => KeyFile is null
+        ? ["-f", "qcow2", Path]
+        : ["--object", $"secret,id=key,file={KeyFile}", "--image-opts", $"driver=qcow2,file.filename={Path},encrypt.key-secret=key"];
+
     /// <summary>The image's path.</summary>
     public string Path => PathOf("disk.qcow2");
 
@@ -27,15 +38,44 @@ internal sealed class QemuImage : IDisposable
     public void Create(string name, string size, string options = "", params string[] more) => Shell.Run("qemu-img",
         ["create", "-q", "-f", "qcow2", .. options.Length == 0 ? Array.Empty<string>() : ["-o", options], .. more, PathOf(name), size]);
 
+    /// <summary>Makes an encrypted image in the place of the first.</summary>
+    /// <param name="size">Size of the disk.</param>
+    /// <param name="kind">luks or aes.</param>
+    /// <param name="options">More options of the format, or none.</param>
+    /// <param name="more">More arguments.</param>
+    public void Encrypt(string size, string kind, string options = "", params string[] more)
+    {
+        KeyFile = PathOf("key");
+        File.WriteAllText(KeyFile, Passphrase);
+        string all = $"encrypt.format={kind},encrypt.key-secret=key"
+            + (kind == "luks" ? ",encrypt.iter-time=1" : "") + (options.Length > 0 ? $",{options}" : "");
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                File.Delete(Path);
+                Create("disk.qcow2", size, all, ["--object", $"secret,id=key,file={KeyFile}", .. more]);
+                return;
+            }
+            catch (Xunit.Sdk.TrueException exception)
+                when (attempt < 20 && exception.Message.Contains("Unable to get accurate CPU usage", StringComparison.Ordinal))
+            {
+                // qemu first measures how fast this thread derives keys, and gives up where other threads keep it from its CPU.
+            }
+        }
+    }
+
     /// <summary>Has qemu-io do things to the image.</summary>
-    public void Play(params string[] commands) => Shell.Run("qemu-io",
-        ["-f", "qcow2", .. commands.SelectMany(command => new[] { "-c", command }), Path]);
+    public void Play(params string[] commands) => Shell.Run("qemu-io", [.. commands.SelectMany(command => new[] { "-c", command }), .. Source]);
+
+    /// <summary>Has qemu-img make (-c), go back to (-a) or remove (-d) a snapshot.</summary>
+    public void Snapshot(string option, string name) => Shell.Run("qemu-img", ["snapshot", option, name, .. KeyFile is null ? [Path] : Source]);
 
     /// <summary>What <c>qemu-img info</c> tells.</summary>
     public JsonElement Info() => JsonDocument.Parse(Shell.Run("qemu-img", "info", "--output=json", Path)).RootElement;
 
     /// <summary>The image must be without errors and without leaks by <c>qemu-img check</c>.</summary>
-    public void Check() => Shell.Run("qemu-img", "check", "-q", "-f", "qcow2", Path);
+    public void Check() => Shell.Run("qemu-img", ["check", "-q", .. Source]);
 
     /// <summary>The image must be without errors; clusters may be lost.</summary>
     public void CheckButForLeaks() => Shell.Run(
@@ -45,7 +85,7 @@ internal sealed class QemuImage : IDisposable
     public byte[] Read()
     {
         string raw = PathOf("disk.raw");
-        Shell.Run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", Path, raw);
+        Shell.Run("qemu-img", ["convert", "-O", "raw", .. Source, raw]);
         return File.ReadAllBytes(raw);
     }
 

@@ -53,7 +53,7 @@ internal static class HeaderRules
         RequirePlace(layout, header.SnapshotsOffset, header.SnapshotCount, "snapshot table", path);
     }
 
-    /// <summary>Refuses encrypted images by the kind of their encryption.</summary>
+    /// <summary>Refuses encrypted images, by the kind of their encryption, where data is read without its key.</summary>
     /// <exception cref="UblkException">The image is encrypted.</exception>
     public static void RefuseEncryption(ImageHeader header, string path)
     {
@@ -67,7 +67,7 @@ internal static class HeaderRules
         if (kind is not null)
         {
             throw ImageError.NotSupported(path,
-                $"is encrypted {kind}, which the Qcow2 target cannot read. Decrypt it into a copy first: qemu-img convert with --object secret.");
+                $"is encrypted {kind}, and this looks at the data itself. Attach it as a disk, with -KeyFile, and work with that; or use qemu-img with --object secret.");
         }
     }
 

@@ -94,6 +94,11 @@ internal sealed record ImageHeader
     /// <summary>The external data file's name as it is stored, or null.</summary>
     public string? DataFile => Find(HeaderExtension.DataFile)?.Text;
 
+    /// <summary>Where the LUKS header and its key material are in the image, in bytes; null where there is none.</summary>
+    public (long Offset, long Length)? LuksArea => Find(HeaderExtension.EncryptionHeader) is { Data: { Length: >= 16 } place }
+        ? (BinaryPrimitives.ReadInt64BigEndian(place), BinaryPrimitives.ReadInt64BigEndian(place.AsSpan(8)))
+        : null;
+
     /// <summary>The autoclear bits that still hold once this engine writes: it keeps a data file raw, but no bitmap up to date.</summary>
     public AutoclearFeatures AutoclearWhileWriting => Autoclear & AutoclearFeatures.RawExternalData;
 

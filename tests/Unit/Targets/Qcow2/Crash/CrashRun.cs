@@ -17,6 +17,7 @@ internal sealed class CrashRun : IDisposable
     private const int LargeDisk = 2048;
     private const uint NoUnmap = 1u << 15;
     private const uint ForceUnitAccess = 1u << 13;
+    private static readonly bool QemuJudgesEach = Environment.GetEnvironmentVariable("UBLK_QEMU") == "1";
 
     private readonly int _seed;
     private readonly bool _hasFaults;
@@ -35,13 +36,14 @@ internal sealed class CrashRun : IDisposable
 
     /// <summary>Prepares the run of a seed.</summary>
     /// <param name="seed">What decides everything.</param>
+    /// <param name="kind">The number of the image's kind; null to let the seed decide that too.</param>
     /// <param name="hasFaults">Whether the host's files have no room at times, and fail.</param>
-    public CrashRun(int seed, bool hasFaults = false)
+    public CrashRun(int seed, int? kind, bool hasFaults)
     {
         _seed = seed;
         _hasFaults = hasFaults;
         _random = new Random(seed);
-        _kind = ImageKind.Get((int)((uint)seed % (uint)ImageKind.Count));
+        _kind = ImageKind.Get(kind ?? (int)((uint)seed % (uint)ImageKind.Count));
         _discard = _random.Next(2) == 0 ? DiscardMode.Unmap : DiscardMode.Zero;
         _options = new ImageOptions { CacheSize = _random.Next(2) == 0 ? 4096 : 1 << 20 };
         _mayLeak = _kind.HasBitmaps;
@@ -261,7 +263,7 @@ internal sealed class CrashRun : IDisposable
         Cuts++;
         SimulatedDisk left = _disk.CutPower(choice);
         Judge(left, afterPowerCut: true, leaksMatter: false);
-        if (--_qemuCountdown == 0)
+        if (--_qemuCountdown == 0 || QemuJudgesEach)
         {
             SimulatedImage.CheckWithQemu(left, _folder);
         }

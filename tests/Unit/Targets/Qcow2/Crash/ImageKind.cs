@@ -32,6 +32,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         new("lazy", "256k", "cluster_size=1k,lazy_refcounts=on,refcount_bits=4"),
         new("bitmap", "384k", "", ["write -P 7 0 100k", "snapshot one", "bitmap b0"]),
         new("preallocated", "256k", "cluster_size=2k,preallocation=metadata"),
+        new("encrypted", "256k", "cluster_size=4k", ["write -P 7 0 100k", "snapshot one"], IsEncrypted: true),
     ];
 
     /// <summary>How many kinds there are.</summary>
@@ -61,6 +62,10 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             Shell.Run("sh", "-c",
                 $"cd '{Path.GetDirectoryName(image.Path)}' && qemu-img create -q -f qcow2 -o {recipe.Options} disk.qcow2 {recipe.Size}");
         }
+        else if (recipe.IsEncrypted)
+        {
+            image.Encrypt(recipe.Size, "luks", recipe.Options);
+        }
         else
         {
             image.Create("disk.qcow2", recipe.Size, recipe.Options, [.. more]);
@@ -71,7 +76,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         {
             if (step.StartsWith("snapshot ", StringComparison.Ordinal))
             {
-                Shell.Run("qemu-img", "snapshot", "-c", step[9..], image.Path);
+                image.Snapshot("-c", step[9..]);
                 snapshots[step[9..]] = Read(image);
             }
             else if (step.StartsWith("bitmap ", StringComparison.Ordinal))
@@ -85,6 +90,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         }
 
         byte[] content = Read(image);
+        File.Delete(image.PathOf("disk.raw"));
         Dictionary<string, byte[]> files = Directory.EnumerateFiles(Path.GetDirectoryName(image.Path)!)
             .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
         return new ImageKind(recipe.Name, files, content, snapshots)
@@ -96,13 +102,16 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
     // qemu looks for a data file in the current directory.
     private static byte[] Read(QemuImage image)
     {
+        if (image.KeyFile is not null)
+        {
+            return image.Read();
+        }
+
         string raw = image.PathOf("disk.raw");
         Shell.Run("sh", "-c", $"cd '{Path.GetDirectoryName(raw)}' && qemu-img convert -f qcow2 -O raw disk.qcow2 disk.raw");
-        byte[] content = File.ReadAllBytes(raw);
-        File.Delete(raw);
-        return content;
+        return File.ReadAllBytes(raw);
     }
 
     private sealed record Recipe(
-        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0);
+        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0, bool IsEncrypted = false);
 }

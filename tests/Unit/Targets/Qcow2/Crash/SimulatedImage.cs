@@ -1,3 +1,4 @@
+using System.Text;
 using Ublk.Images.Qcow2;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2;
@@ -15,7 +16,7 @@ internal static class SimulatedImage
 
     /// <summary>Opens it.</summary>
     public static Qcow2Layer Open(SimulatedDisk disk, ImageOptions options, out ImageUpdater? updater) =>
-        new ImageOpener(disk.Open, options).Open(Name, out updater);
+        new ImageOpener(disk.Open, options with { Passphrase = Encoding.UTF8.GetBytes(QemuImage.Passphrase) }).Open(Name, out updater);
 
     /// <summary>All that an image, or one of its snapshots, reads as.</summary>
     public static byte[] Read(SimulatedDisk disk, string? snapshot = null)
@@ -52,7 +53,10 @@ internal static class SimulatedImage
     {
         // qemu opens its data, which it looks for in the current directory, and what is under it too.
         Save(disk, folder);
-        Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check -f qcow2 {Name} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+        string source = disk.Files.ContainsKey("key")
+            ? $"--object secret,id=key,file=key --image-opts driver=qcow2,file.filename={Name},encrypt.key-secret=key"
+            : $"-f qcow2 {Name}";
+        Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check {source} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
     }
 
     /// <summary>Writes the disk's files into a folder.</summary>
