@@ -183,22 +183,19 @@ function New-ModulePackage {
 #endregion
 #region Scripts that need the driver
 
-# The command that runs a script of this project as root where the driver is; what that writes to $UBLK_RESULTS lands in $Results.
-function Get-DriverCommand([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
+# Runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
+# Returns its exit status.
+function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
     $null = New-Item -ItemType Directory -Force $Results
     $command = @((Get-ModuleShell), '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
     if (Test-Path '/dev/ublk-control') {
-        @(if ((id -u) -ne 0) { 'sudo' }) + @('env', "UBLK_RESULTS=$Results") + $command
+        $command = @(if ((id -u) -ne 0) { 'sudo' }) + @('env', "UBLK_RESULTS=$Results") + $command
     }
     else {
-        @((Join-Path $PSScriptRoot 'tests/vm/run.sh')) + $VM + @('--results', $Results, '--') + $command
+        $command = @((Join-Path $PSScriptRoot 'tests/vm/run.sh')) + $VM + @('--results', $Results, '--') + $command
     }
-}
-
-# Runs such a command; returns its exit status.
-function Invoke-DriverCommand([string[]] $Command) {
     $PSNativeCommandUseErrorActionPreference = $false
-    $program, $options = $Command
+    $program, $options = $command
     & $program $options | Out-Host
     $LASTEXITCODE
 }
@@ -261,28 +258,11 @@ function Test-Here([string] $Name, [string] $Folder) {
     Add-Count $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
-# All specs take some twenty minutes.
-function Get-SpecsCommand([string] $Name, [string[]] $Filter, [string[]] $VM) {
-    Get-DriverCommand 'tests/Pester/Invoke-Specs.ps1' $Filter "$out/results/$Name" ($VM + @('--timeout', '3000'))
-}
-
 function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
-    $status = Invoke-DriverCommand (Get-SpecsCommand $Name $Filter $VM)
-    Add-Count $step "$out/results/$Name/specs.json" $status { $_ }
-}
-
-# Begins specs beside others: one machine alone keeps hardly more than one processor busy.
-function Start-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
-    $program, $options = Get-SpecsCommand $Name $Filter $VM
-    $quoted = $options | ForEach-Object { '"{0}"' -f $_ }
-    Start-Process $program $quoted -PassThru -RedirectStandardOutput "$out/results/$Name/output.log" -RedirectStandardError "$out/results/$Name/errors.log"
-}
-
-# Waits until they have ended, shows what they wrote and counts.
-function Receive-Specs([string] $Name, [Diagnostics.Process] $Process) {
-    $Process.WaitForExit()
-    Get-Content "$out/results/$Name/output.log", "$out/results/$Name/errors.log" | Out-Host
-    Add-Count $step "$out/results/$Name/specs.json" $Process.ExitCode { $_ }
+    $results = "$out/results/$Name"
+    # All of them take some quarter of an hour of a machine that does nothing else.
+    $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
+    Add-Count $step "$results/specs.json" $status { $_ }
 }
 
 function Test-Module {
@@ -300,17 +280,9 @@ function Test-Module {
     }
     else {
         Initialize-Driver
-        $most = Start-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3')
-        try {
-            Invoke-Step 'Specs under systemd' { Test-Specs systemd @('-TagFilter', 'Systemd') @('--kernel', '7.3', '--systemd') }
-            Invoke-Step 'Core specs on kernel 6.12' { Test-Specs kernel-6.12 @('-TagFilter', 'Core') @('--kernel', '6.12') }
-            Invoke-Step 'Specs on kernel 7.3, which began beside these' { Receive-Specs kernel-7.3 $most }
-        }
-        finally {
-            if (-not $most.HasExited) {
-                env kill -TERM $most.Id
-            }
-        }
+        Invoke-Step 'Specs on kernel 7.3' { Test-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3') }
+        Invoke-Step 'Core specs on kernel 6.12' { Test-Specs kernel-6.12 @('-TagFilter', 'Core') @('--kernel', '6.12') }
+        Invoke-Step 'Specs under systemd' { Test-Specs systemd @('-TagFilter', 'Systemd') @('--kernel', '7.3', '--systemd') }
     }
 }
 
@@ -328,16 +300,16 @@ switch ($Task) {
         Initialize-Driver
         $patience = @('--timeout', ($Minutes * 60 + 1800))
         Invoke-Step 'Soak' {
-            $script:status = Invoke-DriverCommand (Get-DriverCommand 'tests/Pester/Invoke-Soak.ps1' (@('-Minutes', $Minutes) + $Arguments) "$out/soak" $patience)
+            $script:status = Invoke-WithDriver 'tests/Pester/Invoke-Soak.ps1' (@('-Minutes', $Minutes) + $Arguments) "$out/soak" $patience
         }
     }
     'Demo' {
         Initialize-Driver
-        Invoke-Step 'Demo' { $script:status = Invoke-DriverCommand (Get-DriverCommand 'samples/Demo.ps1' $Arguments "$out/demo") }
+        Invoke-Step 'Demo' { $script:status = Invoke-WithDriver 'samples/Demo.ps1' $Arguments "$out/demo" }
     }
     'Bench' {
         Initialize-Driver
-        Invoke-Step 'Bench' { $script:status = Invoke-DriverCommand (Get-DriverCommand 'bench/Invoke-Bench.ps1' $Arguments "$out/bench") }
+        Invoke-Step 'Bench' { $script:status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
         if ($status -eq 0) {
             Invoke-Step 'Plots' {
                 Invoke-DotNet build "$PSScriptRoot/bench/Plot"

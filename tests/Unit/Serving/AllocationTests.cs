@@ -45,6 +45,17 @@ public class AllocationTests
         Assert.Equal(0, Measure(target));
     }
 
+    [Theory]
+    [InlineData("xts")]
+    [InlineData("cbc")]
+    public void An_encrypted_qcow2_disk_allocates_nothing(string mode)
+    {
+        using QemuImage image = new("1k");
+        image.Encrypt("4M", "luks", $"encrypt.cipher-mode={mode},preallocation=full");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path, ("KeyFile", image.KeyFile!));
+        Assert.Equal(0, Measure(target));
+    }
+
     [Fact]
     public void A_delay_allocates_nothing()
     {

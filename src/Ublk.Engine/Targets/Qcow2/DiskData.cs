@@ -9,8 +9,9 @@ namespace Ublk.Targets.Qcow2;
 /// <param name="cipher">What encrypts the data, or null; goes with this.</param>
 internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
 {
-    private const int BufferLength = 128 << 10;
-    private const int KeptBuffers = 16;
+    // Enough for a write of each tag of a deep queue.
+    private const int BufferLength = 64 << 10;
+    private const int KeptBuffers = 128;
 
     private readonly BufferPool? _encrypted = cipher is null ? null : new BufferPool(BufferLength, KeptBuffers);
 

@@ -35,7 +35,8 @@ internal static class MetadataSurvey
             Note(image, bitmaps.Offset, bitmaps.Size, "the bitmap directory");
         }
 
-        if (header.LuksArea is { } luks)
+        // Its length was looked at when the key was read.
+        if (header.Encryption == EncryptionMethod.Luks && header.LuksArea is { } luks)
         {
             Note(image, luks.Offset, luks.Length, "the LUKS header");
         }

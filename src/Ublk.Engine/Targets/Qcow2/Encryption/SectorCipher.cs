@@ -7,7 +7,7 @@ internal abstract class SectorCipher : IDisposable
     public const int SectorSize = 512;
 
     /// <summary>Bytes of a block of AES.</summary>
-    protected const int BlockSize = 16;
+    public const int BlockSize = 16;
 
     /// <summary>Encrypts sectors where they are.</summary>
     /// <param name="data">Whole sectors.</param>

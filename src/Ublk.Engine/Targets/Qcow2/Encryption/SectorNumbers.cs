@@ -7,9 +7,6 @@ namespace Ublk.Targets.Qcow2.Encryption;
 /// <param name="hidden">Encrypts the block, so that nobody can choose it (ESSIV); null for none.</param>
 internal sealed class SectorNumbers(bool isShort, AesBlocks? hidden) : IDisposable
 {
-    /// <summary>Bytes of a number's block.</summary>
-    public const int BlockSize = 16;
-
     /// <summary>Writes a sector's block.</summary>
     /// <param name="sector">The sector's number.</param>
     /// <param name="room">Where.</param>
@@ -18,7 +15,7 @@ internal sealed class SectorNumbers(bool isShort, AesBlocks? hidden) : IDisposab
     {
         BinaryPrimitives.WriteInt64LittleEndian(room.AsSpan(start), isShort ? (uint)sector : sector);
         BinaryPrimitives.WriteInt64LittleEndian(room.AsSpan(start + 8), 0);
-        hidden?.Encrypt(room, start, BlockSize);
+        hidden?.Encrypt(room, start, SectorCipher.BlockSize);
     }
 
     /// <inheritdoc/>
