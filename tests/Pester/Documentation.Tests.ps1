@@ -52,7 +52,6 @@ BeforeAll {
     $fstab = "$TestDrive/fstab"
     $limit = '/sys/module/ublk_drv/parameters/ublks_max'
     $usual = Get-Content $limit
-    $shells = @{}
     $installed = '/usr/local/share/powershell/Modules/Ublk'
     '/images', $installed | Where-Object { Test-Path $_ } | ForEach-Object { throw "The documentation makes $_, which this machine has." }
     $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
@@ -71,6 +70,10 @@ BeforeAll {
     'before-upgrade', 'monday' | ForEach-Object { Checkpoint-UblkImage $files/disk.qcow2 $_ }
     $null = New-Item -ItemType SymbolicLink $files/out -Target "$root/out"
     Invoke-Program cp -r --no-preserve=mode "$root/out/documentation/Zero/plugin/." $files
+
+    # Here, for what a block makes goes with it.
+    $userShell = Start-UserShell daemon
+    Invoke-AsUser $userShell 'truncate -s 16M 1.img disk.img'
 
     # The files that the documentation speaks of, but for what this code makes.
     function New-DocumentedFile([string] $Code) {
@@ -114,12 +117,8 @@ BeforeAll {
             return
         }
 
-        if (-not $shells.User) {
-            $shells.User = Start-UserShell daemon
-            Invoke-AsUser $shells.User 'truncate -s 16M 1.img disk.img'
-        }
         Install-UblkUdevRule
-        Invoke-AsUser $shells.User $Code
+        Invoke-AsUser $userShell $Code
     }
 
     function Undo-Documented {
@@ -139,9 +138,7 @@ BeforeAll {
 
 AfterAll {
     Invoke-Program umount /etc/fstab
-    if ($shells.User) {
-        Stop-UserShell $shells.User
-    }
+    Stop-UserShell $userShell
 }
 
 Describe 'An example of <_.Page>' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) -ForEach $examples {
