@@ -260,7 +260,7 @@ function Test-Here([string] $Name, [string] $Folder) {
 
 function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
     $results = "$out/results/$Name"
-    # All of them take some quarter of an hour of a machine that does nothing else.
+    # All of them take some 15 minutes of a machine that does nothing else.
     $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
     Add-Count $step "$results/specs.json" $status { $_ }
 }

@@ -50,7 +50,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
         int result = await file.ReadAsync(queue, buffer, place);
         if (result == 0)
         {
-            key.Decrypt(buffer.Span, key.GoesByDisk ? offset : place);
+            key.Decrypt(buffer.Span, place, offset);
         }
 
         return result;
@@ -66,7 +66,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
         {
             IoBuffer part = encrypted.Part(0, int.Min(buffer.Length, encrypted.Length));
             buffer.Span[..part.Length].CopyTo(part.Span);
-            key.Encrypt(part.Span, key.GoesByDisk ? offset : place);
+            key.Encrypt(part.Span, place, offset);
             result = await file.WriteAsync(queue, part, place, durable);
             buffer = buffer.Slice(part.Length);
             place += part.Length;

@@ -66,10 +66,10 @@ public class Qcow2FeatureTests
         using QemuImage image = new("8M", options);
         image.Play("write -P 1 0 2M", "write -c -P 9 3M 64k");
         byte[] first = image.Read();
-        Shell.Run("qemu-img", "snapshot", "-c", "one", image.Path);
+        image.Snapshot("-c", "one");
         image.Play("write -P 2 1M 2M");
         byte[] second = image.Read();
-        Shell.Run("qemu-img", "snapshot", "-c", "two", image.Path);
+        image.Snapshot("-c", "two");
         byte[] content = [.. second];
         using (Qcow2Target target = Qcow2Disk.Open(image.Path))
         {
@@ -98,7 +98,7 @@ public class Qcow2FeatureTests
 
         UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path, ("Snapshot", "three")));
         Assert.Contains("'one' (id 1), 'two' (id 2)", error.Message);
-        Shell.Run("qemu-img", "snapshot", "-a", "one", image.Path);
+        image.Snapshot("-a", "one");
         Assert.Equal(first, image.Read());
     }
 

@@ -18,19 +18,11 @@ internal static class AntiForensicSplit
         key.Clear();
         for (; parts.Length > key.Length; parts = parts[key.Length..])
         {
-            Mix(parts, key);
+            Xor.Combine(key, parts, key);
             Spread(hash, key);
         }
 
-        Mix(parts, key);
-    }
-
-    private static void Mix(ReadOnlySpan<byte> part, Span<byte> key)
-    {
-        for (int place = 0; place < key.Length; place++)
-        {
-            key[place] ^= part[place];
-        }
+        Xor.Combine(key, parts, key);
     }
 
     // Each piece of the key becomes the hash of its number and itself.

@@ -28,8 +28,7 @@ internal sealed class CbcCipher : SectorCipher
             for (int start = 0; start < SectorSize; start += BlockSize)
             {
                 Span<byte> block = data.Slice(start, BlockSize);
-                Mix(block, _before);
-                block.CopyTo(_before);
+                Xor.Combine(block, _before, _before);
                 _aes.Encrypt(_before, 0, BlockSize);
                 _before.CopyTo(block);
             }
@@ -45,8 +44,8 @@ internal sealed class CbcCipher : SectorCipher
             encrypted.CopyTo(_blocks);
             _aes.Decrypt(_blocks, 0, SectorSize);
             _numbers.Write(sector, _before, 0);
-            Mix(_blocks.AsSpan(0, BlockSize), _before);
-            Mix(_blocks.AsSpan(BlockSize), encrypted[..^BlockSize]);
+            Xor.Combine(_blocks.AsSpan(0, BlockSize), _before, _blocks);
+            Xor.Combine(_blocks.AsSpan(BlockSize), encrypted[..^BlockSize], _blocks.AsSpan(BlockSize));
             _blocks.CopyTo(encrypted);
         }
     }
@@ -58,13 +57,5 @@ internal sealed class CbcCipher : SectorCipher
         _numbers.Dispose();
         CryptographicOperations.ZeroMemory(_blocks);
         CryptographicOperations.ZeroMemory(_before);
-    }
-
-    private static void Mix(Span<byte> blocks, ReadOnlySpan<byte> with)
-    {
-        for (int place = 0; place < blocks.Length; place++)
-        {
-            blocks[place] ^= with[place];
-        }
     }
 }

@@ -6,31 +6,31 @@ namespace Ublk.Targets.Qcow2.Encryption;
 internal sealed class DiskCipher : IDisposable
 {
     private readonly byte[] _key;
+    private readonly bool _goesByDisk;
     private readonly ThreadLocal<SectorCipher> _ciphers;
 
     /// <summary>Takes a key.</summary>
     /// <param name="suite">How data is encrypted.</param>
     /// <param name="key">The key; goes with this.</param>
-    /// <param name="goesByDisk">Whether a sector's number is that on the disk, or that in the file.</param>
+    /// <param name="goesByDisk">Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.</param>
     public DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
     {
         _key = key;
-        GoesByDisk = goesByDisk;
+        _goesByDisk = goesByDisk;
         _ciphers = new ThreadLocal<SectorCipher>(() => suite.Prepare(_key), trackAllValues: true);
     }
 
-    /// <summary>Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.</summary>
-    public bool GoesByDisk { get; }
-
     /// <summary>Encrypts whole sectors where they are.</summary>
     /// <param name="data">The sectors.</param>
-    /// <param name="offset">The first byte's offset, on the disk or in the file.</param>
-    public void Encrypt(Span<byte> data, long offset) => _ciphers.Value!.Encrypt(data, offset / SectorCipher.SectorSize);
+    /// <param name="place">The first byte in the file.</param>
+    /// <param name="offset">The first byte on the disk.</param>
+    public void Encrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Encrypt(data, SectorOf(place, offset));
 
     /// <summary>Decrypts whole sectors where they are.</summary>
     /// <param name="data">The sectors.</param>
-    /// <param name="offset">The first byte's offset, on the disk or in the file.</param>
-    public void Decrypt(Span<byte> data, long offset) => _ciphers.Value!.Decrypt(data, offset / SectorCipher.SectorSize);
+    /// <param name="place">The first byte in the file.</param>
+    /// <param name="offset">The first byte on the disk.</param>
+    public void Decrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Decrypt(data, SectorOf(place, offset));
 
     /// <inheritdoc/>
     public void Dispose()
@@ -43,4 +43,6 @@ internal sealed class DiskCipher : IDisposable
         _ciphers.Dispose();
         CryptographicOperations.ZeroMemory(_key);
     }
+
+    private long SectorOf(long place, long offset) => (_goesByDisk ? offset : place) / SectorCipher.SectorSize;
 }

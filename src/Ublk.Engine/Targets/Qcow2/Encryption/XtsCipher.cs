@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using System.Numerics;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace Ublk.Targets.Qcow2.Encryption;
@@ -47,7 +45,7 @@ internal sealed class XtsCipher : SectorCipher
         {
             Span<byte> part = data[..int.Min(data.Length, Batch)];
             MakeMasks(sector, part.Length / SectorSize);
-            Mask(part, _blocks);
+            Xor.Combine(part, _masks, _blocks);
             if (isEncryption)
             {
                 _data.Encrypt(_blocks, 0, part.Length);
@@ -57,7 +55,7 @@ internal sealed class XtsCipher : SectorCipher
                 _data.Decrypt(_blocks, 0, part.Length);
             }
 
-            Mask(_blocks.AsSpan(0, part.Length), part);
+            Xor.Combine(_blocks.AsSpan(0, part.Length), _masks, part);
             data = data[part.Length..];
             sector += part.Length / SectorSize;
         }
@@ -81,17 +79,6 @@ internal sealed class XtsCipher : SectorCipher
                 // Times x in the field of 2^128 elements, x^128 being x^7 + x^2 + x + 1.
                 mask = (mask << 1) ^ ((mask >> 127) * 0x87);
             }
-        }
-    }
-
-    private void Mask(ReadOnlySpan<byte> from, Span<byte> to)
-    {
-        ReadOnlySpan<Vector<byte>> source = MemoryMarshal.Cast<byte, Vector<byte>>(from);
-        ReadOnlySpan<Vector<byte>> masks = MemoryMarshal.Cast<byte, Vector<byte>>(_masks);
-        Span<Vector<byte>> target = MemoryMarshal.Cast<byte, Vector<byte>>(to);
-        for (int place = 0; place < source.Length; place++)
-        {
-            target[place] = source[place] ^ masks[place];
         }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class CrashRun : IDisposable
     private const int LargeDisk = 2048;
     private const uint NoUnmap = 1u << 15;
     private const uint ForceUnitAccess = 1u << 13;
-    private static readonly bool QemuJudgesEach = Environment.GetEnvironmentVariable("UBLK_QEMU") == "1";
+    private static readonly bool s_qemuJudgesEach = Environment.GetEnvironmentVariable("UBLK_QEMU") == "1";
 
     private readonly int _seed;
     private readonly bool _hasFaults;
@@ -263,7 +263,7 @@ internal sealed class CrashRun : IDisposable
         Cuts++;
         SimulatedDisk left = _disk.CutPower(choice);
         Judge(left, afterPowerCut: true, leaksMatter: false);
-        if (--_qemuCountdown == 0 || QemuJudgesEach)
+        if (--_qemuCountdown == 0 || s_qemuJudgesEach)
         {
             SimulatedImage.CheckWithQemu(left, _folder);
         }

@@ -26,14 +26,7 @@ public class EncryptedImageTests
         image.Encrypt("1M", "luks", options);
         image.Play("write -P 7 0 300k", "write -P 8 100k 4k", "write -z 200k 8k", "discard 500k 20k");
         byte[] model = image.Read();
-        using (Qcow2Target target = Open(image))
-        {
-            Assert.Equal(model, Qcow2Disk.Read(target));
-            Change(target, model);
-        }
-
-        image.Check();
-        Assert.Equal(model, image.Read());
+        ChangeAndAgree(image, model);
         image.Play("write -P 9 3k 70k");
         model.AsSpan(3 << 10, 70 << 10).Fill(9);
         using (Qcow2Target target = Open(image, readOnly: true))
@@ -71,13 +64,7 @@ public class EncryptedImageTests
         byte[] before = image.Read();
         image.Snapshot("-c", "one");
         byte[] model = [.. before];
-        using (Qcow2Target target = Open(image))
-        {
-            Change(target, model);
-        }
-
-        image.Check();
-        Assert.Equal(model, image.Read());
+        ChangeAndAgree(image, model);
         using Qcow2Target snapshot = Open(image, readOnly: true, ("Snapshot", "one"));
         Assert.Equal(before, Qcow2Disk.Read(snapshot));
     }
@@ -89,14 +76,7 @@ public class EncryptedImageTests
         image.Encrypt("1M", "luks", $"data_file={image.PathOf("data")}");
         image.Play("write -P 7 0 300k");
         byte[] model = image.Read();
-        using (Qcow2Target target = Open(image))
-        {
-            Assert.Equal(model, Qcow2Disk.Read(target));
-            Change(target, model);
-        }
-
-        image.Check();
-        Assert.Equal(model, image.Read());
+        ChangeAndAgree(image, model);
     }
 
     [Fact]
@@ -194,6 +174,19 @@ public class EncryptedImageTests
 
     private static Qcow2Target Open(QemuImage image, bool readOnly = false, params (string Name, string Value)[] options) =>
         Qcow2Disk.Open(image.Path, readOnly, [.. options, ("KeyFile", image.KeyFile!)]);
+
+    // The target reads what is there, and qemu what the target then makes of it.
+    private static void ChangeAndAgree(QemuImage image, byte[] model)
+    {
+        using (Qcow2Target target = Open(image))
+        {
+            Assert.Equal(model, Qcow2Disk.Read(target));
+            Change(target, model);
+        }
+
+        image.Check();
+        Assert.Equal(model, image.Read());
+    }
 
     private static void Change(Qcow2Target target, byte[] model)
     {
