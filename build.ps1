@@ -1,4 +1,4 @@
-#Requires -Version 7.4
+#Requires -Version 7.6
 <#
 .SYNOPSIS
 Builds, tests, shows, measures and packs the module.
@@ -36,7 +36,6 @@ $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 $out = Join-Path $PSScriptRoot 'out'
 $module = Join-Path $out 'Ublk'
-$embeddedShell = Join-Path $out 'pwsh-host/pwsh-host'
 $samples = 'samples/demo-null', 'samples/demo-event', 'samples/demo-ram'
 $steps = [Collections.Generic.List[object]]::new()
 
@@ -52,18 +51,6 @@ function Invoke-Step([string] $Name, [scriptblock] $Action) {
 
 function Invoke-DotNet {
     dotnet @args --configuration $Configuration --verbosity quiet --tl:off -clp:NoSummary -maxcpucount:2 -nodeReuse:false | Out-Host
-}
-
-# The PowerShell that runs the module: this one if it can, else the embedded host.
-function Get-ModuleShell {
-    $pester = Get-Module -ListAvailable Pester | Where-Object Version -GE '5.0'
-    if ($PSVersionTable.PSVersion -ge '7.6' -and $pester) {
-        return [Environment]::ProcessPath
-    }
-    if (-not (Test-Path $embeddedShell)) {
-        Invoke-DotNet publish (Join-Path $PSScriptRoot 'tools/PwshHost') --output (Split-Path $embeddedShell)
-    }
-    $embeddedShell
 }
 
 #region Build
@@ -187,7 +174,7 @@ function New-ModulePackage {
 # Returns its exit status.
 function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
     $null = New-Item -ItemType Directory -Force $Results
-    $command = @((Get-ModuleShell), '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
+    $command = @([Environment]::ProcessPath, '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
     if (Test-Path '/dev/ublk-control') {
         $command = @(if ((id -u) -ne 0) { 'sudo' }) + @('env', "UBLK_RESULTS=$Results") + $command
     }
@@ -240,6 +227,11 @@ function Test-Unit {
     }
 }
 
+# Pester in out/pester, both versions of it that the specs run under.
+function Install-Pester {
+    dotnet msbuild "$PSScriptRoot/tests/Pester" -restore -target:CopyPester -verbosity:quiet -tl:off -nodeReuse:false | Out-Host
+}
+
 # What the documentation has typed in a shell and written in C#, packages included; its PowerShell is a spec. It passes or fails as a whole.
 function Test-Documentation {
     $PSNativeCommandUseErrorActionPreference = $false
@@ -254,7 +246,7 @@ function Test-Here([string] $Name, [string] $Folder) {
     $PSNativeCommandUseErrorActionPreference = $false
     $env:UBLK_RESULTS = "$out/results/$Name"
     $null = New-Item -ItemType Directory -Force $env:UBLK_RESULTS
-    & (Get-ModuleShell) -NoProfile -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
+    & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
     Add-Count $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
@@ -268,11 +260,9 @@ function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
 function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
     $null = New-Item -ItemType Directory "$out/results"
+    Install-Pester
     Invoke-Step 'Unit tests' { Test-Unit }
     Invoke-Step 'The programs of the documentation' { Test-Documentation }
-    if ((Get-ModuleShell) -eq $embeddedShell) {
-        Invoke-Step 'The spec runner itself' { Test-Here runner 'tools/PwshHost/tests' }
-    }
     Invoke-Step 'The module as a package' { New-ModulePackage; Test-Here module 'tests/Module' }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
@@ -297,6 +287,7 @@ switch ($Task) {
         Test-Module
     }
     'Soak' {
+        Install-Pester
         Initialize-Driver
         $patience = @('--timeout', ($Minutes * 60 + 1800))
         Invoke-Step 'Soak' {

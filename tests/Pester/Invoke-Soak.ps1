@@ -11,6 +11,7 @@ param(
     [string[]] $Path = @('Killed', 'Load', 'Crowd', 'Scarcity')
 )
 
+Import-Module $PSScriptRoot/../../out/pester/current/Pester.psd1
 $env:UBLK_SOAK = 1
 $seeds = [Random]::new($Seed)
 $end = [DateTime]::UtcNow.AddMinutes($Minutes)

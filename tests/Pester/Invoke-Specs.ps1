@@ -2,16 +2,22 @@
 .SYNOPSIS
 Runs specs, and leaves their counts as specs.json in $UBLK_RESULTS.
 .DESCRIPTION
-Works in a PowerShell with Pester 5 and in the embedded host. Exits with 1 if a test failed or none ran.
+Exits with 1 if a test failed or none ran. `./build.sh Test` copies Pester to out/pester.
 #>
 param(
     [string[]] $Path = $PSScriptRoot,
     [string[]] $TagFilter,
     [string[]] $ExcludeTagFilter,
-    [string[]] $FullNameFilter
+    [string[]] $FullNameFilter,
+
+    # Which Pester: that of today, or the next one.
+    [ValidateSet('current', 'next')]
+    [string] $Pester = 'current'
 )
 
+$null = $PSBoundParameters.Remove('Pester')
 $PSBoundParameters.Path = $Path
+Import-Module (Join-Path $PSScriptRoot "../../out/pester/$Pester/Pester.psd1")
 $run = Invoke-Pester @PSBoundParameters -PassThru -Output Detailed
 
 # A setup that failed counts even where no test was there to fail with it.
