@@ -27,7 +27,6 @@
     PrivateData          = @{
         PSData = @{
             Tags         = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
-            ProjectUri   = 'https://github.com/UblkPS/UblkPS'
             LicenseUri   = 'https://opensource.org/license/mit'
 
             # The build puts the version's part of CHANGELOG.md here.

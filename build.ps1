@@ -152,7 +152,6 @@ function New-ModulePackage {
     <authors>$(& $escape $manifest.Author)</authors>
     <owners>$(& $escape $manifest.CompanyName)</owners>
     <license type="expression">MIT</license>
-    <projectUrl>$(& $escape $data.ProjectUri)</projectUrl>
     <description>$(& $escape $manifest.Description)</description>
     <releaseNotes>$(& $escape $data.ReleaseNotes)</releaseNotes>
     <copyright>$(& $escape $manifest.Copyright)</copyright>

@@ -53,7 +53,6 @@ Describe 'The package' {
         $metadata = $package.package.metadata
         $metadata.id | Should -Be 'Ublk'
         $metadata.version | Should -Be $version
-        $metadata.projectUrl | Should -Be $source.PrivateData.PSData.ProjectUri
         $metadata.releaseNotes | Should -Match 'New-UblkDevice'
         $tags = $metadata.tags -split ' '
         $tags | Should -Contain 'PSModule'
@@ -65,7 +64,7 @@ Describe 'The package' {
 Describe 'The manifest' {
     It 'is complete' {
         $data = $manifest.PrivateData.PSData
-        'Tags', 'ProjectUri', 'LicenseUri', 'ReleaseNotes' | ForEach-Object { $data.$_ | Should -Not -BeNullOrEmpty -Because $_ }
+        'Tags', 'LicenseUri', 'ReleaseNotes' | ForEach-Object { $data.$_ | Should -Not -BeNullOrEmpty -Because $_ }
         'Author', 'Description', 'Copyright', 'GUID' | ForEach-Object { $manifest.$_ | Should -Not -BeNullOrEmpty -Because $_ }
         $manifest.CompatiblePSEditions | Should -Be 'Core'
         $manifest.FormatsToProcess + $manifest.TypesToProcess + $manifest.RootModule | ForEach-Object { Test-Path "$folder/$_" | Should -BeTrue -Because $_ }

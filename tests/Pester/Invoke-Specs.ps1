@@ -1,8 +1,8 @@
 <#
 .SYNOPSIS
-Runs specs, and leaves their counts as specs.json in $UBLK_RESULTS.
+Runs specs, and leaves their counts, failures and slowest tests as specs.json in $UBLK_RESULTS.
 .DESCRIPTION
-Exits with 1 if a test failed or none ran. `./build.sh Test` copies Pester to out/pester.
+Exits with 1 if a test failed or none ran. Pester is in out/pester, where ./build.sh Test copies it.
 #>
 param(
     [string[]] $Path = $PSScriptRoot,
@@ -20,15 +20,21 @@ $PSBoundParameters.Path = $Path
 Import-Module (Join-Path $PSScriptRoot "../../out/pester/$Pester/Pester.psd1")
 $run = Invoke-Pester @PSBoundParameters -PassThru -Output Detailed
 
-# A setup that failed counts even where no test was there to fail with it.
-$failed = [Math]::Max($run.FailedCount, $run.FailedBlocksCount) + $run.FailedContainersCount
+# A setup or teardown that failed is one failure. The tests that did not run for it are no failures of their own.
+$failures = @(
+    $run.FailedContainers | ForEach-Object { "$($_.Item): $($_.ErrorRecord[0])" }
+    $run.FailedBlocks | ForEach-Object { "$($_.ExpandedPath), setup or teardown: $($_.ErrorRecord[0])" }
+    $run.Failed | Where-Object Executed | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord[0])" }
+) -replace '(?s)\n.*'
+
 if ($env:UBLK_RESULTS) {
     @{
         passed   = $run.PassedCount
-        failed   = $failed
+        failed   = $failures.Count
         skipped  = $run.SkippedCount
-        failures = @($run.Tests | Where-Object Result -EQ Failed | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord)" })
-        seconds  = $run.Duration.TotalSeconds
+        failures = $failures
+        slowest  = @($run.Tests | Sort-Object Duration -Descending | Select-Object -First 10 |
+                ForEach-Object { @{ name = $_.ExpandedPath; seconds = $_.Duration.TotalSeconds } })
     } | ConvertTo-Json | Set-Content (Join-Path $env:UBLK_RESULTS 'specs.json')
 }
-exit [int] ($failed -gt 0 -or $run.PassedCount -eq 0)
+exit [int] ($failures.Count -gt 0 -or $run.PassedCount -eq 0)
