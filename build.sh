@@ -3,18 +3,26 @@
 set -euo pipefail
 root=$(dirname "$(realpath "$0")")
 export POWERSHELL_TELEMETRY_OPTOUT=1 POWERSHELL_UPDATECHECK=Off
-shell=$(command -v pwsh || true)
 
+# PowerShell takes a bracket for a wildcard, and the compilers fail on an apostrophe. A link gives such a folder a name that they take.
+if [[ $root =~ [^[:alnum:]\ /._+@-] ]]; then
+    links=$(mktemp -d)
+    trap 'rm -r "$links"' EXIT
+    ln -s "$root" "$links/ublk"
+    root=$links/ublk
+fi
+
+shell=$(command -v pwsh || true)
 version=$([[ -z $shell ]] || "$shell" --version)
 if [[ ! $version =~ ([0-9]+)\.([0-9]+) ]] || ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] < 706)); then
     shell=$root/out/pwsh/pwsh
     if [[ ! -x $shell || -n $(find "$root/tools/Pwsh" "$root"/Directory.* "$root/global.json" \
         \( -name obj -o -name bin \) -prune -o -type f -newer "$shell" -print -quit) ]]; then
         echo "no pwsh 7.6 here: building tools/Pwsh" >&2
-        dotnet publish "$root/tools/Pwsh" --configuration Release --output "${shell%/*}" \
+        dotnet publish "$root/tools/Pwsh" --configuration Release --output "$root/out/pwsh" \
             --verbosity quiet --tl:off -maxcpucount:2 -nodeReuse:false
         touch "$shell"
     fi
 fi
 
-exec "$shell" -NoProfile -NonInteractive -File "$root/build.ps1" -Task "${1:-Build}" "${@:2}"
+"$shell" -NoProfile -NonInteractive -File "$root/build.ps1" -Task "${1:-Build}" "${@:2}"

@@ -5,11 +5,13 @@ write_job() {
     mkdir "$job"
     cp "$vm/guest/run-job" "$vm/guest/ublk-vm.service" "$job"
     printf '%s' "$project" > "$job/project"
+    realpath --zero "$project" | tr -d '\0' > "$job/source"
     printf '%s' "$(kernel_dir "$kernel")/modules" > "$job/modules"
     [[ ! $interactive ]] || stty size > "$job/terminal"
     {
         passed_environment
         printf 'export UBLK_RESULTS=/results\n'
+        printf 'umask %s\n' "$(umask)"
         printf 'cd %q\n' "$project"
         printf 'exec'
         printf ' %q' "$@"
