@@ -43,7 +43,7 @@ $steps = [Collections.Generic.List[object]]::new()
 function Invoke-Step([string] $Name, [scriptblock] $Action) {
     Write-Host "==> $Name"
     $clock = [Diagnostics.Stopwatch]::StartNew()
-    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = ''; Failures = @() }
+    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = ''; Failures = @(); Slowest = @() }
     . $Action
     $step.Seconds = '{0,7:F1}' -f $clock.Elapsed.TotalSeconds
     $steps.Add($step)
@@ -203,6 +203,7 @@ function Add-Count($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Read
     }
     $Step.Passed, $Step.Failed, $Step.Skipped = [int] $counts.passed, [int] $counts.failed, [int] $counts.skipped
     $Step.Failures = @($counts.failures)
+    $Step.Slowest = @($counts.slowest)
     if ($Step.Failed -eq 0 -and ($ExitStatus -ne 0 -or $Step.Passed -eq 0)) {
         $Step.Failures = @("exit status $ExitStatus, $($Step.Passed) passed")
         $Step.Failed = 1
@@ -241,17 +242,17 @@ function Test-Documentation {
 }
 
 # Specs that need no driver.
-function Test-Here([string] $Name, [string] $Folder) {
+function Test-Package([string] $Pester) {
     $PSNativeCommandUseErrorActionPreference = $false
-    $env:UBLK_RESULTS = "$out/results/$Name"
+    $env:UBLK_RESULTS = "$out/results/package-$Pester"
     $null = New-Item -ItemType Directory -Force $env:UBLK_RESULTS
-    & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" -Path "$PSScriptRoot/$Folder" | Out-Host
+    & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$PSScriptRoot/tests/Pester/Invoke-Specs.ps1" `
+        -Path "$PSScriptRoot/tests/Module" -Pester $Pester | Out-Host
     Add-Count $step "$env:UBLK_RESULTS/specs.json" $LASTEXITCODE { $_ }
 }
 
 function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
     $results = "$out/results/$Name"
-    # All of them take some 15 minutes of a machine that does nothing else.
     $status = Invoke-WithDriver 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
     Add-Count $step "$results/specs.json" $status { $_ }
 }
@@ -262,16 +263,22 @@ function Test-Module {
     Install-Pester
     Invoke-Step 'Unit tests' { Test-Unit }
     Invoke-Step 'The programs of the documentation' { Test-Documentation }
-    Invoke-Step 'The module as a package' { New-ModulePackage; Test-Here module 'tests/Module' }
+    New-ModulePackage
+    Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
+    Invoke-Step 'Specs of the package, Pester 6' { Test-Package next }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
         Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }
     }
     else {
         Initialize-Driver
-        Invoke-Step 'Specs on kernel 7.3' { Test-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3') }
-        Invoke-Step 'Core specs on kernel 6.12' { Test-Specs kernel-6.12 @('-TagFilter', 'Core') @('--kernel', '6.12') }
-        Invoke-Step 'Specs under systemd' { Test-Specs systemd @('-TagFilter', 'Systemd') @('--kernel', '7.3', '--systemd') }
+        Invoke-Step 'Specs on kernel 7.3, Pester 5' { Test-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3') }
+        Invoke-Step 'Core specs on kernel 6.12, Pester 6' {
+            Test-Specs kernel-6.12 @('-TagFilter', 'Core', '-Pester', 'next') @('--kernel', '6.12')
+        }
+        Invoke-Step 'Specs under systemd, Pester 6' {
+            Test-Specs systemd @('-TagFilter', 'Systemd', '-Pester', 'next') @('--kernel', '7.3', '--systemd')
+        }
     }
 }
 
@@ -325,6 +332,8 @@ switch ($Task) {
 $columns = if ($Task -eq 'Test') { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
 $steps | Format-Table $columns -AutoSize
 if ($Task -eq 'Test') {
+    $steps.Slowest | Sort-Object seconds -Descending | Select-Object -First 10 |
+        Format-Table @{ Name = 'Seconds'; Expression = 'seconds'; FormatString = 'F1' }, @{ Name = 'The ten slowest specs'; Expression = 'name' }
     # Once more where they are not to be searched for.
     foreach ($step in $steps) {
         $step.Failures | Where-Object { $_ } | ForEach-Object { "$($step.Step): $_" }

@@ -125,20 +125,6 @@ Describe 'Without' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'root, devices are shown as far as the kernel tells, and not made' {
-        $null = New-UblkDevice -Target Null -Size 1GB
-        $lines = Invoke-Shell -As setpriv, --reuid=65534, --regid=65534, --clear-groups '
-            $device = Get-UblkDevice -WarningVariable warnings -WarningAction SilentlyContinue
-            "$($device.Id) $($device.Size) $($device.State) $($device.IsComplete)"
-            "$warnings"
-            try { New-UblkDevice -Target Null } catch { $_.FullyQualifiedErrorId; "$_" }'
-        $lines[0] | Should -Be '0 1073741824  False'
-        $lines[1] | Should -Match 'root'
-        $lines[2] | Should -Be "PermissionDenied,$new"
-        $lines[3] | Should -Match 'root'
-        (Get-UblkDevice).Id | Should -Be 0
-    }
-
     It 'a state directory that can be written, no device is made' {
         $null = New-Item -ItemType Directory -Force /run/ublk
         Invoke-Program mount -t tmpfs -o 'ro,mode=700' none /run/ublk

@@ -128,7 +128,7 @@ function New-Chance {
 function New-WaitingShell([string] $Script) {
     $signal = "$TestDrive/shell-$([Guid]::NewGuid().ToString('N'))"
     $null = Invoke-Program mkfifo "$signal.go"
-    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; Get-Content '$signal.go'; $Script"
+    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; `$null = cat '$signal.go'; $Script"
     $process = Start-Process ([Environment]::ProcessPath) -PassThru -RedirectStandardOutput "$signal.out" -RedirectStandardError "$signal.err" `
         -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"$text`""
     [pscustomobject]@{ Process = $process; Signal = $signal }
@@ -171,8 +171,6 @@ function Use-Worker([string] $Script, [scriptblock] $Action) {
 }
 
 # Runs a script in a PowerShell of its own, which knows the module. Returns what it wrote. Slow: use it sparingly.
-function Invoke-Shell([string] $Script, [string[]] $As = @()) {
-    $command = $As + [Environment]::ProcessPath + '-NoProfile', '-NonInteractive', '-Command', "Import-Module '$modulePath'; $Script"
-    [string] $program, [object[]] $arguments = $command
-    & $program @arguments 2>&1 | ForEach-Object { "$_" }
+function Invoke-Shell([string] $Script) {
+    & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "Import-Module '$modulePath'; $Script" 2>&1 | ForEach-Object { "$_" }
 }

@@ -52,8 +52,9 @@ BeforeAll {
     $fstab = "$TestDrive/fstab"
     $limit = '/sys/module/ublk_drv/parameters/ublks_max'
     $usual = Get-Content $limit
-    $installed = '/usr/local/share/powershell/Modules/Ublk'
-    '/images', $installed | Where-Object { Test-Path $_ } | ForEach-Object { throw "The documentation makes $_, which this machine has." }
+    if (Test-Path /images) {
+        throw 'The documentation makes /images, which this machine has.'
+    }
     $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
 
     # The machine's own table stays as it is.
@@ -72,6 +73,7 @@ BeforeAll {
     Invoke-Program cp -r --no-preserve=mode "$root/out/documentation/Zero/plugin/." $files
 
     # Here, for what a block makes goes with it.
+    Install-ForEverybody
     $userShell = Start-UserShell daemon
     Invoke-AsUser $userShell 'truncate -s 16M 1.img disk.img'
 
@@ -132,13 +134,16 @@ BeforeAll {
         }
         Set-Content $limit $usual
         Set-Content $fstab '' -NoNewline
-        Remove-Item $folder, /images, $installed -Recurse -Force -ErrorAction Ignore
+        Remove-Item $folder, /images -Recurse -Force -ErrorAction Ignore
+        # What a page installs stands beside the version that its user's shell has.
+        Get-ChildItem (Split-Path $sharedModule) -Exclude (Split-Path -Leaf $sharedModule) | Remove-Item -Recurse
     }
 }
 
 AfterAll {
     Invoke-Program umount /etc/fstab
     Stop-UserShell $userShell
+    Uninstall-ForEverybody
 }
 
 Describe 'An example of <_.Page>' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) -ForEach $examples {

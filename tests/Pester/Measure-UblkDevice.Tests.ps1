@@ -27,7 +27,7 @@ Describe 'Measure-UblkDevice' {
 
     It 'tells rates, times and sizes of a disk in use, again and again' {
         $load = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -ArgumentList '--name=load', "--filename=$device",
-            '--rw=randread', '--bs=4k', '--direct=1', '--time_based', '--runtime=60'
+            '--rw=randread', '--bs=4k', '--direct=1', '--time_based', '--runtime=60', '--thread'
         Wait-For { (Measure-UblkDevice -Id 0 -Duration 0.1).ReadsPerSecond -gt 0 }
         $measurements = [Collections.Generic.List[object]]::new()
         do {

@@ -17,7 +17,7 @@ BeforeAll {
     if ($ownUdev) {
         Invoke-Program /lib/systemd/systemd-udevd --daemon
     }
-    Install-UblkUdevRule
+    Install-ForEverybody
     $alice = Start-UserShell daemon
     $bob = Start-UserShell bin
     Invoke-AsUser $alice "truncate -s 16M disk.img; 'ready'" | Should -Be 'ready'
@@ -29,6 +29,7 @@ BeforeAll {
 
 AfterAll {
     $alice, $bob | ForEach-Object { Stop-UserShell $_ }
+    Uninstall-ForEverybody
     Remove-EveryDevice
     Uninstall-UblkUdevRule
     if ($ownUdev) {
@@ -37,7 +38,30 @@ AfterAll {
     Remove-Item /run/user/1/ublk, /run/user/2/ublk -Recurse -Force -ErrorAction Ignore
 }
 
+Describe 'An ordinary user of a machine without the udev rules' -Tag Unprivileged {
+    It 'is shown devices as far as the kernel tells, and makes none' {
+        $null = New-UblkDevice -Target Null -Size 1GB
+        try {
+            Invoke-AsUser $bob '
+                $device = Get-UblkDevice -WarningVariable warnings -WarningAction SilentlyContinue
+                "$($device.Id) $($device.Size) [$($device.State)] $($device.IsComplete)"
+                "$warnings" -match "root"' | Should -Be '0 1073741824 [] False', 'True'
+            $answer = Send-Script $bob 'New-UblkDevice -Target Null'
+            $answer.Error | Should -Be "PermissionDenied,$new"
+            $answer.Message | Should -Match 'root'
+            (Get-UblkDevice).Id | Should -Be 0
+        }
+        finally {
+            Remove-EveryDevice
+        }
+    }
+}
+
 Describe 'An ordinary user' -Tag Unprivileged {
+    BeforeAll {
+        Install-UblkUdevRule
+    }
+
     AfterEach {
         Remove-EveryDevice
 
@@ -214,6 +238,10 @@ Describe 'An ordinary user' -Tag Unprivileged {
 }
 
 Describe 'The udev rules' -Tag Unprivileged {
+    BeforeAll {
+        Install-UblkUdevRule
+    }
+
     It 'are root''s, and so is what they run' {
         Invoke-Program stat -c '%U:%G %a' $rules /usr/local/lib/ublk/ublk-worker /dev/ublk-control |
             Should -Be 'root:root 644', 'root:root 755', 'root:root 666'
