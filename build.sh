@@ -4,12 +4,18 @@ set -euo pipefail
 root=$(dirname "$(realpath "$0")")
 export POWERSHELL_TELEMETRY_OPTOUT=1 POWERSHELL_UPDATECHECK=Off
 
-# PowerShell takes a bracket for a wildcard, and the compilers fail on an apostrophe. A link gives such a folder a name that they take.
-if [[ $root =~ [^[:alnum:]\ /._+@-] ]]; then
-    links=$(mktemp -d)
-    trap 'rm -r "$links"' EXIT
-    ln -s "$root" "$links/ublk"
-    root=$links/ublk
+# PowerShell takes a bracket for a wildcard, and the compilers fail on an apostrophe. A folder with such a name gets another one, which
+# this script's processes alone see.
+if [[ $root == *[][\'\"\`\$\;\,\*\?\\%]* ]]; then
+    name=$(mktemp -d)
+    trap 'rmdir "$name"' EXIT
+    as_root=()
+    ((EUID == 0)) || as_root=(sudo --preserve-env env "HOME=$HOME" "PATH=$PATH")
+    # shellcheck disable=SC2016  # the inner shell expands these
+    "${as_root[@]}" unshare --mount bash -euc \
+        'mount --bind "$1" "$2"; exec setpriv --reuid="$3" --regid="$4" --init-groups "$2/build.sh" "${@:5}"' \
+        - "$root" "$name" "$(id -u)" "$(id -g)" "$@"
+    exit
 fi
 
 shell=$(command -v pwsh || true)
@@ -25,4 +31,4 @@ if [[ ! $version =~ ([0-9]+)\.([0-9]+) ]] || ((BASH_REMATCH[1] * 100 + BASH_REMA
     fi
 fi
 
-"$shell" -NoProfile -NonInteractive -File "$root/build.ps1" -Task "${1:-Build}" "${@:2}"
+exec "$shell" -NoProfile -NonInteractive -File "$root/build.ps1" -Task "${1:-Build}" "${@:2}"

@@ -2,7 +2,7 @@
 # Boots a throw-away VM with the ublk driver and runs one command in it.
 set -euo pipefail
 # shellcheck source=lib/paths.sh
-source "${BASH_SOURCE[0]%/*}/lib/paths.sh"
+source "$(dirname "$(realpath "$0")")/lib/paths.sh"
 # shellcheck source=lib/initramfs.sh
 source "$vm/lib/initramfs.sh"
 # shellcheck source=lib/job.sh

@@ -2,7 +2,7 @@
 # Prepares a Debian 12 machine for run.sh. Safe to run again: what is there is left alone.
 set -euo pipefail
 # shellcheck source=lib/paths.sh
-source "${BASH_SOURCE[0]%/*}/lib/paths.sh"
+source "$(dirname "$(realpath "$0")")/lib/paths.sh"
 # shellcheck source=lib/private-apt.sh
 source "$vm/lib/private-apt.sh"
 

@@ -5,7 +5,6 @@ write_job() {
     mkdir "$job"
     cp "$vm/guest/run-job" "$vm/guest/ublk-vm.service" "$job"
     printf '%s' "$project" > "$job/project"
-    realpath --zero "$project" | tr -d '\0' > "$job/source"
     printf '%s' "$(kernel_dir "$kernel")/modules" > "$job/modules"
     [[ ! $interactive ]] || stty size > "$job/terminal"
     {

@@ -4,9 +4,8 @@
 # The kernel series this VM offers, newest first; each is a directory of the cache.
 kernel_series=(7.3 6.12)
 
-# As the caller wrote them: a link may be there to give the project a simpler path.
-vm=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
-project=$(cd "$vm/../.." && pwd)
+vm=$(realpath "${BASH_SOURCE[0]%/*}/..")
+project=$(realpath "$vm/../..")
 cache=${UBLK_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ublk-vm}
 qemu_dir=$cache/qemu
 
