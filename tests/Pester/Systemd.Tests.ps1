@@ -33,7 +33,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
         Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $supervisor
         # All at once: systemctl kill takes them one by one and fails when one goes by itself meanwhile.
-        Set-Content "/sys/fs/cgroup$(Invoke-Program systemctl show --property=ControlGroup --value ublk-0.service)/cgroup.kill" 1
+        Invoke-Program bash -c 'echo 1 > /sys/fs/cgroup$0/cgroup.kill' (Invoke-Program systemctl show --property=ControlGroup --value ublk-0.service)
         Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
         $device | Restore-UblkDevice
         Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
