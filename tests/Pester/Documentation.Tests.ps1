@@ -1,11 +1,8 @@
 # What the documentation tells its readers to type is run as it stands there: each example of the help by itself, each page from
-# its top to its end. Plugin.Tests.ps1 has the tutorial.
+# its top to its end. tests/Module/Example.Tests.ps1 has the examples that need no driver, Plugin.Tests.ps1 the tutorial.
 
 BeforeDiscovery {
-    # The PowerShell of a page.
-    function Read-Code([string] $File) {
-        [regex]::Matches((Get-Content -Raw $File), '(?s)```powershell\n(.*?)\n```') | ForEach-Object { $_.Groups[1].Value }
-    }
+    . $PSScriptRoot/Documented.ps1
 
     # What an example or a page presupposes of devices. Each has a folder of its own with images.
     $given = @{
@@ -28,11 +25,8 @@ BeforeDiscovery {
     }
 
     $root = "$PSScriptRoot/../.."
-    $examples = foreach ($page in Get-ChildItem "$root/docs/help/*.md") {
-        foreach ($code in Read-Code $page) {
-            @{ Page = $page.BaseName; Code = $code; Given = $code.StartsWith('fstrim /mnt') ? 'mounted' : $given[$page.BaseName] }
-        }
-    }
+    $examples = Read-Example | Where-Object NeedsDriver |
+        ForEach-Object { $_ + @{ Given = $_.Code.StartsWith('fstrim /mnt') ? 'mounted' : $given[$_.Page] } }
     $pages = foreach ($page in Get-ChildItem "$root/README.md", "$root/docs/*.md", "$root/docs/targets/*.md") {
         $code = @(Read-Code $page)
         if ($code -and $page.BaseName -ne 'tutorial') {
@@ -47,6 +41,7 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     . $PSScriptRoot/UserShell.ps1
+    . $PSScriptRoot/Documented.ps1
     $files = "$TestDrive/files"
     $folder = "$TestDrive/example"
     $fstab = "$TestDrive/fstab"
@@ -58,35 +53,16 @@ BeforeAll {
     $null = New-Item -ItemType Directory -Force /var/lib/prometheus/node-exporter
 
     # The machine's own table stays as it is.
-    New-Item $fstab
+    $null = New-Item $fstab
     Invoke-Program touch /etc/fstab
     Invoke-Program mount --bind $fstab /etc/fstab
 
-    $null = New-Item -ItemType Directory $files/disks
-    '1.img', '2.img', '3.img', 'disk.img', 'data.img', 'base.img', 'golden.img', 'disks/1.img', 'disks/2.img' | ForEach-Object { New-Image $files/$_ 16MB }
+    New-DocumentedFile $files
     'disk.img', 'data.img' | ForEach-Object { Invoke-Program mkfs.ext4 -q $files/$_ }
-    New-UblkImage $files/base.qcow2 1GB
-    New-UblkImage $files/work.qcow2 -BackingPath $files/base.qcow2 -BackingFormat Qcow2
-    'disk', 'plain' | ForEach-Object { New-UblkImage $files/$_.qcow2 20GB }
-    'before-upgrade', 'monday' | ForEach-Object { Checkpoint-UblkImage $files/disk.qcow2 $_ }
-    $null = New-Item -ItemType SymbolicLink $files/out -Target "$root/out"
-    Invoke-Program cp -r --no-preserve=mode "$root/out/documentation/Zero/plugin/." $files
 
-    # Here, for what a block makes goes with it.
     Install-ForEverybody
     $userShell = Start-UserShell daemon
     Invoke-AsUser $userShell 'truncate -s 16M 1.img disk.img'
-
-    # The files that the documentation speaks of, but for what this code makes.
-    function New-DocumentedFile([string] $Code) {
-        Invoke-Program cp -r --sparse=always $files $folder
-        $null = New-Item -ItemType Directory /images
-        Move-Item $folder/data.img /images
-        Get-ChildItem $folder -Filter *.qcow2 | Where-Object { $Code -match "New-UblkImage (-Path )?$($_.Name)" } | Remove-Item
-        if ($Code -match '^(Checkpoint|Resize)-UblkImage' -and $Code -notmatch 'Restore-') {
-            Move-Item $folder/plain.qcow2 $folder/disk.qcow2 -Force
-        }
-    }
 
     # As many as the code speaks of, with the id and the name it uses.
     function New-DocumentedDevice([string] $Given, [string] $Code) {
@@ -107,23 +83,28 @@ BeforeAll {
         }
     }
 
-    # Runs code as somebody who types it would, in the caller's scope. What has -Unprivileged is typed by an ordinary user.
-    function Invoke-Documented([string] $Code) {
-        if (-not $Code.Contains('-Unprivileged')) {
-            # Nobody is there to be asked.
-            $ConfirmPreference = 'None'
-            $PSNativeCommandUseErrorActionPreference = $true
-            $errorsBefore = $Error.Count
-            $null = . ([scriptblock]::Create($Code)) | Out-String
-            $Error.Count | Should -Be $errorsBefore -Because "$($Error | Select-Object -First 1)"
-            return
-        }
-
-        Install-UblkUdevRule
-        Invoke-AsUser $userShell $Code
+    # Makes what an example or a page presupposes, and goes there.
+    function Enter-Documented([string] $Given, [string] $Code) {
+        Copy-DocumentedFile $files $folder $Code
+        $null = New-Item -ItemType Directory /images
+        Move-Item $folder/data.img /images
+        Set-Location $folder
+        New-DocumentedDevice $Given $Code
     }
 
-    function Undo-Documented {
+    # Runs code as its reader would: what has -Unprivileged is typed by an ordinary user.
+    function Invoke-Documented([string] $Code) {
+        if ($Code.Contains('-Unprivileged')) {
+            Install-UblkUdevRule
+            Invoke-AsUser $userShell $Code
+        }
+        else {
+            . Invoke-Code $Code
+        }
+    }
+
+    function Exit-Documented {
+        Set-Location $TestDrive
         Get-Content /proc/mounts | Where-Object { $_ -match '^/dev/ublkb\S+ (\S+)' } | ForEach-Object { Invoke-Program umount $Matches[1] }
         if (Test-Path /etc/ublk) {
             Unregister-UblkDevice * -Force
@@ -141,50 +122,45 @@ BeforeAll {
 }
 
 AfterAll {
+    Set-Location $root
     Invoke-Program umount /etc/fstab
     Stop-UserShell $userShell
     Uninstall-ForEverybody
 }
 
-Describe 'An example of <_.Page>' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) -ForEach $examples {
-    BeforeAll {
-        New-DocumentedFile $_.Code
-        Push-Location $folder
-        New-DocumentedDevice $_.Given $_.Code
+# One block for all of them: to enter and to leave a block takes Pester longer than most examples take.
+Describe 'An example of the help' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeEach {
+        Enter-Documented $Given $Code
     }
 
-    AfterAll {
-        Pop-Location
-        Undo-Documented
+    AfterEach {
+        Exit-Documented
     }
 
-    It 'does what it says: <_.Code>' {
-        Invoke-Documented $_.Code
+    It 'does what <Page> says: <Code>' -ForEach $examples {
+        . Invoke-Documented $Code
     }
 }
 
-Describe 'The page <_.Page>' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) -ForEach $pages {
-    BeforeAll {
-        $code = $_.Code -join "`n"
-        New-DocumentedFile $code
-        Push-Location $folder
-        New-DocumentedDevice $_.Given $code
+Describe 'A page' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeEach {
+        Enter-Documented $Given ($Code -join "`n")
     }
 
-    AfterAll {
-        Pop-Location
-        Undo-Documented
+    AfterEach {
+        Exit-Documented
     }
 
-    It 'can be typed from its top to its end' {
-        if ($_.IsNew) {
-            $inShell, $byUser = $_.Code.Where({ -not $_.Contains('-Unprivileged') }, 'Split')
+    It 'can be typed from its top to its end: <Page>' -ForEach $pages {
+        if ($IsNew) {
+            $inShell, $byUser = $Code.Where({ -not $_.Contains('-Unprivileged') }, 'Split')
             $start = "Set-Location '$folder'; `$ErrorActionPreference = 'Stop'; `$PSNativeCommandUseErrorActionPreference = `$true"
             Invoke-Program ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command ((@($start) + $inShell) -join "`n")
             $byUser | ForEach-Object { Invoke-Documented $_ }
         }
         else {
-            $_.Code | ForEach-Object { . Invoke-Documented $_ }
+            $Code | ForEach-Object { . Invoke-Documented $_ }
         }
     }
 }
