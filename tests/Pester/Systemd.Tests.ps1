@@ -87,6 +87,11 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
+    It 'may be made by a module in a folder of any name' {
+        $device | Remove-UblkDevice
+        Test-AwkwardFolder $image | Should -BeLike "*/a user's ``[own``] Übung %n/Ublk/worker/*/ublk-worker serve*--path $image*"
+    }
+
     It 'leaves no unit where it cannot be made' {
         { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
         Wait-For { @(Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-[0-9]*').Count -eq 1 }
