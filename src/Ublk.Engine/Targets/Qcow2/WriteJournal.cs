@@ -91,7 +91,7 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <param name="path">The journal.</param>
     /// <param name="errno">Why.</param>
     public static UblkException Lost(string path, int errno) => new(UblkError.OperationFailed,
-        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it is not the image's" : Libc.Describe(errno))}. "
+        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it belongs to another image" : Libc.Describe(errno))}. "
             + "Put it back. If it is lost, remove the device and attach the image anew: it is as it was when it was flushed last.", errno, "recover");
 
     /// <summary>The records, in the order of the changes.</summary>
