@@ -52,13 +52,14 @@ internal sealed class DeviceWorker
         try
         {
             ClusterCodec.Zstd = new ZstdCodec();
+            DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
             TargetOptions options = new(_specification.Options)
             {
                 ReadOnly = _specification.ReadOnly,
                 Force = _specification.Force,
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
+                MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
             };
-            DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
             RequireSameFile(FileIdentity.Of(former?.BackingPath), former);
             using BlockTarget target = TargetOpening.Open(_specification, options);
             FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
@@ -70,14 +71,20 @@ internal sealed class DeviceWorker
             WriteRecord(target, backing, server, former);
             Serve(server, target, options);
             server.Dispose();
+            bool isFinished = Finish(target);
             AwaitRemoval();
             if (!DeviceLife.Exists(_id, _specification.Cookie))
             {
                 DeleteSymlink();
-                StateDirectory.Own.Delete(_id, _specification.Cookie);
+
+                // Who removes the device has yet to read of the failure, and deletes the record then.
+                if (isFinished)
+                {
+                    StateDirectory.Own.Delete(_id, _specification.Cookie);
+                }
             }
 
-            return ExitCode.Done;
+            return isFinished ? ExitCode.Done : ExitCode.Software;
         }
         catch (Exception exception)
         {
@@ -129,6 +136,7 @@ internal sealed class DeviceWorker
                 Specification = _specification,
                 BackingPath = target.BackingPath,
                 BackingFile = backing,
+                KeepsState = target.KeepsState,
                 ProcessId = Environment.ProcessId,
                 SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
                 Restarts = former?.Restarts ?? 0,
@@ -164,6 +172,26 @@ internal sealed class DeviceWorker
 
         server.WaitForEnd();
         _log.Write(LogLevel.Information, $"device {_id} has ended");
+    }
+
+    // Leaves a failure in the record, for who removes the device.
+    private bool Finish(BlockTarget target)
+    {
+        try
+        {
+            target.Finish();
+            return true;
+        }
+        catch (Exception exception)
+        {
+            _log.Write(LogLevel.Error, $"device {_id}: {exception.Message}");
+            if (StateDirectory.Own.TryRead(_id) is { } record && record.Specification.Cookie == _specification.Cookie)
+            {
+                StateDirectory.Own.Write(record with { Failure = exception.Message });
+            }
+
+            return false;
+        }
     }
 
     private void RemoveOnSignal(PosixSignalContext context)

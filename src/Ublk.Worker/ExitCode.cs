@@ -12,6 +12,6 @@ internal static class ExitCode
     /// <summary>The device could not be made, or could not be removed.</summary>
     public const int Unavailable = 69;
 
-    /// <summary>A queue could not go on, and the device with it.</summary>
+    /// <summary>A queue could not go on, and the device with it; or what was written last could not be written back.</summary>
     public const int Software = 70;
 }

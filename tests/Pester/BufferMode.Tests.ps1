@@ -109,9 +109,9 @@ Describe 'The way of the data' {
     }
 
     It 'is a copy by itself where no way is shorter' -Tag Core {
-        Get-Way (New-UblkDevice -Target Null) | Should -Be 'the driver''s copy'
+        Get-Way (New-UblkDevice -Target Null) | Should -Be 'the worker''s copy'
         $null = New-Image "$TestDrive/small.img" 8MB
-        Get-Way (New-UblkDevice -Target Loop -Path "$TestDrive/small.img" -MaxIoSize 32KB) | Should -Be 'the driver''s copy'
+        Get-Way (New-UblkDevice -Target Loop -Path "$TestDrive/small.img" -MaxIoSize 32KB) | Should -Be 'the worker''s copy'
     }
 
     It 'is an error where this kernel cannot go it' -Tag Core -Skip:$canZeroCopy {

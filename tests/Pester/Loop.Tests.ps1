@@ -35,6 +35,15 @@ Describe 'A loop disk' {
         Invoke-Program cmp -n 8MiB $device /dev/zero
     }
 
+    It 'over a disk that vanishes fails, and does not read as zeroes' {
+        New-Image $image 16MB -Random
+        $under = New-UblkDevice -Target Loop -Path $image
+        $device = New-UblkDevice -Target Loop -Path $under.DevicePath
+        Invoke-Program cmp -n 1MiB $device $image
+        Remove-UblkDevice $under.Id -Force -Confirm:$false
+        Invoke-Failure dd "if=$device" iflag=direct bs=64k skip=32 count=1 of=/dev/null | Should -Match 'Input/output error'
+    }
+
     It 'writes zeroes' -Tag Core {
         New-Image $image 8MB -Random
         $device = New-UblkDevice -Target Loop -Path $image

@@ -72,6 +72,30 @@ Describe 'A qcow2 disk' {
         [int] ((Invoke-Program du -k $image) -split '\s')[0] | Should -BeLessThan ($before - 3000)
     }
 
+    It 'whose file vanishes says when it is removed that data is lost' {
+        New-Image "$TestDrive/under" 16MB
+        $under = New-UblkDevice -Target Loop -Path "$TestDrive/under"
+        Invoke-Program qemu-img create -q -f qcow2 $under.DevicePath 8M
+        $device = New-UblkDevice -Target Qcow2 -Path $under.DevicePath
+        Invoke-Program dd if=/dev/zero "of=$device" bs=64k count=1 oflag=direct
+        Remove-UblkDevice $under.Id -Force -Confirm:$false
+        { Remove-UblkDevice $device.Id -ErrorAction Stop } | Should -Throw '*is removed, but*'
+        (Get-UblkDevice).Id | Should -Not -Contain $device.Id
+    }
+
+    It 'is not recovered without the journal of its last worker' {
+        New-Qcow2
+        $device = New-UblkDevice -Target Qcow2 -Path $image -Recovery Reissue
+        Invoke-Program dd if=/dev/zero "of=$device" bs=64k count=1 oflag=direct
+        Stop-Worker
+        $state = (Get-Item /run/ublk/*.state).FullName
+        Move-Item $state "$TestDrive/kept"
+        { Restore-UblkDevice $device.Id -ErrorAction Stop } | Should -Throw '*.state*Put it back*'
+        Move-Item "$TestDrive/kept" $state
+        Restore-UblkDevice $device.Id
+        Invoke-Program cmp -n 64KiB $device /dev/zero
+    }
+
     It 'reads a snapshot, and says why it is read-only' {
         New-Qcow2 8M
         Invoke-Program qemu-io -f qcow2 -c 'write -P 1 0 8M' $image

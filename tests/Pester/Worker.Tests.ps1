@@ -57,7 +57,7 @@ Describe 'A worker' {
 
     It 'gives its buffers back when nobody uses the disk' {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -BufferMode Copy
+        $device = New-UblkDevice -Target Loop -Path $image -BufferMode UserCopy
         $worker = $device.ProcessId
         Invoke-Program fio --name=a "--filename=$device" --ioengine=io_uring --direct=1 --rw=read --bs=512k --iodepth=16 --size=16M
         $used = (Get-Process -Id $worker).WorkingSet64

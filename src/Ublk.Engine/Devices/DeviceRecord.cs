@@ -15,6 +15,12 @@ internal sealed record DeviceRecord
     /// <summary>Which file that was when it was opened; null where there is none, or none that the target has open.</summary>
     public FileIdentity? BackingFile { get; init; }
 
+    /// <summary>Whether the target keeps in memory what the next worker needs; null where an older version wrote the record.</summary>
+    public bool? KeepsState { get; init; }
+
+    /// <summary>What the worker could not write back when the device ended; null where there was nothing.</summary>
+    public string? Failure { get; init; }
+
     /// <summary>The worker.</summary>
     public required int ProcessId { get; init; }
 

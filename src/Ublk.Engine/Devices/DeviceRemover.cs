@@ -63,7 +63,12 @@ internal static class DeviceRemover
             AwaitId(control, id, info.ServerCookie);
         }
 
+        string? failure = isOurs && state.TryRead(id) is { } last && last.Specification.Cookie == info.ServerCookie ? last.Failure : null;
         state.Delete(id, info.ServerCookie);
+        if (failure is not null)
+        {
+            throw new UblkException(UblkError.OperationFailed, $"Device {id} is removed, but its worker failed at the end: {failure}", operation: "flush", deviceId: id);
+        }
     }
 
     private static void Delete(ControlDevice control, int id, bool waitForUsers)

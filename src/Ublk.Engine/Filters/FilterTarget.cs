@@ -29,8 +29,14 @@ internal abstract class FilterTarget : BlockTarget
     /// <inheritdoc/>
     public override int ZeroCopyThreshold => Inner.ZeroCopyThreshold;
 
+    /// <inheritdoc/>
+    internal override bool KeepsState => Inner.KeepsState;
+
     /// <summary>The target behind.</summary>
     protected BlockTarget Inner { get; }
+
+    /// <inheritdoc/>
+    internal override void Finish() => Inner.Finish();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -7,12 +7,6 @@ namespace Ublk.Images;
 /// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
 internal class DiskFile : IDisposable
 {
-    // Where qemu's programs keep their locks (file-posix.c): a byte for what one does, and one for what one bears of others.
-    private const long Does = 100;
-    private const long Refuses = 200;
-    private const long Writes = 1;
-    private const long Resizes = 3;
-
     private readonly SafeFileHandle _handle;
 
     /// <summary>For a file that is no file of the system's.</summary>
@@ -49,17 +43,12 @@ internal class DiskFile : IDisposable
 
     /// <summary>Opens a file to read all of it: nobody may write to it meanwhile.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody writes to it.</exception>
-    public static DiskFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), file =>
-        Libc.TryLock(file, Libc.F_RDLCK, 0, 1) == 0
-        && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Writes, 1) == 0
-        && Libc.TryLock(file, Libc.F_RDLCK, Refuses + Resizes, 1) == 0
-        && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Writes, 1)
-        && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Resizes, 1));
+    public static DiskFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), FileLock.TryShare);
 
     /// <summary>Opens a file to change it: nobody may have it meanwhile.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody has it, or it cannot be written.</exception>
     public static DiskFile OpenForWriting(string path) =>
-        Locked(Open(path, Libc.O_RDWR), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
+        Locked(Open(path, Libc.O_RDWR), FileLock.TryOwn);
 
     /// <summary>Makes a new, empty file, locked.</summary>
     /// <exception cref="UblkException">It cannot be made, or there is one.</exception>
@@ -71,7 +60,7 @@ internal class DiskFile : IDisposable
             throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot create {path}");
         }
 
-        return Locked(new DiskFile(path, handle), file => Libc.TryLock(file, Libc.F_WRLCK, 0, 0) == 0);
+        return Locked(new DiskFile(path, handle), FileLock.TryOwn);
     }
 
     /// <summary>Whether somebody has the file locked in a way that bars changing it.</summary>
@@ -121,9 +110,19 @@ internal class DiskFile : IDisposable
         }
     }
 
-    /// <summary>Makes the file longer or shorter.</summary>
+    /// <summary>Makes the file longer or shorter. A block device stays as it is, and must be long enough.</summary>
     /// <exception cref="UblkException">It cannot have this length.</exception>
-    public virtual void SetLength(long length) => Check(Libc.FTruncate(_handle, length), "ftruncate", $"{Path} cannot have {length} bytes");
+    public virtual void SetLength(long length)
+    {
+        if (!IsBlockDevice)
+        {
+            Check(Libc.FTruncate(_handle, length), "ftruncate", $"{Path} cannot have {length} bytes");
+        }
+        else if (length > Length)
+        {
+            throw UblkException.FromErrno(Libc.ENOSPC, "resize", $"{Path} is a block device of {Length} bytes and cannot have {length}");
+        }
+    }
 
     /// <summary>Has the file system set room aside for a range.</summary>
     /// <exception cref="UblkException">There is not enough, or the file system knows no such thing.</exception>
@@ -171,14 +170,9 @@ internal class DiskFile : IDisposable
     }
 
     /// <inheritdoc/>
-    /// <remarks>A program that is being started has this process's open files for a moment, and with them the lock.</remarks>
     public void Dispose()
     {
-        if (!_handle.IsClosed)
-        {
-            _ = Libc.TryLock(_handle, Libc.F_UNLCK, 0, 0);
-        }
-
+        FileLock.Release(_handle);
         _handle.Dispose();
     }
 

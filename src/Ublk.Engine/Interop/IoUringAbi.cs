@@ -17,6 +17,9 @@ internal static class IoUring
     // Features (IORING_FEAT_*).
     public const uint FeatureSingleMmap = 1u << 0;
 
+    /// <summary>Flag in the submission ring: completions wait in the kernel for room in the ring (IORING_SQ_CQ_OVERFLOW).</summary>
+    public const uint SqCompletionOverflow = 1u << 1;
+
     // Offsets of mmap (IORING_OFF_*).
     public const long OffsetSqRing = 0;
     public const long OffsetSqes = 0x10000000;

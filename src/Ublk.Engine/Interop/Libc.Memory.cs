@@ -14,6 +14,9 @@ internal static partial class Libc
     public const int MAP_POPULATE = 0x8000;
     public const int MADV_NOHUGEPAGE = 15;
 
+    /// <summary>Touch the pages as writing would (linux/mman.h, kernel 5.14).</summary>
+    public const int MADV_POPULATE_WRITE = 23;
+
     /// <summary>MADV_DONTNEED that works on locked memory too (linux/mman.h, kernel 5.18).</summary>
     public const int MADV_DONTNEED_LOCKED = 24;
 

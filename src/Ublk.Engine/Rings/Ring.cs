@@ -9,13 +9,14 @@ namespace Ublk.Rings;
 /// Not thread-safe. A ring made for a queue belongs to the thread that made it: the kernel refuses every other
 /// (IORING_SETUP_SINGLE_ISSUER).
 /// </remarks>
-internal sealed unsafe class Ring : IDisposable
+internal unsafe class Ring : IDisposable
 {
     private readonly RingMemory _memory;
     private readonly uint _sqMask;
     private readonly uint _cqMask;
     private readonly int _sqeShift;
     private readonly uint* _sqTail;
+    private readonly uint* _sqFlags;
     private readonly uint* _cqHead;
     private readonly uint* _cqTail;
     private readonly IoUringCqe* _cqes;
@@ -24,7 +25,9 @@ internal sealed unsafe class Ring : IDisposable
     private uint _tail;
     private uint _submitted;
 
-    private Ring(RingSetup setup)
+    /// <summary>Maps the memory of a ring.</summary>
+    /// <exception cref="UblkException">It cannot be mapped.</exception>
+    protected Ring(RingSetup setup)
     {
         SetupFlags = setup.Parameters.Flags;
         EntryCount = setup.Parameters.SqEntries;
@@ -35,6 +38,7 @@ internal sealed unsafe class Ring : IDisposable
         _cqMask = CompletionCount - 1;
         _sqeShift = (SetupFlags & IoUring.SetupSqe128) != 0 ? 7 : 6;
         _sqTail = _memory.At<uint>(setup.Parameters.Sq.Tail);
+        _sqFlags = _memory.At<uint>(setup.Parameters.Sq.Flags);
         _cqHead = _memory.At<uint>(setup.Parameters.Cq.Head);
         _cqTail = _memory.At<uint>(setup.Parameters.Cq.Tail);
         _cqes = _memory.At<IoUringCqe>(setup.Parameters.Cq.Cqes);
@@ -56,6 +60,9 @@ internal sealed unsafe class Ring : IDisposable
 
     /// <summary>Entries the completion queue holds.</summary>
     public uint CompletionCount { get; }
+
+    /// <summary>Whether completions that found no room in the ring wait in the kernel: the next <see cref="Enter"/> brings them.</summary>
+    public bool HasOverflowed => (Volatile.Read(ref *_sqFlags) & IoUring.SqCompletionOverflow) != 0;
 
     /// <summary>Makes the ring of a queue, for the calling thread alone.</summary>
     /// <param name="entries">Submissions a turn may hold.</param>
@@ -120,15 +127,15 @@ internal sealed unsafe class Ring : IDisposable
         while (true)
         {
             uint pending = _tail - _submitted;
-            int result = Libc.IoUringEnter(_enterFd, pending, wait, flags, extended, size);
+            int result = EnterKernel(pending, wait, flags, extended, size);
+            if (result == -Libc.EINTR)
+            {
+                continue;
+            }
+
             if (result < 0)
             {
-                if (Libc.LastErrno == Libc.EINTR)
-                {
-                    continue;
-                }
-
-                return -Libc.LastErrno;
+                return result;
             }
 
             _submitted += (uint)result;
@@ -190,7 +197,28 @@ internal sealed unsafe class Ring : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The system call; a test's double of the ring answers in the kernel's place.</summary>
+    /// <returns>Submissions taken, or a negative errno.</returns>
+    protected virtual int EnterKernel(uint submissions, uint wait, uint flags, void* extended, nuint size)
+    {
+        int result = Libc.IoUringEnter(_enterFd, submissions, wait, flags, extended, size);
+        return result < 0 ? -Libc.LastErrno : result;
+    }
+
+    /// <summary>Unmaps the ring.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _memory.Dispose();
+        }
+    }
 
     // The next place of the submission queue, which is submitted first when it is full.
     private IoUringSqe* Claim()

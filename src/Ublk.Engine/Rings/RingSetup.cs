@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 
@@ -36,6 +37,12 @@ internal readonly struct RingSetup
     /// <exception cref="UblkException">The kernel has no io_uring, forbids it, or lacks a flag that is indispensable.</exception>
     public static RingSetup Create(uint entries, uint completions, uint flags)
     {
+        if (!Libc.IsKnown(RuntimeInformation.ProcessArchitecture))
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"This machine's architecture is {RuntimeInformation.ProcessArchitecture}. Ublk works on x64 and arm64.", operation: "io_uring_setup");
+        }
+
         int errno = TryCreate(entries, completions, flags, out RingSetup setup);
         foreach (uint flag in FallbackOrder)
         {

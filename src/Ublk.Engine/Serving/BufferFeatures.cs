@@ -32,6 +32,9 @@ internal static class BufferFeatures
                 : throw new UblkException(UblkError.NotSupported, target.ForwardsData
                     ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
                     : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out."),
+
+            // A page of memory that the worker cannot have fails the request then, where the driver would cut it short.
+            BufferMode.Auto when canUserCopy => UblkFeatures.UserCopy,
             _ => UblkFeatures.None,
         };
     }

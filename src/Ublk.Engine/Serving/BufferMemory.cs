@@ -31,6 +31,17 @@ internal sealed class BufferMemory : IDisposable
     /// <summary>The first byte of a buffer.</summary>
     public nint AddressOf(int index) => _address + ((nint)index * _size);
 
+    /// <summary>Takes the memory from the kernel, so that no page is missing later.</summary>
+    /// <exception cref="UblkException">There is not enough.</exception>
+    public void Populate()
+    {
+        if (Libc.MAdvise(_address, _length, Libc.MADV_POPULATE_WRITE) != 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "madvise",
+                $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave BufferMode out");
+        }
+    }
+
     /// <summary>Returns the memory to the kernel: what was in it turns to zeroes.</summary>
     public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
 

@@ -6,15 +6,33 @@ namespace Ublk.Serving;
 internal sealed unsafe class CopiedBuffers : RequestBuffers
 {
     private readonly BufferMemory _memory;
+    private readonly bool _isPopulated;
 
     /// <summary>Reserves the buffers.</summary>
     /// <param name="count">The thread's tags.</param>
     /// <param name="maxIoSize">Bytes of the greatest request; a multiple of the page size.</param>
-    /// <exception cref="UblkException">There is no address space.</exception>
-    public CopiedBuffers(int count, int maxIoSize) => _memory = new BufferMemory(count, maxIoSize);
+    /// <param name="populate">Whether to take all memory now and keep it.</param>
+    /// <exception cref="UblkException">There is no address space, or not enough memory.</exception>
+    public CopiedBuffers(int count, int maxIoSize, bool populate = false)
+    {
+        _memory = new BufferMemory(count, maxIoSize);
+        _isPopulated = populate;
+        if (populate)
+        {
+            try
+            {
+                _memory.Populate();
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+    }
 
     /// <inheritdoc/>
-    public override bool CanGiveBack => true;
+    public override bool CanGiveBack => !_isPopulated;
 
     /// <inheritdoc/>
     public override IoBuffer Of(int slot, int length) => new(_memory.AddressOf(slot), length);

@@ -106,7 +106,7 @@ internal sealed class DeviceServer : IDisposable
 
     private static UblkDeviceInfo Add(ControlDevice control, DeviceSpecification specification, BlockTarget target)
     {
-        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | specification.Recovery.ToFeatures()
+        UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | UblkFeatures.UringCmdCompInTask | specification.Recovery.ToFeatures()
             | BufferFeatures.Choose(specification, target, control.Features);
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
@@ -258,8 +258,9 @@ internal sealed class DeviceServer : IDisposable
             {
                 QueueShare share = new(queueId, index, specification.ThreadsPerQueue);
                 QueueThread thread = new(share, QueuePlacement.Choose(specification.QueueAffinity, Id, share, kernel), onFatal);
-                QueueCounters own = counters.For(_threads.Count, share.TagsOf(info.QueueDepth).Length);
-                thread.Start(() => new QueueLoop(_charDevice, share, team, info, target, own));
+                int tags = share.TagsOf(info.QueueDepth).Length;
+                QueueCounters own = counters.For(_threads.Count, tags);
+                thread.Start(() => new QueueLoop(IoQueue.CreateRing(tags), _charDevice, share, team, info, target, own));
                 _threads.Add(thread);
             }
         }

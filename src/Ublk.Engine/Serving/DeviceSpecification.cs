@@ -45,7 +45,7 @@ internal sealed record DeviceSpecification
     /// <summary>Requests a queue holds at once.</summary>
     public int QueueDepth { get; init; } = 128;
 
-    /// <summary>The greatest request in bytes; a multiple of 4096.</summary>
+    /// <summary>The greatest request in bytes; a multiple of 4096, and of the machine's pages where they are larger.</summary>
     public int MaxIoSize { get; init; } = 512 << 10;
 
     /// <summary>Logical block size in bytes, or null for the target's own.</summary>
@@ -105,8 +105,9 @@ internal sealed record DeviceSpecification
         Require(QueueDepth is >= 1 and <= MaxQueueDepth, $"QueueDepth must be from 1 to {MaxQueueDepth}, not {QueueDepth}.");
         Require(ThreadsPerQueue >= 1 && ThreadsPerQueue <= QueueDepth,
             $"ThreadsPerQueue must be from 1 to the depth of a queue, {QueueDepth}, not {ThreadsPerQueue}.");
-        Require(MaxIoSize is >= 4096 and <= MaxMaxIoSize && MaxIoSize % 4096 == 0,
-            $"MaxIoSize must be a multiple of 4096 from 4096 to {MaxMaxIoSize} bytes, not {MaxIoSize}.");
+        int unit = int.Max(4096, Environment.SystemPageSize);
+        Require(MaxIoSize > 0 && MaxIoSize <= MaxMaxIoSize && MaxIoSize % unit == 0,
+            $"MaxIoSize must be a multiple of {unit} from {unit} to {MaxMaxIoSize} bytes, not {MaxIoSize}.");
         RequireBlockSize(LogicalBlockSize, nameof(LogicalBlockSize), Environment.SystemPageSize);
         RequireBlockSize(PhysicalBlockSize, nameof(PhysicalBlockSize), 1 << 28);
         Require(LogicalBlockSize is null || PhysicalBlockSize is null || PhysicalBlockSize >= LogicalBlockSize,

@@ -30,9 +30,14 @@ public sealed class IoQueue : IDisposable
     /// <param name="ownFiles">Files of the engine itself, registered before the target's.</param>
     /// <param name="targetFiles">The target's files; its operations name one by its index here.</param>
     internal IoQueue(int entries, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
+        : this(CreateRing(entries), ownFiles, targetFiles)
     {
-        // Room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.
-        _ring = Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
+    }
+
+    /// <summary>As the other one, on a ring that is there; it goes with this.</summary>
+    internal IoQueue(Ring ring, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
+    {
+        _ring = ring;
         try
         {
             _context = new QueueSynchronizationContext();
@@ -51,6 +56,11 @@ public sealed class IoQueue : IDisposable
 
     /// <summary>The ring, for the engine's own commands.</summary>
     internal Ring Ring => _ring;
+
+    /// <summary>Makes a ring for a thread that holds so many requests at once.</summary>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    /// <remarks>It has room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.</remarks>
+    internal static Ring CreateRing(int entries) => Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
 
     /// <summary>Reads into a buffer; may read less than asked, and 0 at the end of the file.</summary>
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Rings;
 using Ublk.Targets;
 
 namespace Ublk.Serving;
@@ -30,11 +31,13 @@ internal sealed class QueueLoop : IDisposable
     private int _handled;
     private bool _isLeaving;
     private bool _isBusy;
-    private bool _isIdleCheckDue;
+    private bool _isIdleCheckScheduled;
+    private bool _isIdleTimeUp;
 
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
     /// <summary>Opens the queue and fetches each tag of the share.</summary>
+    /// <param name="ring">The thread's ring, with room for its tags; goes with this.</param>
     /// <param name="charDevice">The device's node.</param>
     /// <param name="share">Which of its queues, and which tags.</param>
     /// <param name="team">The loops of the queue; this one joins them.</param>
@@ -43,7 +46,7 @@ internal sealed class QueueLoop : IDisposable
     /// <param name="counters">What counts them.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
     public QueueLoop(
-        SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target, QueueCounters counters)
+        Ring ring, SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target, QueueCounters counters)
     {
         int[] tags = share.TagsOf(info.QueueDepth);
         _share = share;
@@ -52,14 +55,16 @@ internal sealed class QueueLoop : IDisposable
         _counters = counters;
         try
         {
+            _queue = new IoQueue(ring, [charDevice], target.Files);
             _descriptors = new DescriptorMap(charDevice, share.QueueId, info.QueueDepth);
-            _queue = new IoQueue(tags.Length, [charDevice], target.Files);
             _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, share.QueueId, tags.Length,
                 (int)info.MaxIoBufferBytes, target.ZeroCopyThreshold);
             _copiesHere = _buffers.CopiesHere;
 
-            // Without deferred task work the driver may fill a buffer at any moment, unseen until the next reap.
-            _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0;
+            // The driver must fill buffers only while this thread is in io_uring_enter: in task work that the ring defers. Otherwise it may
+            // fill one at any moment, unseen until the next reap.
+            _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0
+                && ((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UringCmdCompInTask);
             _requests = new PendingRequest[tags.Length];
             for (int slot = 0; slot < tags.Length; slot++)
             {
@@ -98,12 +103,17 @@ internal sealed class QueueLoop : IDisposable
 
                 if (completion.UserData == IdleCheckMark)
                 {
-                    CheckIdle();
+                    _isIdleTimeUp = true;
                 }
                 else if (completion.UserData != RegistrationMark)
                 {
                     OnCommand((int)completion.UserData, completion.Result);
                 }
+            }
+
+            if (_isIdleTimeUp)
+            {
+                CheckIdle();
             }
 
             _counters.EndTurn();
@@ -167,7 +177,7 @@ internal sealed class QueueLoop : IDisposable
         }
 
         _isBusy = true;
-        if (!_isIdleCheckDue && _canGiveBack && request.Buffer.Length > 0)
+        if (!_isIdleCheckScheduled && _canGiveBack && request.Buffer.Length > 0)
         {
             ScheduleIdleCheck();
         }
@@ -208,12 +218,13 @@ internal sealed class QueueLoop : IDisposable
         _handled--;
     }
 
-    // Gives the buffers back when nothing came since the last look. One timer now and then: a limit on each wait would
-    // set the clock anew with every turn.
+    // Gives the buffers back when nothing came since the last look. Every completion must have been reaped: the driver has filled the
+    // buffer of a write before its completion is seen. One timer now and then: a limit on each wait would set the clock anew with every turn.
     private void CheckIdle()
     {
-        _isIdleCheckDue = false;
-        if (_isBusy || _handled > 0)
+        _isIdleTimeUp = false;
+        _isIdleCheckScheduled = false;
+        if (_isBusy || _handled > 0 || _queue.Ring.HasOverflowed)
         {
             _isBusy = false;
             ScheduleIdleCheck();
@@ -231,7 +242,7 @@ internal sealed class QueueLoop : IDisposable
         entry->Address = (ulong)Unsafe.AsPointer(ref s_idleTime[0]);
         entry->Length = 1;
         entry->UserData = IdleCheckMark;
-        _isIdleCheckDue = true;
+        _isIdleCheckScheduled = true;
     }
 
     // Parks a tag's first command, and prepares all that follow: they differ in their result alone.

@@ -24,7 +24,7 @@ internal abstract unsafe class RequestBuffers : IDisposable
         {
             return features.HasFlag(UblkFeatures.SupportZeroCopy)
                 ? new RegisteredBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
-                : new CopiedBuffers(count, maxIoSize);
+                : new CopiedBuffers(count, maxIoSize, CutsWritesShort(features));
         }
 
         UserCopyBuffers copied = new((int)charDevice.DangerousGetHandle(), queueId, count, maxIoSize);
@@ -32,6 +32,11 @@ internal abstract unsafe class RequestBuffers : IDisposable
             ? new MixedBuffers(copied, new RegisteredBuffers(ring, count, isAutomatic: false), zeroCopyThreshold)
             : copied;
     }
+
+    // Where a page is not to be had while the driver copies a write, it copies less and describes a shorter request. Drivers that have this
+    // flag by themselves take the answer for the whole. A worker of an ordinary user is killed rather than refused a page.
+    private static bool CutsWritesShort(UblkFeatures features) =>
+        features.HasFlag(UblkFeatures.SafeStopDev) && !features.HasFlag(UblkFeatures.UnprivilegedDev);
 
     /// <summary>Whether idle memory can be given back.</summary>
     public virtual bool CanGiveBack => false;

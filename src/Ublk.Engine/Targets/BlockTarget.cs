@@ -39,6 +39,15 @@ public abstract class BlockTarget : IDisposable
     /// </returns>
     public abstract ValueTask<int> HandleAsync(IoRequest request);
 
+    /// <summary>Whether the target keeps at <see cref="TargetOptions.StatePath"/> what its next worker cannot do without.</summary>
+    internal virtual bool KeepsState => false;
+
+    /// <summary>Writes back what is left when every request has been answered; before <see cref="Dispose()"/>, which cannot fail.</summary>
+    /// <exception cref="UblkException">Something could not be written.</exception>
+    internal virtual void Finish()
+    {
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

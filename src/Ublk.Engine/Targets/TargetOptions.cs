@@ -31,14 +31,19 @@ public sealed class TargetOptions
     /// </summary>
     public string? StatePath { get; init; }
 
+    /// <summary>Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.</summary>
+    internal bool MustHaveState { get; init; }
+
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }
 
     /// <summary>The same for a disk that may have to refuse writes.</summary>
-    internal TargetOptions With(bool readOnly) => new(_values, Warnings) { ReadOnly = readOnly, Force = Force, StatePath = StatePath };
+    internal TargetOptions With(bool readOnly) =>
+        new(_values, Warnings) { ReadOnly = readOnly, Force = Force, StatePath = StatePath, MustHaveState = MustHaveState };
 
     /// <summary>What holds for every target, with other values.</summary>
-    internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, Warnings) { ReadOnly = ReadOnly, Force = Force, StatePath = StatePath };
+    internal TargetOptions With(IReadOnlyDictionary<string, string> values) =>
+        new(values, Warnings) { ReadOnly = ReadOnly, Force = Force, StatePath = StatePath, MustHaveState = MustHaveState };
 
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);

@@ -35,7 +35,7 @@ public sealed class StateDirectoryTrustTests : IDisposable
     public void Nobody_else_reads_or_writes_what_is_kept()
     {
         WriteAll();
-        WriteJournal.Open(_state.TargetStatePath(Id, Cookie), (1, 2), 1 << 16).Dispose();
+        WriteJournal.Open(_state.TargetStatePath(Id, Cookie), (1, 2), 1 << 16, mustExist: false).Dispose();
         Assert.Equal(OwnerOnly, File.GetUnixFileMode(Folder));
         string[] files = Directory.GetFiles(Folder);
         Assert.Equal(4, files.Length);

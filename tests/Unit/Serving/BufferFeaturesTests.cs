@@ -23,13 +23,14 @@ public class BufferFeaturesTests
     {
         { nameof(Data.Forwarded), BufferMode.Auto, NewDriver, SupportZeroCopy | AutoBufReg },
         { nameof(Data.Forwarded), BufferMode.Auto, SupportZeroCopy | UserCopy, SupportZeroCopy },
-        { nameof(Data.Forwarded), BufferMode.Auto, OldDriver, None },
+        { nameof(Data.Forwarded), BufferMode.Auto, OldDriver, UserCopy },
+        { nameof(Data.Forwarded), BufferMode.Auto, None, None },
         { nameof(Data.ForwardedWhenLarge), BufferMode.Auto, NewDriver, SupportZeroCopy | UserCopy },
-        { nameof(Data.ForwardedWhenLarge), BufferMode.Auto, OldDriver, None },
+        { nameof(Data.ForwardedWhenLarge), BufferMode.Auto, OldDriver, UserCopy },
         { nameof(Data.ForwardedWhenLarge), BufferMode.ZeroCopy, NewDriver, SupportZeroCopy | AutoBufReg },
-        { nameof(Data.BetterCopied), BufferMode.Auto, NewDriver, None },
+        { nameof(Data.BetterCopied), BufferMode.Auto, NewDriver, UserCopy },
         { nameof(Data.BetterCopied), BufferMode.ZeroCopy, NewDriver, SupportZeroCopy | AutoBufReg },
-        { nameof(Data.WorkedOn), BufferMode.Auto, NewDriver, None },
+        { nameof(Data.WorkedOn), BufferMode.Auto, NewDriver, UserCopy },
         { nameof(Data.WorkedOn), BufferMode.UserCopy, OldDriver, UserCopy },
         { nameof(Data.Forwarded), BufferMode.UserCopy, NewDriver, UserCopy },
         { nameof(Data.Forwarded), BufferMode.Copy, NewDriver, None },
@@ -59,11 +60,11 @@ public class BufferFeaturesTests
     }
 
     [Fact]
-    public void Small_requests_alone_are_copied_by_the_driver()
+    public void Small_requests_alone_are_copied_by_the_worker()
     {
         using Target target = new(Data.ForwardedWhenLarge);
         DeviceSpecification specification = new() { Target = "Test", MaxIoSize = 32 << 10 };
-        Assert.Equal(None, BufferFeatures.Choose(specification, target, NewDriver));
+        Assert.Equal(UserCopy, BufferFeatures.Choose(specification, target, NewDriver));
     }
 
     private static UblkFeatures Choose(Data data, BufferMode mode, UblkFeatures driver)

@@ -128,25 +128,18 @@ internal sealed class BackingFile : IDisposable
     }
 
     /// <inheritdoc/>
-    /// <remarks>A ring keeps the open file for a while after its end, and with it the lock.</remarks>
     public void Dispose()
     {
-        if (!Handle.IsClosed)
-        {
-            _ = Libc.TryLock(Handle, Libc.F_UNLCK, 0, 0);
-        }
-
+        FileLock.Release(Handle);
         Handle.Dispose();
     }
 
-    // The lock lasts as long as the file is open, so it needs no cleaning up after a crash. Writing locks the whole file
-    // against everybody who asks, programs of the qemu family among them; reading shares the first byte.
     private void Lock(bool force)
     {
-        int errno = ReadOnly ? Libc.TryLock(Handle, Libc.F_RDLCK, 0, 1) : Libc.TryLock(Handle, Libc.F_WRLCK, 0, 0);
-        if (errno is Libc.EAGAIN or Libc.EACCES && !force)
+        bool isLocked = ReadOnly ? FileLock.TryShare(Handle) : FileLock.TryOwn(Handle);
+        if (!isLocked && !force)
         {
-            throw InUse(Path, errno);
+            throw InUse(Path, Libc.EAGAIN);
         }
     }
 

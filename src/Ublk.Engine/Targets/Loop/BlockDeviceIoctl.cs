@@ -14,6 +14,13 @@ internal static unsafe class BlockDeviceIoctl
         return (long)size;
     }
 
+    /// <summary>The device's size in bytes now; 0 where the device is gone.</summary>
+    public static long GetSizeOrZero(SafeFileHandle file)
+    {
+        ulong size;
+        return Libc.IoCtl(file, Libc.BLKGETSIZE64, &size) == 0 ? (long)size : 0;
+    }
+
     /// <summary>The smallest unit the device takes, in bytes.</summary>
     public static int GetLogicalBlockSize(BackingFile file)
     {

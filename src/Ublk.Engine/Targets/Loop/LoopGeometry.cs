@@ -29,10 +29,10 @@ internal static class LoopGeometry
                 : $"{file.Path} has {file.Length} bytes, from {offset} on less than one block of {logical}.");
         }
 
-        // A last block that the file ends inside of belongs to the disk: it reads as zeroes beyond the end.
+        // A last block that a file ends inside of belongs to the disk: it reads as zeroes beyond the end. A block device has no such block.
         return new TargetGeometry
         {
-            Size = (length + logical - 1) / logical * logical,
+            Size = (file.IsBlockDevice ? length : length + logical - 1) / logical * logical,
             LogicalBlockSize = logical,
             PhysicalBlockSize = int.Max(logical, file.IsBlockDevice ? BlockDeviceIoctl.GetPhysicalBlockSize(file) : 4096),
             MemoryAlignment = direct ? MemoryAlignment(file, logical) : 1,
@@ -63,8 +63,10 @@ internal static class LoopGeometry
         }
     }
 
+    // Without a copy a request has a segment for each page of its client's memory, and kernels before 6.18 want the length of each to be a
+    // multiple of the block. So the memory must begin at one, whatever less the device itself could do with.
     private static int MemoryAlignment(BackingFile file, int logical) =>
-        (file.State.Mask & Libc.STATX_DIOALIGN) != 0 && file.State.DirectMemoryAlign != 0 ? (int)file.State.DirectMemoryAlign : logical;
+        (file.State.Mask & Libc.STATX_DIOALIGN) != 0 ? int.Max((int)file.State.DirectMemoryAlign, logical) : logical;
 
     private static int DiscardGranularity(BackingFile file)
     {
@@ -81,9 +83,24 @@ internal static class LoopGeometry
             : 0;
     }
 
-    // Beyond the end of the file there is nothing to lose by trying.
-    private static bool CanPunchHoles(BackingFile file) => Libc.FAllocate(
-        file.Handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (file.Length + 4095) / 4096 * 4096, 4096) == 0;
+    // Tries it as far beyond the end as the file system lets a file reach: another program may be making the file longer.
+    private static bool CanPunchHoles(BackingFile file)
+    {
+        for (long place = 1L << 62; place >= file.Length; place = (place - (place >> 4)) / 4096 * 4096)
+        {
+            if (Libc.FAllocate(file.Handle, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, place, 4096) == 0)
+            {
+                return true;
+            }
+
+            if (Libc.LastErrno != Libc.EFBIG)
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
 
     private static long ReadNumber(string path)
     {

@@ -147,6 +147,12 @@ internal sealed class LoopTarget : BlockTarget
 
             // Direct I/O stops unaligned only where the file ends, and could not go on from there.
             hasEnded |= read == 0 || (_direct && rest.Length % Geometry.LogicalBlockSize != 0);
+
+            // A block device has all of its disk; one that ends before has vanished, or has lost the data.
+            if (hasEnded && _file.IsBlockDevice && rest.Length > 0)
+            {
+                return -Libc.EIO;
+            }
         }
 
         return request.Buffer.Length;

@@ -12,6 +12,9 @@ internal sealed class BufferPool(int bufferLength, int kept) : IDisposable
     /// <summary>Bytes of each buffer.</summary>
     public int BufferLength => bufferLength;
 
+    /// <summary>Takes a buffer with any content, until the returned value is disposed.</summary>
+    public RentedBuffer Lend() => new(this, Rent());
+
     /// <summary>Takes a buffer with any content.</summary>
     public AlignedBuffer Rent()
     {

@@ -8,6 +8,9 @@ namespace Ublk.Targets.Qcow2;
 /// <summary>Gives clusters of the image file away.</summary>
 internal sealed class ClusterAllocator
 {
+    // Each allocation frees as much as it takes, and some more.
+    private const int RangesAtAllocation = 8;
+
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
     private readonly RefcountCache _refcounts;
@@ -40,26 +43,29 @@ internal sealed class ClusterAllocator
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range)
     {
+        // Where nobody flushes, the file must not grow for want of what was given up.
+        await ReclaimAsync(queue, RangesAtAllocation);
         await Mutex.EnterAsync(queue);
-        int result = await ReclaimAsync(queue);
-        if (result == 0)
+        try
         {
-            result = await FindAsync(queue, range.Count);
-        }
+            int result = await FindAsync(queue, range.Count);
+            if (result < 0)
+            {
+                return result;
+            }
 
-        if (result > 0)
-        {
             long first = Take(result);
             range.Count = result;
             range.HostOffset = first << _layout.ClusterBits;
             range.IsVirgin = first >= _virginStart && !_image.Data.IsEncrypted;
             NoteUsed(_cursor);
             _image.Statistics.Allocations.Add(result);
-            result = 0;
+            return 0;
         }
-
-        Mutex.Exit();
-        return result;
+        finally
+        {
+            Mutex.Exit();
+        }
     }
 
     /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
@@ -68,22 +74,30 @@ internal sealed class ClusterAllocator
     public async ValueTask<long> AllocateMetadataAsync(IoQueue? queue)
     {
         await Mutex.EnterAsync(queue);
-        long result = await FindAsync(queue, 1);
-        if (result > 0)
+        try
         {
+            long result = await FindAsync(queue, 1);
+            if (result < 0)
+            {
+                return result;
+            }
+
             long offset = _cursor << _layout.ClusterBits;
             result = await RequireRoomAsync(queue, offset);
-            if (result == 0)
+            if (result < 0)
             {
-                Take(1);
-                NoteUsed(_cursor);
-                _image.Metadata.Add(new HostRange(offset, 1));
-                result = offset;
+                return result;
             }
-        }
 
-        Mutex.Exit();
-        return result;
+            Take(1);
+            NoteUsed(_cursor);
+            _image.Metadata.Add(new HostRange(offset, 1));
+            return offset;
+        }
+        finally
+        {
+            Mutex.Exit();
+        }
     }
 
     /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
@@ -122,14 +136,14 @@ internal sealed class ClusterAllocator
         return AdoptAsync(offset);
     }
 
-    /// <summary>Frees what nobody uses any more; under the mutex.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReclaimAsync(IoQueue? queue)
-    {
-        int result = await _releaser.ReclaimAsync(queue);
-        _cursor = long.Min(_cursor, _releaser.TakeFirstFreed());
-        return result;
-    }
+    /// <summary>Frees what nobody uses any more; not under the mutex.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="maxRanges">The most ranges of clusters to free.</param>
+    /// <returns>0 or a negative errno; what could not be freed then is lost until the image is checked.</returns>
+    public ValueTask<int> ReclaimAsync(IoQueue? queue, int maxRanges) => _releaser.ReclaimAsync(queue, this, maxRanges);
+
+    /// <summary>Notes that clusters from this one on are free; under the mutex.</summary>
+    public void NoteFree(long cluster) => _cursor = long.Min(_cursor, cluster);
 
     // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

@@ -55,7 +55,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> WriteWholeAsync(IoQueue? queue, IoBuffer data, long offset, long place, int head, int tail)
     {
-        AlignedBuffer buffer = image.Chunks.Rent();
+        using RentedBuffer buffer = image.Chunks.Lend();
         int result = head == 0 ? 0 : await reader.ReadAsync(queue, buffer.Part(0, head), offset - head);
         if (result == 0 && tail > 0)
         {
@@ -68,7 +68,6 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
             result = await image.Data.WriteAsync(queue, buffer.Part(0, head + data.Length + tail), place - head, offset - head);
         }
 
-        image.Chunks.Return(buffer);
         return result;
     }
 
@@ -80,7 +79,7 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
             return 0;
         }
 
-        AlignedBuffer buffer = image.Chunks.Rent();
+        using RentedBuffer buffer = image.Chunks.Lend();
         int result = 0;
         while (length > 0 && result == 0)
         {
@@ -92,7 +91,6 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
             length -= part.Length;
         }
 
-        image.Chunks.Return(buffer);
         return result;
     }
 }

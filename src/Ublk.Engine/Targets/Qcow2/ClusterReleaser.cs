@@ -6,137 +6,167 @@ using Ublk.Targets.Qcow2.Format;
 namespace Ublk.Targets.Qcow2;
 
 /// <summary>Takes clusters of the image file back, once no request uses them any more and the file has forgotten them.</summary>
+/// <remarks>
+/// A slice of clusters is counted under the allocator's mutex, emptied without it, and free from then on. Nobody can get the clusters
+/// meanwhile, as their count is still 1, and no other caller frees any.
+/// </remarks>
 /// <param name="image">The image.</param>
 /// <param name="refcounts">Its counts.</param>
 /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
 internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts, bool punchesHoles)
 {
+    // Clusters whose counts change while the mutex is held once.
+    private const int SliceClusters = 4096;
+
     private readonly ClusterLayout _layout = image.Layout;
-    private long _firstFreed = long.MaxValue;
+    private readonly List<HostRange> _unused = [];
+    private bool _isRunning;
 
-    /// <summary>The first cluster that became free since this was asked last; <see cref="long.MaxValue"/> for none.</summary>
-    public long TakeFirstFreed()
-    {
-        long first = _firstFreed;
-        _firstFreed = long.MaxValue;
-        return first;
-    }
-
-    /// <summary>Frees what nobody uses any more; under the allocator's mutex.</summary>
+    /// <summary>Frees what nobody uses any more. A caller who comes while another one does so returns at once.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="allocator">Whose mutex the counts are under.</param>
+    /// <param name="maxRanges">The most ranges of clusters to free.</param>
+    /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReclaimAsync(IoQueue? queue)
+    public async ValueTask<int> ReclaimAsync(IoQueue? queue, ClusterAllocator allocator, int maxRanges)
     {
-        while (TakeFreed(out HostRange range))
-        {
-            int result = await ReleaseAsync(queue, range);
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-
-        return 0;
-    }
-
-    private bool TakeFreed(out HostRange range)
-    {
-        lock (image.Gate)
-        {
-            if (!image.Freed.HasWaiting)
-            {
-                range = default;
-                return false;
-            }
-
-            image.Epochs.TryAdvance();
-            return image.Freed.TryTake(image.Epochs.Current, out range);
-        }
-    }
-
-    // Lowers counts; what comes to 0 is emptied before anybody can get it.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReleaseAsync(IoQueue? queue, HostRange range)
-    {
-        long first = range.Offset >> _layout.ClusterBits;
-        long end = first + range.Count;
-        long freeFrom = first;
-        for (long cluster = first; cluster <= end; cluster++)
-        {
-            ulong count = 0;
-            if (cluster < end)
-            {
-                long index = cluster >> _layout.RefcountBlockBits;
-                int result = refcounts.Exists(index)
-                    ? await refcounts.LoadAsync(queue, (int)index)
-                    : await image.Health.MarkCorruptAsync(queue);
-                if (result < 0)
-                {
-                    return result;
-                }
-
-                count = refcounts.GetCount(cluster);
-                if (count == 0)
-                {
-                    return await image.Health.MarkCorruptAsync(queue);
-                }
-            }
-
-            if (cluster == end || count > 1)
-            {
-                // Where it fails on the way, the rest is lost, and not free.
-                int result = await EmptyAsync(queue, freeFrom, cluster);
-                if (result >= 0 && cluster < end)
-                {
-                    result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
-                }
-
-                if (result < 0)
-                {
-                    return result;
-                }
-
-                if (cluster < end)
-                {
-                    refcounts.SetCount(cluster, count - 1);
-                }
-
-                freeFrom = cluster + 1;
-            }
-        }
-
-        return 0;
-    }
-
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EmptyAsync(IoQueue? queue, long first, long end)
-    {
-        if (first == end)
+        if (!image.Freed.HasWaiting || image.Health.Failure != 0 || Interlocked.Exchange(ref _isRunning, true))
         {
             return 0;
         }
 
-        HostRange range = new(first << _layout.ClusterBits, end - first);
-        image.Metadata.Remove(range);
-        if (punchesHoles)
+        try
         {
-            // What cannot be punched is free all the same.
-            await image.File.AllocateAsync(
-                queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, range.Offset, range.Count << _layout.ClusterBits);
+            int result = 0;
+            for (int count = 0; count < maxRanges && result == 0 && TryTake(out HostRange range); count++)
+            {
+                result = await ReleaseAsync(queue, allocator, range);
+            }
+
+            return result;
+        }
+        finally
+        {
+            Volatile.Write(ref _isRunning, false);
+        }
+    }
+
+    private bool TryTake(out HostRange range)
+    {
+        lock (image.Gate)
+        {
+            image.Epochs.TryAdvance();
+            image.Epochs.TryAdvance();
+            return image.Freed.TryTake(image.Epochs.Current, SliceClusters, out range);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReleaseAsync(IoQueue? queue, ClusterAllocator allocator, HostRange range)
+    {
+        _unused.Clear();
+        await allocator.Mutex.EnterAsync(queue);
+        try
+        {
+            int result = await LowerAsync(queue, range);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+        finally
+        {
+            allocator.Mutex.Exit();
         }
 
-        for (long cluster = first; cluster < end; cluster++)
+        foreach (HostRange unused in _unused)
         {
-            int result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+            if (punchesHoles)
+            {
+                // What cannot be punched is free all the same.
+                await image.File.AllocateAsync(
+                    queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, unused.Offset, unused.Count << _layout.ClusterBits);
+            }
+        }
+
+        await allocator.Mutex.EnterAsync(queue);
+        try
+        {
+            return await FreeAsync(queue, allocator);
+        }
+        finally
+        {
+            allocator.Mutex.Exit();
+        }
+    }
+
+    // Lowers the counts that stay above 0, and notes the clusters that nothing refers to any more.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> LowerAsync(IoQueue? queue, HostRange range)
+    {
+        long first = range.Offset >> _layout.ClusterBits;
+        for (long cluster = first; cluster < first + range.Count; cluster++)
+        {
+            long index = cluster >> _layout.RefcountBlockBits;
+            int result = refcounts.Exists(index)
+                ? await refcounts.LoadAsync(queue, (int)index)
+                : await image.Health.MarkCorruptAsync(queue);
             if (result < 0)
             {
                 return result;
             }
 
-            refcounts.SetCount(cluster, 0);
+            ulong count = refcounts.GetCount(cluster);
+            switch (count)
+            {
+                case 0:
+                    return await image.Health.MarkCorruptAsync(queue);
+                case 1:
+                    NoteUnused(cluster << _layout.ClusterBits);
+                    break;
+                default:
+                    refcounts.SetCount(cluster, count - 1);
+                    break;
+            }
         }
 
-        _firstFreed = long.Min(_firstFreed, first);
-        image.Statistics.Frees.Add(range.Count);
+        return 0;
+    }
+
+    private void NoteUnused(long offset)
+    {
+        if (_unused.Count > 0 && _unused[^1] is { } last && last.Offset + (last.Count << _layout.ClusterBits) == offset)
+        {
+            _unused[^1] = last with { Count = last.Count + 1 };
+        }
+        else
+        {
+            _unused.Add(new HostRange(offset, 1));
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FreeAsync(IoQueue? queue, ClusterAllocator allocator)
+    {
+        foreach (HostRange unused in _unused)
+        {
+            image.Metadata.Remove(unused);
+            long first = unused.Offset >> _layout.ClusterBits;
+            for (long cluster = first; cluster < first + unused.Count; cluster++)
+            {
+                int result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+                if (result < 0)
+                {
+                    return result;
+                }
+
+                refcounts.SetCount(cluster, 0);
+            }
+
+            allocator.NoteFree(first);
+            image.Statistics.Frees.Add(unused.Count);
+        }
+
         return 0;
     }
 }

@@ -43,22 +43,22 @@ internal sealed class CompressedReader : IDisposable
         int length = int.Min(entry.CompressedLength(_layout), _layout.ClusterSize + 512);
         int wanted = skipped + length + _image.File.Alignment - 1;
         wanted -= wanted % _image.File.Alignment;
-        AlignedBuffer stored = _stored.Rent();
-        AlignedBuffer cluster = _clusters.Rent();
+        using RentedBuffer stored = _stored.Lend();
+        using RentedBuffer cluster = _clusters.Lend();
         int result = await _image.File.ReadAsync(queue, stored.Part(0, wanted), offset - skipped);
-        if (result == 0)
+        if (result < 0)
         {
-            _image.Statistics.Decompressions.Add();
-            result = _codec.TryDecompress(stored.Span.Slice(skipped, length), cluster.Span) ? 0 : -Libc.EIO;
-            if (result == 0)
-            {
-                cluster.Span.Slice(start, piece.Length).CopyTo(piece.Span);
-            }
+            return result;
         }
 
-        _stored.Return(stored);
-        _clusters.Return(cluster);
-        return result;
+        _image.Statistics.Decompressions.Add();
+        if (!_codec.TryDecompress(stored.Span.Slice(skipped, length), cluster.Span))
+        {
+            return -Libc.EIO;
+        }
+
+        cluster.Span.Slice(start, piece.Length).CopyTo(piece.Span);
+        return 0;
     }
 
     /// <inheritdoc/>

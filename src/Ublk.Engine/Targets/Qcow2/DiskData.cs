@@ -60,7 +60,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     private async ValueTask<int> EncryptAsync(
         DiskCipher key, BufferPool buffers, IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable)
     {
-        AlignedBuffer encrypted = buffers.Rent();
+        using RentedBuffer encrypted = buffers.Lend();
         int result = 0;
         while (buffer.Length > 0 && result == 0)
         {
@@ -73,7 +73,6 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
             offset += part.Length;
         }
 
-        buffers.Return(encrypted);
         return result;
     }
 }

@@ -24,8 +24,11 @@ internal abstract class DiskLayer : IDisposable
             return 0;
         }
 
-        // The whole last block is read, as direct I/O wants it, and what is beyond the disk's end cut off after.
-        int result = await ReadInsideAsync(queue, buffer.Slice(0, (int)long.Min(buffer.Length, (inside + 4095) / 4096 * 4096)), offset);
+        // The whole last block is read, as direct I/O wants it, and what is beyond the disk's end cut off after. Every table of an image
+        // covers a multiple of the block.
+        long unit = int.Max(4096, Alignment);
+        long end = (Size + unit - 1) / unit * unit;
+        int result = await ReadInsideAsync(queue, buffer.Slice(0, (int)long.Min(buffer.Length, end - offset)), offset);
         if (inside < buffer.Length)
         {
             buffer.Span[(int)inside..].Clear();

@@ -4,11 +4,12 @@ namespace Ublk.Targets.Qcow2;
 /// Clusters that lost a reference. Their count goes down, and they may be used again, only when the file has no trace of the
 /// reference any more and no request that knew of it is left.
 /// </summary>
-/// <remarks>Used under the image's gate, but for the taking, which happens under the allocator's mutex too.</remarks>
+/// <remarks>Used under the image's gate.</remarks>
 /// <param name="clusterSize">Bytes in a cluster.</param>
 internal sealed class FreedClusters(int clusterSize)
 {
     private readonly Queue<(HostRange Range, long Epoch)> _waiting = new();
+    private HostRange _rest;
     private List<HostRange> _referenced = [];
     private List<HostRange> _inFlush = [];
 
@@ -54,21 +55,28 @@ internal sealed class FreedClusters(int clusterSize)
 
     /// <summary>Takes clusters that nobody uses any more.</summary>
     /// <param name="epoch">The current epoch.</param>
+    /// <param name="maxCount">The most clusters to take.</param>
     /// <param name="range">The clusters.</param>
-    public bool TryTake(long epoch, out HostRange range)
+    public bool TryTake(long epoch, int maxCount, out HostRange range)
     {
-        if (_waiting.TryPeek(out (HostRange Range, long Epoch) first) && first.Epoch + 2 <= epoch)
+        if (_rest.Count == 0)
         {
-            range = _waiting.Dequeue().Range;
-            return true;
+            if (!_waiting.TryPeek(out (HostRange Range, long Epoch) first) || first.Epoch + 2 > epoch)
+            {
+                range = default;
+                return false;
+            }
+
+            _rest = _waiting.Dequeue().Range;
         }
 
-        range = default;
-        return false;
+        range = _rest with { Count = long.Min(_rest.Count, maxCount) };
+        _rest = new HostRange(_rest.Offset + (range.Count * clusterSize), _rest.Count - range.Count);
+        return true;
     }
 
-    /// <summary>Whether clusters wait for requests to end.</summary>
-    public bool HasWaiting => _waiting.Count > 0;
+    /// <summary>Whether clusters wait for requests to end, or to be taken. Asked without the gate, it may be out of date.</summary>
+    public bool HasWaiting => _waiting.Count > 0 || _rest.Count > 0;
 
     private bool IsNext(HostRange last, HostRange range) => last.Offset + (last.Count * clusterSize) == range.Offset;
 }

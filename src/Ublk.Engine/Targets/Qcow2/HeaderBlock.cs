@@ -63,19 +63,20 @@ internal sealed class HeaderBlock : IDisposable
     private async ValueTask<int> WriteAsync(IoQueue? queue, int field, ulong value, int following = -1)
     {
         await _mutex.EnterAsync(queue);
-        BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
-        if (following >= 0)
+        try
         {
-            BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
-        }
+            BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
+            if (following >= 0)
+            {
+                BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
+            }
 
-        int result = await _file.WriteAsync(queue, _block.Part(0, _block.Length), 0);
-        if (result == 0)
+            int result = await _file.WriteAsync(queue, _block.Part(0, _block.Length), 0);
+            return result < 0 ? result : await _file.SyncAsync(queue);
+        }
+        finally
         {
-            result = await _file.SyncAsync(queue);
+            _mutex.Exit();
         }
-
-        _mutex.Exit();
-        return result;
     }
 }

@@ -31,6 +31,9 @@ internal abstract class ImageFile : IDisposable
     /// <summary>Whether what lies beyond the end reads as zeroes once the file has grown over it.</summary>
     public virtual bool GrowsWithZeroes => true;
 
+    /// <summary>Whether the file cannot end before <see cref="Length"/>: one that does has vanished, or has lost data.</summary>
+    public virtual bool IsBlockDevice => false;
+
     /// <summary>Fills a buffer; what is beyond the file's end reads as zeroes.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long offset)
@@ -54,6 +57,11 @@ internal abstract class ImageFile : IDisposable
             // Direct I/O stops unaligned only where the file ends, and could not go on from there.
             if (read == 0 || buffer.Length % Alignment != 0)
             {
+                if (buffer.Length > 0 && IsBlockDevice && offset < Length)
+                {
+                    return -Libc.EIO;
+                }
+
                 buffer.Span.Clear();
                 break;
             }

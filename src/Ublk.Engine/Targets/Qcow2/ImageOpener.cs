@@ -101,6 +101,8 @@ internal sealed class ImageOpener
             header = ImageTables.ReadHeader(first);
         }
 
+        // Without what is under it, an image cannot be written: what is unallocated, or becomes so, would show the backing file again.
+        readOnly |= _options.NoBacking && header.BackingFile is not null;
         if (!readOnly && header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
         {
             Repair(path);

@@ -118,15 +118,21 @@ internal sealed class ImageUpdater : IDisposable
         }
 
         await _beginning.EnterAsync(queue);
-        int result = 0;
-        if (!_hasBegun)
+        try
         {
-            AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
-            result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(queue, kept);
-            Volatile.Write(ref _hasBegun, result == 0);
-        }
+            if (_hasBegun)
+            {
+                return 0;
+            }
 
-        _beginning.Exit();
-        return result;
+            AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
+            int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(queue, kept);
+            Volatile.Write(ref _hasBegun, result == 0);
+            return result;
+        }
+        finally
+        {
+            _beginning.Exit();
+        }
     }
 }

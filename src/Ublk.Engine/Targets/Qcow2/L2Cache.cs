@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
 
@@ -60,11 +61,17 @@ internal sealed class L2Cache : IDisposable
             }
         }
 
-        int read = L1.IsFaulty(l1Index)
-            ? await _image.Health.MarkCorruptAsync(queue)
-            : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
-        Install(table, l1Index, read);
-        return read;
+        int read = -Libc.EIO;
+        try
+        {
+            return read = L1.IsFaulty(l1Index)
+                ? await _image.Health.MarkCorruptAsync(queue)
+                : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
+        }
+        finally
+        {
+            Install(table, l1Index, read);
+        }
     }
 
     /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="GiveBack"/>.</summary>

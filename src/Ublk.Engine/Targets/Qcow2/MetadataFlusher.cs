@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Interop;
 using Ublk.Serving;
 
 namespace Ublk.Targets.Qcow2;
@@ -16,6 +17,9 @@ namespace Ublk.Targets.Qcow2;
 /// </remarks>
 internal sealed class MetadataFlusher : IDisposable
 {
+    // Ranges of clusters that become free after a flush: enough to keep up with what is discarded between two, and few enough to wait for.
+    private const int ReclaimedRanges = 1024;
+
     // What a caller who waited is told: to do the next flush for all who waited with him.
     private const int Lead = 1;
 
@@ -55,18 +59,17 @@ internal sealed class MetadataFlusher : IDisposable
             return _image.Health.Failure;
         }
 
-        if (!HasChanges)
+        int result = !HasChanges ? await SyncAsync(queue)
+            : TryBegin(queue, out QueueWaiter? waiter) ? await RunAsync(queue)
+            : await waiter!.Task;
+        result = result == Lead ? await RunAsync(queue) : result;
+        if (result == 0)
         {
-            return await SyncAsync(queue);
+            // A cluster that cannot be freed is lost, which does no harm to the flush.
+            await _allocator.ReclaimAsync(queue, ReclaimedRanges);
         }
 
-        if (TryBegin(queue, out QueueWaiter? waiter))
-        {
-            return await RunAsync(queue);
-        }
-
-        int told = await waiter!.Task;
-        return told == Lead ? await RunAsync(queue) : told;
+        return result;
     }
 
     /// <summary>Writes the reference counts that nobody has waited for; for the end, when no request is left.</summary>
@@ -82,7 +85,7 @@ internal sealed class MetadataFlusher : IDisposable
             result = await FlushAsync(null);
             _image.Epochs.TryAdvance();
             _image.Epochs.TryAdvance();
-            result = result < 0 ? result : await _allocator.ReclaimAsync(null);
+            result = result < 0 ? result : await _allocator.ReclaimAsync(null, int.MaxValue);
         }
 
         return result;
@@ -117,22 +120,66 @@ internal sealed class MetadataFlusher : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> RunAsync(IoQueue? queue)
     {
+        // What is thrown on the way is a flush that failed: those who wait for it are told, and the next one tries again.
+        int result = -Libc.EIO;
+        QueueWaiter? followers = null;
+        try
+        {
+            followers = await StageAsync(queue);
+            return result = await WriteAsync(queue);
+        }
+        finally
+        {
+            try
+            {
+                QueueWaiter.WakeAll(await SettleAsync(queue, result == 0), 0);
+            }
+            finally
+            {
+                _image.Statistics.MetadataFlushes.Add();
+                QueueWaiter.WakeAll(followers, result);
+                End();
+            }
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<QueueWaiter?> StageAsync(IoQueue? queue)
+    {
         await _allocator.Mutex.EnterAsync(queue);
-        QueueWaiter? followers = TakeFollowers();
-        Stage();
-        _allocator.Mutex.Exit();
+        try
+        {
+            // In this order: a caller who comes to wait after what is staged would share a flush that does not have what he wrote.
+            QueueWaiter? followers = TakeFollowers();
+            try
+            {
+                Stage();
+                return followers;
+            }
+            catch
+            {
+                QueueWaiter.WakeAll(followers, -Libc.EIO);
+                throw;
+            }
+        }
+        finally
+        {
+            _allocator.Mutex.Exit();
+        }
+    }
 
-        int result = await WriteAsync(queue);
-
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<QueueWaiter?> SettleAsync(IoQueue? queue, bool succeeded)
+    {
         await _allocator.Mutex.EnterAsync(queue);
-        QueueWaiter? forRoom = Settle(result == 0);
-        _allocator.Mutex.Exit();
-
-        _image.Statistics.MetadataFlushes.Add();
-        QueueWaiter.WakeAll(forRoom, 0);
-        QueueWaiter.WakeAll(followers, result);
-        End();
-        return result;
+        try
+        {
+            return Settle(succeeded);
+        }
+        finally
+        {
+            _allocator.Mutex.Exit();
+        }
     }
 
     // Those who wait now share the flush that begins. One who comes later may have written what it does not see.

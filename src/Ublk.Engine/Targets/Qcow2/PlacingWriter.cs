@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
 
@@ -30,27 +31,38 @@ internal sealed class PlacingWriter(
             return int.Min(await wait, 0);
         }
 
-        bool ownsPlace = map.OwnsPlace(old);
-        int result = await GetPlaceAsync(queue, range!, old, ownsPlace);
-        int length = 0;
-        if (result == 0)
+        try
         {
-            length = (int)long.Min(buffer.Length, ((range!.First + range.Count) << _layout.ClusterBits) - offset);
+            bool ownsPlace = map.OwnsPlace(old);
+            int result = await GetPlaceAsync(queue, range!, old, ownsPlace);
+            return result < 0 ? result : await FillAsync(queue, buffer, offset, range!, old, ownsPlace);
+        }
+        finally
+        {
+            Release(range!);
+        }
+    }
+
+    // Writes into the range's place and enters it. A new place that does not come to be used is given back.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FillAsync(IoQueue? queue, IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool ownsPlace)
+    {
+        int result = -Libc.EIO;
+        try
+        {
+            int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
             FillPlan plan = FillPlan.For(_layout, offset, length, old, ownsPlace);
             result = await filler.WriteAsync(queue, buffer.Slice(0, length), offset, plan, range);
-            if (result == 0)
-            {
-                result = await EnterAsync(queue, range, plan);
-            }
-
+            result = result < 0 ? result : await EnterAsync(queue, range, plan);
+            return result < 0 ? result : length;
+        }
+        finally
+        {
             if (result < 0 && !ownsPlace && !image.HasDataFile)
             {
                 GiveBack(range);
             }
         }
-
-        Release(range!);
-        return result < 0 ? result : length;
     }
 
     // Takes the clusters from the offset on that are in the same case as the first, or says what to wait for.

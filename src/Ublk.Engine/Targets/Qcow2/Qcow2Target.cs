@@ -14,7 +14,7 @@ public sealed class Qcow2Target : BlockTarget
     private readonly ImageUpdater? _updater;
     private readonly RequestEpochs _epochs;
     private readonly DiscardMode _discard;
-    private bool _isAbandoned;
+    private bool _isFinished;
 
     /// <summary>Serves an open image.</summary>
     /// <param name="disk">The image; goes with this.</param>
@@ -52,7 +52,7 @@ public sealed class Qcow2Target : BlockTarget
             {
                 Choices = ["Qcow2", "Raw"],
             },
-            new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes."),
+            new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
             new TargetOption("Snapshot", TargetOptionKind.Text, "The id or name of an internal snapshot to read instead of the disk as it is now."),
             new TargetOption("KeyFile", TargetOptionKind.Path, "The file that has the passphrase of an encrypted image."),
             new TargetOption("CacheSize", TargetOptionKind.Size, "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
@@ -76,6 +76,9 @@ public sealed class Qcow2Target : BlockTarget
 
     /// <inheritdoc/>
     public override IReadOnlyList<TargetCounter> Counters => Statistics.All;
+
+    /// <inheritdoc/>
+    internal override bool KeepsState => _disk.State.Journal is not null;
 
     /// <summary>What the image was used for since it was opened.</summary>
     internal Qcow2Statistics Statistics => _disk.State.Statistics;
@@ -102,9 +105,10 @@ public sealed class Qcow2Target : BlockTarget
         CryptographicOperations.ZeroMemory(passphrase);
         if (updater is null && !options.ReadOnly)
         {
-            options.Warnings.Add(options.GetText("Snapshot") is null
-                ? $"{path} cannot be opened for writing, so the disk is read-only."
-                : "A snapshot is never written, so the disk is read-only.");
+            options.Warnings.Add(options.GetText("Snapshot") is not null ? "A snapshot is never written, so the disk is read-only."
+                : options.GetBoolean("NoBacking") == true && disk.State.Header.BackingFile is not null
+                    ? $"{path} cannot be written without its backing file, so the disk is read-only."
+                : $"{path} cannot be opened for writing, so the disk is read-only.");
         }
 
         Qcow2Target target = new(disk, updater, discard, files.Handles);
@@ -113,6 +117,10 @@ public sealed class Qcow2Target : BlockTarget
             if (updater is not null && options.StatePath is { } statePath && OpenJournal(disk, statePath, options) is { } journal)
             {
                 updater.Keep(journal);
+            }
+            else if (updater is null && options.MustHaveState && File.Exists(options.StatePath))
+            {
+                throw WriteJournal.Lost(options.StatePath, Libc.EROFS);
             }
 
             return target;
@@ -127,6 +135,12 @@ public sealed class Qcow2Target : BlockTarget
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)
     {
+        // A flush uses no cluster that may be given up, and frees what other requests no longer know.
+        if (request.Operation == IoOperation.Flush)
+        {
+            return _updater?.FlushAsync(request.Queue) ?? new ValueTask<int>(0);
+        }
+
         int place = _epochs.Enter();
         ValueTask<int> answer = request.Operation == IoOperation.Read
             ? _disk.Reader.ReadAsync(request.Queue, request.Buffer, request.Offset)
@@ -143,8 +157,24 @@ public sealed class Qcow2Target : BlockTarget
     /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
     internal void Abandon()
     {
-        _isAbandoned = true;
+        _isFinished = true;
         Dispose();
+    }
+
+    /// <inheritdoc/>
+    internal override void Finish()
+    {
+        if (_isFinished)
+        {
+            return;
+        }
+
+        _isFinished = true;
+        int result = _updater?.Finish() ?? 0;
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(-result, "flush", $"What was written to {BackingPath} after its last flush may be lost, as it could not be written back");
+        }
     }
 
     /// <inheritdoc/>
@@ -152,28 +182,34 @@ public sealed class Qcow2Target : BlockTarget
     {
         if (disposing)
         {
-            if (!_isAbandoned)
+            try
             {
-                _updater?.Finish();
+                Finish();
             }
-
-            _updater?.Dispose();
-            _disk.Dispose();
+            catch (UblkException)
+            {
+                // Who wants to know asks before.
+            }
+            finally
+            {
+                _updater?.Dispose();
+                _disk.Dispose();
+            }
         }
 
         base.Dispose(disposing);
     }
 
-    // Without it the disk works as well, as long as the worker lives.
+    // A new disk works as well without it, as long as the worker lives.
     private static WriteJournal? OpenJournal(Qcow2Layer disk, string path, TargetOptions options)
     {
         try
         {
             Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
             ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
-            return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize);
+            return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize, options.MustHaveState);
         }
-        catch (UblkException exception)
+        catch (UblkException exception) when (!options.MustHaveState)
         {
             options.Warnings.Add($"{exception.Message} Should the disk's worker die, writes that were not flushed would be lost with it.");
             return null;
@@ -181,11 +217,10 @@ public sealed class Qcow2Target : BlockTarget
     }
 
     private ValueTask<int> ChangeAsync(IoRequest request) => _updater is null
-        ? new ValueTask<int>(request.Operation == IoOperation.Flush ? 0 : -Libc.EROFS)
+        ? new ValueTask<int>(-Libc.EROFS)
         : request.Operation switch
         {
             IoOperation.Write => _updater.WriteAsync(request.Queue, request.Buffer, request.Offset, request.IsForceUnitAccess),
-            IoOperation.Flush => _updater.FlushAsync(request.Queue),
             IoOperation.Discard when _discard == DiscardMode.Ignore => new ValueTask<int>(0),
             IoOperation.Discard => _updater.ZeroAsync(request.Queue, request.Offset, request.Length,
                 _discard == DiscardMode.Zero ? ZeroKind.Free : ZeroKind.Discard, durable: false),

@@ -11,6 +11,8 @@ namespace Ublk.Targets.Qcow2;
 /// <param name="alignment">What direct I/O wants everything to be a multiple of; 1 for buffered I/O.</param>
 internal sealed class RingImageFile(BackingFile file, int index, int alignment) : ImageFile
 {
+    private long _deviceLength = file.Length;
+
     /// <summary>The open file.</summary>
     public BackingFile File => file;
 
@@ -27,7 +29,24 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
     public override int Alignment => alignment;
 
     /// <inheritdoc/>
-    public override long Length => file.IsBlockDevice || Libc.Statx(file.Handle, out Libc.StatxBuffer state) != 0 ? file.Length : (long)state.Size;
+    /// <remarks>A block device may grow. One that shrinks has lost data, which must not pass for what was never there.</remarks>
+    public override long Length
+    {
+        get
+        {
+            if (!file.IsBlockDevice)
+            {
+                return Libc.Statx(file.Handle, out Libc.StatxBuffer state) == 0 ? (long)state.Size : file.Length;
+            }
+
+            long length = long.Max(Volatile.Read(ref _deviceLength), BlockDeviceIoctl.GetSizeOrZero(file.Handle));
+            Volatile.Write(ref _deviceLength, length);
+            return length;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool IsBlockDevice => file.IsBlockDevice;
 
     /// <inheritdoc/>
     public override bool GrowsWithZeroes => !file.IsBlockDevice;
@@ -47,7 +66,10 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length) => queue is null
+    /// <remarks>A block device has room for all of its length, and the kernel answers EINVAL beyond.</remarks>
+    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length) => file.IsBlockDevice && mode == 0
+        ? new ValueTask<int>(offset + length <= Length ? 0 : -Libc.ENOSPC)
+        : queue is null
         ? new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno)
         : queue.AllocateAsync(index, mode, offset, length);
 

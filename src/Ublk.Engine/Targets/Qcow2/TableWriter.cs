@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Format;
 
@@ -34,12 +35,17 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
 
         await _mutex.EnterAsync(queue);
-        L1Entry entry = tables.L1[l1Index];
-        int result = entry.IsCopied ? 0
-            : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
-            : await MoveAsync(queue, l1Index);
-        _mutex.Exit();
-        return result;
+        try
+        {
+            L1Entry entry = tables.L1[l1Index];
+            return entry.IsCopied ? 0
+                : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
+                : await MoveAsync(queue, l1Index);
+        }
+        finally
+        {
+            _mutex.Exit();
+        }
     }
 
     /// <summary>Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.</summary>
@@ -87,20 +93,31 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             return result;
         }
 
-        offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync(queue);
-        if (offset < 0)
+        bool isPublished = false;
+        try
         {
-            tables.GiveBack(table);
-            return (int)offset;
-        }
+            offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync(queue);
+            if (offset < 0)
+            {
+                return (int)offset;
+            }
 
-        table.Buffer.Span.Clear();
-        lock (image.Gate)
+            table.Buffer.Span.Clear();
+            lock (image.Gate)
+            {
+                tables.Publish(table, l1Index, offset);
+                isPublished = true;
+            }
+
+            return 0;
+        }
+        finally
         {
-            tables.Publish(table, l1Index, offset);
+            if (!isPublished)
+            {
+                tables.GiveBack(table);
+            }
         }
-
-        return 0;
     }
 
     /// <summary>Gives a table another place, and leaves the one it had to whatever else refers to it.</summary>
@@ -136,15 +153,20 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             return (int)offset;
         }
 
-        int result = await MoveToAsync(queue, l1Index, offset);
-        if (result < 0)
+        int result = -Libc.EIO;
+        try
         {
-            lock (image.Gate)
+            return result = await MoveToAsync(queue, l1Index, offset);
+        }
+        finally
+        {
+            if (result < 0)
             {
-                image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
+                lock (image.Gate)
+                {
+                    image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
+                }
             }
         }
-
-        return result;
     }
 }

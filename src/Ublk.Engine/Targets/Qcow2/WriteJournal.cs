@@ -40,17 +40,28 @@ internal sealed unsafe class WriteJournal : IDisposable
 
     /// <summary>Opens the journal of a device, or makes a new one.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="image">The image's identity: the journal of another is of no use.</param>
+    /// <param name="image">The image's identity.</param>
     /// <param name="clusterSize">Bytes in a cluster.</param>
-    /// <exception cref="UblkException">There is no room for it.</exception>
-    public static WriteJournal Open(string path, (ulong Device, ulong Inode) image, int clusterSize)
+    /// <param name="mustExist">Whether a former worker kept it. Otherwise a missing one, or one of another image, begins empty.</param>
+    /// <exception cref="UblkException">There is no room for it; or it must exist and does not, or is of another image.</exception>
+    public static WriteJournal Open(string path, (ulong Device, ulong Inode) image, int clusterSize, bool mustExist)
     {
-        using SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, mode: 0x180);
+        using SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | (mustExist ? 0 : Libc.O_CREAT), mode: 0x180);
+        int errno = file.IsInvalid ? Libc.LastErrno : 0;
+        if (mustExist && errno == 0 && (Libc.Statx(file, out Libc.StatxBuffer state) != 0 || state.Size != (ulong)Length))
+        {
+            errno = Libc.EINVAL;
+        }
+
+        if (mustExist && errno != 0)
+        {
+            throw Lost(path, errno);
+        }
 
         // All pages now: one that was not to be had later would end the process.
-        if (file.IsInvalid || Libc.FTruncate(file, Length) != 0 || Libc.FAllocate(file, 0, 0, Length) != 0)
+        if (errno != 0 || Libc.FTruncate(file, Length) != 0 || Libc.FAllocate(file, 0, 0, Length) != 0)
         {
-            throw UblkException.FromErrno(Libc.LastErrno, "journal", $"{path} cannot be made");
+            throw UblkException.FromErrno(errno != 0 ? errno : Libc.LastErrno, "journal", $"{path} cannot be made");
         }
 
         nint address = Libc.MMap((nuint)Length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, file, 0);
@@ -63,12 +74,25 @@ internal sealed unsafe class WriteJournal : IDisposable
         Head* head = journal._head;
         if (head->Magic != Magic || head->Device != image.Device || head->Inode != image.Inode)
         {
+            if (mustExist)
+            {
+                journal.Dispose();
+                throw Lost(path, Libc.EINVAL);
+            }
+
             *head = new Head { Device = image.Device, Inode = image.Inode };
             Volatile.Write(ref head->Magic, Magic);
         }
 
         return journal;
     }
+
+    /// <summary>The error of a journal that a former worker kept and that cannot be used now.</summary>
+    /// <param name="path">The journal.</param>
+    /// <param name="errno">Why.</param>
+    public static UblkException Lost(string path, int errno) => new(UblkError.OperationFailed,
+        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it belongs to another image" : Libc.Describe(errno))}. "
+            + "Put it back. If it is lost, remove the device and attach the image anew: it is as it was when it was flushed last.", errno, "recover");
 
     /// <summary>The records, in the order of the changes.</summary>
     /// <exception cref="UblkException">The image could not be flushed for so long that some are missing.</exception>

@@ -235,7 +235,6 @@ internal sealed class ZeroWriter(
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> WriteZeroesAsync(IoQueue? queue, long offset, long length)
     {
-        AlignedBuffer? zeroes = null;
         int result = 0;
         while (length > 0 && result == 0)
         {
@@ -248,22 +247,13 @@ internal sealed class ZeroWriter(
 
             if (!reader.ReadsAsZeroes(offset, extent.Length))
             {
-                if (zeroes is null)
-                {
-                    zeroes = image.Chunks.Rent();
-                    zeroes.Span.Clear();
-                }
-
+                using RentedBuffer zeroes = image.Chunks.Lend();
+                zeroes.Span[..extent.Length].Clear();
                 result = await writer.WriteAsync(queue, zeroes.Part(0, extent.Length), offset, durable: false);
             }
 
             offset += extent.Length;
             length -= extent.Length;
-        }
-
-        if (zeroes is not null)
-        {
-            image.Chunks.Return(zeroes);
         }
 
         return result;

@@ -1,4 +1,5 @@
 using Ublk.Serving;
+using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 using Ublk.Tests.Serving;
@@ -32,6 +33,48 @@ public class Qcow2ChainTests
         Assert.Contains(image.PathOf("not-there"), error.Message);
         Assert.Contains(image.Path, error.Message);
         Assert.Equal([0], ReadFirstBytes(image.Path, ("NoBacking", "true"), 0));
+    }
+
+    [Theory]
+    [InlineData("cluster_size=4k", "2M", "4M", (2 << 20) - 512)]
+    [InlineData("cluster_size=512", "32k", "128k", (32 << 10) - 512)]
+    [InlineData("cluster_size=512", "31k", "128k", 0)]
+    public void A_read_across_the_end_of_a_shorter_backing_file_gets_zeroes_from_there_on(string options, string size, string larger, int offset)
+    {
+        using QemuImage image = new("1M");
+        image.Create("base", size, options);
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", $"write -P 7 0 {size}", image.PathOf("base"));
+        image.Create("disk.qcow2", larger, "", "-F", "qcow2", "-b", "base");
+        byte[] expected = image.Read();
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        QueueHarness.Run(target, harness =>
+        {
+            byte[] data = new byte[64 << 10];
+            int length = offset == 0 ? data.Length : 1024;
+            Assert.Equal(length, harness.Answer(QueueHarness.Describe(IoOperation.Read, offset, length), data));
+            Assert.Equal(expected.AsSpan(offset, length).ToArray(), data[..length]);
+        });
+        Assert.Equal(512, Qcow2Disk.Write(target, 512, 512, 9));
+        Assert.Equal(512, Qcow2Disk.Write(target, 1024, 512, 9));
+        expected.AsSpan(512, 1024).Fill(9);
+        Assert.Equal(expected, Qcow2Disk.Read(target));
+    }
+
+    [Fact]
+    public void Without_its_backing_file_an_image_is_read_only()
+    {
+        // What is discarded would show the backing file again when the disk is attached with it.
+        using QemuImage image = new("1M");
+        image.Create("base", "1M");
+        image.Create("disk.qcow2", "1M", "", "-F", "qcow2", "-b", "base");
+        TargetOptions options = new(new Dictionary<string, string> { ["Path"] = image.Path, ["NoBacking"] = "true" });
+        using Qcow2Target target = Qcow2Target.Open(options);
+        Assert.True(target.Geometry.ReadOnly);
+        Assert.Contains("backing file", Assert.Single(options.Warnings), StringComparison.Ordinal);
+        Assert.Equal(-30, Qcow2Disk.Write(target, 0, 4096, 1));
+        image.Create("whole.qcow2", "1M");
+        using Qcow2Target whole = Qcow2Disk.Open(image.PathOf("whole.qcow2"), ("NoBacking", "true"));
+        Assert.False(whole.Geometry.ReadOnly);
     }
 
     [Fact]

@@ -40,6 +40,14 @@ internal static class Qcow2Disk
     /// <summary>The answer to one write of a byte, again and again.</summary>
     public static int Write(Qcow2Target target, int offset, int length, byte value) => Do(target, IoOperation.Write, offset, length, value);
 
+    /// <summary>The answer to one discard.</summary>
+    public static int Discard(Qcow2Target target, int offset, int length)
+    {
+        int result = 0;
+        QueueHarness.Run(target, harness => result = harness.Answer(QueueHarness.Describe(IoOperation.Discard, offset, length)));
+        return result;
+    }
+
     /// <summary>The answer to one request.</summary>
     public static int Do(Qcow2Target target, IoOperation operation, int offset = 0, int length = 0, byte value = 0)
     {

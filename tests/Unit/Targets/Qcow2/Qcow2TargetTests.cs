@@ -4,6 +4,7 @@ using Ublk.Serving;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Serving;
+using Ublk.Tests.Targets.Qcow2.Crash;
 
 namespace Ublk.Tests.Targets.Qcow2;
 
@@ -160,6 +161,96 @@ public class Qcow2TargetTests
     }
 
     [Theory]
+    [InlineData("missing")]
+    [InlineData("foreign")]
+    [InlineData("short")]
+    [InlineData("read-only")]
+    public void A_recovery_without_its_journal_is_refused(string how)
+    {
+        using QemuImage image = new("1M");
+        string state = image.PathOf("state");
+        Qcow2Target target = OpenWithState(image.Path, state);
+        Assert.True(target.KeepsState);
+        Qcow2Disk.Write(target, 0, 4096, 7);
+        target.Abandon();
+        switch (how)
+        {
+            case "missing":
+                File.Delete(state);
+                break;
+            case "foreign":
+                using (FileStream file = File.OpenWrite(state))
+                {
+                    file.Position = 16;
+                    file.Write(new byte[8]);
+                }
+
+                break;
+            case "short":
+                using (FileStream file = File.OpenWrite(state))
+                {
+                    file.SetLength(4096);
+                }
+
+                break;
+        }
+
+        UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, state, mustHaveState: true, readOnly: how == "read-only"));
+        Assert.Contains(state, error.Message, StringComparison.Ordinal);
+        Assert.Equal(how != "missing", File.Exists(state));
+        Assert.False(image.Read().AsSpan().ContainsAnyExcept((byte)0));
+    }
+
+    [Fact]
+    public void A_recovery_with_its_journal_and_a_new_disk_without_one_are_served()
+    {
+        using QemuImage image = new("1M");
+        Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
+        Qcow2Disk.Write(target, 0, 4096, 7);
+        target.Abandon();
+        using (Qcow2Target next = OpenWithState(image.Path, image.PathOf("state"), mustHaveState: true))
+        {
+            Assert.Equal(7, Qcow2Disk.Read(next)[4095]);
+        }
+
+        using Qcow2Target readOnly = OpenWithState(image.Path, image.PathOf("none"), mustHaveState: true, readOnly: true);
+        Assert.False(readOnly.KeepsState);
+    }
+
+    [Fact]
+    public void What_cannot_be_written_back_at_the_end_is_an_error()
+    {
+        SimulatedDisk disk = new(new Random(1));
+        using QemuImage image = new("1M");
+        disk.Add(SimulatedImage.Name, File.ReadAllBytes(image.Path));
+        Qcow2Layer layer = SimulatedImage.Open(disk, new ImageOptions(), out ImageUpdater? updater);
+        using Qcow2Target target = new(layer, updater, DiscardMode.Unmap, []);
+        using AlignedBuffer buffer = new(4096);
+        Assert.Equal(0, ImageTables.ResultOf(updater!.WriteAsync(null, buffer.Part(0, 4096), 0, durable: false)));
+        disk.Fault = _ => -Libc.ENOSPC;
+        UblkException error = Assert.Throws<UblkException>(target.Finish);
+        Assert.Equal(Libc.ENOSPC, error.Errno);
+    }
+
+    [Fact]
+    public void A_flush_gives_back_what_was_discarded_before()
+    {
+        using QemuImage image = new("64M");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        for (int start = 0; start < 16 << 20; start += 64 << 10)
+        {
+            Qcow2Disk.Write(target, start, 64 << 10, 7);
+        }
+
+        Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Flush));
+        Assert.True(Used(image.Path) > 15 << 20);
+        Assert.Equal(0, Qcow2Disk.Discard(target, 0, 16 << 20));
+        Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Flush));
+        Assert.True(Used(image.Path) < 1 << 20);
+        Assert.Equal(256, target.Statistics.Frees.Value);
+    }
+
+    [Theory]
     [InlineData("write 64k 64k", "write 0 64k")]
     [InlineData("write 512k 64k")]
     public void A_journal_is_refused_when_another_program_wrote_the_image_meanwhile(params string[] commands)
@@ -174,8 +265,10 @@ public class Qcow2TargetTests
         image.Check();
     }
 
-    private static Qcow2Target OpenWithState(string path, string statePath) => Qcow2Target.Open(
-        new TargetOptions(new Dictionary<string, string> { ["Path"] = path }) { StatePath = statePath });
+    private static Qcow2Target OpenWithState(string path, string statePath, bool mustHaveState = false, bool readOnly = false) => Qcow2Target.Open(
+        new TargetOptions(new Dictionary<string, string> { ["Path"] = path }) { StatePath = statePath, MustHaveState = mustHaveState, ReadOnly = readOnly });
+
+    private static long Used(string path) => long.Parse(Shell.Run("stat", "--format=%b", path)) * 512;
 
     private static byte[] Backing(QemuImage image, string format, int size)
     {

@@ -91,7 +91,7 @@ internal sealed class CrashRun : IDisposable
     {
         Qcow2Layer layer = SimulatedImage.Open(_disk, _options, out ImageUpdater? updater);
         Qcow2Target target = new(layer, updater, _discard, []);
-        WriteJournal journal = WriteJournal.Open(JournalPath, (1, 1), layer.State.Layout.ClusterSize);
+        WriteJournal journal = WriteJournal.Open(JournalPath, (1, 1), layer.State.Layout.ClusterSize, mustExist: false);
         updater!.Keep(journal);
         int ending = _random.Next(3);
         QueueHarness.Run(target, harness => Work(harness, endsInTime: ending == 0), Depth, BufferSize);
@@ -282,7 +282,7 @@ internal sealed class CrashRun : IDisposable
         File.Copy(JournalPath, path, overwrite: true);
         using (Qcow2Layer layer = SimulatedImage.Open(left, _options, out ImageUpdater? updater))
         {
-            updater!.Keep(WriteJournal.Open(path, (1, 1), layer.State.Layout.ClusterSize));
+            updater!.Keep(WriteJournal.Open(path, (1, 1), layer.State.Layout.ClusterSize, mustExist: true));
             Assert.Equal(0, updater.Finish());
             updater.Dispose();
         }

@@ -1,0 +1,39 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Tests;
+
+/// <summary>A block device of the kernel's loop driver whose size changes; it goes with the test. Needs root.</summary>
+internal sealed class LoopDevice : IDisposable
+{
+    private readonly TemporaryFile _file;
+
+    public LoopDevice(long size)
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/dev/loop-control"), "needs root and the loop driver, to make a block device");
+        _file = new TemporaryFile(size);
+        Path = Shell.Run("losetup", "--find", "--show", _file.Path).Trim();
+    }
+
+    public string Path { get; }
+
+    public long Size
+    {
+        get => long.Parse(Shell.Run("blockdev", "--getsize64", Path));
+        set
+        {
+            using (SafeFileHandle file = Libc.Open(_file.Path, Libc.O_RDWR))
+            {
+                Assert.Equal(0, Libc.FTruncate(file, value));
+            }
+
+            Shell.Run("losetup", "--set-capacity", Path);
+        }
+    }
+
+    public void Dispose()
+    {
+        Shell.Run("losetup", "--detach", Path);
+        _file.Dispose();
+    }
+}
