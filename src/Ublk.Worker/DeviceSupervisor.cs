@@ -124,12 +124,12 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _stop.Dispose();
 
-    // The device that this process was started for, whoever has its id by now.
+    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its disk has users.
     private bool Exists()
     {
         try
         {
-            return _cookie is { } cookie && DeviceLife.Exists(_id, cookie);
+            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceLife.Exists(_id, cookie);
         }
         catch (UblkException)
         {

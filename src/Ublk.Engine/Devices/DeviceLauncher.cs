@@ -174,7 +174,6 @@ internal static class DeviceLauncher
                 deadline = idLock is null ? Environment.TickCount64 + (long)StartTime.TotalMilliseconds : deadline;
             }
 
-
             if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
             {
                 return device;

@@ -1,3 +1,6 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Ublk.Devices;
 
 namespace Ublk.Tests.Devices;
@@ -40,6 +43,32 @@ public class FileIdentityTests
     {
         Assert.True(File.Matches(File with { BirthTime = null }));
         Assert.True(Disk.Matches(Disk with { DiskSequence = null }));
+    }
+
+    [Fact]
+    public void A_record_keeps_it_and_one_of_an_older_version_is_read_without()
+    {
+        DeviceRecord record = new()
+        {
+            Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath = "/nowhere/at/all", BackingFile = File,
+            SupervisorId = 7, SupervisorStartTime = 8, Overlays = new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
+        };
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord);
+        DeviceRecord read = DeviceRecord.TryParse(text, isOthers: true)!;
+        Assert.Equal((File, 7, 8L), (read.BackingFile!.Value, read.SupervisorId, read.SupervisorStartTime));
+        Assert.Equal(record.Overlays, read.Overlays);
+
+        // What cannot be looked at is not compared.
+        DeviceRecord accepted = read.AcceptFiles();
+        Assert.Null(accepted.BackingFile);
+        Assert.Equal(new OverlayIdentity(ulong.MaxValue, null), accepted.Overlays["/a"]);
+
+        JsonObject old = JsonNode.Parse(text)!.AsObject();
+        Assert.True(old.Remove("Overlays") && old.Remove("SupervisorStartTime"));
+        Assert.True(old["BackingFile"]!.AsObject().Remove("BirthTime"));
+        DeviceRecord older = DeviceRecord.TryParse(Encoding.UTF8.GetBytes(old.ToJsonString()), isOthers: false)!;
+        Assert.Empty(older.Overlays);
+        Assert.Equal((File with { BirthTime = null }, 0L), (older.BackingFile!.Value, older.SupervisorStartTime));
     }
 
     [Fact]
