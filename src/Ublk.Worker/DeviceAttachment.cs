@@ -22,17 +22,22 @@ internal static class DeviceAttachment
         }
 
         ServiceNotification.Ready(result.Device.DevicePath);
-        using DeviceSupervisor supervisor = new(result.Device.Id);
-        return supervisor.Watch(worker, specification.AutoRestore);
+        using DeviceSupervisor supervisor = new(result.Device.Id, result.Device.Cookie);
+        return supervisor.Watch(worker, specification.AutoRestore, keeps: true);
     }
 
-    // What a former run left: clients may wait for the device, or it is only in the way.
+    // What a former run left: it may be served still, clients may wait for it, or it is only in the way.
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker)
     {
         using ControlDevice control = new();
         if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
         {
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
+            if (state == DeviceState.Live)
+            {
+                return new LaunchResult(left, []);
+            }
+
             if (DeviceLife.Waiting.Contains(state))
             {
                 return DeviceLauncher.Restore(left.Id, DeviceLife.Waiting, startWorker, _ => { }, CancellationToken.None);

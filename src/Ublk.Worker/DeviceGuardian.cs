@@ -53,7 +53,13 @@ internal static class DeviceGuardian
             control.Start(id, serverId, DeviceLauncher.StartTime);
             DeviceLife.AwaitBlockDevice(id, what =>
             {
-                if (Environment.TickCount64 > deadline || !DeviceInventory.IsAlive(serverId))
+                if (!DeviceInventory.IsAlive(serverId))
+                {
+                    throw new UblkException(UblkError.WorkerDied, $"The process that serves device {id} ended before the device was live.",
+                        operation: "start", deviceId: id);
+                }
+
+                if (Environment.TickCount64 > deadline)
                 {
                     throw new UblkException(UblkError.TimedOut,
                         $"The process that serves device {id} did not let this one {what} within {DeviceLauncher.StartTime.TotalSeconds} s.",

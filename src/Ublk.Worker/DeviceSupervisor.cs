@@ -7,7 +7,10 @@ using Ublk.Devices;
 namespace Ublk.Worker;
 
 /// <summary>Keeps a device served: the parent of its worker, which starts another when one dies.</summary>
-/// <remarks>A process that only waits, so that what kills a worker does not reach it. It ends with the device.</remarks>
+/// <remarks>
+/// A process that only waits, so that what kills a worker does not reach it. It ends with the device, or once that needs no worker. SIGTERM
+/// removes the device, whether a worker serves it at that moment or not.
+/// </remarks>
 internal sealed class DeviceSupervisor : IDisposable
 {
     // A worker that dies at once, again and again, is not worth an eleventh.
@@ -18,18 +21,25 @@ internal sealed class DeviceSupervisor : IDisposable
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(10);
 
+    // How often the main process of a unit looks at least whether its device, which others serve, is still there.
+    private static readonly TimeSpan MaxGlance = TimeSpan.FromSeconds(1);
+
     // A worker that lived this long has shown that it can.
     private static readonly TimeSpan ProbationTime = TimeSpan.FromSeconds(1);
 
     private readonly int _id;
     private readonly Log _log;
     private readonly CancellationTokenSource _stop = new();
+    private ulong? _cookie;
     private int _worker;
 
     /// <summary>A supervisor of one device.</summary>
-    public DeviceSupervisor(int id)
+    /// <param name="id">The device.</param>
+    /// <param name="cookie">Its cookie; null where the worker is yet to be started, which leaves it in the record.</param>
+    public DeviceSupervisor(int id, ulong? cookie = null)
     {
         _id = id;
+        _cookie = cookie;
         _log = new Log(id);
     }
 
@@ -42,18 +52,37 @@ internal sealed class DeviceSupervisor : IDisposable
         ProcessSettings.Apply();
         int worker = Self.Start(["serve", .. arguments]);
         Detachment.CloseStandardStreams();
-        return Watch(worker, restores: true);
+        return Watch(worker, restores: true, keeps: false);
     }
 
     /// <summary>Stays with a worker, a child of this process, until its device needs none any more.</summary>
-    /// <param name="worker">The worker's process id.</param>
+    /// <param name="worker">The worker's process id; 0 where another process serves the device.</param>
     /// <param name="restores">Whether the device gets another worker when this one dies.</param>
+    /// <param name="keeps">
+    /// Whether to stay as long as the device is there, when it is stopped, suspended or served by others too. So the unit of a registered device is
+    /// active until the device is removed, and stopping the unit removes it.
+    /// </param>
     /// <returns>The exit code.</returns>
-    public int Watch(int worker, bool restores)
+    public int Watch(int worker, bool restores, bool keeps)
     {
         _worker = worker;
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, PassOn);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
+        int code = worker == 0 ? ExitCode.Done : WatchWorkers(restores);
+        if (keeps && code == ExitCode.Done && Exists())
+        {
+            Resign();
+            for (TimeSpan glance = TimeSpan.FromMilliseconds(10); !_stop.Token.WaitHandle.WaitOne(glance) && Exists();)
+            {
+                glance = TimeSpan.FromTicks(long.Min(MaxGlance.Ticks, glance.Ticks * 2));
+            }
+        }
+
+        return _stop.IsCancellationRequested ? RemoveLeft() : code;
+    }
+
+    private int WatchWorkers(bool restores)
+    {
         int failures = 0;
         while (true)
         {
@@ -95,6 +124,43 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _stop.Dispose();
 
+    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its disk has users.
+    private bool Exists()
+    {
+        try
+        {
+            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceLife.Exists(_id, cookie);
+        }
+        catch (UblkException)
+        {
+            return false;
+        }
+    }
+
+    // A worker that lives removes its device by itself. One that died before, or did not serve it yet, leaves it.
+    private int RemoveLeft()
+    {
+        try
+        {
+            if (Exists())
+            {
+                DeviceRemover.Remove(_id, force: true, noWait: false, step: null, CancellationToken.None);
+            }
+
+            return ExitCode.Done;
+        }
+        catch (UblkException exception)
+        {
+            _log.Write(LogLevel.Error, $"device {_id} could not be removed: {exception.Message}");
+            return ExitCode.Unavailable;
+        }
+    }
+
+    // Nobody is to wait for this process: it neither ends nor restores the device.
+    private void Resign() => ChangeRecord(record => record.SupervisorId == Environment.ProcessId
+        ? record with { SupervisorId = 0, SupervisorStartTime = 0 }
+        : record);
+
     // The worker answers by removing its device.
     private void PassOn(PosixSignalContext context)
     {
@@ -114,6 +180,10 @@ internal sealed class DeviceSupervisor : IDisposable
         }
 
         _worker = 0;
+        if (_cookie is null && StateDirectory.Own.TryRead(_id) is { } record && record.SupervisorId == Environment.ProcessId)
+        {
+            _cookie = record.Specification.Cookie;
+        }
 
         // wait(2): the low seven bits are the signal, the next byte the exit code.
         int signal = status & 0x7F;
@@ -125,7 +195,7 @@ internal sealed class DeviceSupervisor : IDisposable
     // Not when somebody removed or stopped the device, or serves it already.
     private bool IsWaiting()
     {
-        if (_stop.IsCancellationRequested || StateDirectory.Own.TryRead(_id) is not { } record)
+        if (_stop.IsCancellationRequested || !Exists())
         {
             return false;
         }
@@ -133,8 +203,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             using ControlDevice control = new();
-            return DeviceLife.Exists(_id, record.Specification.Cookie)
-                && DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
+            return DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
@@ -171,15 +240,23 @@ internal sealed class DeviceSupervisor : IDisposable
         }
     }
 
-    private void CountRestart(string exit)
+    private void CountRestart(string exit) => ChangeRecord(record => record with { Restarts = record.Restarts + 1, LastExit = exit });
+
+    private void ChangeRecord(Func<DeviceRecord, DeviceRecord> change)
     {
         try
         {
             // Somebody may be changing the device.
             using SafeFileHandle idLock = StateDirectory.Own.LockDevice(_id, _stop.Token);
-            if (StateDirectory.Own.TryRead(_id) is { } record)
+            if (StateDirectory.Own.TryRead(_id) is { } record && record.Specification.Cookie == _cookie)
             {
-                StateDirectory.Own.Write(record with { Restarts = record.Restarts + 1, LastExit = exit });
+                StateDirectory.Own.Write(change(record));
+
+                // Who removed the device meanwhile took the former record.
+                if (!Exists())
+                {
+                    StateDirectory.Own.Delete(_id, record.Specification.Cookie);
+                }
             }
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)

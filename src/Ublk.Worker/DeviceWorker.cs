@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Images.Qcow2;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -12,6 +13,9 @@ namespace Ublk.Worker;
 /// <summary>The life of one worker: open the target, add the device, serve it, clean up.</summary>
 internal sealed class DeviceWorker
 {
+    // Well below the time a launcher waits for a sign.
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(2);
+
     private readonly LaunchChannel _launcher;
     private readonly LaunchKind _kind;
     private readonly DeviceSpecification _specification;
@@ -59,16 +63,19 @@ internal sealed class DeviceWorker
                 Force = _specification.Force,
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
                 MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
+                FormerGenerations = _kind == LaunchKind.New
+                    ? null
+                    : former?.Overlays.ToDictionary(overlay => overlay.Key, overlay => overlay.Value.Generation) ?? [],
             };
-            RequireSameFile(FileIdentity.Of(former?.BackingPath), former);
-            using BlockTarget target = TargetOpening.Open(_specification, options);
+            RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
+            using BlockTarget target = OpenTarget(options);
             FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
-            RequireSameFile(backing, former);
+            RequireSameFiles(backing, former);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters(target);
             using DeviceServer server = DeviceServer.Create(
                 _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
-            WriteRecord(target, backing, server, former);
+            WriteRecord(target, options, backing, server, former);
             Serve(server, target, options);
             server.Dispose();
             bool isFinished = Finish(target);
@@ -99,6 +106,12 @@ internal sealed class DeviceWorker
         }
     }
 
+    private BlockTarget OpenTarget(TargetOptions options)
+    {
+        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), ProgressInterval);
+        return TargetOpening.Open(_specification, options);
+    }
+
     private CounterMemory CreateCounters(BlockTarget target)
     {
         int threads = _specification.QueueCount * _specification.ThreadsPerQueue;
@@ -117,18 +130,34 @@ internal sealed class DeviceWorker
 
     // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked before
     // it is opened, since that may mend an image, and after, since only an open file stays the same.
-    private void RequireSameFile(FileIdentity? backing, DeviceRecord? former)
+    private void RequireSameFiles(FileIdentity? backing, DeviceRecord? former)
     {
-        if (_kind == LaunchKind.Recover && backing is { } found && former?.BackingFile is { } served && served != found)
+        if (_kind != LaunchKind.Recover || former is null)
+        {
+            return;
+        }
+
+        RequireSameFile(former.BackingPath, backing, former.BackingFile);
+        foreach ((string path, OverlayIdentity overlay) in former.Overlays)
+        {
+            RequireSameFile(path, FileIdentity.Of(path), overlay.File);
+        }
+    }
+
+    private void RequireSameFile(string? path, FileIdentity? found, FileIdentity? served)
+    {
+        if (found is { } file && served is { } recorded && !file.Matches(recorded))
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{former.BackingPath} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device.",
+                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. If it is "
+                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} -AcceptFile",
                 operation: "recover", deviceId: _id);
         }
     }
 
-    private void WriteRecord(BlockTarget target, FileIdentity? backing, DeviceServer server, DeviceRecord? former)
+    private void WriteRecord(BlockTarget target, TargetOptions options, FileIdentity? backing, DeviceServer server, DeviceRecord? former)
     {
+        int supervisor = _specification.AutoRestore ? Libc.GetParentProcessId() : 0;
         try
         {
             StateDirectory.Own.Write(new DeviceRecord
@@ -137,8 +166,11 @@ internal sealed class DeviceWorker
                 BackingPath = target.BackingPath,
                 BackingFile = backing,
                 KeepsState = target.KeepsState,
+                Overlays = options.Generations.ToDictionary(
+                    overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
-                SupervisorId = _specification.AutoRestore ? Libc.GetParentProcessId() : 0,
+                SupervisorId = supervisor,
+                SupervisorStartTime = supervisor == 0 ? 0 : DeviceInventory.StartTimeOf(supervisor),
                 Restarts = former?.Restarts ?? 0,
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,
@@ -159,7 +191,7 @@ internal sealed class DeviceWorker
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
         Report(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. options.Warnings] });
         ControlTrace.Listener = null;
-        if (_launcher.ReceiveApproval())
+        if (_launcher.ReceiveApproval() || (_kind == LaunchKind.Recover && IsLive()))
         {
             _log.Write(LogLevel.Information,
                 $"device {_id} is live: {_specification.Target} {target.BackingPath} {target.Geometry.Size} bytes");
@@ -199,6 +231,14 @@ internal sealed class DeviceWorker
         context.Cancel = true;
         _log.Write(LogLevel.Information, $"device {_id} is removed on {context.Signal}");
         StartRemoval();
+    }
+
+    // Once the driver has ended the recovery the disk's users go on, whether who started that is still there or not.
+    private bool IsLive()
+    {
+        using ControlDevice control = new();
+        return control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0
+            && info.ServerCookie == _specification.Cookie && info.State == (ushort)DeviceState.Live;
     }
 
     // A new device nobody knows of must go; one that was there before is left to the next worker.

@@ -30,6 +30,21 @@ Describe 'A disk with filters' {
         Invoke-Program cmp $again "$TestDrive/changed.img"
     }
 
+    It 'is not started with an empty overlay in the place of its own' {
+        $base = New-Image "$TestDrive/overlaid.img" 8MB
+        $device = New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/changes.cow"
+        Invoke-Program dd if=/dev/urandom "of=$device" bs=64k count=1 oflag=direct
+        $device | Stop-UblkDevice
+        Move-Item "$TestDrive/changes.cow" "$TestDrive/moved.cow"
+        { $device | Start-UblkDevice -ErrorAction Stop } | Should -Throw '*is gone*' -ErrorId 'PathNotFound,Ublk.PowerShell.Commands.StartUblkDeviceCommand'
+        Test-Path "$TestDrive/changes.cow" | Should -BeFalse
+        New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/changes.cow" | Remove-UblkDevice
+        { $device | Start-UblkDevice -ErrorAction Stop } | Should -Throw '*was replaced*' -ErrorId 'InvalidBackingFile,Ublk.PowerShell.Commands.StartUblkDeviceCommand'
+        Move-Item -Force "$TestDrive/moved.cow" "$TestDrive/changes.cow"
+        $device | Start-UblkDevice
+        (Get-UblkDevice $device.Id).State | Should -Be 'Live'
+    }
+
     It 'is verified by fio through a stack, and fails as told' {
         $disk = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -Filter 'Cache=1MB', 'Offset=1MB;Length=8MB', 'Overlay'
         Invoke-Program blockdev --getsize64 $disk | Should -Be (8MB)

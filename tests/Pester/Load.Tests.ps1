@@ -96,4 +96,17 @@ Describe 'A disk that hangs' -Tag Fire {
         $shell.Dispose()
         Get-Leftover | Should -BeNullOrEmpty
     }
+
+    # The kernel goes on waiting for the next worker.
+    It 'from its first request is given up as soon as its worker dies' {
+        $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
+        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Fault -Path $image -HangEvery 1 -Recovery Queue")
+        $running = $shell.BeginInvoke()
+        Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
+        Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId
+        $running.AsyncWaitHandle.WaitOne(120000) | Should -BeTrue
+        $shell.Streams.Error[0].FullyQualifiedErrorId | Should -Be "WorkerDied,$new"
+        $shell.Dispose()
+        Get-Leftover | Should -BeNullOrEmpty
+    }
 }

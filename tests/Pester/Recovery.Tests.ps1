@@ -96,6 +96,54 @@ Describe 'A disk whose worker is killed' {
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
+    It 'waits on when its file was replaced by a copy, until that is accepted' {
+        $file = New-Image "$TestDrive/replaced.img" 8MB
+        $null = New-UblkDevice -Target Loop -Path $file -Recovery Reissue
+        Stop-Worker
+        Invoke-Program bash -c 'rm "$0"; truncate -s 8M "$0"' $file
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Restore-UblkDevice 0 -AcceptFile*' -ErrorId "InvalidBackingFile,$restore"
+        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        Restore-UblkDevice -Id 0 -AcceptFile
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'waits on while what is behind it can only be read' {
+        $lower = New-UblkDevice -Target Loop -Path $image
+        $null = New-UblkDevice -Target Loop -Path $lower -Recovery Reissue
+        Stop-Worker 1
+        Invoke-Program blockdev --setro $lower
+        { Restore-UblkDevice -Id 1 -ErrorAction Stop } | Should -Throw '*only for reading*' -ErrorId "InvalidBackingFile,$restore"
+        (Get-UblkDevice 1).State | Should -Be 'Quiesced'
+        Invoke-Program blockdev --setrw $lower
+        Restore-UblkDevice -Id 1
+        Invoke-Program dd if=/dev/zero of=/dev/ublkb1 bs=4k count=1 oflag=direct
+        Remove-UblkDevice 1
+    }
+
+    It 'is left as it is while it is gone but mounted' {
+        $device = New-UblkDevice -Target Loop -Path $image
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device "$TestDrive/mnt"
+        Stop-Worker
+        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId "DeviceInUse,$restore"
+        (Get-UblkDevice).State | Should -Be 'Dead'
+        Invoke-Program umount "$TestDrive/mnt"
+        Restore-UblkDevice -Id 0
+        (Get-UblkDevice).State | Should -Be 'Live'
+    }
+
+    It 'keeps its new worker though it cannot have its name' {
+        $null = New-UblkDevice -Target Loop -Path $image -Recovery Queue -Symlink data
+        Stop-Worker
+        Remove-Item /dev/disk/by-ublk/data
+        Set-Content /dev/disk/by-ublk/data 'no link'
+        Restore-UblkDevice -Id 0 -WarningVariable warning -WarningAction SilentlyContinue
+        $warning | Should -Match 'is served, but'
+        (Get-UblkDevice).State | Should -Be 'Live'
+        Remove-Item /dev/disk/by-ublk/data
+    }
+
     It 'is not restored without its record' {
         $null = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
         Stop-Worker

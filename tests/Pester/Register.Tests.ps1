@@ -125,6 +125,33 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Unregister-UblkDevice data
     }
 
+    It 'is there with its unit while it is stopped, or served anew, and goes with it' {
+        Invoke-Program systemctl start $unit
+        $device = Get-UblkDevice -Path $link
+        $device | Stop-UblkDevice
+        Invoke-Program systemctl is-active $unit | Should -Be 'active'
+        $device | Start-UblkDevice
+        Invoke-Program cmp $link $image
+        Invoke-Program systemctl stop $unit
+        Wait-For { -not (Get-Leftover) }
+
+        Invoke-Program systemctl start $unit
+        Get-UblkDevice -Path $link | Stop-UblkDevice
+        Invoke-Program systemctl stop $unit
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is served on when the main process of its unit is killed, and taken up again' {
+        Invoke-Program systemctl start $unit
+        $worker = Get-Worker
+        Invoke-Program env kill -KILL (Invoke-Program systemctl show --property=MainPID --value $unit)
+        Wait-For { (& systemctl is-active $unit) -eq 'failed' }
+        Invoke-Program systemctl start $unit
+        Get-Worker | Should -Be $worker
+        Invoke-Program systemctl stop $unit
+        Wait-For { -not (Get-Leftover) }
+    }
+
     It 'says why it cannot be made' {
         $null = New-UblkDevice -Target Null -Symlink data
         Invoke-Failure systemctl start $unit

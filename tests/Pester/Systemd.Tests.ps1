@@ -41,6 +41,27 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Wait-For { -not (Get-Leftover) }
     }
 
+    It 'serves on when its supervisor is killed' {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        Invoke-Program env kill -KILL (Invoke-Program systemctl show --property=MainPID --value ublk-0.service)
+        Wait-For { (& systemctl is-active ublk-0.service) -ne 'active' }
+        Invoke-Program dd "if=$device" of=/dev/null bs=64k count=1 iflag=direct
+        (Get-UblkDevice).ProcessId | Should -Be $device.ProcessId
+
+        # Both are back once the worker is gone too.
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+        $device | Restore-UblkDevice
+        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
+    }
+
+    It 'is known to have no worker as soon as that dies' {
+        Use-Worker 'exit 1' {
+            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$new"
+        }
+    }
+
     It 'says in ps what it serves' {
         Invoke-Program ps -o args= -p $device.ProcessId | Should -BeLike "*/ublk-worker serve --id 0 --target Loop --path $image*"
     }

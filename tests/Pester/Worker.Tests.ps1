@@ -25,7 +25,6 @@ Describe 'A worker' {
         Invoke-Program ps -o sid= -p $worker | Should -Not -Be (Invoke-Program ps -o sid= -p $PID)
         Invoke-Program ps -o tty= -p $worker | Should -Be '?'
         Invoke-Program readlink "/proc/$worker/cwd" | Should -Be '/'
-        Invoke-Program readlink "/proc/$worker/ns/mnt" | Should -Not -Be (Invoke-Program readlink "/proc/$PID/ns/mnt")
         0..2 | ForEach-Object { Invoke-Program readlink "/proc/$worker/fd/$_" | Should -Be '/dev/null' }
     }
 
@@ -42,6 +41,26 @@ Describe 'A worker' {
     It 'keeps what it writes from everybody else' {
         Invoke-Program stat -c '%n %U %a' /run/ublk /run/ublk/0.json /run/ublk/0.counters /dev/ublkc0 |
             Should -Be '/run/ublk root 700', '/run/ublk/0.json root 600', '/run/ublk/0.counters root 600', '/dev/ublkc0 root 600'
+    }
+
+    It 'keeps no file system that is unmounted, whether mounts are <propagation>' -Tag Core -ForEach @{ Propagation = 'private' }, @{ Propagation = 'shared' } {
+        $former = Invoke-Program findmnt -no PROPAGATION /
+        Invoke-Program modprobe null_blk memory_backed=1 gb=1
+        Invoke-Program mount "--make-r$propagation" /
+        try {
+            $null = New-Item -ItemType Directory -Force "$TestDrive/stick"
+            Invoke-Program mkfs.ext4 -q -F /dev/nullb0 16M
+            Invoke-Program mount /dev/nullb0 "$TestDrive/stick"
+            $late = New-UblkDevice -Target Null -Size 64MB
+            $isOwn = (Invoke-Program readlink "/proc/$($late.ProcessId)/ns/mnt") -ne (Invoke-Program readlink "/proc/$PID/ns/mnt")
+            $isOwn | Should -Be ($propagation -eq 'shared')
+            Test-Path /sys/fs/ext4/nullb0 | Should -BeTrue
+            Invoke-Program umount "$TestDrive/stick"
+            Test-Path /sys/fs/ext4/nullb0 | Should -BeFalse
+        }
+        finally {
+            Invoke-Program mount "--make-r$($former.Split(',')[0])" /
+        }
     }
 
     It 'keeps no file system busy that stands on another disk' {

@@ -56,17 +56,23 @@ internal static class DeviceInventory
     internal static bool HasCharDevice(int id) => Directory.Exists($"{CharDevices}/ublkc{id}");
 
     /// <summary>Whether a process exists and is no zombie.</summary>
-    internal static bool IsAlive(int processId)
+    internal static bool IsAlive(int processId) => StatusOf(processId) is [not ("Z" or "X"), ..];
+
+    /// <summary>When a process started, in ticks since the machine did; with its id it is told from a later one. 0 where there is none.</summary>
+    internal static long StartTimeOf(int processId) =>
+        StatusOf(processId) is { Length: > 19 } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : 0;
+
+    // The fields from the state on: it follows the name, which is in parentheses and may hold anything (proc(5)).
+    private static string[] StatusOf(int processId)
     {
         try
         {
-            // The state follows the name, which is in parentheses and may hold anything (proc(5)).
             string status = File.ReadAllText($"/proc/{processId}/stat");
-            return status[status.LastIndexOf(')') + 2] is not ('Z' or 'X');
+            return status[(status.LastIndexOf(')') + 2)..].Split(' ');
         }
         catch (IOException)
         {
-            return false;
+            return [];
         }
     }
 

@@ -15,7 +15,7 @@ internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> War
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
 internal static class DeviceLauncher
 {
-    /// <summary>How long a start may take before it is given up and undone.</summary>
+    /// <summary>How long a start may take without progress before it is given up and undone.</summary>
     public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
@@ -80,15 +80,22 @@ internal static class DeviceLauncher
     /// <summary>Gives a device that nobody serves a new worker, as its record describes it.</summary>
     /// <param name="id">The device.</param>
     /// <param name="from">The states it may be in.</param>
+    /// <param name="acceptFiles">Whether the files that the record's paths lead to are the right ones, although they look like others.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Told each step in a sentence, on the calling thread.</param>
     /// <param name="cancellation">Gives up; the device stays as it was.</param>
     /// <exception cref="UblkException">It is served, or not ours, or cannot be served; it stays as it was.</exception>
     /// <exception cref="OperationCanceledException">It was given up; the device stays as it was.</exception>
     public static LaunchResult Restore(
-        int id, IReadOnlyCollection<DeviceState> from, string workerDirectory, Action<string>? step, CancellationToken cancellation)
+        int id, IReadOnlyCollection<DeviceState> from, bool acceptFiles, string workerDirectory, Action<string>? step,
+        CancellationToken cancellation)
     {
         WorkerProgram.Locate(workerDirectory);
+        if (acceptFiles)
+        {
+            AcceptFiles(id, cancellation);
+        }
+
         return RestoredBySupervisor(id, step, cancellation) is { } device
             ? new LaunchResult(device, [])
             : Restore(id, from, (specification, channel) => WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
@@ -101,6 +108,14 @@ internal static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
+        return Restore(control, id, from, startWorker, step, cancellation);
+    }
+
+    /// <summary>The same, by a control node that is open already.</summary>
+    internal static LaunchResult Restore(
+        ControlDevice control, int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
+        Action<string> step, CancellationToken cancellation)
+    {
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
@@ -110,8 +125,32 @@ internal static class DeviceLauncher
 
         DeviceRecord record = DeviceLife.RecordOf(control, id);
         LaunchKind kind = state == DeviceState.Dead ? LaunchKind.Start : LaunchKind.Recover;
+        if (kind == LaunchKind.Start)
+        {
+            RequireReleased(id);
+        }
+
         using Launch launch = new(control, kind, record.Specification, startWorker, idLock, step, cancellation);
         return launch.Run();
+    }
+
+    // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be lost.
+    private static void RequireReleased(int id)
+    {
+        if ((DeviceUsers.Find(id) ?? DeviceUsers.FindElsewhere(id)) is { } users)
+        {
+            throw new UblkException(UblkError.DeviceInUse,
+                $"The disk of device {id} is gone, but still {users}. Unmount or close it first, then start it: Start-UblkDevice {id}",
+                Libc.EBUSY, "start", id);
+        }
+    }
+
+    // In the record, so that the supervisor accepts them too.
+    private static void AcceptFiles(int id, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        StateDirectory.Own.Write(DeviceLife.RecordOf(control, id).AcceptFiles());
     }
 
     // Two that restore one device would only be in each other's way.
@@ -120,15 +159,21 @@ internal static class DeviceLauncher
         using ControlDevice control = new();
         DeviceRecord record = DeviceLife.RecordOf(control, id);
         bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
-        if (!isWaiting || !DeviceInventory.IsAlive(record.SupervisorId))
+        if (!isWaiting || !record.IsSupervised)
         {
             return null;
         }
 
         step?.Invoke($"Waiting for the supervisor of device {id}, process {record.SupervisorId}.");
         long deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
-        while (DeviceInventory.IsAlive(record.SupervisorId) && Environment.TickCount64 < deadline)
+        while (record.IsSupervised && Environment.TickCount64 < deadline)
         {
+            using (SafeFileHandle? idLock = StateDirectory.Own.TryLockDevice(id))
+            {
+                // It is at work, which may take as long as opening what is behind the disk does.
+                deadline = idLock is null ? Environment.TickCount64 + (long)StartTime.TotalMilliseconds : deadline;
+            }
+
             if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
             {
                 return device;
@@ -152,10 +197,13 @@ internal static class DeviceLauncher
         // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
         private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
-        private readonly long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
         private readonly int _id = specification.Id!.Value;
+        private long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
         private LaunchChannel? _channel;
         private int? _workerId;
+
+        // Once the driver has given a waiting device to its new worker, that serves requests and is not taken away again.
+        private bool _isServed;
 
         public LaunchResult Run()
         {
@@ -166,23 +214,7 @@ internal static class DeviceLauncher
                 _channel!.SendOrder(new LaunchOrder(kind, specification));
                 IReadOnlyList<string> warnings = AwaitReady();
                 step($"Starting device {_id}.");
-                if (kind == LaunchKind.Recover)
-                {
-                    control.EndRecovery(_id, _workerId!.Value, TimeLeft());
-                }
-                else
-                {
-                    control.Start(_id, _workerId!.Value, TimeLeft());
-                }
-
-                // Who waits to serve the same device sees from here on that it is served.
-                idLock.Dispose();
-                DeviceLife.AwaitBlockDevice(_id, CheckTime);
-                CreateSymlink();
-                UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
-                _channel.SendApproval();
-                step($"{device.DevicePath} is ready.");
-                return new LaunchResult(device, warnings);
+                return kind == LaunchKind.Recover ? Recover(warnings) : StartDisk(warnings);
             }
             catch (SocketException)
             {
@@ -197,6 +229,57 @@ internal static class DeviceLauncher
         }
 
         public void Dispose() => _channel?.Dispose();
+
+        private LaunchResult StartDisk(IReadOnlyList<string> warnings)
+        {
+            control.Start(_id, _workerId!.Value, TimeLeft());
+
+            // Who waits to serve the same device sees from here on that it is served.
+            idLock.Dispose();
+            DeviceLife.AwaitBlockDevice(_id, what =>
+            {
+                CheckTime(what);
+                CheckWorker();
+            });
+            CreateSymlink(cancellation);
+            UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
+            _channel!.SendApproval();
+            step($"{device.DevicePath} is ready.");
+            return new LaunchResult(device, warnings);
+        }
+
+        // The disk is there, and its users go on as soon as the driver has ended the recovery. That cannot be undone: the worker is approved of
+        // at once, and what goes wrong after is no reason to end it.
+        private LaunchResult Recover(IReadOnlyList<string> warnings)
+        {
+            try
+            {
+                control.EndRecovery(_id, _workerId!.Value, TimeLeft());
+            }
+            catch (UblkException) when (IsServedByWorker())
+            {
+                // The answer came too late; the driver has done it.
+            }
+
+            _isServed = true;
+            idLock.Dispose();
+            _channel!.SendApproval();
+            try
+            {
+                CreateSymlink(CancellationToken.None);
+            }
+            catch (UblkException exception)
+            {
+                warnings = [.. warnings, $"Device {_id} is served, but has not got its name: {exception.Message}"];
+            }
+
+            UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
+            step($"{device.DevicePath} is ready.");
+            return new LaunchResult(device, warnings);
+        }
+
+        private bool IsServedByWorker() => control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0
+            && info.State == (ushort)DeviceState.Live && info.ServerCookie == specification.Cookie && info.ServerPid == _workerId;
 
         private void Connect()
         {
@@ -225,6 +308,8 @@ internal static class DeviceLauncher
                     continue;
                 }
 
+                // It goes on, so it may take longer.
+                _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
                 foreach (string command in report?.Commands ?? [])
                 {
                     ControlTrace.Listener?.Invoke($"worker: {command}");
@@ -232,6 +317,8 @@ internal static class DeviceLauncher
 
                 switch (report?.Stage)
                 {
+                    case WorkerStage.Opening:
+                        break;
                     case WorkerStage.Opened:
                         step($"The worker, process {_workerId}, has opened the target.");
                         break;
@@ -260,11 +347,11 @@ internal static class DeviceLauncher
                 : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
         }
 
-        private void CreateSymlink()
+        private void CreateSymlink(CancellationToken giveUp)
         {
             if (specification.Symlink is { } name)
             {
-                using SafeFileHandle nameLock = StateDirectory.Own.LockNames(cancellation);
+                using SafeFileHandle nameLock = StateDirectory.Own.LockNames(giveUp);
                 DeviceSymlink.Create(control, name, _id);
             }
         }
@@ -277,8 +364,16 @@ internal static class DeviceLauncher
             if (Environment.TickCount64 > _deadline)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {StartTime.TotalSeconds} s, so it was stopped. "
+                    $"The worker of device {_id} did not {what} within {StartTime.TotalSeconds} s without progress, so it was stopped. "
                         + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
+            }
+        }
+
+        private void CheckWorker()
+        {
+            if (!DeviceInventory.IsAlive(_workerId!.Value))
+            {
+                throw Died();
             }
         }
 
@@ -291,6 +386,11 @@ internal static class DeviceLauncher
         // another server may have made under the same id.
         private void Undo()
         {
+            if (_isServed)
+            {
+                return;
+            }
+
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);

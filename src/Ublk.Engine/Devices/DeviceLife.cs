@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Serving;
 
 namespace Ublk.Devices;
 
@@ -90,8 +91,8 @@ internal static class DeviceLife
 
     /// <summary>Waits until a started device's disk is there and opens.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="checkTime">Throws when the time is up; it is told what was waited for.</param>
-    public static void AwaitBlockDevice(int id, Action<string> checkTime)
+    /// <param name="check">Throws when the time is up, or the server dead; it is told what was waited for.</param>
+    public static void AwaitBlockDevice(int id, Action<string> check)
     {
         string path = $"/dev/ublkb{id}";
         while (true)
@@ -100,7 +101,7 @@ internal static class DeviceLife
             Task<bool> attempt = Task.Run(() => CanOpen(path));
             while (!attempt.Wait(TimeSpan.FromMilliseconds(50)))
             {
-                checkTime($"open {path}");
+                check($"open {path}");
             }
 
             if (attempt.Result)
@@ -108,7 +109,7 @@ internal static class DeviceLife
                 return;
             }
 
-            checkTime($"open {path}");
+            check($"open {path}");
             Thread.Sleep(5);
         }
     }
@@ -124,12 +125,20 @@ internal static class DeviceLife
         }
     }
 
-    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do.</summary>
+    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.</summary>
     public static void AwaitSupervisor(DeviceRecord record)
     {
-        if (record.SupervisorId > 0)
+        DeviceSpecification specification = record.Specification;
+        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
+        while (record.IsSupervised && record.SupervisorId != Environment.ProcessId && Environment.TickCount64 < deadline)
         {
-            DeviceInventory.AwaitDeath(record.SupervisorId, EndTime);
+            if (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
+                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId)
+            {
+                return;
+            }
+
+            Thread.Sleep(5);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Ublk.Serving;
 
 namespace Ublk.Devices;
@@ -21,6 +22,11 @@ internal sealed record DeviceRecord
     /// <summary>What the worker could not write back when the device ended; null where there was nothing.</summary>
     public string? Failure { get; init; }
 
+    /// <summary>The overlays of the disk, by the path that was given.</summary>
+    /// <remarks>A record that an older version wrote has none.</remarks>
+    public IReadOnlyDictionary<string, OverlayIdentity> Overlays { get => field ?? new Dictionary<string, OverlayIdentity>(); init; } =
+        new Dictionary<string, OverlayIdentity>();
+
     /// <summary>The worker.</summary>
     public required int ProcessId { get; init; }
 
@@ -29,6 +35,14 @@ internal sealed record DeviceRecord
 
     /// <summary>The process that gives the device a new worker when one dies; 0 where nobody does.</summary>
     public int SupervisorId { get; init; }
+
+    /// <summary>When that process started, in ticks since the machine did: its id may be another's by now. 0 in a record of an older version.</summary>
+    public long SupervisorStartTime { get; init; }
+
+    /// <summary>Whether that process is still there.</summary>
+    [JsonIgnore]
+    public bool IsSupervised => SupervisorId > 0 && DeviceInventory.IsAlive(SupervisorId)
+        && (SupervisorStartTime == 0 || SupervisorStartTime == DeviceInventory.StartTimeOf(SupervisorId));
 
     /// <summary>How often the supervisor did.</summary>
     public int Restarts { get; init; }
@@ -54,6 +68,13 @@ internal sealed record DeviceRecord
         }
     }
 
+    /// <summary>The same, with the files that its paths lead to now as the right ones.</summary>
+    public DeviceRecord AcceptFiles() => this with
+    {
+        BackingFile = BackingFile is null ? null : FileIdentity.Of(BackingPath),
+        Overlays = Overlays.ToDictionary(overlay => overlay.Key, overlay => overlay.Value with { File = FileIdentity.Of(overlay.Key) }),
+    };
+
     private static bool HasControlCharacters(byte[] text)
     {
         Utf8JsonReader reader = new(text);
@@ -68,3 +89,8 @@ internal sealed record DeviceRecord
         return false;
     }
 }
+
+/// <summary>Which overlay it was.</summary>
+/// <param name="Generation">The random number in its header.</param>
+/// <param name="File">Which file it was; null where it could not be looked at.</param>
+internal sealed record OverlayIdentity(ulong Generation, FileIdentity? File);

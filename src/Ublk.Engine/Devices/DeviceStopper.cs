@@ -61,7 +61,7 @@ internal static class DeviceStopper
         long deadline = Environment.TickCount64 + (long)PassingUse.TotalMilliseconds;
         while (true)
         {
-            string? users = FindUsers(id);
+            string? users = DeviceUsers.Find(id);
             if (DeviceLife.IsReplaced(control, id, info.ServerCookie))
             {
                 return;
@@ -86,7 +86,7 @@ internal static class DeviceStopper
             if (Environment.TickCount64 > deadline)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
                         + "with which its users lose what they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
@@ -145,11 +145,5 @@ internal static class DeviceStopper
         using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);
         return !process.IsInvalid && Libc.Statx(process, out Libc.StatxBuffer state) == 0
             && (info.OwnerUid == 0 || state.UserId == info.OwnerUid);
-    }
-
-    private static string? FindUsers(int id)
-    {
-        IEnumerable<string> users = [.. DeviceUsers.Layers(id), .. DeviceUsers.Openers(id).Select(process => $"open in {process}")];
-        return users.Any() ? string.Join(", ", users) : null;
     }
 }

@@ -11,8 +11,17 @@ internal static class ExternalProgram
     /// <param name="arguments">Its arguments.</param>
     /// <param name="error">What it complained of, or why it cannot be run.</param>
     /// <returns>Whether it ended well.</returns>
-    public static bool TryRun(string file, IEnumerable<string> arguments, out string error)
+    public static bool TryRun(string file, IEnumerable<string> arguments, out string error) => TryRun(file, arguments, out _, out error);
+
+    /// <summary>The same, with what the program prints.</summary>
+    /// <param name="file">The program, by path or by name.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="output">What it printed.</param>
+    /// <param name="error">What it complained of, or why it cannot be run.</param>
+    /// <returns>Whether it ended well.</returns>
+    public static bool TryRun(string file, IEnumerable<string> arguments, out string output, out string error)
     {
+        output = "";
         ProcessStartInfo start = new(file, arguments)
         {
             WorkingDirectory = "/",
@@ -24,8 +33,9 @@ internal static class ExternalProgram
         {
             using Process process = Process.Start(start)!;
             process.StandardInput.Close();
-            process.StandardOutput.Close();
-            error = process.StandardError.ReadToEnd().Trim();
+            Task<string> complaint = process.StandardError.ReadToEndAsync();
+            output = process.StandardOutput.ReadToEnd().Trim();
+            error = complaint.GetAwaiter().GetResult().Trim();
             process.WaitForExit();
             return process.ExitCode == 0;
         }

@@ -42,6 +42,7 @@ internal sealed class LaunchChannel : IDisposable
 
     /// <summary>Takes the worker's call, if it is there within a time.</summary>
     /// <returns>The channel; null when the time is up, or another user's process called.</returns>
+    /// <exception cref="UblkException">The worker has no process id here.</exception>
     public static LaunchChannel? TryAccept(Socket listener, TimeSpan timeout)
     {
         if (!listener.Poll(timeout, SelectMode.SelectRead))
@@ -50,13 +51,23 @@ internal sealed class LaunchChannel : IDisposable
         }
 
         Socket socket = listener.Accept();
-        if (IsTrusted(socket))
+        if (!IsTrusted(socket))
         {
-            return new LaunchChannel(socket);
+            socket.Dispose();
+            return null;
         }
 
-        socket.Dispose();
-        return null;
+        // The driver must be told the worker's process, and a worker that hangs is killed by its id.
+        LaunchChannel channel = new(socket);
+        if (channel.PeerProcessId <= 0)
+        {
+            channel.Dispose();
+            throw new UblkException(UblkError.NotSupported,
+                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command outside of the "
+                    + "container, or where the container has a service manager of its own.", operation: "start");
+        }
+
+        return channel;
     }
 
     /// <summary>Calls the launcher.</summary>

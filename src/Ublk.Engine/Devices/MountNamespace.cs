@@ -3,32 +3,39 @@ using Ublk.Interop;
 namespace Ublk.Devices;
 
 /// <summary>
-/// A mount namespace for a worker. A server that shares one with a file system on its own disk can wait for itself
-/// when it ends; and one that kept copies of other mounts would keep their disks busy after they are unmounted.
+/// A mount namespace for a worker. A server that is the last one in a namespace with a file system on its own disk waits for itself when it ends;
+/// and one that keeps copies of other mounts keeps their disks busy after they are unmounted.
 /// </summary>
 internal static class MountNamespace
 {
-    /// <summary>Moves the calling thread, and what it starts, into a namespace in which no disk of ublk is mounted.</summary>
-    /// <remarks>Without the right to do so it stays where it is, which serves as well.</remarks>
+    /// <summary>Moves the calling thread, and what it starts, into a namespace of its own, which follows what is mounted and unmounted outside.</summary>
+    /// <remarks>
+    /// It stays where it is without the right to leave, and in the namespace of the machine's first process if a copy would keep what is unmounted
+    /// there. That namespace is never a worker's alone.
+    /// </remarks>
     public static void Leave()
     {
-        if (Libc.Unshare(Libc.CLONE_NEWNS) != 0)
+        if ((MountTable.HasUnfollowed(MountTable.Of("thread-self")) && IsFirstProcesses()) || Libc.Unshare(Libc.CLONE_NEWNS) != 0)
         {
             return;
         }
 
-        // What is unmounted outside is unmounted here as well, where the outside shares its mounts; nothing goes out.
+        // What is unmounted outside is unmounted here as well; nothing goes out.
         _ = Libc.Mount(null, "/", null, Libc.MS_REC | Libc.MS_SLAVE, 0);
-        foreach (string mountPoint in MountsOfUblk())
+
+        // The innermost first, so that none is hidden by another.
+        foreach (MountTable mount in MountTable.Of("thread-self").Reverse())
         {
-            _ = Libc.Unmount(mountPoint, Libc.MNT_DETACH);
+            if (mount.Source.StartsWith("/dev/ublkb", StringComparison.Ordinal))
+            {
+                _ = Libc.Unmount(mount.Point, Libc.MNT_DETACH);
+            }
         }
     }
 
-    // The innermost first, so that none is hidden by another.
-    private static IEnumerable<string> MountsOfUblk() =>
-        File.ReadAllLines("/proc/thread-self/mountinfo").Select(line => line.Split(' '))
-            .Where(fields => fields[Array.IndexOf(fields, "-") + 2].StartsWith("/dev/ublkb", StringComparison.Ordinal))
-            .Select(fields => fields[4].Replace("\\040", " ", StringComparison.Ordinal))
-            .Reverse();
+    private static bool IsFirstProcesses()
+    {
+        string? first = new FileInfo("/proc/1/ns/mnt").LinkTarget;
+        return first is not null && first == new FileInfo("/proc/thread-self/ns/mnt").LinkTarget;
+    }
 }

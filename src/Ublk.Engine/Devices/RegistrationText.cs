@@ -1,5 +1,9 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Filters;
+using Ublk.Images;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -38,7 +42,10 @@ internal static class RegistrationText
             ExecStart={string.Join(' ', command.Select(Quote)).Replace("$", "$$", StringComparison.Ordinal)}
             WorkingDirectory=/
             PrivateMounts=yes
-            KillMode=mixed
+            # Its end is the device's, unless it is killed: the worker then serves on.
+            KillMode=process
+            # Opening takes as long as it goes on; the worker is given up when it does not.
+            TimeoutStartSec=infinity
             OOMScoreAdjust=-1000
             OOMPolicy=continue
             {string.Join('\n', WorkerPrivileges.UnitSettings)}
@@ -76,12 +83,34 @@ internal static class RegistrationText
 
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
 
-    private static IEnumerable<string> BackingPaths(DeviceSpecification specification) =>
-        specification.Assembly is { } assembly
+    private static IEnumerable<string> BackingPaths(DeviceSpecification specification)
+    {
+        IEnumerable<string> target = specification.Assembly is { } assembly
             // What its options mean is not known here; a path among them is where a mount can be waited for.
             ? specification.Options.Values.Where(Path.IsPathRooted).Prepend(assembly)
-            : TargetCatalog.Find(specification.Target).Options.Where(option => option.Kind == TargetOptionKind.Path)
-                .Select(option => specification.Options.GetValueOrDefault(option.Name)).OfType<string>();
+            : PathsOf(TargetCatalog.Find(specification.Target).Options, specification.Options).SelectMany(path => ImageFiles.Behind(path).Prepend(path));
+        IEnumerable<string> filters = specification.Filters.SelectMany(filter => PathsOf(FilterCatalog.Find(filter.Name).Options, filter.Options));
+        return target.Concat(filters).SelectMany(WithReal).Distinct();
+    }
+
+    private static IEnumerable<string> PathsOf(IReadOnlyList<TargetOption> options, IReadOnlyDictionary<string, string> values) =>
+        values.Where(value => TargetOption.Find(options, value.Key)?.Kind == TargetOptionKind.Path).Select(value => value.Value);
+
+    // systemd follows no links: where one leads to another file system, that is waited for as well.
+    private static IEnumerable<string> WithReal(string path)
+    {
+        string? folder = Path.GetDirectoryName(path);
+        return IsDevice(path) ? [path]
+            : RealPath(path) is { } real ? [path, real]
+            : folder is not null && RealPath(folder) is { } realFolder ? [path, Path.Combine(realFolder, Path.GetFileName(path))]
+            : [path];
+    }
+
+    private static string? RealPath(string path)
+    {
+        using SafeFileHandle held = Libc.Open(path, Libc.O_PATH);
+        return held.IsInvalid ? null : File.ResolveLinkTarget($"/proc/self/fd/{held.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
+    }
 
     // systemd.syntax(7): words in quotes, a backslash before what would end them, and % for itself twice.
     private static string Quote(string word)

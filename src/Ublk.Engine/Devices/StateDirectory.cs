@@ -24,8 +24,8 @@ internal sealed class StateDirectory
 
     private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
 
-    // Far more than a record ever has.
-    private const uint MaxRecordSize = 1 << 16;
+    // Room for some 300,000 threads of queues. Root reads the records of others, and must not run out of memory.
+    private const int MaxRecordSize = 16 << 20;
 
     // As many blocks as a device may have queues, and some.
     private const uint MaxCountersSize = 64 << 20;
@@ -118,12 +118,20 @@ internal sealed class StateDirectory
     {
         using SafeFileHandle directory = OpenOrThrow();
         int id = record.Specification.Id!.Value;
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord);
+        if (text.Length > MaxRecordSize)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer queues, or fewer "
+                    + "threads for each.", deviceId: id);
+        }
+
         string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
         try
         {
             using (SafeFileHandle file = CreateFile(unfinished))
             {
-                RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord), 0);
+                RandomAccess.Write(file, text, 0);
             }
 
             File.Move(unfinished, RecordPath(directory, id), overwrite: true);

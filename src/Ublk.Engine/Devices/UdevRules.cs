@@ -1,4 +1,5 @@
 using Ublk.Control;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Devices;
@@ -84,22 +85,16 @@ internal static class UdevRules
     // Renamed into place, since udev may be running or reading the old one.
     private static void CopyWhole(string source, string destination, UnixFileMode mode)
     {
-        string temporary = $"{destination}.new";
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(destination)!);
-        File.Copy(source, temporary, overwrite: true);
-        File.SetUnixFileMode(temporary, mode);
-        File.Move(temporary, destination, overwrite: true);
+        using NewFile file = new(destination, (int)mode);
+        File.SetUnixFileMode(file.Handle, mode);
+        RandomAccess.Write(file.Handle, File.ReadAllBytes(source), 0);
+        file.Name(replace: true);
     }
 
     private static void Delete()
     {
-        foreach (string file in (string[])[Path, $"{Path}.new"])
-        {
-            if (File.Exists(file))
-            {
-                File.Delete(file);
-            }
-        }
+        File.Delete(Path);
 
         string directory = System.IO.Path.GetDirectoryName(Helper)!;
         if (Directory.Exists(directory))

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Serving;
@@ -93,14 +94,24 @@ internal sealed class WorkerProgram
         IEnumerable<string> command =
         [
             "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            // A supervisor that dies leaves its worker to serve on; one that is stopped has the worker end first.
             // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
             "--property=DefaultDependencies=no",
-            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=mixed", "--property=OOMPolicy=continue",
+            "--property=Type=exec", "--property=WorkingDirectory=/", "--property=KillMode=process", "--property=OOMPolicy=continue",
             "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, .. arguments,
         ];
         return ExternalProgram.TryRun("systemd-run", command, out string error)
-            ? new StartedWorker(ProcessId: null)
+            ? new StartedWorker(processId: null) { FindMainProcess = () => FindMainProcess($"ublk-{specification.Id}.service") }
             : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
+    }
+
+    private static int? FindMainProcess(string unit)
+    {
+        string[] user = IsRoot ? [] : ["--user"];
+        return ExternalProgram.TryRun("systemctl", [.. user, "show", "--property=MainPID", "--value", unit], out string output, out _)
+            && int.TryParse(output, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                ? id
+                : null;
     }
 
     private StartedWorker StartDetached(IEnumerable<string> arguments)

@@ -30,6 +30,9 @@ internal enum WorkerStage
 
     /// <summary>It has undone what it did and ends.</summary>
     Failed,
+
+    /// <summary>It is still opening the target, and gets on with it.</summary>
+    Opening,
 }
 
 /// <summary>A <see cref="UblkException"/> on its way from the worker to the launcher.</summary>

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Targets;
 using Ublk.Targets.Loop;
@@ -6,17 +8,27 @@ using Ublk.Targets.Loop;
 namespace Ublk.Filters;
 
 /// <summary>Where an overlay keeps what is written: a header, a bit for each block of the disk, and the blocks in their places.</summary>
-/// <remarks>The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start.</remarks>
+/// <remarks>
+/// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its header,
+/// the generation, tells it from another overlay that has its name.
+/// </remarks>
 internal sealed class OverlayFile
 {
     private const int Page = 4096;
 
+    // Where the generation is in the header; an overlay of an older version has zeroes there.
+    private const int GenerationPlace = 24;
+
+    // It holds a disk's data.
+    private const int OwnerReadsAndWrites = 0b110_000_000;
+
     private readonly long _blocks;
     private readonly TargetGeometry _disk;
 
-    private OverlayFile(BackingFile backing, TargetGeometry disk, bool isTemporary)
+    private OverlayFile(BackingFile backing, TargetGeometry disk, bool isTemporary, ulong generation)
     {
         Backing = backing;
+        Generation = generation;
         _disk = disk;
         _blocks = disk.Size / disk.LogicalBlockSize;
         IsTemporary = isTemporary;
@@ -28,16 +40,28 @@ internal sealed class OverlayFile
     /// <summary>Whether it is gone when it is closed, so that nothing in it need be durable.</summary>
     public bool IsTemporary { get; }
 
+    /// <summary>The random number that the file got when it was made; 0 for one of an older version that no new device has opened since.</summary>
+    public ulong Generation { get; }
+
     private static ReadOnlySpan<byte> Magic => "UBLKCOW1"u8;
 
-    /// <summary>Opens an overlay, or makes one that is empty.</summary>
-    /// <exception cref="UblkException">It cannot be made, is in use, or is not one of such a disk.</exception>
-    public static OverlayFile Open(string path, TargetGeometry disk)
+    /// <summary>Opens an overlay. One that is not there is made for a new device, and for no other: its users know what was in it.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="disk">The disk.</param>
+    /// <param name="former">The generations of a device that is there already, by path; null for a new device.</param>
+    /// <exception cref="UblkException">It cannot be made, is gone, in use, another one, or not one of such a disk.</exception>
+    public static OverlayFile Open(string path, TargetGeometry disk, IReadOnlyDictionary<string, ulong>? former = null)
     {
-        bool isNew = !File.Exists(path);
+        bool isNew = former is null && !File.Exists(path);
         if (isNew)
         {
             Create(path, disk);
+        }
+        else if (!File.Exists(path))
+        {
+            throw new UblkException(UblkError.PathNotFound,
+                $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device (Remove-UblkDevice).",
+                Libc.ENOENT, "open");
         }
 
         try
@@ -45,8 +69,20 @@ internal sealed class OverlayFile
             BackingFile backing = BackingFile.TryOpen(path, readOnly: false, direct: false, force: false)!;
             try
             {
-                RequireOurs(backing, disk);
-                return new OverlayFile(backing, disk, isTemporary: false);
+                ulong generation = RequireOurs(backing, disk);
+                if (former is null && generation == 0)
+                {
+                    generation = NewGeneration();
+                    Stamp(backing, generation);
+                }
+                else if (former is not null && former.TryGetValue(path, out ulong known) && known != generation)
+                {
+                    throw new UblkException(UblkError.InvalidBackingFile,
+                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the device "
+                            + "(Remove-UblkDevice).", operation: "open");
+                }
+
+                return new OverlayFile(backing, disk, isTemporary: false, generation);
             }
             catch
             {
@@ -64,7 +100,7 @@ internal sealed class OverlayFile
     /// <summary>Makes an overlay that lasts as long as it is open.</summary>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     public static OverlayFile CreateInMemory(TargetGeometry disk) =>
-        new(BackingFile.CreateInMemory(FileLength(disk)), disk, isTemporary: true);
+        new(BackingFile.CreateInMemory(FileLength(disk)), disk, isTemporary: true, generation: 0);
 
     /// <summary>The blocks, as a disk.</summary>
     /// <param name="index">The file's place among those of the queues.</param>
@@ -99,26 +135,31 @@ internal sealed class OverlayFile
     // Whole under its name or not there at all.
     private static void Create(string path, TargetGeometry disk)
     {
-        string temporary = $"{path}.{Environment.ProcessId}.new";
         try
         {
-            using (FileStream file = new(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
-            {
-                file.Write(Header(disk));
-                file.SetLength(FileLength(disk));
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: false);
+            using NewFile file = new(path, OwnerReadsAndWrites);
+            byte[] header = Header(disk);
+            BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationPlace), NewGeneration());
+            RandomAccess.SetLength(file.Handle, FileLength(disk));
+            RandomAccess.Write(file.Handle, header, 0);
+            file.Name(replace: false);
+            file.Flush();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            if (File.Exists(temporary))
-            {
-                File.Delete(temporary);
-            }
-
             throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}", operation: "open");
+        }
+    }
+
+    // Not 0, which says that there is none.
+    private static ulong NewGeneration() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
+
+    private static unsafe void Stamp(BackingFile backing, ulong generation)
+    {
+        if (Libc.PWrite((int)backing.Handle.DangerousGetHandle(), (nint)(&generation), sizeof(ulong), GenerationPlace) != sizeof(ulong)
+            || Libc.FSync(backing.Handle) != 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "pwrite", $"{backing.Path} cannot be written");
         }
     }
 
@@ -131,7 +172,8 @@ internal sealed class OverlayFile
         return header;
     }
 
-    private static unsafe void RequireOurs(BackingFile backing, TargetGeometry disk)
+    // Returns the generation.
+    private static unsafe ulong RequireOurs(BackingFile backing, TargetGeometry disk)
     {
         byte[] header = new byte[Page];
         nint read;
@@ -140,6 +182,8 @@ internal sealed class OverlayFile
             read = Libc.PRead(backing.Handle, bytes, Page, 0);
         }
 
+        ulong generation = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(GenerationPlace));
+        header.AsSpan(GenerationPlace, sizeof(ulong)).Clear();
         if (backing.ReadOnly || read != Page || !header.AsSpan().SequenceEqual(Header(disk)) || backing.Length != FileLength(disk))
         {
             string why = backing.ReadOnly ? "cannot be written"
@@ -149,5 +193,7 @@ internal sealed class OverlayFile
                 : "is no overlay";
             throw new UblkException(UblkError.InvalidBackingFile, $"{backing.Path} {why}. Name an overlay of this disk, or a new file.");
         }
+
+        return generation;
     }
 }

@@ -89,13 +89,18 @@ internal sealed class OverlayFilter : FilterTarget
     private static OverlayFilter Wrap(BlockTarget inner, TargetOptions options)
     {
         OverlayFile file = options.GetText("Overlay") is { } path
-            ? OverlayFile.Open(path, inner.Geometry)
+            ? OverlayFile.Open(path, inner.Geometry, options.FormerGenerations)
             : OverlayFile.CreateInMemory(inner.Geometry);
         try
         {
             int index = inner.Files.Count;
+            if (!file.IsTemporary)
+            {
+                options.Generations[file.Backing.Path] = file.Generation;
+            }
+
             return new OverlayFilter(inner, file.OpenData(index), file.OpenMap(index), file,
-                file.IsTemporary || options.StatePath is null ? null : new OverlayState(options.StatePath, file.Backing.Path));
+                file.IsTemporary || options.StatePath is null ? null : new OverlayState(options.StatePath, file.Backing.Path, file.Generation));
         }
         catch
         {

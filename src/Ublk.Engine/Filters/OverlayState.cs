@@ -13,13 +13,14 @@ namespace Ublk.Filters;
 /// </remarks>
 /// <param name="path">The file.</param>
 /// <param name="overlay">The overlay's path.</param>
-internal sealed class OverlayState(string path, string overlay) : IDisposable
+/// <param name="generation">The overlay's generation.</param>
+internal sealed class OverlayState(string path, string overlay, ulong generation) : IDisposable
 {
     private const int Page = 4096;
     private const int OwnerReadsAndWrites = 0b110_000_000;
 
     private readonly Lock _lock = new();
-    private readonly byte[] _head = HeadOf(overlay);
+    private readonly byte[] _head = HeadOf(overlay, generation);
     private SafeFileHandle? _file;
     private bool _hasFailed;
 
@@ -79,9 +80,11 @@ internal sealed class OverlayState(string path, string overlay) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file?.Dispose();
 
-    private static byte[] HeadOf(string overlay)
+    // An overlay without a generation has the head that older versions wrote: they may have left this one their state.
+    private static byte[] HeadOf(string overlay, ulong generation)
     {
-        byte[] head = Encoding.UTF8.GetBytes($"UBLKCOWSTATE {Path.GetFullPath(overlay)}");
+        string text = $"UBLKCOWSTATE {Path.GetFullPath(overlay)}";
+        byte[] head = Encoding.UTF8.GetBytes(generation == 0 ? text : $"{text}\0{generation:x16}");
         Array.Resize(ref head, Page);
         return head;
     }

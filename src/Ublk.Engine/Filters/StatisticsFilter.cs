@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Ublk.Files;
+using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -10,6 +12,9 @@ namespace Ublk.Filters;
 /// <summary>Counts what passes it, and keeps the counts in a file for people and programs to read.</summary>
 internal sealed class StatisticsFilter : FilterTarget
 {
+    // Everybody may read it; only its owner may write it.
+    private const int Permissions = 0b110_100_100;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     // By the number of the operation (IoOperation), which has gaps.
@@ -22,6 +27,12 @@ internal sealed class StatisticsFilter : FilterTarget
         : base(inner)
     {
         _path = path;
+        if (Libc.Statx(path, out Libc.StatxBuffer state) == 0 && !state.IsRegular)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"The statistics cannot be written to {path}: it is no regular file. Name a new file.", operation: "open");
+        }
+
         try
         {
             Write();
@@ -48,7 +59,7 @@ internal sealed class StatisticsFilter : FilterTarget
         long start = Stopwatch.GetTimestamp();
         IoOperation operation = request.Operation;
         long length = request.Length;
-        int result = -Interop.Libc.EIO;
+        int result = -Libc.EIO;
         try
         {
             return result = await Inner.HandleAsync(request);
@@ -96,8 +107,9 @@ internal sealed class StatisticsFilter : FilterTarget
             string news = text.ToString();
             if (news != _written)
             {
-                File.WriteAllText($"{_path}.new", news);
-                File.Move($"{_path}.new", _path, overwrite: true);
+                using NewFile file = new(_path, Permissions);
+                RandomAccess.Write(file.Handle, Encoding.UTF8.GetBytes(news), 0);
+                file.Name(replace: true);
                 _written = news;
             }
         }

@@ -95,6 +95,25 @@ internal static partial class Libc
         return new SafeFileHandle(fd, ownsHandle: true);
     }
 
+    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenAtRaw(int directory, string name, int flags, int mode);
+
+    /// <summary>As <see cref="Open"/>, with a name that is looked up in an open directory.</summary>
+    public static SafeFileHandle OpenAt(SafeFileHandle directory, string name, int flags, int mode = 0)
+    {
+        int fd;
+        do
+        {
+            fd = OpenAtRaw((int)directory.DangerousGetHandle(), name, flags | O_CLOEXEC, mode);
+        }
+        while (fd < 0 && LastErrno == EINTR);
+        return new SafeFileHandle(fd, ownsHandle: true);
+    }
+
+    /// <summary>Removes a name from an open directory (unlinkat(2)).</summary>
+    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int UnlinkAt(SafeFileHandle directory, string name, int flags);
+
     /// <summary>Opens the very file that a handle of <see cref="O_PATH"/> holds, whatever its path leads to by now (proc(5)).</summary>
     public static SafeFileHandle OpenHeld(SafeFileHandle held, int flags) => Open($"/proc/self/fd/{held.DangerousGetHandle()}", flags);
 
@@ -129,6 +148,22 @@ internal static partial class Libc
     /// <returns>0 or a positive errno.</returns>
     public static int Rename(string from, string to, uint flags) =>
         RenameAt2(AtFdCwd, from, AtFdCwd, to, flags) == 0 ? 0 : LastErrno;
+
+    /// <summary>Gives a file another name in its directory, which is open (renameat2(2)).</summary>
+    /// <remarks>A file system without <see cref="RENAME_NOREPLACE"/> has the name looked up first.</remarks>
+    /// <returns>0 or a positive errno.</returns>
+    public static int Rename(SafeFileHandle directory, string from, string to, uint flags)
+    {
+        int at = (int)directory.DangerousGetHandle();
+        int errno = RenameAt2(at, from, at, to, flags) == 0 ? 0 : LastErrno;
+        if (errno != EINVAL || flags != RENAME_NOREPLACE)
+        {
+            return errno;
+        }
+
+        using SafeFileHandle taken = OpenAt(directory, to, O_PATH | O_NOFOLLOW);
+        return !taken.IsInvalid ? EEXIST : RenameAt2(at, from, at, to, 0) == 0 ? 0 : LastErrno;
+    }
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static unsafe partial int IoCtl(SafeFileHandle fd, nuint request, void* argument);

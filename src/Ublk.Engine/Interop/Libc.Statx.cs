@@ -7,6 +7,9 @@ internal static partial class Libc
 {
     public const uint STATX_BASIC_STATS = 0x7FF;
 
+    /// <summary>When the file was made, where the file system keeps it (linux/stat.h).</summary>
+    public const uint STATX_BTIME = 0x800;
+
     /// <summary>Direct I/O alignment, from kernel 6.1 (linux/stat.h).</summary>
     public const uint STATX_DIOALIGN = 0x2000;
 
@@ -27,7 +30,7 @@ internal static partial class Libc
     {
         fixed (StatxBuffer* buffer = &state)
         {
-            return StatxRaw(AtFdCwd, path, 0, STATX_BASIC_STATS, buffer) == 0 ? 0 : LastErrno;
+            return StatxRaw(AtFdCwd, path, 0, STATX_BASIC_STATS | STATX_BTIME, buffer) == 0 ? 0 : LastErrno;
         }
     }
 
@@ -38,7 +41,7 @@ internal static partial class Libc
         fixed (StatxBuffer* buffer = &state)
         {
             int fd = (int)file.DangerousGetHandle();
-            return StatxRaw(fd, "", AtEmptyPath, STATX_BASIC_STATS | STATX_DIOALIGN, buffer) == 0 ? 0 : LastErrno;
+            return StatxRaw(fd, "", AtEmptyPath, STATX_BASIC_STATS | STATX_BTIME | STATX_DIOALIGN, buffer) == 0 ? 0 : LastErrno;
         }
     }
 
@@ -54,12 +57,16 @@ internal static partial class Libc
         [FieldOffset(32)] public ulong Inode;
         [FieldOffset(40)] public ulong Size;
         [FieldOffset(48)] public ulong Blocks;
+        [FieldOffset(80)] public long BirthSeconds;
+        [FieldOffset(88)] public uint BirthNanoseconds;
         [FieldOffset(128)] public uint DeviceNodeMajor;
         [FieldOffset(132)] public uint DeviceNodeMinor;
         [FieldOffset(136)] public uint DeviceMajor;
         [FieldOffset(140)] public uint DeviceMinor;
         [FieldOffset(152)] public uint DirectMemoryAlign;
         [FieldOffset(156)] public uint DirectOffsetAlign;
+
+        public readonly bool HasBirthTime => (Mask & STATX_BTIME) != 0;
 
         public readonly bool IsRegular => (Mode & S_IFMT) == S_IFREG;
 

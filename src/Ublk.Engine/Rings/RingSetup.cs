@@ -14,6 +14,8 @@ internal readonly struct RingSetup
     /// <summary>What the control ring wants: entries with room for the 32 bytes of a control command.</summary>
     public const uint ControlFlags = IoUring.SetupSqe128 | IoUring.SetupNoSqArray | IoUring.SetupSubmitAll | IoUring.SetupCqSize;
 
+    private const string DisabledSetting = "/proc/sys/kernel/io_uring_disabled";
+
     // Newest first; DEFER_TASKRUN is illegal without SINGLE_ISSUER and so must go before it.
     private static ReadOnlySpan<uint> FallbackOrder =>
     [
@@ -58,13 +60,27 @@ internal readonly struct RingSetup
         return errno switch
         {
             0 => setup,
-            Libc.EPERM => throw new UblkException(UblkError.PermissionDenied,
-                "io_uring is forbidden here. Allow it (sysctl kernel.io_uring_disabled=0) or run as root.", errno, "io_uring_setup"),
+            Libc.EPERM => throw Forbidden(File.Exists(DisabledSetting) ? File.ReadAllText(DisabledSetting) : "", Libc.GetEffectiveUserId() == 0),
             Libc.ENOSYS => throw new UblkException(UblkError.NotSupported,
                 "This kernel has no io_uring.", errno, "io_uring_setup"),
             _ => throw UblkException.FromErrno(errno, "io_uring_setup", "Cannot set up an io_uring"),
         };
     }
+
+    /// <summary>Why the kernel refuses a ring with EPERM.</summary>
+    /// <param name="setting">What the setting is: 0 for everybody, 1 for root and the members of a group, 2 for nobody (kernel 6.6).</param>
+    /// <param name="isRoot">Whether the caller is root.</param>
+    internal static UblkException Forbidden(string setting, bool isRoot) => new(UblkError.PermissionDenied,
+        setting.Trim() switch
+        {
+            "1" when !isRoot =>
+                "io_uring is allowed here only to root and to the group of kernel.io_uring_group. Run as root, or ask root to allow it to "
+                    + "everybody: sysctl kernel.io_uring_disabled=0",
+            "2" => "io_uring is disabled here. Enable it: sysctl kernel.io_uring_disabled=0",
+            _ => "io_uring is blocked here, by a seccomp filter or a security module: a container's, or the service's. Allow the system calls "
+                + "io_uring_setup, io_uring_enter and io_uring_register there.",
+        },
+        Libc.EPERM, "io_uring_setup");
 
     private static unsafe int TryCreate(uint entries, uint completions, uint flags, out RingSetup setup)
     {

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Ublk.Control;
 using Ublk.Interop;
 using Ublk.Targets;
 
@@ -60,6 +61,46 @@ internal static class DeviceParameters
         }
 
         return parameters;
+    }
+
+    /// <summary>Checks that storage still gives a disk all that its users were promised when it was made.</summary>
+    /// <remarks>More is fine: the disk stays as it is. The physical block size is a hint.</remarks>
+    /// <param name="disk">The disk's parameters, as the driver has them.</param>
+    /// <param name="flags">The features that the device was made with.</param>
+    /// <param name="readOnly">Whether a new worker would refuse writes, whatever the storage can.</param>
+    /// <param name="target">What would answer the requests.</param>
+    /// <param name="id">The device.</param>
+    /// <exception cref="UblkException">It does not; the message says in what.</exception>
+    public static void RequireKept(in UblkParameters disk, UblkFeatures flags, bool readOnly, BlockTarget target, int id)
+    {
+        TargetGeometry storage = target.Geometry;
+        long size = (long)disk.DeviceSectors << UblkAbi.SectorShift;
+        int block = 1 << disk.LogicalBlockShift;
+        bool isWritable = (disk.Attributes & UblkAbi.AttrReadOnly) == 0;
+        bool hasDiscard = (disk.Types & UblkAbi.ParamDiscard) != 0;
+
+        // What the kernel aligns to without a word from the server (block/blk-settings.c).
+        uint alignmentMask = (disk.Types & UblkAbi.ParamDmaAlign) != 0 ? disk.DmaAlignmentMask : (1 << UblkAbi.SectorShift) - 1;
+        bool isZeroCopy = flags.HasFlag(UblkFeatures.SupportZeroCopy);
+        string? reason =
+            size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
+            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than {storage.LogicalBlockSize} now"
+            : isWritable && (storage.ReadOnly || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
+            : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
+                ? "sends no flush, but what is behind it needs one to keep what is written now"
+            : hasDiscard && disk.MaxDiscardSectors > 0 && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
+                ? $"discards in units of {disk.DiscardGranularity} bytes, but what is behind it cannot now"
+            : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes ? "zeroes ranges, but what is behind it cannot now"
+            : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
+                ? $"aligns memory to {alignmentMask + 1} bytes, but what is behind it needs {storage.MemoryAlignment} now"
+            : isZeroCopy && !target.ForwardsData ? "hands on its data without a copy, but what is behind it needs one now"
+            : null;
+        if (reason is not null)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it up.",
+                operation: "recover", deviceId: id);
+        }
     }
 
     /// <summary>Has the kernel align the clients' own memory as the storage wants it, for requests that nobody copies.</summary>

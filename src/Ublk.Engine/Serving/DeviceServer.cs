@@ -53,10 +53,12 @@ internal sealed class DeviceServer : IDisposable
         ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
         Action onAdded, Action<Exception> onFatal)
     {
-        UblkParameters parameters = DeviceParameters.Create(specification, target.Geometry);
         int id = specification.Id ?? throw new ArgumentException("The id must be chosen.", nameof(specification));
+        UblkParameters parameters = kind == LaunchKind.Recover ? default : DeviceParameters.Create(specification, target.Geometry);
         if (kind == LaunchKind.Start)
         {
+            RequireCookie(control, id, specification.Cookie);
+
             // The driver keeps a stopped device as it was: before 6.16 with its old queues, and from 7.0 on, once it was stopped
             // on condition that nobody has it open, for root alone to open again. So it is made anew.
             control.Delete(id, UndoTime);
@@ -69,7 +71,7 @@ internal sealed class DeviceServer : IDisposable
         {
             if (kind == LaunchKind.Recover)
             {
-                Recover(control, id, target.Geometry);
+                Recover(control, info, specification, target);
             }
             else
             {
@@ -169,20 +171,24 @@ internal sealed class DeviceServer : IDisposable
         return info;
     }
 
-    // The disk stays as its clients know it, so the storage must still be as large.
-    private static void Recover(ControlDevice control, int id, TargetGeometry geometry)
+    // The id may be another device's by now.
+    private static void RequireCookie(ControlDevice control, int id, ulong cookie)
     {
-        int result = control.TryGetParameters(id, out UblkParameters parameters);
-        long size = (long)parameters.DeviceSectors << UblkAbi.SectorShift;
-        if (result >= 0 && size > geometry.Size)
+        if (control.GetInfo(id).ServerCookie != cookie)
         {
-            throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} has {size} bytes, but what is behind it has only {geometry.Size} now. Restore its size first.",
-                operation: "recover", deviceId: id);
+            throw new UblkException(UblkError.DeviceNotFound, $"Device {id} is gone, and another one has its id.", operation: "start", deviceId: id);
         }
+    }
+
+    // The disk stays as its clients know it.
+    private static void Recover(ControlDevice control, in UblkDeviceInfo info, DeviceSpecification specification, BlockTarget target)
+    {
+        int id = (int)info.DeviceId;
+        DeviceParameters.RequireKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target, id);
 
         // The old server's last descriptor may close a moment after its process ended.
         long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        int result;
         while ((result = control.TryStartRecovery(id)) == -Libc.EBUSY && Environment.TickCount64 < deadline)
         {
             Thread.Sleep(5);

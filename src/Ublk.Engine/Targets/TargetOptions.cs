@@ -9,14 +9,26 @@ public sealed class TargetOptions
 
     /// <summary>Wraps option values that were checked against what the target declares. Names are found in any casing.</summary>
     public TargetOptions(IReadOnlyDictionary<string, string> values)
-        : this(values, [])
+        : this(values, [], new Dictionary<string, ulong>())
     {
     }
 
-    private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings)
+    // Everything but the values: what is left in the lists comes to who made the first one.
+    private TargetOptions(IReadOnlyDictionary<string, string> values, TargetOptions other)
+        : this(values, other.Warnings, other.Generations)
+    {
+        ReadOnly = other.ReadOnly;
+        Force = other.Force;
+        StatePath = other.StatePath;
+        MustHaveState = other.MustHaveState;
+        FormerGenerations = other.FormerGenerations;
+    }
+
+    private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
     {
         _values = new Dictionary<string, string>(values, StringComparer.OrdinalIgnoreCase);
         Warnings = warnings;
+        Generations = generations;
     }
 
     /// <summary>Whether the disk is to refuse writes.</summary>
@@ -37,13 +49,20 @@ public sealed class TargetOptions
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }
 
+    /// <summary>
+    /// The files of a device that is there already which were made for it, with the random number in each; null for a new device. Only a new
+    /// device may make such a file, and what another opens must have the same number.
+    /// </summary>
+    internal IReadOnlyDictionary<string, ulong>? FormerGenerations { get; init; }
+
+    /// <summary>Where the random number of each such file that is opened is left, by the path that was given.</summary>
+    internal IDictionary<string, ulong> Generations { get; }
+
     /// <summary>The same for a disk that may have to refuse writes.</summary>
-    internal TargetOptions With(bool readOnly) =>
-        new(_values, Warnings) { ReadOnly = readOnly, Force = Force, StatePath = StatePath, MustHaveState = MustHaveState };
+    internal TargetOptions With(bool readOnly) => new(_values, this) { ReadOnly = readOnly };
 
     /// <summary>What holds for every target, with other values.</summary>
-    internal TargetOptions With(IReadOnlyDictionary<string, string> values) =>
-        new(values, Warnings) { ReadOnly = ReadOnly, Force = Force, StatePath = StatePath, MustHaveState = MustHaveState };
+    internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, this);
 
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);

@@ -60,8 +60,15 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <param name="id">The device.</param>
     /// <param name="step">Told each step in a sentence.</param>
     /// <param name="from">The states it may be in.</param>
-    protected void Serve(int id, Action<string> step, params DeviceState[] from) =>
-        WriteWarnings(DeviceLauncher.Restore(id, from, WorkerDirectory, step, StopToken));
+    protected void Serve(int id, Action<string> step, params DeviceState[] from) => Serve(id, step, acceptFiles: false, from);
+
+    /// <summary>The same, where the files behind it may be others than before.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="step">Told each step in a sentence.</param>
+    /// <param name="acceptFiles">Whether they are the right ones all the same.</param>
+    /// <param name="from">The states it may be in.</param>
+    protected void Serve(int id, Action<string> step, bool acceptFiles, DeviceState[] from) =>
+        WriteWarnings(DeviceLauncher.Restore(id, from, acceptFiles, WorkerDirectory, step, StopToken));
 
     // With the cookie of the device that was meant, where it is known: the id may be another's by now.
     private IEnumerable<(int Id, ulong? Cookie)> Named() => ParameterSetName switch

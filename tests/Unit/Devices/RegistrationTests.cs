@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Ublk.Devices;
+using Ublk.Filters;
 using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
@@ -30,6 +31,14 @@ public class RegistrationTests
     }
 
     [Fact]
+    public void A_unit_that_is_killed_leaves_the_worker_and_one_that_opens_long_is_not_given_up()
+    {
+        string[] lines = RegistrationText.Unit(Data, Loop("/images/a.img"), ["worker"]).Split('\n');
+        Assert.Contains("KillMode=process", lines);
+        Assert.Contains("TimeoutStartSec=infinity", lines);
+    }
+
+    [Fact]
     public void What_others_can_change_is_not_run_at_boot()
     {
         // Beneath a folder that nobody else can write.
@@ -54,6 +63,42 @@ public class RegistrationTests
         Assert.Contains(@"Requires=dev-disk-by\x2did-a.device", lines);
         Assert.Contains(@"After=modprobe@ublk_drv.service systemd-remount-fs.service dev-disk-by\x2did-a.device", lines);
         Assert.Contains("RequiresMountsFor=/etc/ublk/data.json", lines);
+    }
+
+    [Fact]
+    public void A_unit_waits_for_the_files_of_the_filters_too()
+    {
+        DeviceSpecification specification = Loop("/images/a.img") with
+        {
+            Filters =
+            [
+                new UblkFilter("Overlay", new Dictionary<string, string> { ["Overlay"] = "/overlays/a.cow" }),
+                new UblkFilter("Delay", new Dictionary<string, string> { ["Delay"] = "5" }),
+                new UblkFilter("Statistics", new Dictionary<string, string> { ["statistics"] = "/statistics/a.csv" }),
+            ],
+        };
+        Assert.Equal("/w /etc/ublk/data.json /images/a.img /overlays/a.cow /statistics/a.csv", MountsFor(specification));
+    }
+
+    [Fact]
+    public void A_unit_waits_for_the_chain_behind_an_image_and_for_what_links_lead_to()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("ublk-test-");
+        try
+        {
+            Directory.CreateDirectory($"{folder}/real");
+            Directory.CreateSymbolicLink($"{folder}/link", $"{folder}/real");
+            Shell.Run("qemu-img", "create", "-q", "-f", "raw", $"{folder}/base", "1M");
+            Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", $"{folder}/base", "-F", "raw", $"{folder}/middle");
+            Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "../middle", "-F", "qcow2", $"{folder}/real/top");
+            DeviceSpecification specification = new() { Target = "Qcow2", Options = new Dictionary<string, string> { ["Path"] = $"{folder}/link/top" } };
+            Assert.Equal(
+                $"/w /etc/ublk/data.json {folder}/link/top {folder}/real/top {folder}/middle {folder}/base", MountsFor(specification));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Theory]
@@ -145,6 +190,12 @@ public class RegistrationTests
         using TemporaryFile file = new(0);
         File.WriteAllText(file.Path, text);
         Assert.Contains(file.Path, Assert.Throws<UblkException>(() => DeviceRegistrar.Read(file.Path)).Message, StringComparison.Ordinal);
+    }
+
+    private static string MountsFor(DeviceSpecification specification)
+    {
+        const string key = "RequiresMountsFor=";
+        return RegistrationText.Unit(Data, specification, ["/w"]).Split('\n').Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
     }
 
     private static DeviceSpecification Loop(string path) =>

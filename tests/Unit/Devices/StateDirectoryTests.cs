@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Devices;
+using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
 
@@ -61,6 +62,51 @@ public class StateDirectoryTests
         using SafeFileHandle? held = StateDirectory.Own.TryLockDevice(Id);
         using CancellationTokenSource stop = new(TimeSpan.FromMilliseconds(20));
         Assert.Throws<OperationCanceledException>(() => StateDirectory.Own.LockDevice(Id, stop.Token));
+    }
+
+    [Fact]
+    public void A_record_of_thousands_of_threads_is_read_as_it_was_written()
+    {
+        RequireRoot();
+        QueueInfo[] queues = [.. Enumerable.Range(0, 5000).Select(queue => new QueueInfo(queue, 1_000_000 + queue, "0-127"))];
+        DeviceRecord record = new()
+        {
+            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, Queues = queues,
+        };
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(Id, CancellationToken.None);
+        StateDirectory.Own.Write(record);
+        try
+        {
+            Assert.Equal(queues, StateDirectory.Own.TryRead(Id)!.Queues);
+        }
+        finally
+        {
+            StateDirectory.Own.Delete(Id, 1);
+        }
+    }
+
+    [Fact]
+    public void A_record_that_could_not_be_read_is_not_written()
+    {
+        RequireRoot();
+        DeviceRecord record = new()
+        {
+            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, LastExit = new string('x', 17 << 20),
+        };
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(Id, CancellationToken.None);
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => StateDirectory.Own.Write(record)).Error);
+        Assert.Null(StateDirectory.Own.TryRead(Id));
+    }
+
+    [Fact]
+    public void A_process_that_has_the_id_of_a_supervisor_is_not_taken_for_it()
+    {
+        int self = Environment.ProcessId;
+        DeviceRecord record = new() { Specification = new() { Target = "Null" }, ProcessId = 1, StartTime = DateTime.UtcNow };
+        Assert.False(record.IsSupervised);
+        Assert.True((record with { SupervisorId = self }).IsSupervised);
+        Assert.True((record with { SupervisorId = self, SupervisorStartTime = DeviceInventory.StartTimeOf(self) }).IsSupervised);
+        Assert.False((record with { SupervisorId = self, SupervisorStartTime = DeviceInventory.StartTimeOf(self) - 1 }).IsSupervised);
     }
 
     // An ordinary user's directory is there only while he is logged in.

@@ -109,7 +109,7 @@ public sealed class StateDirectoryTrustTests : IDisposable
                 Directory.CreateDirectory(RecordPath);
                 break;
             default:
-                File.AppendAllText(RecordPath, new string(' ', 1 << 16));
+                File.AppendAllText(RecordPath, new string(' ', 16 << 20));
                 break;
         }
 

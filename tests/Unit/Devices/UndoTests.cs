@@ -69,11 +69,72 @@ public sealed class UndoTests
     [Fact]
     public void A_device_that_was_there_before_stays_when_it_cannot_be_served()
     {
-        _driver.Answer(UblkAbi.CmdStartUserRecovery, -Libc.EINVAL);
+        _driver.Answer(UblkAbi.CmdStartUserRecovery, -Libc.EINVAL).Answer(UblkAbi.CmdGetParams, TellParameters);
         Assert.Throws<UblkException>(() => Create(LaunchKind.Recover));
         Assert.DoesNotContain(Stop, _driver.Sent);
         Assert.DoesNotContain(Delete, _driver.Sent);
         Assert.Contains(StartRecovery, _driver.Sent);
+    }
+
+    [Fact]
+    public void A_disk_whose_parameters_are_not_known_is_not_recovered()
+    {
+        _driver.Answer(UblkAbi.CmdGetParams, -Libc.EIO);
+        Assert.Equal("GET_PARAMS", Assert.Throws<UblkException>(() => Create(LaunchKind.Recover)).Operation);
+        Assert.DoesNotContain(StartRecovery, _driver.Sent);
+    }
+
+    [Fact]
+    public void A_device_that_took_the_id_of_a_stopped_one_is_not_deleted_to_start_that()
+    {
+        _driver.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id, ServerCookie = 1 });
+        Assert.Equal(UblkError.DeviceNotFound, Assert.Throws<UblkException>(() => Create(LaunchKind.Start)).Error);
+        Assert.Equal([Info], _driver.Sent);
+    }
+
+    [Fact]
+    public async Task A_worker_that_serves_a_recovered_device_is_approved_of_whatever_comes_after()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, for the state directory");
+        const ulong cookie = 3;
+        DeviceState state = DeviceState.Quiesced;
+        _driver.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id, ServerCookie = cookie, State = (ushort)state });
+        _driver.Answer(UblkAbi.CmdEndUserRecovery, _ =>
+        {
+            state = DeviceState.Live;
+            return 0;
+        });
+        using (StateDirectory.Own.LockDevice(Id, CancellationToken.None))
+        {
+            StateDirectory.Own.Write(new DeviceRecord
+            {
+                Specification = new() { Id = Id, Target = "Null", Cookie = cookie }, ProcessId = 1, StartTime = DateTime.UtcNow,
+            });
+        }
+
+        Task<bool> worker = null!;
+        try
+        {
+            using ControlDevice control = _driver.Open();
+
+            // There is no such device here, so what the launcher looks up after the recovery fails.
+            Assert.Throws<UblkException>(() => DeviceLauncher.Restore(control, Id, [DeviceState.Quiesced], (_, channel) =>
+            {
+                worker = Task.Run(() =>
+                {
+                    using LaunchChannel launcher = LaunchChannel.Connect(channel);
+                    launcher.ReceiveOrder();
+                    launcher.SendReport(new WorkerReport { Stage = WorkerStage.Ready });
+                    return launcher.ReceiveApproval();
+                });
+                return new StartedWorker(Environment.ProcessId);
+            }, _ => { }, CancellationToken.None));
+            Assert.True(await worker);
+        }
+        finally
+        {
+            StateDirectory.Own.Delete(Id, cookie);
+        }
     }
 
     [Fact]
@@ -264,6 +325,14 @@ public sealed class UndoTests
         Assert.Throws<UblkException>(() => Launch("true", CancellationToken.None, cookieOfDevice: 1));
         Assert.DoesNotContain(Stop, _driver.Sent);
         Assert.DoesNotContain(Delete, _driver.Sent);
+    }
+
+    // Those of a null disk of the size that is recovered here.
+    private static unsafe int TellParameters(FakeDriver.Request request)
+    {
+        using NullTarget target = new(1 << 20);
+        *(UblkParameters*)request.Payload.Address = DeviceParameters.Create(new DeviceSpecification { Target = "Null" }, target.Geometry);
+        return 0;
     }
 
     private static DeviceServer Create(ControlDevice control, LaunchKind kind, DeviceSpecification specification)

@@ -165,7 +165,28 @@ public class FilterTests
         Assert.StartsWith("Write,1,1,0,", lines[2], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Statistics_are_not_written_through_links()
+    {
+        using TemporaryFile file = new(0);
+        using TemporaryFile other = new(100);
+        byte[] before = File.ReadAllBytes(other.Path);
+        File.CreateSymbolicLink($"{file.Path}.new", other.Path);
+        try
+        {
+            Open(new MemoryTarget(Size), $"Statistics={file.Path}").Dispose();
+            Assert.Equal(before, File.ReadAllBytes(other.Path));
+            Assert.StartsWith("Operation,", File.ReadAllText(file.Path), StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete($"{file.Path}.new");
+        }
+    }
+
     [Theory]
+    [InlineData(UblkError.InvalidArgument, "Statistics=/dev/null")]
+    [InlineData(UblkError.InvalidArgument, "Statistics=/var/tmp")]
     [InlineData(UblkError.UnknownFilter, "Nothing")]
     [InlineData(UblkError.UnsupportedOption, "Delay=1;Seed=1")]
     [InlineData(UblkError.InvalidArgument, "Delay")]

@@ -151,19 +151,88 @@ public sealed class OverlayFileTests : IDisposable
     }
 
     [Fact]
+    public void An_overlay_that_is_gone_is_not_made_anew_for_a_device_that_is_there()
+    {
+        Open(_path).Dispose();
+        File.Delete(_path);
+        UblkException exception = Assert.Throws<UblkException>(() => Open(_path, former: new Dictionary<string, ulong>()));
+        Assert.Equal(UblkError.PathNotFound, exception.Error);
+        Assert.Contains("Remove-UblkDevice", exception.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(_path));
+    }
+
+    [Fact]
+    public void Another_overlay_under_the_same_name_is_refused()
+    {
+        Dictionary<string, ulong> former = GenerationsOf(_path);
+        Open(_path, former: former).Dispose();
+        Assert.Equal(former, GenerationsOf(_path));
+
+        File.Delete(_path);
+        Assert.NotEqual(former, GenerationsOf(_path));
+        UblkException exception = Assert.Throws<UblkException>(() => Open(_path, former: former));
+        Assert.Equal(UblkError.InvalidBackingFile, exception.Error);
+        Assert.Contains("replaced", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_state_of_another_overlay_is_not_believed()
+    {
+        string state = $"{_path}.state";
+        Use(_path, harness => Write(harness, new Random(1), [.. _base]), state);
+        Assert.True(File.Exists(state));
+        File.Delete(_path);
+        Assert.Equal(_base, Use(_path, harness => Read(harness, 0, Size), state));
+        File.Delete(state);
+    }
+
+    [Fact]
+    public void An_overlay_of_an_older_version_gets_its_number_with_the_next_new_device()
+    {
+        Open(_path).Dispose();
+        using (FileStream file = new(_path, FileMode.Open))
+        {
+            file.Position = 24;
+            file.Write(new byte[sizeof(ulong)]);
+        }
+
+        Open(_path, former: new Dictionary<string, ulong>()).Dispose();
+        Assert.Equal(0UL, BitConverter.ToUInt64(File.ReadAllBytes(_path), 24));
+        ulong number = GenerationsOf(_path)[_path];
+        Assert.NotEqual(0UL, number);
+        Assert.Equal(number, BitConverter.ToUInt64(File.ReadAllBytes(_path), 24));
+    }
+
+    [Fact]
+    public void An_overlay_is_its_owners_alone()
+    {
+        Open(_path).Dispose();
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_path));
+    }
+
+    [Fact]
     public void What_cannot_be_opened_leaves_no_file()
     {
         Assert.Throws<UblkException>(() => FilterTests.Open(new MemoryTarget(Size), "Cache=1", $"Overlay={_path}", "Offset=7"));
         Assert.False(File.Exists(_path));
     }
 
-    private BlockTarget Open(string path, string? state = null)
+    private BlockTarget Open(string path, string? state = null, Dictionary<string, ulong>? former = null) =>
+        Open(path, new TargetOptions(new Dictionary<string, string>()) { StatePath = state, FormerGenerations = former });
+
+    private BlockTarget Open(string path, TargetOptions options)
     {
         MemoryTarget memory = new(Size);
         _base.CopyTo(memory.Data, 0);
-        return FilterStack.Open(
-            [new UblkFilter("Overlay", new Dictionary<string, string> { ["Overlay"] = path })], _ => memory,
-            new TargetOptions(new Dictionary<string, string>()) { StatePath = state });
+        return FilterStack.Open([new UblkFilter("Overlay", new Dictionary<string, string> { ["Overlay"] = path })], _ => memory, options);
+    }
+
+    // What the record of a new device says of its overlay.
+    private Dictionary<string, ulong> GenerationsOf(string path)
+    {
+        TargetOptions options = new(new Dictionary<string, string>());
+        Open(path, options).Dispose();
+        return new Dictionary<string, ulong>(options.Generations);
     }
 
     /// <summary>Opens a disk whose overlay was just closed: the ring of a queue keeps its files, and their locks, a moment longer than the queue.</summary>

@@ -121,6 +121,21 @@ public unsafe class RingTests
         Assert.Equal(text, file.Content.AsSpan(100, text.Length).ToArray());
     }
 
+    [Theory]
+    [InlineData("2\n", true, "sysctl kernel.io_uring_disabled=0")]
+    [InlineData("2\n", false, "sysctl kernel.io_uring_disabled=0")]
+    [InlineData("1\n", false, "Run as root")]
+    [InlineData("1\n", true, "seccomp")]
+    [InlineData("0\n", true, "seccomp")]
+    [InlineData("", false, "seccomp")]
+    public void Where_io_uring_is_forbidden_the_message_says_what_allows_it(string setting, bool isRoot, string advice)
+    {
+        UblkException exception = RingSetup.Forbidden(setting, isRoot);
+        Assert.Equal(UblkError.PermissionDenied, exception.Error);
+        Assert.Contains(advice, exception.Message, StringComparison.Ordinal);
+        Assert.True(!isRoot || !exception.Message.Contains("as root", StringComparison.Ordinal));
+    }
+
     private static void Nop(Ring ring, ulong userData)
     {
         IoUringSqe* entry = ring.NextEntry();

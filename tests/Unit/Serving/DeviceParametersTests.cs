@@ -1,3 +1,4 @@
+using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Serving;
@@ -51,6 +52,61 @@ public class DeviceParametersTests
         Assert.Equal(0u, parameters.Types & UblkAbi.ParamDmaAlign);
         DeviceParameters.AlignClients(ref parameters, Writable with { MemoryAlignment = 512 });
         Assert.Equal((UblkAbi.ParamDmaAlign, 511u), (parameters.Types & UblkAbi.ParamDmaAlign, parameters.DmaAlignmentMask));
+    }
+
+    [Fact]
+    public void A_recovered_disk_may_have_more_behind_it_than_it_was_promised()
+    {
+        foreach (BufferMode mode in (BufferMode[])[BufferMode.Copy, BufferMode.ZeroCopy])
+        {
+            RequireKept(Writable, Writable, mode);
+            RequireKept(Writable, Writable with { Size = 2 << 20, DiscardGranularity = 512 }, mode);
+            RequireKept(Writable with { ReadOnly = true }, Writable, mode);
+            RequireKept(Writable, Writable with { VolatileCache = false }, mode);
+            RequireKept(Writable with { LogicalBlockSize = 4096 }, Writable, mode);
+            RequireKept(Writable, Writable with { MemoryAlignment = 512 }, mode);
+            RequireKept(Writable with { DiscardGranularity = 0, WriteZeroes = false }, Writable, mode);
+        }
+    }
+
+    [Fact]
+    public void A_recovered_disk_is_never_served_with_less_than_it_was_promised()
+    {
+        Refuse("only for reading", Writable, Writable with { ReadOnly = true });
+        Refuse("1049088 bytes", Writable, Writable with { Size = 1 << 20 });
+        Refuse("none smaller than 4096", Writable, Writable with { LogicalBlockSize = 4096 });
+        Refuse("no flush", Writable with { VolatileCache = false }, Writable);
+        Refuse("discards", Writable, Writable with { DiscardGranularity = 0 });
+        Refuse("discards in units of 4096", Writable, Writable with { DiscardGranularity = 8192 });
+        Refuse("zeroes", Writable, Writable with { WriteZeroes = false });
+        Refuse("aligns memory to 512", Writable, Writable with { MemoryAlignment = 4096 }, BufferMode.ZeroCopy);
+        Refuse("without a copy", Writable, Writable, BufferMode.ZeroCopy, forwardsData: false);
+    }
+
+    private static void Refuse(
+        string reason, TargetGeometry before, TargetGeometry now, BufferMode mode = BufferMode.Copy, bool forwardsData = true)
+    {
+        UblkException exception = Assert.Throws<UblkException>(() => RequireKept(before, now, mode, forwardsData));
+        Assert.Equal(UblkError.InvalidBackingFile, exception.Error);
+        Assert.Contains(reason, exception.Message, StringComparison.Ordinal);
+        Assert.Contains("Restore-UblkDevice 7", exception.Message, StringComparison.Ordinal);
+    }
+
+    private static void RequireKept(TargetGeometry before, TargetGeometry now, BufferMode mode, bool forwardsData = true)
+    {
+        UblkParameters disk = DeviceParameters.Create(Null(), before);
+        using Described target = new(now, forwardsData);
+        DeviceParameters.RequireKept(disk, mode == BufferMode.ZeroCopy ? UblkFeatures.SupportZeroCopy : default, readOnly: false, target, 7);
+    }
+
+    /// <summary>A target that is only looked at.</summary>
+    private sealed class Described(TargetGeometry geometry, bool forwardsData) : BlockTarget
+    {
+        public override TargetGeometry Geometry => geometry;
+
+        public override bool ForwardsData => forwardsData;
+
+        public override ValueTask<int> HandleAsync(IoRequest request) => throw new NotSupportedException();
     }
 
     [Fact]
