@@ -76,7 +76,9 @@ Describe 'A worker' {
 
     It 'gives its buffers back when nobody uses the disk' {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -BufferMode UserCopy
+
+        # Requests that wait have a buffer each.
+        $device = New-UblkDevice -Target Fault -Path $image -Delay 100 -BufferMode UserCopy
         $worker = $device.ProcessId
         Invoke-Program fio --name=a "--filename=$device" --ioengine=io_uring --direct=1 --rw=read --bs=512k --iodepth=16 --size=16M
         $used = (Get-Process -Id $worker).WorkingSet64
