@@ -26,7 +26,7 @@ public partial class ErrorsTests
     [MemberData(nameof(Errors))]
     public void Each_error_is_provoked_by_a_spec(UblkError error)
     {
-        string[] specs = Directory.GetFiles(Path.Combine(Repository.Root, "tests", "Pester"), "*.Tests.ps1");
+        string[] specs = Directory.GetFiles(Path.Combine(Repository.Root, "tests"), "*.Tests.ps1", SearchOption.AllDirectories);
         Assert.Contains(specs, spec => Regex.IsMatch(File.ReadAllText(spec), $"""['" ]{error}[,'"*]"""));
     }
 

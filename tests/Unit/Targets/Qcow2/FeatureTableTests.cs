@@ -31,7 +31,7 @@ public partial class FeatureTableTests
             foreach (Match match in Code().Matches(cell))
             {
                 string name = match.Groups[1].Value;
-                if (name.StartsWith("Pester/", StringComparison.Ordinal))
+                if (name.EndsWith(".Tests.ps1", StringComparison.Ordinal))
                 {
                     Assert.True(File.Exists(Path.Combine(Repository.Root, "tests", name)), $"There is no {name}.");
                 }
