@@ -3,9 +3,8 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
-    $isWhole = $env:UBLK_SOAK -or $kernel -ge '7.0'
-    $many = $isWhole ? 64 : 8
-    $shellCount = $isWhole ? 4 : 2
+    $many = 64
+    $shellCount = 4
 
     function Get-AvailableMemory {
         [long] ((Get-Content /proc/meminfo | Where-Object { $_ -like 'MemAvailable:*' }) -split '\s+')[1] * 1KB
@@ -26,7 +25,7 @@ Describe 'Several shells' -Tag Fire {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'make and remove many disks' -Tag Core {
+    It 'make and remove many disks' {
         Invoke-Program bash -c 'for i in $(seq $0); do head -c 1M /dev/urandom > "$1/$i.img"; done' $many $TestDrive
         # What the first disk of all costs the kernel and this process is there to stay.
         Get-UblkDevice -Id (New-UblkDevice -Target Null).Id | Remove-UblkDevice
@@ -60,13 +59,13 @@ Describe 'Several shells' -Tag Fire {
         (New-UblkDevice -Target Null).Id | Should -Be 0
     }
 
-    It 'that want the same id: one gets it' -Tag Core {
+    It 'that want the same id: one gets it' {
         $script = "try { (New-UblkDevice -Target Null -Id 7 -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
         Invoke-Together $script, $script | Sort-Object | Should -Be "DeviceIdInUse,$new", 'Live'
         (Get-UblkDevice).Id | Should -Be 7
     }
 
-    It 'that want the same file: one gets it' -Tag Core {
+    It 'that want the same file: one gets it' {
         New-Image "$TestDrive/one.img" 8MB
         $script = "try { (New-UblkDevice -Target Loop -Path $TestDrive/one.img -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
         Invoke-Together $script, $script | Sort-Object | Should -Be "BackingFileInUse,$new", 'Live'

@@ -80,7 +80,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
         Invoke-Program e2fsck -fn $device
     }
 
-    It 'is a sound qcow2 image with all that was written' -Tag Core {
+    It 'is a sound qcow2 image with all that was written' {
         $qcow2 = "$TestDrive/disk.qcow2"
         Invoke-Program qemu-img create -q -f qcow2 -o cluster_size=4k $qcow2 64M
         $device = New-UblkDevice -Target Qcow2 -Path $qcow2 -QueueCount 2 -CacheSize 128KB -AutoRestore
@@ -201,7 +201,7 @@ Describe 'A command that is killed' -Tag Fire {
         New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
     }
 
-    It 'while it removes a disk leaves one that can be removed' -Tag Core {
+    It 'while it removes a disk leaves one that can be removed' {
         $null = New-UblkDevice -Target Loop -Path $image -AutoRestore
         Invoke-Killed 'Remove-UblkDevice -Id 0'
         Get-UblkDevice | Remove-UblkDevice

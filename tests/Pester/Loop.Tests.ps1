@@ -152,7 +152,7 @@ Describe 'A file that is in use' {
         Remove-EveryDevice
     }
 
-    It 'is refused to a second device, which names the first' -Tag Core {
+    It 'is refused to a second device, which names the first' {
         $device = New-UblkDevice -Target Loop -Path $image
         { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } |
             Should -Throw "*$device*$image*" -ErrorId "BackingFileInUse,$new"

@@ -42,7 +42,7 @@ Describe 'New-UblkDevice' {
             'a.img', 'b.img', '[c].img' | ForEach-Object { New-Image "$TestDrive/several/$_" 4MB }
         }
 
-        It 'takes files from the pipeline' -Tag Core {
+        It 'takes files from the pipeline' {
             $devices = Get-ChildItem several/*.img | New-UblkDevice -Target Loop
             $devices.Id | Should -Be 0, 1, 2
             $devices.BackingPath | Sort-Object | Should -Be (Get-ChildItem several | ForEach-Object FullName | Sort-Object)

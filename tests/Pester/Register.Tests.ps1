@@ -206,7 +206,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
 }
 
 Describe 'Where systemd does not run' -Skip:(Test-Path /run/systemd/system) {
-    It 'nothing is registered' -Tag Core {
+    It 'nothing is registered' {
         { Register-UblkDevice -Name data -Target Null -ErrorAction Stop } | Should -Throw '*systemd*New-UblkDevice*' -ErrorId "NotSupported,$register"
         Get-Registered | Should -BeNullOrEmpty
         Unregister-UblkDevice *

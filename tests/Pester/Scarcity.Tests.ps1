@@ -95,7 +95,7 @@ Describe 'A disk that is served without' -Tag Fire {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'room for its record is an error' -Tag Core {
+    It 'room for its record is an error' {
         $null = New-Item -ItemType Directory -Force /run/ublk
         Invoke-Program mount -t tmpfs -o 'size=16k,mode=700' none /run/ublk
         try {
@@ -134,7 +134,7 @@ Describe 'A disk that is served without' -Tag Fire {
         }
     }
 
-    It 'its terminal goes on' -Tag Core {
+    It 'its terminal goes on' {
         Set-Content "$TestDrive/make.ps1" "Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestore | Out-Null"
         Invoke-Program script -qec "'$([Environment]::ProcessPath)' -NoProfile -File '$TestDrive/make.ps1'" /dev/null
         $device = Get-UblkDevice

@@ -115,7 +115,7 @@ Describe 'A shell that makes a device' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'can be killed without harm to the device' -Tag Core {
+    It 'can be killed without harm to the device' {
         Invoke-Shell "`$null = New-UblkDevice -Target Loop -Path $image; bash -c 'kill -KILL `$PPID'"
         (Get-UblkDevice).State | Should -Be 'Live'
         Invoke-Program dd if=/dev/urandom of=/dev/ublkb0 bs=64k count=4 oflag=direct
@@ -125,7 +125,7 @@ Describe 'A shell that makes a device' {
         Test-AwkwardFolder $image | Should -BeLike "*/a user's ``[own``] Übung %n/Ublk/worker/*/ublk-worker serve*--path $image*"
     }
 
-    It 'leaves nothing behind when it is killed before the device is made' -Tag Core {
+    It 'leaves nothing behind when it is killed before the device is made' {
         # The worker starts once the shell is dead.
         $killer = 'kill -KILL $PPID; exec "$real" "$@"'
         Use-Worker $killer { Invoke-Shell "New-UblkDevice -Target Loop -Path $image" | Out-Null }
