@@ -32,15 +32,15 @@ Describe 'A disk with filters' {
 
     It 'is not started with an empty overlay in the place of its own' {
         $base = New-Image "$TestDrive/overlaid.img" 8MB
-        $device = New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/changes.cow"
+        $device = New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/own.cow"
         Invoke-Program dd if=/dev/urandom "of=$device" bs=64k count=1 oflag=direct
         $device | Stop-UblkDevice
-        Move-Item "$TestDrive/changes.cow" "$TestDrive/moved.cow"
+        Move-Item "$TestDrive/own.cow" "$TestDrive/moved.cow"
         { $device | Start-UblkDevice -ErrorAction Stop } | Should -Throw '*is gone*' -ErrorId 'PathNotFound,Ublk.PowerShell.Commands.StartUblkDeviceCommand'
-        Test-Path "$TestDrive/changes.cow" | Should -BeFalse
-        New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/changes.cow" | Remove-UblkDevice
+        Test-Path "$TestDrive/own.cow" | Should -BeFalse
+        New-UblkDevice -Target Loop -Path $base -Filter "Overlay=$TestDrive/own.cow" | Remove-UblkDevice
         { $device | Start-UblkDevice -ErrorAction Stop } | Should -Throw '*was replaced*' -ErrorId 'InvalidBackingFile,Ublk.PowerShell.Commands.StartUblkDeviceCommand'
-        Move-Item -Force "$TestDrive/moved.cow" "$TestDrive/changes.cow"
+        Move-Item -Force "$TestDrive/moved.cow" "$TestDrive/own.cow"
         $device | Start-UblkDevice
         (Get-UblkDevice $device.Id).State | Should -Be 'Live'
     }
