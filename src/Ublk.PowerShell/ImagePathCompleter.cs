@@ -4,7 +4,7 @@ using System.Management.Automation.Language;
 
 namespace Ublk.PowerShell;
 
-/// <summary>Completes the images in a folder, and folders; where there are none, PowerShell completes any file.</summary>
+/// <summary>Completes the images in a folder, and folders; where none matches, any file.</summary>
 public sealed class ImagePathCompleter : IArgumentCompleter
 {
     private static readonly string[] Extensions = [".img", ".raw", ".iso", ".qcow2", ".qcow", ".bin", ".disk"];
@@ -16,12 +16,21 @@ public sealed class ImagePathCompleter : IArgumentCompleter
         string word = wordToComplete.Trim('\'', '"');
         string typed = word[..(word.LastIndexOf('/') + 1)];
         DirectoryInfo folder = new(Resolve(typed));
-        return folder.Exists
-            ? folder.EnumerateFileSystemInfos($"{word[typed.Length..]}*", new EnumerationOptions { IgnoreInaccessible = true })
-                .Where(entry => entry is DirectoryInfo || Extensions.Contains(entry.Extension, StringComparer.OrdinalIgnoreCase))
-                .OrderBy(entry => entry.Name, StringComparer.Ordinal)
-                .Select(entry => Describe(typed, entry))
-            : [];
+        if (!folder.Exists)
+        {
+            return [];
+        }
+
+        FileSystemInfo[] all =
+        [
+            .. folder.EnumerateFileSystemInfos($"{word[typed.Length..]}*", new EnumerationOptions { IgnoreInaccessible = true })
+                .OrderBy(entry => entry.Name, StringComparer.Ordinal),
+        ];
+        FileSystemInfo[] likely = Array.FindAll(
+            all, entry => entry is DirectoryInfo || Extensions.Contains(entry.Extension, StringComparer.OrdinalIgnoreCase));
+
+        // PowerShell does not complete by itself what a completer finds nothing for.
+        return (likely.Length > 0 ? likely : all).Select(entry => Describe(typed, entry));
     }
 
     private static string Resolve(string folder)

@@ -43,10 +43,9 @@ public sealed class CompletionTests : IDisposable
         Assert.Equal(["a.img"], Complete("New-UblkDevice -Target Loop -Path a").Select(match => match.CompletionText));
     }
 
-    // What is left to PowerShell then takes cmdlets that the engine alone has not.
     [Fact]
-    public void Where_there_is_no_image_the_choice_is_left_to_PowerShell() =>
-        Assert.Empty(Complete($"New-UblkDevice -Target Loop -Path {_folder}/n"));
+    public void Where_there_is_no_image_any_file_is_offered() =>
+        Assert.Equal(["notes.txt"], Complete($"New-UblkDevice -Target Loop -Path {_folder}/n").Select(match => match.ListItemText));
 
     [Fact]
     public void Lists_of_cpus_begin_with_all_of_them()
