@@ -7,8 +7,9 @@ export POWERSHELL_TELEMETRY_OPTOUT=1 POWERSHELL_UPDATECHECK=Off
 # PowerShell takes a bracket for a wildcard, and the compilers fail on an apostrophe. A folder with such a name gets another one, which
 # this script's processes alone see.
 if [[ $root == *[][\'\"\`\$\;\,\*\?\\%]* ]]; then
-    name=$(mktemp -d)
-    trap 'rmdir "$name"' EXIT
+    name=$(mktemp -d)/'the clone'
+    mkdir "$name"
+    trap 'rmdir "$name" "${name%/*}"' EXIT
     as_root=()
     ((EUID == 0)) || as_root=(sudo --preserve-env env "HOME=$HOME" "PATH=$PATH")
     # shellcheck disable=SC2016  # the inner shell expands these
