@@ -68,6 +68,9 @@ internal static partial class Libc
     /// <summary>Make a block device refuse writes, or not, an int (linux/fs.h).</summary>
     public const uint BLKROSET = 0x125D;
 
+    /// <summary>Whether a block device refuses writes, an int (linux/fs.h).</summary>
+    public const uint BLKROGET = 0x125E;
+
     /// <summary>Open file directly: 0x4000 on x86-64, 0x10000 on arm64 (asm/fcntl.h).</summary>
     public static int O_DIRECT { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
 

@@ -39,6 +39,17 @@ public class BlockDeviceTests
         Assert.Equal(0, target.Geometry.MemoryAlignment % target.Geometry.LogicalBlockSize);
     }
 
+    [Fact]
+    public void A_device_that_refuses_writes_is_a_disk_that_refuses_them()
+    {
+        using LoopDevice device = new(1 << 20);
+        Shell.Run("blockdev", "--setro", device.Path);
+        TargetOptions options = new(new Dictionary<string, string> { ["Path"] = device.Path });
+        using LoopTarget target = LoopTarget.Open(options);
+        Assert.True(target.Geometry.ReadOnly);
+        Assert.Contains("read-only", Assert.Single(options.Warnings), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("raw")]
     [InlineData("qcow2")]

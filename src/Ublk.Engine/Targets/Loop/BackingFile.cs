@@ -14,7 +14,6 @@ internal sealed class BackingFile : IDisposable
         Path = path;
         Handle = handle;
         _fd = (int)handle.DangerousGetHandle();
-        ReadOnly = readOnly;
         int errno = Libc.Statx(handle, out Libc.StatxBuffer state);
         if (errno != 0)
         {
@@ -22,6 +21,7 @@ internal sealed class BackingFile : IDisposable
         }
 
         IsBlockDevice = state.IsBlockDevice;
+        ReadOnly = readOnly || (IsBlockDevice && BlockDeviceIoctl.IsReadOnly(this));
         Length = IsBlockDevice ? BlockDeviceIoctl.GetSize(this) : (long)state.Size;
         State = state;
         IsInMemory = !IsBlockDevice && Libc.FileSystemOf(handle) == Libc.TMPFS_MAGIC;
@@ -33,7 +33,7 @@ internal sealed class BackingFile : IDisposable
     /// <summary>The open file.</summary>
     public SafeFileHandle Handle { get; }
 
-    /// <summary>Whether it is open for reading alone.</summary>
+    /// <summary>Whether it is open for reading alone, or is a block device that refuses writes.</summary>
     public bool ReadOnly { get; }
 
     /// <summary>Whether it is a block device and no regular file.</summary>

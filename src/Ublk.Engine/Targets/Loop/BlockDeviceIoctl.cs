@@ -21,6 +21,14 @@ internal static unsafe class BlockDeviceIoctl
         return Libc.IoCtl(file, Libc.BLKGETSIZE64, &size) == 0 ? (long)size : 0;
     }
 
+    /// <summary>Whether the device refuses writes. It opens for writing all the same.</summary>
+    public static bool IsReadOnly(BackingFile file)
+    {
+        int isReadOnly;
+        Check(Libc.IoCtl(file.Handle, Libc.BLKROGET, &isReadOnly), "BLKROGET", file);
+        return isReadOnly != 0;
+    }
+
     /// <summary>The smallest unit the device takes, in bytes.</summary>
     public static int GetLogicalBlockSize(BackingFile file)
     {
