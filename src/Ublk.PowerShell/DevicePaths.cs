@@ -7,14 +7,17 @@ namespace Ublk.PowerShell;
 internal static class DevicePaths
 {
     /// <summary>The devices a path names; wildcards may name none.</summary>
+    /// <param name="session">The session, whose location a relative path is relative to.</param>
+    /// <param name="path">The path.</param>
+    /// <param name="isLiteral">Whether the path is taken as it is, without wildcards.</param>
     /// <exception cref="UblkException">The path has no wildcards and names none.</exception>
-    public static IReadOnlyList<UblkDevice> Find(SessionState session, string path)
+    public static IReadOnlyList<UblkDevice> Find(SessionState session, string path, bool isLiteral)
     {
-        string file = FilePaths.Resolve(session, path);
-        WildcardPattern pattern = new(file);
-        bool isPattern = WildcardPattern.ContainsWildcardCharacters(path);
+        bool isPattern = !isLiteral && WildcardPattern.ContainsWildcardCharacters(path);
+        string file = FilePaths.Resolve(session, isLiteral || isPattern ? path : WildcardPattern.Unescape(path));
+        PathPattern? pattern = isPattern ? new PathPattern(file, FilePaths.Resolve(session, ".")) : null;
         bool IsMeant(string? candidate) =>
-            candidate is not null && (pattern.IsMatch(candidate) || FileIdentity.IsSame(candidate, file));
+            candidate is not null && (pattern?.IsMatch(candidate) ?? (candidate == file || FileIdentity.IsSame(candidate, file)));
 
         UblkDevice[] devices =
         [

@@ -1,3 +1,4 @@
+using Ublk.Devices;
 using Ublk.Images.Content;
 using Ublk.Images.Qcow2;
 using Ublk.Targets.Qcow2.Format;
@@ -29,9 +30,17 @@ internal sealed class NewImage : IDisposable
     /// <param name="options">What it is like.</param>
     /// <param name="size">Size of the disk in bytes.</param>
     /// <param name="replace">Whether files that are there give way.</param>
+    /// <param name="source">The image that is copied into it; null where there is none.</param>
     /// <exception cref="UblkException">An option is impossible, the backing file does not fit, or a name is taken.</exception>
-    public static NewImage Begin(string path, NewImageOptions options, long size, bool replace)
+    public static NewImage Begin(string path, NewImageOptions options, long size, bool replace, ImageContent? source = null)
     {
+        string? dataPath = options.DataFile is { } name ? ImageChain.Resolve(path, name) : null;
+        if (dataPath is not null && IsOneFile(path, dataPath))
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"An image cannot be its own data file. Choose another -DataFile than {dataPath}.");
+        }
+
+        RequireOutside(source, path, dataPath);
         if (options.Format == ImageFormat.Raw)
         {
             RequireNoQcow2Options(options);
@@ -42,14 +51,15 @@ internal sealed class NewImage : IDisposable
         if (options.BackingFile is { } backing)
         {
             // It must be there, be what it is said to be, and not lead back here.
-            ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open).Dispose();
+            using ImageContent chain = ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open);
+            RequireOutside(chain, path, dataPath);
         }
 
         NewImageFile file = new(path, replace);
         NewImageFile? data = null;
         try
         {
-            data = options.DataFile is { } name ? Begin(ImageChain.Resolve(path, name), size, replace) : null;
+            data = dataPath is not null ? Begin(dataPath, size, replace) : null;
             return new NewImage(file, data, new Qcow2Builder(new Qcow2File(file.Content, header), data?.Content));
         }
         catch
@@ -98,6 +108,24 @@ internal sealed class NewImage : IDisposable
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    private static bool IsOneFile(string one, string other) => Path.GetFullPath(one) == Path.GetFullPath(other) || FileIdentity.IsSame(one, other);
+
+    // What is read for the new image, now or later, is not what it takes the place of.
+    private static void RequireOutside(ImageContent? chain, params string?[] targets)
+    {
+        for (ImageContent? layer = chain; layer is not null; layer = layer.Backing)
+        {
+            foreach (DiskFile file in (DiskFile[])[layer.File, layer.DataFile])
+            {
+                if (targets.FirstOrDefault(target => FileIdentity.IsSame(target, file.Path)) is { } target)
+                {
+                    throw new UblkException(UblkError.InvalidArgument,
+                        $"{target} cannot be replaced: the new image would read it, as {chain!.File.Path} or a file behind that. Choose another name.");
+                }
+            }
         }
     }
 

@@ -16,20 +16,25 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     public int[]? Id { get; set; }
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
-    [Alias("FullName")]
+    [Parameter(Mandatory = true, ParameterSetName = "Path")]
     [ArgumentCompleter(typeof(DevicePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 
+    /// <summary>Devices by the same paths, taken as they are. The path of an object in the pipeline comes here.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
+    [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    public string[] LiteralPath { get; set; } = [];
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (ParameterSetName == "Path")
+        if (ParameterSetName != "Id")
         {
-            foreach (string path in Path)
+            foreach (string path in ParameterSetName == "LiteralPath" ? LiteralPath : Path)
             {
-                Attempt(path, () => Write(DevicePaths.Find(SessionState, path)));
+                Attempt(path, () => Write(DevicePaths.Find(SessionState, path, ParameterSetName == "LiteralPath")));
             }
         }
         else if (Id is null)

@@ -24,6 +24,12 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 
+    /// <summary>Devices by the same paths, taken as they are.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath")]
+    [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    public string[] LiteralPath { get; set; } = [];
+
     /// <summary>Seconds that a measurement takes.</summary>
     [Parameter]
     [ValidateRange(0.01, 86400)]
@@ -47,13 +53,13 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (ParameterSetName == "Path")
+        if (ParameterSetName != "Id")
         {
-            foreach (string path in Path)
+            foreach (string path in ParameterSetName == "LiteralPath" ? LiteralPath : Path)
             {
                 Attempt(path, () =>
                 {
-                    foreach (UblkDevice device in DevicePaths.Find(SessionState, path))
+                    foreach (UblkDevice device in DevicePaths.Find(SessionState, path, ParameterSetName == "LiteralPath"))
                     {
                         Attempt(device.Id, () => Look(device.Id));
                     }

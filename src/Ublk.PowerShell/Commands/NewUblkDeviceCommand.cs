@@ -10,12 +10,12 @@ namespace Ublk.PowerShell.Commands;
 public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 {
     /// <summary>The files behind the disks; wildcards are expanded.</summary>
-    [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true)]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     [SupportsWildcards]
     public string[]? Path { get; set; }
 
-    /// <summary>The files behind the disks, taken as they are.</summary>
+    /// <summary>The files behind the disks, taken as they are. The path of an object in the pipeline comes here.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
     [ArgumentCompleter(typeof(ImagePathCompleter))]

@@ -18,11 +18,16 @@ public abstract class UblkDeviceCommand : UblkCommand
     public UblkDevice[] InputObject { get; set; } = [];
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path", ValueFromPipelineByPropertyName = true)]
-    [Alias("FullName")]
+    [Parameter(Mandatory = true, ParameterSetName = "Path")]
     [ArgumentCompleter(typeof(DevicePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
+
+    /// <summary>Devices by the same paths, taken as they are. The path of an object in the pipeline comes here.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
+    [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    public string[] LiteralPath { get; set; } = [];
 
     /// <summary>Emits the devices.</summary>
     [Parameter]
@@ -81,9 +86,10 @@ public abstract class UblkDeviceCommand : UblkCommand
     private HashSet<(int Id, ulong? Cookie)> FindByPath()
     {
         HashSet<(int Id, ulong? Cookie)> found = [];
-        foreach (string path in Path)
+        foreach (string path in ParameterSetName == "LiteralPath" ? LiteralPath : Path)
         {
-            Attempt(path, () => found.UnionWith(DevicePaths.Find(SessionState, path).Select(device => (device.Id, device.Cookie))));
+            Attempt(path, () => found.UnionWith(
+                DevicePaths.Find(SessionState, path, ParameterSetName == "LiteralPath").Select(device => (device.Id, device.Cookie))));
         }
 
         return found;

@@ -6,14 +6,15 @@ namespace Ublk.PowerShell.Commands;
 public abstract class UblkImagePathCommand : UblkImageCommand
 {
     /// <summary>The images; wildcards are expanded.</summary>
-    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Path", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Path", ValueFromPipeline = true)]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 
-    /// <summary>The images, taken as they are.</summary>
+    /// <summary>The images, taken as they are. The path of an object in the pipeline comes here.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
     /// <inheritdoc/>

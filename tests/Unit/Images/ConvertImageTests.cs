@@ -146,7 +146,7 @@ public sealed class ConvertImageTests : IDisposable
         }
 
         Assert.Equal(
-            UblkError.BackingFileInUse,
+            UblkError.InvalidArgument,
             Assert.Throws<UblkException>(() => new ConvertImage { Path = source, Destination = source, Options = ImageFolder.Qcow2(), Force = true }.Run(ImageProgress.None)).Error);
         ImageFolder.RequireClean(source);
     }

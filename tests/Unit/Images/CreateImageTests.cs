@@ -144,4 +144,49 @@ public sealed class CreateImageTests : IDisposable
         using DiskFile file = DiskFile.Open(path);
         return file.AllocatedLength;
     }
+
+    [Theory]
+    [InlineData("base.raw")]
+    [InlineData("middle.qcow2")]
+    [InlineData("middle.data")]
+    [InlineData("top.qcow2")]
+    [InlineData("link")]
+    [InlineData("hardlink")]
+    public void Never_replaces_a_file_that_it_would_read(string name)
+    {
+        File.WriteAllBytes(_folder["base.raw"], [.. Enumerable.Repeat((byte)7, 1 << 20)]);
+        _folder.QemuCreate("middle.qcow2", "1M", $"data_file={_folder["middle.data"]}", "-b", _folder["base.raw"], "-F", "raw");
+        _folder.QemuCreate("top.qcow2", "1M", "", "-b", _folder["middle.qcow2"], "-F", "qcow2");
+        File.CreateSymbolicLink(_folder["link"], _folder["base.raw"]);
+        Shell.Run("ln", _folder["base.raw"], _folder["hardlink"]);
+        string[] before = [.. _folder.Names];
+        byte[] content = File.ReadAllBytes(_folder[name]);
+
+        NewImageOptions overlay = ImageFolder.Qcow2() with { BackingFile = _folder["top.qcow2"], BackingFormat = ImageFormat.Qcow2 };
+        ImageOperation[] operations =
+        [
+            new CreateImage { Path = _folder[name], Options = overlay, Force = true },
+            new CreateImage { Path = _folder["new"], Options = overlay with { DataFile = _folder[name] }, Force = true },
+            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder[name], Options = ImageFolder.Qcow2(), Force = true },
+            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder[name], Options = new() { Format = ImageFormat.Raw }, Force = true },
+            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder["new"], Options = ImageFolder.Qcow2() with { DataFile = _folder[name] }, Force = true },
+        ];
+        foreach (ImageOperation operation in operations)
+        {
+            UblkException error = Assert.Throws<UblkException>(() => operation.Run(ImageProgress.None));
+            Assert.Equal(UblkError.InvalidArgument, error.Error);
+            Assert.Contains(_folder[name], error.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(before, _folder.Names);
+        Assert.Equal(content, File.ReadAllBytes(_folder[name]));
+    }
+
+    [Fact]
+    public void Is_not_its_own_data_file()
+    {
+        UblkException error = Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, ImageFolder.Qcow2() with { DataFile = _folder["a"] }));
+        Assert.Equal(UblkError.InvalidArgument, error.Error);
+        Assert.Empty(_folder.Names);
+    }
 }

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Devices;
 using Ublk.PowerShell;
+using Ublk.Tests.Images;
 
 namespace Ublk.Tests.PowerShell;
 
@@ -47,6 +48,70 @@ public sealed class BindingTests : IDisposable
         Assert.StartsWith("AmbiguousParameterSet,", Assert.Single(_session.Errors).FullyQualifiedErrorId, StringComparison.Ordinal);
         Assert.Empty(_session.Host.Lines);
     }
+
+    public static TheoryData<string> ImageCmdlets =>
+        ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf", "Convert-UblkImage -Destination new -WhatIf",
+            "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Loop -WhatIf"];
+
+    // The name of the one is a pattern that the name of the other matches.
+    [Theory]
+    [MemberData(nameof(ImageCmdlets))]
+    public void A_path_that_is_a_property_is_taken_as_it_is(string cmdlet)
+    {
+        using ImageFolder folder = new();
+        string literal = folder.Create("a[1].qcow2", 1 << 20);
+        _ = folder.Create("a1.qcow2", 1 << 20);
+        foreach (string source in (string[])["Get-UblkImage", "Get-Item"])
+        {
+            _session.Run($"{source} -LiteralPath $args[0] | {cmdlet}", literal);
+            Assert.Empty(_session.Errors);
+        }
+
+        Assert.Equal(2, _session.Host.Lines.Count(line => line.Contains("a[1].qcow2", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_session.Host.Lines, line => line.Contains("a1.qcow2", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Wildcards_of_an_argument_and_of_a_string_in_the_pipeline_are_expanded()
+    {
+        using ImageFolder folder = new();
+        string literal = folder.Create("a[1].qcow2", 1 << 20);
+        string other = folder.Create("a1.qcow2", 1 << 20);
+        Assert.Equal([other], _session.Run("Get-UblkImage -Path $args[0]", literal).Select(image => image.Properties["Path"].Value));
+        Assert.Equal([other], _session.Run("$args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
+        Assert.Equal([literal], _session.Run("Get-UblkImage -LiteralPath $args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
+    }
+
+    [Theory]
+    [MemberData(nameof(DeviceCmdlets))]
+    public void A_device_is_named_by_a_path_in_each_way(string cmdlet)
+    {
+        string name = cmdlet.Split(' ')[0];
+        string options = cmdlet[name.Length..];
+        using ImageFolder folder = new();
+        string file = folder["disk[1].img"];
+        File.WriteAllBytes(file, new byte[512]);
+        foreach (string script in (string[])[
+            $"{name} -Path ([WildcardPattern]::Escape($args[0])) {options} -WhatIf", $"{name} -LiteralPath $args[0] {options} -WhatIf",
+            $"Get-Item -LiteralPath $args[0] | {name} {options} -WhatIf"])
+        {
+            // No device has this file: a pattern would not mind.
+            _session.Run(script, file);
+            ErrorRecord error = Assert.Single(_session.Errors);
+            Assert.StartsWith("DeviceNotFound,", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+            Assert.Contains("disk", error.Exception.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("/images/*", "/images/a.img", true)]
+    [InlineData("/images/*", "/images/old/a.img", false)]
+    [InlineData("/*/a.img", "/images/old/a.img", false)]
+    [InlineData("/work[1]/*.img", "/work[1]/a.img", true)]
+    [InlineData("/work[1]/*.img", "/work1/a.img", false)]
+    [InlineData("/other[1]/*.img", "/other1/a.img", true)]
+    public void A_wildcard_matches_within_a_component(string pattern, string path, bool matches) =>
+        Assert.Equal(matches, new PathPattern(pattern, "/work[1]").IsMatch(path));
 
     [Theory]
     [MemberData(nameof(Cmdlets))]

@@ -18,7 +18,9 @@ internal sealed class CmdletSession : IDisposable
     {
         Host = new PromptHost(answer);
         InitialSessionState state = InitialSessionState.CreateDefault2();
-        state.Formats.Add(new SessionStateFormatEntry(Path.Combine(Repository.Root, "src", "Ublk.PowerShell", "Module", "Ublk.Format.ps1xml")));
+        string module = Path.Combine(Repository.Root, "src", "Ublk.PowerShell", "Module");
+        state.Formats.Add(new SessionStateFormatEntry(Path.Combine(module, "Ublk.Format.ps1xml")));
+        state.Types.Add(new SessionStateTypeEntry(Path.Combine(module, "Ublk.Types.ps1xml")));
         _runspace = RunspaceFactory.CreateRunspace(Host, state);
         _runspace.Open();
         Run("$ConfirmPreference = 'High'");

@@ -42,8 +42,10 @@ internal sealed class ImageChain
     }
 
     /// <summary>The format an image seems to have.</summary>
+    /// <exception cref="UblkException">It is one that is unknown here.</exception>
     public static ImageFormat Detect(DiskFile file)
     {
+        ForeignFormat.Refuse(file);
         byte[] start = new byte[4];
         file.Read(start, 0);
         return ImageHeader.IsQcow2(start) ? ImageFormat.Qcow2 : ImageFormat.Raw;
@@ -67,7 +69,18 @@ internal sealed class ImageChain
 
         _paths.Add(path);
         DiskFile file = OpenFile(path, above);
-        if ((format ?? Detect(file)) == ImageFormat.Raw)
+        ImageFormat found;
+        try
+        {
+            found = format ?? Detect(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        if (found == ImageFormat.Raw)
         {
             return snapshot is null
                 ? new RawContent(file)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Ublk.Images.Content;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Images.Qcow2;
@@ -45,6 +46,8 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
     {
         try
         {
+            ForeignFormat.Refuse(file);
+
             // A header is in the first cluster, whose size it tells.
             byte[] cluster = new byte[long.Min(1 << ClusterLayout.MaxClusterBits, file.Length)];
             file.Read(cluster, 0);
