@@ -28,6 +28,8 @@ if [[ ! $version =~ ([0-9]+)\.([0-9]+) ]] || ((BASH_REMATCH[1] * 100 + BASH_REMA
         echo "no pwsh 7.6 here: building tools/Pwsh" >&2
         dotnet publish "$root/tools/Pwsh" --configuration Release --output "$root/out/pwsh" \
             --verbosity quiet --tl:off -maxcpucount:2 -nodeReuse:false
+        # Specs run it as ordinary users, too, whatever the umask.
+        chmod -R go=u-w "$root/out/pwsh"
         touch "$shell"
     fi
 fi

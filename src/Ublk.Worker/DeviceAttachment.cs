@@ -33,7 +33,7 @@ internal static class DeviceAttachment
         if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
         {
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
-            if (state == DeviceState.Live)
+            if (state == DeviceState.Live && IsRegistered(left, specification))
             {
                 return new LaunchResult(left, []);
             }
@@ -51,4 +51,9 @@ internal static class DeviceAttachment
 
         return DeviceLauncher.Start(control, specification, startWorker, _ => { }, CancellationToken.None);
     }
+
+    // A disk that was made by hand may have taken the name.
+    private static bool IsRegistered(UblkDevice device, DeviceSpecification specification) =>
+        device.Target == specification.Target
+        && device.Options.GetValueOrDefault("Path") == specification.Options.GetValueOrDefault("Path");
 }

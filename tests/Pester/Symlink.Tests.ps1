@@ -40,7 +40,7 @@ Describe 'A device with a name' {
 
     It 'is found by what is piped with a path' {
         (Get-Item $image | Get-UblkDevice).Id | Should -Be $device.Id
-        ([pscustomobject] @{ Path = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
+        ([pscustomobject] @{ LiteralPath = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
         Get-Item $image | Remove-UblkDevice
         Get-UblkDevice | Should -BeNullOrEmpty
     }

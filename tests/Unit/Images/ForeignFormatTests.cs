@@ -18,12 +18,19 @@ public sealed class ForeignFormatTests : IDisposable
     [InlineData("vdi", "VDI", "")]
     [InlineData("qed", "QED", "")]
     [InlineData("parallels", "Parallels", "")]
-    [InlineData("luks", "LUKS", "key-secret=s,iter-time=10")]
+    [InlineData("luks", "LUKS", "")]
     public void Is_no_raw_disk(string format, string name, string options)
     {
         string image = _folder["image"];
-        string[] secret = format == "luks" ? ["--object", "secret,id=s,data=x"] : [];
-        Shell.Run("qemu-img", ["create", "-q", .. secret, "-f", format, .. options.Length > 0 ? ["-o", options] : Array.Empty<string>(), image, "4M"]);
+        Shell.Run("qemu-img", ["create", "-q", "-f", format == "luks" ? "raw" : format,
+            .. options.Length > 0 ? ["-o", options] : Array.Empty<string>(), image, "4M"]);
+        if (format == "luks")
+        {
+            // qemu-img measures how fast it derives keys first, which fails on a busy machine.
+            using FileStream file = File.OpenWrite(image);
+            file.Write([.. "LUKS"u8, 0xBA, 0xBE, 0, 1]);
+        }
+
         byte[] before = File.ReadAllBytes(image);
         Action[] uses =
         [

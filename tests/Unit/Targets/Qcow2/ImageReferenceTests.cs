@@ -14,6 +14,7 @@ public sealed class ImageReferenceTests : IDisposable
 
     public ImageReferenceTests()
     {
+        File.SetUnixFileMode(_image.PathOf(""), OwnerOnly | Enter);
         Directory.CreateDirectory(_image.PathOf("folder"));
         File.WriteAllBytes(_image.PathOf("folder/named"), new byte[1 << 20]);
     }
