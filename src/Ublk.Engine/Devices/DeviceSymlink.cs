@@ -47,7 +47,13 @@ internal static class DeviceSymlink
         string temporary = PathOf(".new");
         try
         {
-            Directory.CreateDirectory(Folder);
+            if (!Directory.Exists(Folder))
+            {
+                // Everybody may look names up, whatever the umask of who made the first.
+                Directory.CreateDirectory(Folder);
+                File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
+            }
+
             File.Delete(temporary);
             File.CreateSymbolicLink(temporary, $"{TargetPrefix}{id}");
             File.Move(temporary, PathOf(name), overwrite: true);
