@@ -33,6 +33,8 @@ internal sealed class LoopDevice : IDisposable
 
     public void Dispose()
     {
+        // A device that was set read-only stays so for its next user.
+        Shell.Run("blockdev", "--setrw", Path);
         Shell.Run("losetup", "--detach", Path);
         _file.Dispose();
     }
