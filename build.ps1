@@ -39,14 +39,22 @@ $module = Join-Path $out 'Ublk'
 $samples = 'samples/demo-null', 'samples/demo-event', 'samples/demo-ram'
 $steps = [Collections.Generic.List[object]]::new()
 
+function New-Step([string] $Name) {
+    [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = ''; Failures = @(); Slowest = @() }
+}
+
+function Complete-Step($Step, [timespan] $Time) {
+    $Step.Seconds = '{0,7:F1}' -f $Time.TotalSeconds
+    $steps.Add($Step)
+}
+
 # Runs one step under a heading, and remembers how long it took and what it counted.
 function Invoke-Step([string] $Name, [scriptblock] $Action) {
     Write-Host "==> $Name"
     $clock = [Diagnostics.Stopwatch]::StartNew()
-    $step = [pscustomobject]@{ Step = $Name; Passed = $null; Failed = $null; Skipped = $null; Seconds = ''; Failures = @(); Slowest = @() }
+    $step = New-Step $Name
     . $Action
-    $step.Seconds = '{0,7:F1}' -f $clock.Elapsed.TotalSeconds
-    $steps.Add($step)
+    Complete-Step $step $clock.Elapsed
 }
 
 function Invoke-DotNet {
@@ -169,9 +177,8 @@ function New-ModulePackage {
 #endregion
 #region Scripts that need the driver
 
-# Runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
-# Returns its exit status.
-function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
+# Returns the command that runs a script of this project as root where the driver is; what it writes to $UBLK_RESULTS lands in $Results.
+function Get-DriverCommand([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
     $null = New-Item -ItemType Directory -Force $Results
     $command = @([Environment]::ProcessPath, '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
     if (Test-Path '/dev/ublk-control') {
@@ -180,8 +187,13 @@ function Invoke-WithDriver([string] $Script, [string[]] $Parameters, [string] $R
     else {
         $command = @((Join-Path $PSScriptRoot 'tests/vm/run.sh')) + $VM + @('--results', $Results, '--') + $command
     }
+    $command
+}
+
+# Runs such a command and returns its exit status.
+function Invoke-WithDriver {
     $PSNativeCommandUseErrorActionPreference = $false
-    $program, $options = $command
+    $program, $options = Get-DriverCommand @args
     & $program $options | Out-Host
     $LASTEXITCODE
 }
@@ -215,7 +227,7 @@ function Test-Unit {
     # Judges of the images that the tests make.
     Install-AptPackage @(if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' })
     # The others only show here that they still build.
-    foreach ($project in @('tests/Unit', 'bench/Micro', 'bench/Plot') + $samples) {
+    foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)
     }
     $PSNativeCommandUseErrorActionPreference = $false
@@ -232,8 +244,12 @@ function Install-Pester {
     dotnet msbuild "$PSScriptRoot/tests/Pester" -restore -target:CopyPester -verbosity:quiet -tl:off -nodeReuse:false | Out-Host
 }
 
-# What the documentation has typed in a shell and written in C#, packages included; its PowerShell is a spec. It passes or fails as a whole.
+# The samples, and what the documentation has typed in a shell and written in C#, packages included; its PowerShell is a spec.
+# It passes or fails as a whole.
 function Test-Documentation {
+    foreach ($project in $samples) {
+        Invoke-DotNet build (Join-Path $PSScriptRoot $project)
+    }
     $PSNativeCommandUseErrorActionPreference = $false
     & "$PSScriptRoot/tests/documentation.sh" "$out/documentation" | Out-Host
     $step.Passed, $step.Failed = [int] ($LASTEXITCODE -eq 0), [int] ($LASTEXITCODE -ne 0)
@@ -257,29 +273,60 @@ function Test-Specs([string] $Name, [string[]] $Filter, [string[]] $VM) {
     Add-Count $step "$results/specs.json" $status { $_ }
 }
 
+# Starts specs in a VM beside the next steps: a VM keeps one processor busy, not two. Complete-Specs waits for them and shows their output.
+function Start-Specs([string] $Title, [string] $Name, [string[]] $Filter, [string[]] $VM) {
+    Write-Host "==> $Title (in the background)"
+    $results = "$out/results/$Name"
+    $command = Get-DriverCommand 'tests/Pester/Invoke-Specs.ps1' $Filter $results ($VM + @('--timeout', '3000'))
+    $job = 1 | ForEach-Object -AsJob -Parallel {
+        $program, $options = $using:command
+        & $program $options *> "$using:results/output.log"
+        $LASTEXITCODE
+    }
+    @{ Title = $Title; Results = $results; Job = $job }
+}
+
+function Complete-Specs($Specs) {
+    Write-Host "==> $($Specs.Title)"
+    $step = New-Step $Specs.Title
+    $job = $Specs.Job
+    $status = $job | Wait-Job | Receive-Job
+    Get-Content "$($Specs.Results)/output.log" | Out-Host
+    Add-Count $step "$($Specs.Results)/specs.json" $status { $_ }
+    Complete-Step $step ($job.PSEndTime - $job.PSBeginTime)
+}
+
 function Test-Module {
     Remove-Item "$out/results" -Recurse -Force -ErrorAction Ignore
     $null = New-Item -ItemType Directory "$out/results"
     Install-Pester
-    Invoke-Step 'Unit tests' { Test-Unit }
-    Invoke-Step 'The programs of the documentation' { Test-Documentation }
-    New-ModulePackage
-    Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
-    Invoke-Step 'Specs of the package, Pester 6' { Test-Package next }
+    # First, because specs use what it builds.
+    Invoke-Step 'Samples and programs of the documentation' { Test-Documentation }
     if (Test-Path '/dev/ublk-control') {
         $filter = if (Test-Path '/run/systemd/system') { @() } else { '-ExcludeTagFilter', 'Systemd' }
+        Test-Host
         Invoke-Step "Specs on this machine's driver" { Test-Specs own $filter }
     }
     else {
         Initialize-Driver
-        Invoke-Step 'Specs on kernel 7.3, Pester 5' { Test-Specs kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3') }
+        $specs = Start-Specs 'Specs on kernel 7.3, Pester 5' kernel-7.3 @('-ExcludeTagFilter', 'Systemd') @('--kernel', '7.3')
+        Test-Host
         Invoke-Step 'Core specs on kernel 6.12, Pester 6' {
             Test-Specs kernel-6.12 @('-TagFilter', 'Core', '-Pester', 'next') @('--kernel', '6.12')
         }
         Invoke-Step 'Specs under systemd, Pester 6' {
             Test-Specs systemd @('-TagFilter', 'Systemd', '-Pester', 'next') @('--kernel', '7.3', '--systemd')
         }
+        Complete-Specs $specs
     }
+}
+
+# What needs no driver.
+function Test-Host {
+    Invoke-Step 'Unit tests' { Test-Unit }
+    New-ModulePackage
+    Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
+    Invoke-Step 'Specs of the package, Pester 6' { Test-Package next }
 }
 
 #endregion
