@@ -16,7 +16,7 @@ public sealed class CpuListCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        string word = wordToComplete.Trim('\'', '"');
+        string word = CompletionText.Unquote(wordToComplete);
         return Lists()
             .DistinctBy(item => item.List)
             .Where(item => item.List.StartsWith(word, StringComparison.Ordinal))

@@ -5,8 +5,10 @@ using Ublk.Devices;
 
 namespace Ublk.PowerShell;
 
-/// <summary>Completes the paths of the devices there are; where none fits, PowerShell completes files.</summary>
-public sealed class DevicePathCompleter : IArgumentCompleter
+/// <summary>
+/// Completes the paths of the devices there are; where none fits, PowerShell completes files. For parameters that take a path as it is.
+/// </summary>
+public class DevicePathCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
@@ -14,6 +16,12 @@ public sealed class DevicePathCompleter : IArgumentCompleter
         DeviceInventory.List()
             .SelectMany(device => new[] { device.Symlink, device.DevicePath, device.BackingPath })
             .OfType<string>()
-            .Where(path => path.StartsWith(wordToComplete.Trim('\'', '"'), StringComparison.Ordinal))
-            .Select(path => new CompletionResult(CompletionText.Quote(path), path, CompletionResultType.ParameterValue, path));
+            .Where(path => path.StartsWith(Read(CompletionText.Unquote(wordToComplete)), StringComparison.Ordinal))
+            .Select(path => new CompletionResult(Quote(path), path, CompletionResultType.ParameterValue, path));
+
+    /// <summary>The path that a typed text names.</summary>
+    protected virtual string Read(string typed) => typed;
+
+    /// <summary>A path as it stands on the command line.</summary>
+    protected virtual string Quote(string path) => CompletionText.Quote(path);
 }

@@ -12,7 +12,7 @@ public sealed class FilterCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        string word = wordToComplete.Trim('\'', '"');
+        string word = CompletionText.Unquote(wordToComplete);
         int last = word.LastIndexOf(';');
         return last < 0 ? Names(word) : Options(word[..(last + 1)], word[(last + 1)..]);
     }

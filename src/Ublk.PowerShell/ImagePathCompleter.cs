@@ -4,8 +4,8 @@ using System.Management.Automation.Language;
 
 namespace Ublk.PowerShell;
 
-/// <summary>Completes the images in a folder, and folders; where none matches, any file.</summary>
-public sealed class ImagePathCompleter : IArgumentCompleter
+/// <summary>Completes the images in a folder, and folders; where none matches, any file. For parameters that take a path as it is.</summary>
+public class ImagePathCompleter : IArgumentCompleter
 {
     private static readonly string[] Extensions = [".img", ".raw", ".iso", ".qcow2", ".qcow", ".bin", ".disk"];
 
@@ -13,25 +13,35 @@ public sealed class ImagePathCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        string word = wordToComplete.Trim('\'', '"');
+        string word = CompletionText.Unquote(wordToComplete);
         string typed = word[..(word.LastIndexOf('/') + 1)];
-        DirectoryInfo folder = new(Resolve(typed));
+        DirectoryInfo folder = new(Resolve(Read(typed)));
         if (!folder.Exists)
         {
             return [];
         }
 
+        Func<string, bool> isMeant = Match(word[typed.Length..]);
         FileSystemInfo[] all =
         [
-            .. folder.EnumerateFileSystemInfos($"{word[typed.Length..]}*", new EnumerationOptions { IgnoreInaccessible = true })
-                .OrderBy(entry => entry.Name, StringComparer.Ordinal),
+            .. folder.EnumerateFileSystemInfos("*", new EnumerationOptions { IgnoreInaccessible = true })
+                .Where(entry => isMeant(entry.Name)).OrderBy(entry => entry.Name, StringComparer.Ordinal),
         ];
         FileSystemInfo[] likely = Array.FindAll(
             all, entry => entry is DirectoryInfo || Extensions.Contains(entry.Extension, StringComparer.OrdinalIgnoreCase));
 
         // PowerShell does not complete by itself what a completer finds nothing for.
-        return (likely.Length > 0 ? likely : all).Select(entry => Describe(typed, entry));
+        return (likely.Length > 0 ? likely : all).Select(entry => Describe(Quote(Read(typed) + entry.Name), entry));
     }
+
+    /// <summary>The path that a typed text names.</summary>
+    protected virtual string Read(string typed) => typed;
+
+    /// <summary>Tells the names that a typed one may become.</summary>
+    protected virtual Func<string, bool> Match(string typed) => name => name.StartsWith(typed, StringComparison.Ordinal);
+
+    /// <summary>A path as it stands on the command line.</summary>
+    protected virtual string Quote(string path) => CompletionText.Quote(path);
 
     private static string Resolve(string folder)
     {
@@ -49,9 +59,7 @@ public sealed class ImagePathCompleter : IArgumentCompleter
         return Path.Combine(shell.AddScript("$PWD.ProviderPath").Invoke<string>().FirstOrDefault() ?? "/", folder);
     }
 
-    private static CompletionResult Describe(string folder, FileSystemInfo entry) => entry is FileInfo file
-        ? new CompletionResult(
-            CompletionText.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderItem, $"{entry.FullName} ({HumanSize.Format(file.Length)})")
-        : new CompletionResult(
-            CompletionText.Quote(folder + entry.Name), entry.Name, CompletionResultType.ProviderContainer, entry.FullName);
+    private static CompletionResult Describe(string text, FileSystemInfo entry) => entry is FileInfo file
+        ? new CompletionResult(text, entry.Name, CompletionResultType.ProviderItem, $"{entry.FullName} ({HumanSize.Format(file.Length)})")
+        : new CompletionResult(text, entry.Name, CompletionResultType.ProviderContainer, entry.FullName);
 }

@@ -77,15 +77,18 @@ Describe 'An image' {
 
     It 'is checked, and repaired when it was damaged' {
         (Test-UblkImage c.qcow2).Condition | Should -Be Clean
+        Test-UblkImage c.qcow2 -Quiet | Should -BeTrue
         $file = [IO.File]::Open($image, 'Open', 'ReadWrite')
         $file.Position = 0x20000
         $file.Write([byte[]]::new(8), 0, 8)
         $file.Dispose()
+        Test-UblkImage c.qcow2 -Quiet | Should -BeFalse
         $found = Get-Item c.qcow2 | Test-UblkImage
         $found.Condition | Should -Be Corrupt
         $found.Findings[0] | Should -Match 'Cluster 0 is referred to 1 times'
         (Test-UblkImage c.qcow2 -Repair -WhatIf).CorruptionsFixed | Should -Be 0
         (Test-UblkImage c.qcow2 -Repair).CorruptionsFixed | Should -BeGreaterThan 0
+        Test-UblkImage c.qcow2 -Quiet | Should -BeTrue
         Test-WithQemu $image
     }
 

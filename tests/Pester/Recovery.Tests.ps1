@@ -215,6 +215,23 @@ Describe 'A supervisor' {
         Wait-For { -not (Get-Leftover) }
     }
 
+    It 'removes its device on SIGTERM while no worker serves it' {
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $supervisor = (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
+
+        # Without the file each next worker fails, and the supervisor waits longer before the one after.
+        Rename-Item $image 'away.img'
+        try {
+            Stop-Worker
+            Wait-For { (Get-UblkDevice).Restarts -ge 3 }
+            Invoke-Program env kill -TERM $supervisor
+            Wait-For { -not (Get-Leftover) }
+        }
+        finally {
+            Rename-Item "$TestDrive/away.img" 'disk.img'
+        }
+    }
+
     It 'can die and be replaced' {
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
         Invoke-Program pkill -KILL -x ublk-worker

@@ -89,6 +89,18 @@ Describe 'Remove-UblkDevice' {
         }
     }
 
+    It 'refuses each disk of a file system that has several, and names its mount point' {
+        $other = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/other.img" 128MB)
+        $first = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/first.img" 128MB)
+        $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program mkfs.btrfs -q -f $first $other
+        Invoke-Program mount $first "$TestDrive/mnt"
+        foreach ($disk in $first, $other) {
+            { $disk | Remove-UblkDevice -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId "DeviceInUse,$remove"
+        }
+        Invoke-Program umount "$TestDrive/mnt"
+    }
+
     Context 'of a disk that is open' {
         BeforeEach {
             $sleeper = Invoke-Program bash -c 'sleep 1000 < "$0" > /dev/null 2>&1 & echo $!' $device

@@ -76,6 +76,36 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         (Get-UblkLog -Id 0).Message -join "`n" | Should -Match "device 0 is live: Loop $image"
     }
 
+    It 'has a log since a time, local or UTC' {
+        $env:TZ = 'Asia/Tokyo'
+        [TimeZoneInfo]::ClearCachedData()
+        try {
+            $now = [DateTime]::UtcNow
+            foreach ($time in $now, $now.ToLocalTime(), [DateTime]::SpecifyKind($now.ToLocalTime(), 'Unspecified')) {
+                Get-UblkLog -Id 0 -Since $time.AddHours(-1) | Should -Not -BeNullOrEmpty
+                Get-UblkLog -Id 0 -Since $time.AddHours(1) | Should -BeNullOrEmpty
+            }
+        }
+        finally {
+            Remove-Item Env:TZ
+            [TimeZoneInfo]::ClearCachedData()
+        }
+    }
+
+    It 'has a log that cannot be read where journalctl fails' {
+        $path = $env:PATH
+        Set-Content "$TestDrive/journalctl" "#!/bin/sh`necho no journal files >&2`nexit 1"
+        Invoke-Program chmod +x "$TestDrive/journalctl"
+        $env:PATH = "${TestDrive}:$path"
+        try {
+            { Get-UblkLog -Id 0 -ErrorAction Stop } | Should -Throw '*no journal files*journalctl --identifier=ublk*' -ErrorId 'OperationFailed,Ublk.PowerShell.Commands.GetUblkLogCommand'
+        }
+        finally {
+            $env:PATH = $path
+            Remove-Item "$TestDrive/journalctl"
+        }
+    }
+
     It 'takes a file system' {
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
         Invoke-Program mkfs.ext4 -q -F $device

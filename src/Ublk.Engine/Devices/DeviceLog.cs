@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
@@ -38,17 +36,18 @@ public static class DeviceLog
 
     /// <summary>The lines that the caller may read, from the oldest.</summary>
     /// <param name="id">The device, or null for every one.</param>
-    /// <param name="since">The time of the first one, or null for all there are.</param>
+    /// <param name="since">The time of the first one, local unless its kind is UTC; or null for all there are.</param>
     /// <exception cref="UblkException">The log is there and cannot be read.</exception>
     public static IReadOnlyList<UblkLogEntry> Read(int? id, DateTime? since)
     {
+        DateTime? start = since is { Kind: DateTimeKind.Utc } utc ? utc.ToLocalTime() : since;
         IEnumerable<UblkLogEntry?> kept = Path.Exists(JournalSocket)
-            ? ReadJournal(id, since).Select(LogLine.ParseJournal)
+            ? ReadJournal(id, start).Select(LogLine.ParseJournal)
             : SyslogFiles.SelectMany(ReadFile);
         return
         [
             .. kept.Concat(ReadFile(OwnFile)).OfType<UblkLogEntry>()
-                .Where(entry => (id is null || entry.Id == id) && (since is null || entry.Time >= since))
+                .Where(entry => (id is null || entry.Id == id) && (start is null || entry.Time >= start))
                 .OrderBy(entry => entry.Time),
         ];
     }
@@ -70,33 +69,17 @@ public static class DeviceLog
         }
     }
 
-    private static List<string> ReadJournal(int? id, DateTime? since)
+    private static string[] ReadJournal(int? id, DateTime? since)
     {
-        ProcessStartInfo start = new("journalctl",
+        string[] arguments =
         [
             "--quiet", "--output=json", $"--identifier={LogLine.Identifier}",
             .. id is null ? Array.Empty<string>() : [$"UBLK_DEVICE={id}"],
             .. since is { } time ? [$"--since={time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}"] : Array.Empty<string>(),
-        ])
-        {
-            RedirectStandardOutput = true,
-            WorkingDirectory = "/",
-        };
-        try
-        {
-            using Process process = Process.Start(start)!;
-            List<string> lines = [];
-            while (process.StandardOutput.ReadLine() is { } line)
-            {
-                lines.Add(line);
-            }
-
-            return lines;
-        }
-        catch (Win32Exception exception)
-        {
-            throw new UblkException(UblkError.OperationFailed,
-                $"The log is in the journal, and journalctl cannot be run: {exception.Message}", operation: "journalctl");
-        }
+        ];
+        return ExternalProgram.TryRun("journalctl", arguments, out string output, out string error)
+            ? output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            : throw new UblkException(UblkError.OperationFailed,
+                $"The log is in the journal, and journalctl failed: {error}. Try journalctl --identifier={LogLine.Identifier}.", operation: "journalctl");
     }
 }

@@ -11,6 +11,7 @@ public sealed class CheckpointUblkImageCommand : UblkImagePathCommand
 {
     /// <summary>The snapshot's name; by default the time.</summary>
     [Parameter(Position = 1)]
+    [NoScriptBlock]
     public string? Name { get; set; }
 
     /// <inheritdoc/>

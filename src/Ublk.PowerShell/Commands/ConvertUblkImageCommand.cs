@@ -15,7 +15,8 @@ public sealed class ConvertUblkImageCommand : UblkNewImageCommand
     public string Path { get; set; } = "";
 
     /// <summary>The new image.</summary>
-    [Parameter(Mandatory = true, Position = 1)]
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string Destination { get; set; } = "";
 
     /// <summary>The format of the image to copy, where how it begins is not to be trusted.</summary>

@@ -20,7 +20,7 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "Path")]
-    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    [ArgumentCompleter(typeof(DevicePatternCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 

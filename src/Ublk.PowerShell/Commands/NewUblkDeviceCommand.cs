@@ -11,7 +11,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 {
     /// <summary>The files behind the disks; wildcards are expanded.</summary>
     [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true)]
-    [ArgumentCompleter(typeof(ImagePathCompleter))]
+    [ArgumentCompleter(typeof(ImagePatternCompleter))]
     [SupportsWildcards]
     public string[]? Path { get; set; }
 
@@ -23,6 +23,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 
     /// <summary>A stable name in /dev/disk/by-ublk.</summary>
     [Parameter]
+    [NoScriptBlock]
     public string? Symlink { get; set; }
 
     /// <summary>Makes the device yours, as an ordinary user.</summary>

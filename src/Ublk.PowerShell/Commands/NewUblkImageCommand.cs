@@ -10,6 +10,7 @@ public sealed class NewUblkImageCommand : UblkNewImageCommand
 {
     /// <summary>The images to make.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string[] Path { get; set; } = [];
 
     /// <summary>Size of the disk in bytes; by default that of the backing file.</summary>

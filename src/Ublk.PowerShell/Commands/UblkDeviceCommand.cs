@@ -19,7 +19,7 @@ public abstract class UblkDeviceCommand : UblkCommand
 
     /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "Path")]
-    [ArgumentCompleter(typeof(DevicePathCompleter))]
+    [ArgumentCompleter(typeof(DevicePatternCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 

@@ -7,7 +7,7 @@ public abstract class UblkImagePathCommand : UblkImageCommand
 {
     /// <summary>The images; wildcards are expanded.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Path", ValueFromPipeline = true)]
-    [ArgumentCompleter(typeof(ImagePathCompleter))]
+    [ArgumentCompleter(typeof(ImagePatternCompleter))]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];
 

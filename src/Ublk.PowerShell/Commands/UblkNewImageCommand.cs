@@ -39,6 +39,7 @@ public abstract class UblkNewImageCommand : UblkImageCommand
 
     /// <summary>The file that is to have the data.</summary>
     [Parameter]
+    [NoScriptBlock]
     public string? DataFile { get; set; }
 
     /// <summary>Makes the data file a raw image of the disk, too.</summary>

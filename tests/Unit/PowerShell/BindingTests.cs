@@ -49,6 +49,27 @@ public sealed class BindingTests : IDisposable
         Assert.Empty(_session.Host.Lines);
     }
 
+    [Fact]
+    public void A_script_block_names_the_destination_of_each_image()
+    {
+        using ImageFolder folder = new();
+        string image = folder.Create("a.qcow2", 1 << 20);
+        _session.Run("Get-Item $args[0] | Convert-UblkImage -Destination { '/new/' + $_.BaseName } -WhatIf", image);
+        Assert.Empty(_session.Errors);
+        Assert.Contains("to /new/a\"", Assert.Single(_session.Host.Lines), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Checkpoint-UblkImage x.qcow2 -Name { $_.Name } -WhatIf")]
+    [InlineData("New-UblkImage x.qcow2 1MB -DataFile { $_.Name } -WhatIf")]
+    [InlineData("New-UblkDevice Loop x.img -Symlink { $_.Name } -WhatIf")]
+    public void A_script_block_is_no_name(string command)
+    {
+        _session.Run(command);
+        Assert.Contains("ForEach-Object", Assert.Single(_session.Errors).Exception.Message, StringComparison.Ordinal);
+        Assert.Empty(_session.Host.Lines);
+    }
+
     public static TheoryData<string> ImageCmdlets =>
         ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf", "Convert-UblkImage -Destination new -WhatIf",
             "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Loop -WhatIf"];

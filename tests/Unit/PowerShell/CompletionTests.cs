@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using System.Globalization;
 using System.Management.Automation;
 using System.Management.Automation.Runspaces;
 using Ublk.PowerShell;
@@ -46,6 +47,35 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public void Where_there_is_no_image_any_file_is_offered() =>
         Assert.Equal(["notes.txt"], Complete($"New-UblkDevice -Target Loop -Path {_folder}/n").Select(match => match.ListItemText));
+
+    [Theory]
+    [InlineData("Get-UblkImage -Path", "'{0}/disk`[1`].img'")]
+    [InlineData("New-UblkDevice -Target Loop -Path", "'{0}/disk`[1`].img'")]
+    [InlineData("Get-UblkImage -LiteralPath", "'{0}/disk[1].img'")]
+    [InlineData("Convert-UblkImage -Path", "'{0}/disk[1].img'")]
+    [InlineData("Convert-UblkImage -Path x -Destination", "'{0}/disk[1].img'")]
+    [InlineData("New-UblkImage -BackingPath", "'{0}/disk[1].img'")]
+    [InlineData("New-UblkImage -Path", "'{0}/disk[1].img'")]
+    public void Wildcard_characters_are_escaped_where_they_would_be_expanded(string command, string expected)
+    {
+        File.WriteAllText(Path.Combine(_folder, "disk[1].img"), "");
+        string text = string.Format(CultureInfo.InvariantCulture, expected, _folder);
+        Assert.Equal([text], Complete($"{command} {_folder}/disk").Select(match => match.CompletionText));
+
+        // Completed once more, with the quote that stands there.
+        Assert.Equal([text], Complete($"{command} {text[..(text.LastIndexOf('1') + 1)]}").Select(match => match.CompletionText));
+    }
+
+    [Fact]
+    public void Snapshots_of_a_file_with_wildcard_characters_in_its_name()
+    {
+        string image = Path.Combine(_folder, "disk[1].qcow2");
+        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", image, "1M");
+        Shell.Run("qemu-img", "snapshot", "-c", "day[1]", image);
+        Assert.Equal("'day`[1`]'", Assert.Single(Complete($"Get-UblkImageSnapshot '{_folder}/disk`[1`].qcow2' -Name d")).CompletionText);
+        Assert.Equal("'day`[1`]'", Assert.Single(Complete($"Get-UblkImageSnapshot -LiteralPath '{image}' -Name d")).CompletionText);
+        Assert.Equal("'day[1]'", Assert.Single(Complete($"Restore-UblkImage '{image}' -Snapshot d")).CompletionText);
+    }
 
     [Fact]
     public void Lists_of_cpus_begin_with_all_of_them()
