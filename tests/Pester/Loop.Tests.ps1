@@ -44,6 +44,19 @@ Describe 'A loop disk' {
         Invoke-Failure dd "if=$device" iflag=direct bs=64k skip=32 count=1 of=/dev/null | Should -Match 'Input/output error'
     }
 
+    It 'is not made of an image of another format unless that is wanted' {
+        Invoke-Program qemu-img create -q -f qcow2 "$TestDrive/image" 4M
+        { New-UblkDevice -Target Loop -Path "$TestDrive/image" -ErrorAction Stop } | Should -Throw '*-Target Qcow2*' -ErrorId "InvalidBackingFile,$new"
+        $raw = New-UblkDevice -Target Loop -Path "$TestDrive/image" -Format Raw
+        Invoke-Program cmp -n 65536 $raw "$TestDrive/image"
+
+        # What clients write is not judged when the disk comes back.
+        $raw | Stop-UblkDevice
+        $raw | Start-UblkDevice
+        (Get-UblkDevice).State | Should -Be 'Live'
+        $raw | Remove-UblkDevice
+    }
+
     It 'writes zeroes' -Tag Core {
         New-Image $image 8MB -Random
         $device = New-UblkDevice -Target Loop -Path $image

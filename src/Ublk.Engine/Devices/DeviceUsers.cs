@@ -19,7 +19,7 @@ internal static class DeviceUsers
         IEnumerable<string> devices = disks.Length > 0
             ? disks.SelectMany(disk => SysfsDisk.List($"/sys/class/block/{disk}/holders"))
             : SysfsDisk.List("/sys/block").Where(other => SysfsDisk.List($"/sys/block/{other}/slaves").Any(disk => IsDisk(disk, id)));
-        IEnumerable<string> swaps = ReadLines("/proc/swaps").Select(line => line.Split(' ')[0].Replace("\\040", " ", StringComparison.Ordinal))
+        IEnumerable<string> swaps = Swaps().Select(line => ProcText.Decode(ProcText.Unescape(line.Split(' ', '\t')[0])))
             .Where(node => IsNode(node, id)).Select(node => $"swap on {node}");
         string[] fileSystems = [.. DiskSets().Where(set => set.Disks.Any(disk => IsDisk(disk, id))).Select(set => set.Name)];
         return
@@ -145,7 +145,7 @@ internal static class DeviceUsers
         }
     }
 
-    private static IEnumerable<string> ReadLines(string path) => File.Exists(path) ? File.ReadLines(path) : [];
+    private static string[] Swaps() => File.Exists("/proc/swaps") ? ProcText.Lines("/proc/swaps") : [];
 
     /// <summary>A file system on several disks.</summary>
     /// <param name="Name">What it is called.</param>

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Reflection;
+using Ublk.Images.Content;
 using Ublk.Plugins;
 using Ublk.Serving;
 using Ublk.Targets;
@@ -106,6 +107,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
         UblkTarget target = FindTarget();
         Dictionary<string, string> options = ReadOptions(target, file);
+        RefuseImage(target, options);
         if (assembly is not null)
         {
             target.CheckOptions(options);
@@ -133,6 +135,17 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             Force = Force,
             QueueAffinity = QueueAffinity,
         };
+    }
+
+    // Only a new disk is looked at: clients may have written an image to one that is made again. A target with -Format serves the bytes of a file.
+    private static void RefuseImage(UblkTarget target, Dictionary<string, string> options)
+    {
+        bool servesBytes = TargetOption.Find(target.Options, "Format") is not null && target is TargetDefinition;
+        bool startsElsewhere = options.TryGetValue("Offset", out string? offset) && offset != "0";
+        if (servesBytes && !startsElsewhere && !options.ContainsKey("Format") && options.TryGetValue("Path", out string? path))
+        {
+            ForeignFormat.RefuseAsDisk(path);
+        }
     }
 
     private string ResolvePath(string path) => FilePaths.Resolve(SessionState, path);

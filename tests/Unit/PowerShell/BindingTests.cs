@@ -70,9 +70,41 @@ public sealed class BindingTests : IDisposable
         Assert.Empty(_session.Host.Lines);
     }
 
+    [Theory]
+    [InlineData("qcow2", "Use -Target Qcow2.")]
+    [InlineData("vhdx", "qemu-img convert -f vhdx -O qcow2")]
+    [InlineData("vdi", "qemu-img convert -f vdi -O qcow2")]
+    public void A_disk_of_bytes_is_not_made_of_an_image(string format, string remedy)
+    {
+        using ImageFolder folder = new();
+        string image = folder["image"];
+        Shell.Run("qemu-img", "create", "-q", "-f", format, image, "4M");
+        foreach (string command in (string[])["New-UblkDevice Loop", "New-UblkDevice Fault", "Register-UblkDevice -Name a -Target Loop -Path"])
+        {
+            _session.Run($"{command} $args[0] -WhatIf", image);
+            Assert.Contains(remedy, Assert.Single(_session.Errors).Exception.Message, StringComparison.Ordinal);
+            Assert.StartsWith("InvalidBackingFile,", _session.Errors[0].FullyQualifiedErrorId, StringComparison.Ordinal);
+            Assert.Empty(_session.Host.Lines);
+        }
+
+        _session.Run("New-UblkDevice Loop $args[0] -Format Raw -WhatIf; New-UblkDevice Loop $args[0] -Offset 1MB -WhatIf", image);
+        Assert.Empty(_session.Errors);
+        Assert.Equal(2, _session.Host.Lines.Count);
+    }
+
+    [Fact]
+    public void A_disk_of_bytes_may_be_encrypted_by_LUKS()
+    {
+        using ImageFolder folder = new();
+        File.WriteAllBytes(folder["image"], [.. "LUKS"u8, 0xBA, 0xBE, 0, 1, .. new byte[1 << 20]]);
+        _session.Run("New-UblkDevice Loop $args[0] -WhatIf", folder["image"]);
+        Assert.Empty(_session.Errors);
+        Assert.Single(_session.Host.Lines);
+    }
+
     public static TheoryData<string> ImageCmdlets =>
         ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf", "Convert-UblkImage -Destination new -WhatIf",
-            "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Loop -WhatIf"];
+            "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Qcow2 -WhatIf"];
 
     // The name of the one is a pattern that the name of the other matches.
     [Theory]

@@ -38,6 +38,10 @@ internal sealed class LoopTarget : BlockTarget
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
                 "Whether to pass by the page cache; by default where the file system allows it."),
             new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
+            new TargetOption("Format", TargetOptionKind.Choice, "Raw serves a file that holds an image of another format byte for byte.")
+            {
+                Choices = ["Raw"],
+            },
         ],
         Open)
     {
