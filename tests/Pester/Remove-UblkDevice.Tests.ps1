@@ -94,6 +94,7 @@ Describe 'Remove-UblkDevice' {
         $first = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/first.img" 128MB)
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
         Invoke-Program mkfs.btrfs -q -f $first $other
+        Invoke-Program btrfs device scan $first $other
         Invoke-Program mount $first "$TestDrive/mnt"
         foreach ($disk in $first, $other) {
             { $disk | Remove-UblkDevice -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId "DeviceInUse,$remove"
