@@ -61,6 +61,7 @@ internal sealed class DeviceWorker
             {
                 ReadOnly = _specification.ReadOnly,
                 Force = _specification.Force,
+                LogicalBlockSize = _specification.LogicalBlockSize,
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
                 MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
                 FormerGenerations = _kind == LaunchKind.New

@@ -8,14 +8,20 @@ internal sealed class LoopDevice : IDisposable
 {
     private readonly TemporaryFile _file;
 
-    public LoopDevice(long size)
+    /// <summary>Makes one.</summary>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="blockSize">Its logical block size in bytes.</param>
+    public LoopDevice(long size, int blockSize = 512)
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/dev/loop-control"), "needs root and the loop driver, to make a block device");
         _file = new TemporaryFile(size);
-        Path = Shell.Run("losetup", "--find", "--show", _file.Path).Trim();
+        Path = Shell.Run("losetup", "--find", "--show", "--sector-size", $"{blockSize}", _file.Path).Trim();
     }
 
     public string Path { get; }
+
+    /// <summary>The file behind it.</summary>
+    public string BackingPath => _file.Path;
 
     public long Size
     {

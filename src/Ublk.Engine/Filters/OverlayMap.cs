@@ -39,6 +39,9 @@ internal sealed unsafe class OverlayMap : IDisposable
     /// <summary>Bytes of a map, in whole pages.</summary>
     public static long BytesFor(long blocks) => (blocks + BitsPerPage - 1) / BitsPerPage * Page;
 
+    /// <summary>Whether there can be a map of so many blocks.</summary>
+    public static bool Fits(long blocks) => BytesFor(blocks) / Page <= int.MaxValue;
+
     /// <summary>Reads the map from a file.</summary>
     /// <exception cref="UblkException">It cannot be read.</exception>
     public void Load(BackingFile file, long position)

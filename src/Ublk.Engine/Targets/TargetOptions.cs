@@ -22,6 +22,7 @@ public sealed class TargetOptions
         StatePath = other.StatePath;
         MustHaveState = other.MustHaveState;
         FormerGenerations = other.FormerGenerations;
+        LogicalBlockSize = other.LogicalBlockSize;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -45,6 +46,9 @@ public sealed class TargetOptions
 
     /// <summary>Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.</summary>
     internal bool MustHaveState { get; init; }
+
+    /// <summary>The block size, in bytes, that clients of the disk will see; null where it is the target's own.</summary>
+    internal int? LogicalBlockSize { get; init; }
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }

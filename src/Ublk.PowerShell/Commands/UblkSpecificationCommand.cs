@@ -141,7 +141,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     private static void RefuseImage(UblkTarget target, Dictionary<string, string> options)
     {
         bool servesBytes = TargetOption.Find(target.Options, "Format") is not null && target is TargetDefinition;
-        bool startsElsewhere = options.TryGetValue("Offset", out string? offset) && offset != "0";
+        bool startsElsewhere = options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;
         if (servesBytes && !startsElsewhere && !options.ContainsKey("Format") && options.TryGetValue("Path", out string? path))
         {
             ForeignFormat.RefuseAsDisk(path);

@@ -2,6 +2,7 @@ using Ublk.Filters;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
+using Ublk.Targets.Null;
 using Ublk.Tests.Serving;
 using Ublk.Tests.Targets;
 
@@ -232,6 +233,18 @@ public class FilterTests
     }
 
     /// <summary>Puts filters before a target.</summary>
+    [Theory]
+    [InlineData("Overlay", "too many for an overlay")]
+    [InlineData("Offset=9223372036854774784;Length=1024", "There are no 1024 bytes")]
+    [InlineData("Offset=9223372036854775296", "There are no bytes from")]
+    public void What_no_disk_can_have_is_refused(string filter, string message)
+    {
+        using NullTarget target = new(long.MaxValue - 511);
+        UblkException exception = Assert.Throws<UblkException>(() => Open(target, filter));
+        Assert.Equal(UblkError.InvalidArgument, exception.Error);
+        Assert.Contains(message, exception.Message, StringComparison.Ordinal);
+    }
+
     internal static BlockTarget Open(BlockTarget target, params string[] filters)
     {
         DeviceSpecification specification = new() { Target = "Null", Filters = [.. filters.Select(Parse)] };

@@ -21,18 +21,25 @@ internal static class LoopGeometry
                 $"Offset {offset} is not a multiple of the block size of {file.Path}, {logical} bytes.");
         }
 
+        // A last block that a file ends inside of belongs to the disk: it reads as zeroes beyond the end. A block device has no such block.
         long length = file.Length - offset;
-        if (length < logical)
+        if (length < (file.IsBlockDevice ? logical : 1))
         {
             throw new UblkException(UblkError.InvalidBackingFile, file.Length == 0
                 ? $"{file.Path} is empty. Give it a size first: truncate -s 1G {file.Path}"
                 : $"{file.Path} has {file.Length} bytes, from {offset} on less than one block of {logical}.");
         }
 
-        // A last block that a file ends inside of belongs to the disk: it reads as zeroes beyond the end. A block device has no such block.
+        long largest = long.MaxValue / logical * logical;
+        if (length > largest)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"{file.Path} has {length} bytes from {offset} on; a disk with blocks of {logical} bytes has at most {largest}.");
+        }
+
         return new TargetGeometry
         {
-            Size = (file.IsBlockDevice ? length : length + logical - 1) / logical * logical,
+            Size = file.IsBlockDevice ? length / logical * logical : ((length - 1) / logical * logical) + logical,
             LogicalBlockSize = logical,
             PhysicalBlockSize = int.Max(logical, file.IsBlockDevice ? BlockDeviceIoctl.GetPhysicalBlockSize(file) : 4096),
             MemoryAlignment = direct ? MemoryAlignment(file, logical) : 1,

@@ -43,6 +43,11 @@ internal sealed class LoopStorage : DiskStorage
                 $"The disk is read-only, so {_file.Path} is left as it is. Leave -Size out to take the size it has now, {Size} bytes.");
         }
 
+        if (size > long.MaxValue - _offset)
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"{_file.Path} cannot have {size} bytes from {_offset} on.");
+        }
+
         SetLength(_offset + size);
         return _options;
     }
