@@ -194,6 +194,11 @@ internal sealed class ImageOpener
             throw new UblkException(UblkError.InvalidImage,
                 $"{path} is marked as corrupt, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair.");
         }
+
+        if (header.RefcountTableClusters == 0)
+        {
+            throw ImageError.Invalid(path, "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
+        }
     }
 
     private static string PathBeside(string imagePath, string name) =>
