@@ -17,8 +17,12 @@ internal sealed class OneByteRun : IDisposable
     private const int DirtyBit = 1;
     private const int DataFileBit = 4;
     private const long GreatestCopy = 64 << 20;
+    private const long GreatestGrowth = 16 << 20;
 
-    private static readonly string[] s_operations = ["repair", "serve", "optimize", "grow", "shrink", "snapshot", "remove snapshot"];
+    // Those that write damaged images, and do not refuse them, come more often.
+    private static readonly string[] s_operations =
+        ["repair", "repair", "repair", "serve", "serve", "optimize", "grow", "shrink", "snapshot", "remove snapshot"];
+
 
     private readonly DirectoryInfo _folder = Directory.CreateDirectory($"/dev/shm/ublk-sweep-{Guid.NewGuid():N}");
     private readonly ImageKind _kind;
@@ -76,6 +80,12 @@ internal sealed class OneByteRun : IDisposable
         {
             Failure = $"an unexpected exception: {exception}";
             return "failed";
+        }
+
+        if (new FileInfo(Image).Length > _image.Length + GreatestGrowth)
+        {
+            Failure = $"the file has grown to {new FileInfo(Image).Length} bytes";
+            return outcome;
         }
 
         if (File.ReadAllBytes(Image).AsSpan().SequenceEqual(_image))
