@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using Ublk.Images;
 using Ublk.Tests.Targets.Qcow2.Crash;
@@ -13,6 +14,7 @@ internal sealed class OneByteRun : IDisposable
     public const string Written = "written";
 
     private const int VersionField = 7;
+    private const int SizeField = 24;
     private const int FeaturesField = 79;
     private const int DirtyBit = 1;
     private const int DataFileBit = 4;
@@ -165,10 +167,9 @@ internal sealed class OneByteRun : IDisposable
         (int status, string complaint) = Qemu("compare", "--image-opts", Source("before"), Source("after"));
         if (status == 0)
         {
-            return;
+            JudgeSnapshots();
         }
-
-        if (status == 1)
+        else if (status == 1)
         {
             Failure = $"it changed what qemu reads: {complaint}";
         }
@@ -190,6 +191,25 @@ internal sealed class OneByteRun : IDisposable
         }
     }
 
+    private void JudgeSnapshots()
+    {
+        foreach (string snapshot in _kind.Snapshots.Keys.Skip(_operation == "remove snapshot" ? 1 : 0))
+        {
+            // qemu reads a snapshot as long as the disk is now.
+            if (ReadSnapshot("before", snapshot) is { } before && ReadSnapshot("after", snapshot)?.AsSpan().StartsWith(before) != true)
+            {
+                Failure = $"it changed snapshot '{snapshot}' as qemu reads it";
+            }
+        }
+    }
+
+    private byte[]? ReadSnapshot(string name, string snapshot)
+    {
+        string copy = Path.Combine(_folder.FullName, $"{name}.raw");
+        return Qemu("convert", "--image-opts", "-l", $"snapshot.name={snapshot}", "-O", "raw", Source(name, isWhole: true), copy).Status == 0
+            && new FileInfo(copy).Length <= GreatestCopy ? File.ReadAllBytes(copy) : null;
+    }
+
     private byte[]? Salvage(string name)
     {
         string copy = Path.Combine(_folder.FullName, $"{name}.raw");
@@ -197,11 +217,13 @@ internal sealed class OneByteRun : IDisposable
             ? File.ReadAllBytes(copy) : null;
     }
 
-    // Of a disk that is to become shorter, what is to stay.
-    private string Source(string name)
+    // Of a disk that gets another size, what it has before and after.
+    private string Source(string name, bool isWhole = false)
     {
         string folder = Path.Combine(_folder.FullName, name);
-        (string wrap, string prefix) = _operation == "shrink" ? ($"driver=raw,size={_kind.Content.Length / 2},file.", "file.") : ("", "");
+        long kept = BinaryPrimitives.ReadInt64BigEndian(_image.AsSpan(SizeField)) & ~511L;
+        kept = _operation == "shrink" ? long.Min(kept, _kind.Content.Length / 2) : kept;
+        (string wrap, string prefix) = !isWhole && _operation is ("shrink" or "grow") ? ($"driver=raw,size={kept},file.", "file.") : ("", "");
         return $"{wrap}driver=qcow2,{prefix}file.filename={folder}/{SimulatedImage.Name}"
             + (_hasDataFile ? $",{prefix}data-file.filename={folder}/data" : "")
             + (_kind.Files.ContainsKey("key") ? $",{prefix}encrypt.key-secret=key" : "");
