@@ -198,7 +198,7 @@ public sealed class CheckImageTests : IDisposable
             }
         });
         Assert.Equal(UblkError.InvalidImage, error.Error);
-        Assert.Contains("Convert-UblkImage", error.Message);
+        Assert.Contains("-ReadOnly", error.Message);
         Assert.Equal(bytes, File.ReadAllBytes(image));
     }
 
@@ -218,7 +218,7 @@ public sealed class CheckImageTests : IDisposable
         Assert.True(ImageFolder.QemuCheckOf(image).Corruptions > 0);
         string message = Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message;
         Assert.DoesNotContain("-Repair", message);
-        Assert.Contains("Convert-UblkImage", message);
+        Assert.Contains("-ReadOnly", message);
     }
 
     [Fact]

@@ -48,7 +48,7 @@ internal sealed class Qcow2Edit : IDisposable
             {
                 throw new UblkException(UblkError.InvalidImage,
                     $"{file.Path} is corrupt in a way that no repair mends, so it is left as it is: {damage} "
-                        + "Convert-UblkImage copies what can be read into a new image.");
+                        + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
             }
 
             if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))

@@ -20,7 +20,8 @@ internal static class Qcow2Repair
         if (walk.Overlap is { } overlap)
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{image.File.Path} cannot be repaired without a loss, so it is left as it is: {overlap} Convert-UblkImage copies what can be read into a new image.");
+                $"{image.File.Path} cannot be repaired without a loss, so it is left as it is: {overlap} "
+                    + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
         }
 
         // From here on it is done whole: to stop would leave the image as bad as it was, at best.
