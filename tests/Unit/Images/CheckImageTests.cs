@@ -162,7 +162,8 @@ public sealed class CheckImageTests : IDisposable
         bytes.AsSpan(48, 12).Clear();
         File.WriteAllBytes(image, bytes);
         string copy = _folder["copy.raw"];
-        new ConvertImage { Path = image, Destination = copy, Options = new NewImageOptions { Format = ImageFormat.Raw } }.Run(ImageProgress.None);
+        NewImageOptions raw = new() { Format = ImageFormat.Raw };
+        new ConvertImage { Path = image, Destination = copy, Options = raw }.Run(ImageProgress.None);
         ImageFolder.RequireSame(before, "qcow2", copy, "raw");
         Assert.Contains("-Repair", Assert.Throws<UblkException>(() => Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image)).Message);
         Assert.Contains("-Repair", Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message);

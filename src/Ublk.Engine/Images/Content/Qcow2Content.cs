@@ -33,7 +33,8 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
             long table = index < l1.Length ? new L1Entry(l1[index]).Offset : 0;
             if (!_layout.IsAligned(table))
             {
-                throw ImageError.Invalid(File.Path, $"the L2 table for byte {tableStart} of the disk is at byte {table}, where none can be");
+                throw ImageError.Invalid(File.Path,
+                    $"the L2 table for byte {tableStart} of the disk is at byte {table}, where none can be");
             }
 
             IEnumerable<ContentExtent> extents = table == 0

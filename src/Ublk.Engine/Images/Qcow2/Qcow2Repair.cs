@@ -14,7 +14,10 @@ internal static class Qcow2Repair
     /// <param name="walk">What it refers to; of no use afterwards.</param>
     /// <param name="findings">What was found on the walk.</param>
     /// <param name="progress">Told that it begins.</param>
-    /// <exception cref="UblkException">The image cannot be repaired without a loss, which is found before it is written; or it cannot be written.</exception>
+    /// <exception cref="UblkException">
+    /// The image cannot be repaired without a loss, or a count is too large for its width: nothing was written. Or the file cannot be
+    /// written.
+    /// </exception>
     public static void Run(Qcow2File image, ReferenceWalk walk, CheckFindings findings, ImageProgress progress)
     {
         if (walk.Overlap is { } overlap)
@@ -33,7 +36,8 @@ internal static class Qcow2Repair
 
         // A block device has no room past its end.
         walk.Counts.AllocateFrom(image.File.IsBlockDevice ? walk.Counts.End : image.Layout.ClustersFor(image.File.Length));
-        new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost).Write(onlyIncrease: findings.Damage is not null);
+        RefcountWriter writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        writer.Write(onlyIncrease: findings.Damage is not null);
         RefcountReader stored = RefcountReader.Of(image);
         CopiedFlags.Compare(image, cluster => stored[cluster], _ => { }, fix: true, ImageProgress.None);
         image.File.Flush();

@@ -165,7 +165,8 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
                 if (counts[cluster] > _layout.MaxRefcount)
                 {
                     throw ImageError.NotSupported(image.File.Path,
-                        $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. Convert it into an image with -RefcountBits 16.");
+                        $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. "
+                            + "Convert it into an image with -RefcountBits 16.");
                 }
             }
         }

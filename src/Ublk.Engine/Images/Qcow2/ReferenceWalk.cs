@@ -14,7 +14,7 @@ internal sealed class ReferenceWalk
     private (long First, int Clusters) _countedTable;
     private long _nextOffset;
 
-    // Clusters of metadata: with how many L1 entries refer to each of an L2 table, and what else nothing but one reference leads to.
+    // Clusters of L2 tables, with the L1 entries that point to each; and those of other tables, each of which has one reference.
     private readonly Dictionary<long, uint> _l2Tables = [];
     private readonly HashSet<long> _ownTables = [];
 
@@ -37,7 +37,7 @@ internal sealed class ReferenceWalk
     /// <summary>Whether the refcount table cannot be used: it and its blocks have to be made anew.</summary>
     public bool IsRefcountTableLost { get; private set; }
 
-    /// <summary>What keeps the image from being written at all, in words: a table that is not its own, or not whole. Null if nothing.</summary>
+    /// <summary>What keeps the image from being repaired, in words: a table that shares a cluster or is cut off. Null if nothing.</summary>
     public string? Overlap { get; private set; }
 
     /// <summary>Clusters of the disk that have a place in the file.</summary>
@@ -262,7 +262,7 @@ internal sealed class ReferenceWalk
         {
             LoseRefcounts("There is no refcount table.");
         }
-        else if (header.RefcountTableOffset + ((long)header.RefcountTableClusters << _layout.ClusterBits) > _layout.ClustersFor(_fileLength) << _layout.ClusterBits)
+        else if (first + header.RefcountTableClusters > _layout.ClustersFor(_fileLength))
         {
             LoseRefcounts("The refcount table is beyond the end of the file.");
         }
@@ -322,7 +322,7 @@ internal sealed class ReferenceWalk
         _findings.AddCorruption(why);
     }
 
-    // No repair can tell which of two that claim a cluster is right, and to write the one would destroy the other.
+    // Of two that claim a cluster, one is wrong, and there is no way to know which. To write one would destroy the other.
     private void FindOverlaps()
     {
         foreach (long cluster in _ownTables.Where(cluster => Counts[cluster] > 1))

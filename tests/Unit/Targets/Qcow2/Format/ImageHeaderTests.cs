@@ -65,10 +65,14 @@ public class ImageHeaderTests
         image.Create("base", "1M");
         image.Create("disk.qcow2", "1M", "", "-b", "base", "-F", "qcow2");
         (ImageHeader header, _) = Read(image.Path);
-        HeaderExtension[] formats = [HeaderExtension.OfText(HeaderExtension.BackingFormat, first), HeaderExtension.OfText(HeaderExtension.BackingFormat, last)];
         header = header with
         {
-            Extensions = [.. formats, .. header.Extensions.Where(extension => extension.Type != HeaderExtension.BackingFormat)],
+            Extensions =
+            [
+                HeaderExtension.OfText(HeaderExtension.BackingFormat, first),
+                HeaderExtension.OfText(HeaderExtension.BackingFormat, last),
+                .. header.Extensions.Where(extension => extension.Type != HeaderExtension.BackingFormat),
+            ],
         };
         using (FileStream file = File.OpenWrite(image.Path))
         {

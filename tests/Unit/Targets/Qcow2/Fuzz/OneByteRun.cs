@@ -138,8 +138,8 @@ internal sealed class OneByteRun : IDisposable
         switch (_operation)
         {
             case "serve":
-                (string, string)[] options = _kind.Files.ContainsKey("key") ? [("KeyFile", Path.Combine(_folder.FullName, "after", "key"))] : [];
-                Qcow2Disk.Open(Image, options).Dispose();
+                string key = Path.Combine(_folder.FullName, "after", "key");
+                Qcow2Disk.Open(Image, File.Exists(key) ? [("KeyFile", key)] : []).Dispose();
                 break;
             case "repair":
                 new CheckImage { Path = Image, Repair = true }.Run(ImageProgress.None);
@@ -206,15 +206,16 @@ internal sealed class OneByteRun : IDisposable
     private byte[]? ReadSnapshot(string name, string snapshot)
     {
         string copy = Path.Combine(_folder.FullName, $"{name}.raw");
-        return Qemu("convert", "--image-opts", "-l", $"snapshot.name={snapshot}", "-O", "raw", Source(name, isWhole: true), copy).Status == 0
+        string source = Source(name, isWhole: true);
+        return Qemu("convert", "--image-opts", "-l", $"snapshot.name={snapshot}", "-O", "raw", source, copy).Status == 0
             && new FileInfo(copy).Length <= GreatestCopy ? File.ReadAllBytes(copy) : null;
     }
 
     private byte[]? Salvage(string name)
     {
         string copy = Path.Combine(_folder.FullName, $"{name}.raw");
-        return Qemu("convert", "--salvage", "--image-opts", "-O", "raw", Source(name), copy).Status == 0 && new FileInfo(copy).Length <= GreatestCopy
-            ? File.ReadAllBytes(copy) : null;
+        return Qemu("convert", "--salvage", "--image-opts", "-O", "raw", Source(name), copy).Status == 0
+            && new FileInfo(copy).Length <= GreatestCopy ? File.ReadAllBytes(copy) : null;
     }
 
     // Of a disk that gets another size, what it has before and after.
@@ -223,7 +224,8 @@ internal sealed class OneByteRun : IDisposable
         string folder = Path.Combine(_folder.FullName, name);
         long kept = BinaryPrimitives.ReadInt64BigEndian(_image.AsSpan(SizeField)) & ~511L;
         kept = _operation == "shrink" ? long.Min(kept, _kind.Content.Length / 2) : kept;
-        (string wrap, string prefix) = !isWhole && _operation is ("shrink" or "grow") ? ($"driver=raw,size={kept},file.", "file.") : ("", "");
+        bool isPart = !isWhole && _operation is ("shrink" or "grow");
+        (string wrap, string prefix) = isPart ? ($"driver=raw,size={kept},file.", "file.") : ("", "");
         return $"{wrap}driver=qcow2,{prefix}file.filename={folder}/{SimulatedImage.Name}"
             + (_hasDataFile ? $",{prefix}data-file.filename={folder}/data" : "")
             + (_kind.Files.ContainsKey("key") ? $",{prefix}encrypt.key-secret=key" : "");
