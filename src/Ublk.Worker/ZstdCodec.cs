@@ -24,24 +24,32 @@ internal sealed class ZstdCodec : ClusterCodec
     /// <inheritdoc/>
     public override unsafe bool TryDecompress(ReadOnlySpan<byte> compressed, Span<byte> cluster)
     {
-        // What follows the frame in its last sector is no part of it.
-        fixed (byte* from = compressed)
+        // A cluster may be several frames. What follows the last in its last sector is no part of it.
+        t_decompressor ??= new Decompressor();
+        while (!cluster.IsEmpty)
         {
-            nuint length = Methods.ZSTD_findFrameCompressedSize(from, (nuint)compressed.Length);
-            if (Methods.ZSTD_isError(length))
+            nuint length;
+            fixed (byte* from = compressed)
             {
-                return false;
+                length = Methods.ZSTD_findFrameCompressedSize(from, (nuint)compressed.Length);
             }
 
-            t_decompressor ??= new Decompressor();
             try
             {
-                return t_decompressor.TryUnwrap(compressed[..(int)length], cluster, out int written) && written == cluster.Length;
+                if (Methods.ZSTD_isError(length) || !t_decompressor.TryUnwrap(compressed[..(int)length], cluster, out int written))
+                {
+                    return false;
+                }
+
+                compressed = compressed[(int)length..];
+                cluster = cluster[written..];
             }
             catch (ZstdException)
             {
                 return false;
             }
         }
+
+        return true;
     }
 }

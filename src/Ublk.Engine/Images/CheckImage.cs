@@ -14,13 +14,14 @@ public sealed record CheckImage : ImageOperation
     {
         using Qcow2File image = Qcow2File.Read(Repair ? OpenForWriting(Path) : DiskFile.OpenForReading(Path));
         Qcow2Check found = Qcow2Check.Of(image, progress);
-        bool isMarked = (image.Header.Incompatible & (IncompatibleFeatures.Dirty | IncompatibleFeatures.Corrupt)) != 0;
+        bool isMarked = (image.Header.Incompatible & (IncompatibleFeatures.Dirty | IncompatibleFeatures.Corrupt)) != 0
+            || Bitmaps.Forget(image.Header) != image.Header;
         if (!Repair || (found.Findings is { Corruptions: 0, Leaks: 0 } && !isMarked))
         {
             return Describe(image, found);
         }
 
-        Qcow2Repair.Run(image, found.Walk, progress);
+        Qcow2Repair.Run(image, found.Walk, found.Findings, progress);
         Qcow2Check left = Qcow2Check.Of(image, progress);
         if (left.Findings.Corruptions == 0)
         {

@@ -97,6 +97,132 @@ public sealed class CheckImageTests : IDisposable
     }
 
     [Fact]
+    public void An_L1_entry_without_a_table_is_an_error_and_what_it_lost_is_kept()
+    {
+        string image = Fill("cluster_size=64k");
+        byte[] bytes = File.ReadAllBytes(image);
+        int l1 = (int)BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(40));
+        byte[] lost = [.. bytes.AsSpan(l1, 8)];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(l1), 1UL << 63);
+        File.WriteAllBytes(image, bytes);
+        Assert.True(ImageFolder.QemuCheckOf(image).Corruptions > 0);
+        Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image).Condition);
+        Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image, repair: true).Condition);
+
+        // The entry brings everything back, as nothing was freed.
+        bytes = File.ReadAllBytes(image);
+        lost.CopyTo(bytes, l1);
+        File.WriteAllBytes(image, bytes);
+        ImageFolder.RequireClean(image);
+    }
+
+    // The refcount table's length or place, as one changed byte leaves it: over L1, L2 and data, or beyond the end of the file.
+    [Theory]
+    [InlineData(59, 0x0a, false)]
+    [InlineData(53, 0x05, false)]
+    [InlineData(53, 0x0f, false)]
+    [InlineData(50, 0x0a, false)]
+    [InlineData(49, 0x80, false)]
+    [InlineData(59, 0x0a, true)]
+    [InlineData(59, 0x00, false)]
+    [InlineData(59, 0x00, true)]
+    public void A_refcount_table_in_the_wrong_place_is_made_anew(int place, byte value, bool isDirty)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M");
+        ImageFolder.Play(image, "write -P 7 0 300k");
+        string before = _folder["before.raw"];
+        Shell.Run("qemu-img", "convert", "-O", "raw", image, before);
+        byte[] bytes = File.ReadAllBytes(image);
+        bytes[place] = value;
+        bytes[79] |= (byte)(isDirty ? 1 : 0);
+        File.WriteAllBytes(image, bytes);
+        Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image).Condition);
+        if (isDirty)
+        {
+            Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image).Dispose();
+        }
+        else
+        {
+            Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image, repair: true).Condition);
+        }
+
+        ImageFolder.RequireClean(image);
+        ImageFolder.RequireSame(image, "qcow2", before, "raw");
+        Assert.True(new FileInfo(image).Length < bytes.Length + (1 << 20));
+    }
+
+    [Fact]
+    public void Without_a_refcount_table_an_image_is_read_and_not_written()
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M");
+        ImageFolder.Play(image, "write -P 7 0 300k");
+        string before = _folder["before.qcow2"];
+        File.Copy(image, before);
+        byte[] bytes = File.ReadAllBytes(image);
+        bytes.AsSpan(48, 12).Clear();
+        File.WriteAllBytes(image, bytes);
+        string copy = _folder["copy.raw"];
+        NewImageOptions raw = new() { Format = ImageFormat.Raw };
+        new ConvertImage { Path = image, Destination = copy, Options = raw }.Run(ImageProgress.None);
+        ImageFolder.RequireSame(before, "qcow2", copy, "raw");
+        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image)).Message);
+        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message);
+        Assert.Equal(bytes, File.ReadAllBytes(image));
+        Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image, repair: true).Condition);
+        ImageFolder.RequireClean(image);
+        ImageFolder.RequireSame(before, "qcow2", image, "qcow2");
+    }
+
+    // Guest data where the L2 table is: to change flags in the one would change the other.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_table_that_something_else_claims_is_not_written(bool isDirty)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M");
+        ImageFolder.Play(image, "write -P 7 0 300k");
+        byte[] bytes = File.ReadAllBytes(image);
+        long l1 = BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(40));
+        ulong l2 = BinaryPrimitives.ReadUInt64BigEndian(bytes.AsSpan((int)l1));
+        BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan((int)(l2 & int.MaxValue) + 8), l2);
+        bytes[79] |= (byte)(isDirty ? 1 : 0);
+        File.WriteAllBytes(image, bytes);
+        UblkException error = Assert.Throws<UblkException>(() =>
+        {
+            if (isDirty)
+            {
+                Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image).Dispose();
+            }
+            else
+            {
+                ImageFolder.Check(image, repair: true);
+            }
+        });
+        Assert.Equal(UblkError.InvalidImage, error.Error);
+        Assert.Contains("-ReadOnly", error.Message);
+        Assert.Equal(bytes, File.ReadAllBytes(image));
+    }
+
+    [Theory]
+    [InlineData(0x8000_0000_7000_0000)]
+    [InlineData(0x8000_0000_0005_0200)]
+    public void An_entry_that_points_nowhere_is_left_and_nobody_is_sent_to_repair_it(ulong entry)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M");
+        ImageFolder.Play(image, "write -P 7 0 300k");
+        byte[] bytes = File.ReadAllBytes(image);
+        long l1 = BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(40));
+        long l2 = BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan((int)l1)) & int.MaxValue;
+        BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan((int)l2 + 8), entry);
+        File.WriteAllBytes(image, bytes);
+        Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image, repair: true).Condition);
+        Assert.True(ImageFolder.QemuCheckOf(image).Corruptions > 0);
+        string message = Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message;
+        Assert.DoesNotContain("-Repair", message);
+        Assert.Contains("-ReadOnly", message);
+    }
+
+    [Fact]
     public void A_snapshot_and_a_bitmap_are_no_leaks()
     {
         string image = Fill("cluster_size=64k");

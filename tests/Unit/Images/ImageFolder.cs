@@ -50,6 +50,17 @@ internal sealed class ImageFolder : IDisposable
         return new QemuCheck(Get("corruptions") + Get("check-errors"), Get("leaks"), Get("allocated-clusters"), Get("compressed-clusters"), Get("fragmented-clusters"), Get("image-end-offset"));
     }
 
+    /// <summary>What qemu warns of when it opens an image to read it.</summary>
+    public static string WarningsOf(string image)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("qemu-img", ["info", image]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        string warnings = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.Contains("qcow2", output.Result);
+        return warnings;
+    }
+
     /// <summary>An image must be without errors and leaks, by qemu's check and by ours.</summary>
     public static void RequireClean(string image)
     {

@@ -86,6 +86,7 @@ public sealed class SnapshotTests : IDisposable
         Assert.Contains("bitmaps", Assert.Single(warnings));
         ImageFolder.RequireClean(image);
         Assert.DoesNotContain("history", Shell.Run("qemu-img", "info", image));
+        Assert.Empty(ImageFolder.WarningsOf(image));
 
         // Their clusters are others' now.
         Take(image, "two");

@@ -31,6 +31,12 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
         {
             int index = _layout.L1Index(tableStart);
             long table = index < l1.Length ? new L1Entry(l1[index]).Offset : 0;
+            if (!_layout.IsAligned(table))
+            {
+                throw ImageError.Invalid(File.Path,
+                    $"the L2 table for byte {tableStart} of the disk is at byte {table}, where none can be");
+            }
+
             IEnumerable<ContentExtent> extents = table == 0
                 ? [new ContentExtent(tableStart, _layout.L2Coverage, ExtentKind.Absent)]
                 : TableExtents(image.ReadL2(table), tableStart, start, end);
@@ -107,7 +113,7 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
         int size = _layout.SubclusterSize;
         bool isZero = (entry.ZeroSubclusters >> sub & 1) != 0;
         bool isAllocated = (entry.AllocatedSubclusters >> sub & 1) != 0;
-        ExtentKind kind = isZero ? entry.HasPlace ? ExtentKind.ZeroAllocated : ExtentKind.Zero
+        ExtentKind kind = isZero ? entry.HasPlace(_layout) ? ExtentKind.ZeroAllocated : ExtentKind.Zero
             : isAllocated ? ExtentKind.Data
             : ExtentKind.Absent;
         return new ContentExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));

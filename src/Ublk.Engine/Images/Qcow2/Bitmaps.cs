@@ -29,8 +29,16 @@ internal static class Bitmaps
             edit.Drop(directory.Offset, directory.Size);
         }
 
-        // What the header says of them stays, and means nothing without its bit: to take it out would move what follows, in more than
-        // the one sector that a crash leaves whole.
-        return header with { Autoclear = header.AutoclearWhileWriting };
+        return Forget(header with { Autoclear = header.AutoclearWhileWriting });
     }
+
+    /// <summary>A header without the extension of bitmaps that are valid no longer, of which qemu would warn at each opening.</summary>
+    /// <remarks>
+    /// The end of the extensions takes its place, which changes the one sector that has its type. Where others follow, it stays: to take it
+    /// out would move them, and a crash leaves no more than one sector whole.
+    /// </remarks>
+    public static ImageHeader Forget(ImageHeader header) =>
+        !header.Autoclear.HasFlag(AutoclearFeatures.Bitmaps) && header.Extensions is [.., { Type: HeaderExtension.Bitmaps } last]
+            ? header with { Extensions = [.. header.Extensions.SkipLast(1), last with { Type = HeaderExtension.End }] }
+            : header;
 }

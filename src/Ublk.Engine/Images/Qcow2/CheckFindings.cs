@@ -8,11 +8,21 @@ internal sealed class CheckFindings
     /// <summary>Contradictions that endanger data.</summary>
     public long Corruptions { get; private set; }
 
+    /// <summary>The first of them that no repair mends, in words; null where there is none.</summary>
+    public string? Damage { get; private set; }
+
     /// <summary>Clusters that take room and belong to nothing.</summary>
     public long Leaks { get; private set; }
 
     /// <summary>The first of them, in words.</summary>
     public IReadOnlyList<string> Texts => _texts;
+
+    /// <summary>A contradiction that no repair mends, such as an entry that points nowhere.</summary>
+    public void AddDamage(string text)
+    {
+        Damage ??= text;
+        AddCorruption(text);
+    }
 
     /// <summary>A contradiction.</summary>
     public void AddCorruption(string text)

@@ -20,7 +20,7 @@ internal static class CopiedFlags
         {
             L1Entry entry = new(l1[index]);
             progress.Advance(8);
-            if (entry.Offset == 0)
+            if (!image.CanHoldL2(entry.Offset))
             {
                 continue;
             }
@@ -52,7 +52,7 @@ internal static class CopiedFlags
         for (int index = 0; index < image.Layout.L2Entries; index++)
         {
             L2Entry entry = table[index];
-            if (entry.IsCompressed || (entry.Offset == 0 && !image.HasDataFile) || !entry.HasPlace)
+            if (!entry.HasPlace(image.Layout))
             {
                 continue;
             }

@@ -40,8 +40,15 @@ internal sealed class Qcow2Edit : IDisposable
             Qcow2Check check = Qcow2Check.Of(image, progress);
             if (image.Header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
             {
-                Qcow2Repair.Run(image, check.Walk, progress);
+                Qcow2Repair.Run(image, check.Walk, check.Findings, progress);
                 check = Qcow2Check.Of(image, progress);
+            }
+
+            if (check.Findings.Damage is { } damage)
+            {
+                throw new UblkException(UblkError.InvalidImage,
+                    $"{file.Path} is corrupt in a way that no repair mends, so it is left as it is: {damage} "
+                        + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
             }
 
             if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
@@ -135,7 +142,8 @@ internal sealed class Qcow2Edit : IDisposable
             // image next sees what did.
             if (_isUnderWay && !Image.File.HasLostWrites)
             {
-                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, new CheckFindings(), ImageProgress.None), ImageProgress.None);
+                CheckFindings findings = new();
+                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
             }
         }
         catch (UblkException)

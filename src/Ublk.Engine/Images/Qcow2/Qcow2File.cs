@@ -22,7 +22,7 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
     public ClusterLayout Layout { get; } = header.Layout;
 
     /// <summary>Whether the disk's data is in a file of its own.</summary>
-    public bool HasDataFile => Header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData);
+    public bool HasDataFile => Layout.HasDataFile;
 
     /// <summary>The snapshots, in the order of their table.</summary>
     /// <exception cref="UblkException">The table is malformed.</exception>
@@ -83,6 +83,16 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
 
     /// <summary>The active L1 table.</summary>
     public ulong[] ReadL1() => ReadTable(Header.L1Offset, Header.L1Size);
+
+    /// <summary>The refcount table.</summary>
+    public RefcountTableEntry[] ReadRefcountTable() =>
+    [
+        .. ReadTable(Header.RefcountTableOffset, Header.RefcountTableClusters * Layout.RefcountTableEntriesPerCluster)
+            .Select(raw => new RefcountTableEntry(raw)),
+    ];
+
+    /// <summary>Whether an L2 table can be at a place.</summary>
+    public bool CanHoldL2(long offset) => offset > 0 && offset < file.Length && Layout.IsAligned(offset);
 
     /// <summary>An L2 table.</summary>
     public L2Words ReadL2(long offset) => new(Layout, ReadTable(offset, Layout.ClusterSize / 8));

@@ -5,17 +5,44 @@ namespace Ublk.Images.Qcow2;
 /// <summary>Makes an image's reference counts and flags agree with what it refers to.</summary>
 internal static class Qcow2Repair
 {
-    /// <summary>Repairs what a check found, as far as that loses nothing; tables that lead nowhere stay as they are.</summary>
-    /// <exception cref="UblkException">The image cannot be written.</exception>
-    public static void Run(Qcow2File image, ReferenceWalk walk, ImageProgress progress)
+    /// <summary>Repairs what a check found, as far as that loses nothing; entries that point nowhere stay as they are.</summary>
+    /// <remarks>
+    /// What it writes in place belongs to the tables alone. Tables that are made anew are past the end of the file, as what nothing refers
+    /// to may be what a damaged entry lost; for the same reason nothing is freed then.
+    /// </remarks>
+    /// <param name="image">The image.</param>
+    /// <param name="walk">What it refers to; of no use afterwards.</param>
+    /// <param name="findings">What was found on the walk.</param>
+    /// <param name="progress">Told that it begins.</param>
+    /// <exception cref="UblkException">
+    /// The image cannot be repaired without a loss, or a count is too large for its width: nothing was written. Or the file cannot be
+    /// written.
+    /// </exception>
+    public static void Run(Qcow2File image, ReferenceWalk walk, CheckFindings findings, ImageProgress progress)
     {
+        if (walk.Overlap is { } overlap)
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{image.File.Path} cannot be repaired without a loss, so it is left as it is: {overlap} "
+                    + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
+        }
+
         // From here on it is done whole: to stop would leave the image as bad as it was, at best.
         progress.Begin($"Repairing {image.File.Path}");
-        new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost).Write(onlyIncrease: false);
-        CopiedFlags.Compare(image, cluster => walk.Counts[cluster], _ => { }, fix: true, ImageProgress.None);
+        if (walk.IsRefcountTableLost)
+        {
+            walk.ForgetRefcounts();
+        }
+
+        // A block device has no room past its end.
+        walk.Counts.AllocateFrom(image.File.IsBlockDevice ? walk.Counts.End : image.Layout.ClustersFor(image.File.Length));
+        RefcountWriter writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        writer.Write(onlyIncrease: findings.Damage is not null);
+        RefcountReader stored = RefcountReader.Of(image);
+        CopiedFlags.Compare(image, cluster => stored[cluster], _ => { }, fix: true, ImageProgress.None);
         image.File.Flush();
         IncompatibleFeatures clean = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
-        image.WriteHeader(image.Header with { Incompatible = clean });
+        image.WriteHeader(Bitmaps.Forget(image.Header with { Incompatible = clean }));
         image.File.Flush();
     }
 }

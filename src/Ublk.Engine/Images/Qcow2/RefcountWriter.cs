@@ -12,7 +12,7 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
 {
     private readonly ClusterLayout _layout = image.Layout;
     private readonly SortedSet<long> _wanted = [];
-    private RefcountTableEntry[] _stored = ReadTable(image);
+    private RefcountTableEntry[] _stored = isTableLost ? [] : image.ReadRefcountTable();
     private RefcountTableEntry[] _blocks = [.. blocks];
     private bool _isTableLost = isTableLost;
 
@@ -23,30 +23,27 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
     {
         WantBlocks();
         long newTable = PlaceTable();
+        RequireRoomForCounts();
         foreach (long index in _wanted)
         {
             WriteBlock(index, onlyIncrease);
         }
 
         image.File.Flush();
-        if (newTable == 0)
-        {
-            image.WriteTable(image.Header.RefcountTableOffset, RawTable());
-        }
-        else
+        if (newTable != 0)
         {
             image.WriteTable(newTable, RawTable());
             image.File.Flush();
             SwitchTable(newTable, onlyIncrease);
         }
+        else if (!_blocks.AsSpan().SequenceEqual(_stored))
+        {
+            image.WriteTable(image.Header.RefcountTableOffset, RawTable());
+        }
 
         image.File.Flush();
         _stored = [.. _blocks];
     }
-
-    private static RefcountTableEntry[] ReadTable(Qcow2File image) => image
-        .ReadTable(image.Header.RefcountTableOffset, image.Header.RefcountTableClusters * image.Layout.RefcountTableEntriesPerCluster)
-        .Select(raw => new RefcountTableEntry(raw)).ToArray();
 
     // The blocks that are there, and those with something to count.
     private void WantBlocks()
@@ -91,7 +88,7 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
     private long PlaceTable()
     {
         long table = 0;
-        for (long placed = 0; _isTableLost || _blocks.Length > _stored.Length;)
+        for (long placed = 0; _blocks.Length > _stored.Length;)
         {
             long needed = _layout.ClustersFor(_blocks.Length * 8L);
             if (needed <= placed)
@@ -157,6 +154,24 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
         return false;
     }
 
+    // Before anything is written.
+    private void RequireRoomForCounts()
+    {
+        foreach (long index in _wanted)
+        {
+            long first = index << _layout.RefcountBlockBits;
+            for (long cluster = first; cluster < first + _layout.RefcountBlockEntries; cluster++)
+            {
+                if (counts[cluster] > _layout.MaxRefcount)
+                {
+                    throw ImageError.NotSupported(image.File.Path,
+                        $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. "
+                            + "Convert it into an image with -RefcountBits 16.");
+                }
+            }
+        }
+    }
+
     private void WriteBlock(long index, bool onlyIncrease)
     {
         byte[] block = new byte[_layout.ClusterSize];
@@ -171,12 +186,6 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
         for (int entry = 0; entry < _layout.RefcountBlockEntries; entry++)
         {
             ulong count = counts[first + entry];
-            if (count > _layout.MaxRefcount)
-            {
-                throw ImageError.NotSupported(image.File.Path,
-                    $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. Convert it into an image with -RefcountBits 16.");
-            }
-
             if (!onlyIncrease || count > RefcountBlock.Get(block, _layout.RefcountOrder, entry))
             {
                 RefcountBlock.Set(block, _layout.RefcountOrder, entry, count);

@@ -10,6 +10,7 @@ internal sealed class ReferenceCounts
     private long _lastChunkNumber = -1;
     private uint[] _lastChunk = [];
     private long _firstMaybeFree;
+    private long _floor;
 
     /// <summary>Where clusters are that have been referred to: runs of their numbers, in order.</summary>
     public IEnumerable<(long First, long Count)> Runs => _chunks.Keys.Select(number => (number << ChunkBits, 1L << ChunkBits));
@@ -52,9 +53,16 @@ internal sealed class ReferenceCounts
             chunk[cluster & ChunkMask] = value;
             if (value == 0)
             {
-                _firstMaybeFree = long.Min(_firstMaybeFree, cluster);
+                _firstMaybeFree = long.Max(_floor, long.Min(_firstMaybeFree, cluster));
             }
         }
+    }
+
+    /// <summary>From now on, no cluster before this one is allocated.</summary>
+    public void AllocateFrom(long cluster)
+    {
+        _floor = cluster;
+        _firstMaybeFree = long.Max(_firstMaybeFree, cluster);
     }
 
     /// <summary>Finds free clusters that lie together, and counts one reference to each.</summary>

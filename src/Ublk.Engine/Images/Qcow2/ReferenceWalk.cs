@@ -11,7 +11,12 @@ internal sealed class ReferenceWalk
     private readonly ImageProgress _progress;
     private readonly ClusterLayout _layout;
     private readonly long _fileLength;
+    private (long First, int Clusters) _countedTable;
     private long _nextOffset;
+
+    // Clusters of L2 tables, with the L1 entries that point to each; and those of other tables, each of which has one reference.
+    private readonly Dictionary<long, uint> _l2Tables = [];
+    private readonly HashSet<long> _ownTables = [];
 
     private ReferenceWalk(Qcow2File image, CheckFindings findings, ImageProgress progress)
     {
@@ -20,18 +25,20 @@ internal sealed class ReferenceWalk
         _progress = progress;
         _layout = image.Layout;
         _fileLength = image.File.Length;
-        RefcountBlocks = image.ReadTable(image.Header.RefcountTableOffset, image.Header.RefcountTableClusters * _layout.RefcountTableEntriesPerCluster)
-            .Select(raw => new RefcountTableEntry(raw)).ToArray();
+        RefcountBlocks = image.ReadRefcountTable();
     }
 
     /// <summary>What it counted.</summary>
     public ReferenceCounts Counts { get; } = new();
 
     /// <summary>The refcount table, without the entries that are of no use: default stands for those.</summary>
-    public RefcountTableEntry[] RefcountBlocks { get; }
+    public RefcountTableEntry[] RefcountBlocks { get; private set; }
 
-    /// <summary>Whether something else lies where the refcount table is: it is not counted then, and needs another place.</summary>
+    /// <summary>Whether the refcount table cannot be used: it and its blocks have to be made anew.</summary>
     public bool IsRefcountTableLost { get; private set; }
+
+    /// <summary>What keeps the image from being repaired, in words: a table that shares a cluster or is cut off. Null if nothing.</summary>
+    public string? Overlap { get; private set; }
 
     /// <summary>Clusters of the disk that have a place in the file.</summary>
     public long AllocatedClusters { get; private set; }
@@ -80,25 +87,38 @@ internal sealed class ReferenceWalk
         }
     }
 
+    /// <summary>Gives up the refcount table and its blocks: nothing refers to them any more.</summary>
+    public void ForgetRefcounts()
+    {
+        Counts.Add(_countedTable.First, _countedTable.Clusters, -1);
+        foreach (RefcountTableEntry entry in RefcountBlocks.Where(entry => entry.Raw != 0))
+        {
+            Counts[entry.Offset >> _layout.ClusterBits]--;
+        }
+
+        RefcountBlocks = [];
+    }
+
     private void Follow()
     {
         ImageHeader header = _image.Header;
-        Count(0, _layout.ClusterSize);
-        Count(header.L1Offset, header.L1Size * 8L);
+        CountTable(0, _layout.ClusterSize, "The header");
+        CountTable(header.L1Offset, header.L1Size * 8L, "The active L1 table");
         FollowL1(_image.ReadL1(), "the active L1 table", isActive: true);
         foreach (Snapshot snapshot in _image.Snapshots)
         {
-            Count(snapshot.L1Offset, snapshot.L1Size * 8L);
+            CountTable(snapshot.L1Offset, snapshot.L1Size * 8L, $"The L1 table of snapshot '{snapshot.Name}'");
             FollowL1(_image.ReadTable(snapshot.L1Offset, snapshot.L1Size), $"the L1 table of snapshot '{snapshot.Name}'", isActive: false);
         }
 
-        Count(header.SnapshotsOffset, _image.SnapshotTableLength);
+        CountTable(header.SnapshotsOffset, _image.SnapshotTableLength, "The snapshot table");
         FollowBitmaps();
         if (header.LuksArea is { } luks)
         {
-            Count(luks.Offset, luks.Length);
+            CountTable(luks.Offset, luks.Length, "The LUKS header");
         }
 
+        FindOverlaps();
         FollowRefcounts();
     }
 
@@ -110,20 +130,28 @@ internal sealed class ReferenceWalk
             _progress.Advance(8);
             if (entry.HasReservedBits)
             {
-                _findings.AddCorruption($"Entry {index} of {what} has bits set that must be clear.");
+                _findings.AddDamage($"Entry {index} of {what} has bits set that must be clear.");
             }
 
             if (entry.Offset == 0)
             {
+                if (entry.IsCopied)
+                {
+                    _findings.AddDamage($"Entry {index} of {what} has its copied flag set, but places no L2 table.");
+                }
+
+                continue;
+            }
+
+            if (!_image.CanHoldL2(entry.Offset))
+            {
+                _findings.AddDamage($"Entry {index} of {what} places an L2 table at byte {entry.Offset}, where none can be.");
                 continue;
             }
 
             Count(entry.Offset, _layout.ClusterSize);
-            if (!_layout.IsAligned(entry.Offset))
-            {
-                _findings.AddCorruption($"Entry {index} of {what} places an L2 table at byte {entry.Offset}, where none can be.");
-            }
-
+            long cluster = entry.Offset >> _layout.ClusterBits;
+            _l2Tables[cluster] = _l2Tables.GetValueOrDefault(cluster) + 1;
             FollowL2(_image.ReadL2(entry.Offset), entry.Offset, isActive);
         }
     }
@@ -142,15 +170,15 @@ internal sealed class ReferenceWalk
 
             if (entry.HasReservedBits)
             {
-                _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} has bits set that must be clear.");
+                _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} has bits set that must be clear.");
             }
 
             if (entry.FindFault(_layout, _image.Header.Version) is { } fault)
             {
-                _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
+                _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
             }
 
-            if (entry.Offset == 0 && !(_image.HasDataFile && entry.HasPlace))
+            if (!entry.HasPlace(_layout))
             {
                 continue;
             }
@@ -173,24 +201,24 @@ internal sealed class ReferenceWalk
     {
         if (entry.IsCopied)
         {
-            _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} calls a compressed cluster its own.");
+            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} calls a compressed cluster its own.");
         }
 
         if (_image.HasDataFile)
         {
-            _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} is compressed, beside an external data file.");
+            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} is compressed, beside an external data file.");
             return;
         }
 
         if (entry.FindFault(_layout, _image.Header.Version) is { } fault)
         {
-            _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
+            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
             return;
         }
 
         if (entry.Subclusters != 0)
         {
-            _findings.AddCorruption($"Entry {index} of the L2 table at byte {tableOffset} is compressed, and has subclusters.");
+            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} is compressed, and has subclusters.");
         }
 
         Count(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
@@ -211,10 +239,10 @@ internal sealed class ReferenceWalk
             return;
         }
 
-        Count(directory.Offset, directory.Size);
+        CountTable(directory.Offset, directory.Size, "The bitmap directory");
         foreach (PersistentBitmap bitmap in _image.ReadBitmaps(directory))
         {
-            Count(bitmap.TableOffset, bitmap.TableSize * 8L);
+            CountTable(bitmap.TableOffset, bitmap.TableSize * 8L, $"The table of bitmap '{bitmap.Name}'");
             foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, bitmap.TableSize))
             {
                 long offset = new L1Entry(entry).Offset;
@@ -228,65 +256,113 @@ internal sealed class ReferenceWalk
 
     private void FollowRefcounts()
     {
-        long tableOffset = _image.Header.RefcountTableOffset;
-        Count(tableOffset, (long)_image.Header.RefcountTableClusters << _layout.ClusterBits);
+        ImageHeader header = _image.Header;
+        long first = header.RefcountTableOffset >> _layout.ClusterBits;
+        if (header.RefcountTableClusters == 0)
+        {
+            LoseRefcounts("There is no refcount table.");
+        }
+        else if (first + header.RefcountTableClusters > _layout.ClustersFor(_fileLength))
+        {
+            LoseRefcounts("The refcount table is beyond the end of the file.");
+        }
+        else
+        {
+            for (long cluster = first; cluster < first + header.RefcountTableClusters; cluster++)
+            {
+                if (++Counts[cluster] > 1)
+                {
+                    LoseRefcounts("The refcount table is where something else is, too.");
+                }
+            }
+
+            _countedTable = (first, header.RefcountTableClusters);
+        }
+
         for (int index = 0; index < RefcountBlocks.Length; index++)
         {
-            RefcountTableEntry entry = RefcountBlocks[index];
-            if (entry.Raw == 0)
+            if (RefcountBlocks[index].Raw != 0 && FindBlockFault(RefcountBlocks[index], index) is { } fault)
             {
-                continue;
-            }
-
-            RefcountBlocks[index] = default;
-            if (entry.HasReservedBits)
-            {
-                _findings.AddCorruption($"Entry {index} of the refcount table has bits set that must be clear.");
-            }
-            else if (!_layout.IsAligned(entry.Offset))
-            {
-                _findings.AddCorruption($"Entry {index} of the refcount table places a block at byte {entry.Offset}, where none can be.");
-            }
-            else if (entry.Offset < 0 || entry.Offset >= _fileLength)
-            {
-                _findings.AddCorruption($"Refcount block {index} is beyond the end of the file.");
-            }
-            else
-            {
-                Count(entry.Offset, _layout.ClusterSize);
-                long cluster = entry.Offset >> _layout.ClusterBits;
-                if (Counts[cluster] == 1)
-                {
-                    RefcountBlocks[index] = entry;
-                    continue;
-                }
-
-                Counts[cluster]--;
-                _findings.AddCorruption($"Refcount block {index} is where something else is, too.");
+                RefcountBlocks[index] = default;
+                LoseRefcounts(fault);
             }
         }
-
-        FollowRefcountTable(tableOffset >> _layout.ClusterBits, _image.Header.RefcountTableClusters);
     }
 
-    private void FollowRefcountTable(long first, int clusters)
+    private string? FindBlockFault(RefcountTableEntry entry, int index)
     {
-        bool isShared = false;
-        for (long cluster = first; cluster < first + clusters; cluster++)
+        if (entry.HasReservedBits)
         {
-            isShared |= Counts[cluster] > 1;
+            return $"Entry {index} of the refcount table has bits set that must be clear.";
         }
 
-        if (isShared)
+        if (!_layout.IsAligned(entry.Offset))
         {
-            IsRefcountTableLost = true;
-            _findings.AddCorruption("The refcount table is where something else is, too.");
-            for (long cluster = first; cluster < first + clusters; cluster++)
+            return $"Entry {index} of the refcount table places a block at byte {entry.Offset}, where none can be.";
+        }
+
+        if (entry.Offset < 0 || entry.Offset >= _fileLength)
+        {
+            return $"Refcount block {index} is beyond the end of the file.";
+        }
+
+        long cluster = entry.Offset >> _layout.ClusterBits;
+        if (Counts[cluster] != 0)
+        {
+            return $"Refcount block {index} is where something else is, too.";
+        }
+
+        Counts[cluster] = 1;
+        return null;
+    }
+
+    private void LoseRefcounts(string why)
+    {
+        IsRefcountTableLost = true;
+        _findings.AddCorruption(why);
+    }
+
+    // Of two that claim a cluster, one is wrong, and there is no way to know which. To write one would destroy the other.
+    private void FindOverlaps()
+    {
+        foreach (long cluster in _ownTables.Where(cluster => Counts[cluster] > 1))
+        {
+            AddOverlap($"Cluster {cluster} has a table, and something else refers to it, too.");
+        }
+
+        foreach ((long cluster, uint references) in _l2Tables)
+        {
+            if (Counts[cluster] != references && !_ownTables.Contains(cluster))
             {
-                Counts[cluster] -= Counts[cluster] > 0 ? 1u : 0;
+                AddOverlap($"Cluster {cluster} has an L2 table, and something else refers to it, too.");
             }
         }
     }
+
+    private void AddOverlap(string text)
+    {
+        Overlap ??= text;
+        _findings.AddDamage(text);
+    }
+
+    private void CountTable(long offset, long length, string what)
+    {
+        if (length > 0 && IsBeyondEnd(offset, length))
+        {
+            AddOverlap($"{what} is beyond the end of the file.");
+            return;
+        }
+
+        Count(offset, length);
+        for (long cluster = offset >> _layout.ClusterBits; cluster << _layout.ClusterBits < offset + length; cluster++)
+        {
+            _ownTables.Add(cluster);
+        }
+    }
+
+    // The last cluster of a file need not be whole.
+    private bool IsBeyondEnd(long offset, long length) =>
+        offset < 0 || length < 0 || offset > long.MaxValue - length || offset + length - _fileLength >= _layout.ClusterSize;
 
     private void Count(long offset, long length)
     {
@@ -295,10 +371,9 @@ internal sealed class ReferenceWalk
             return;
         }
 
-        // The last cluster of a file need not be whole.
-        if (offset < 0 || length < 0 || offset > long.MaxValue - length || offset + length - _fileLength >= _layout.ClusterSize)
+        if (IsBeyondEnd(offset, length))
         {
-            _findings.AddCorruption($"Something refers to {length} bytes from byte {offset} on, which is beyond the end of the file.");
+            _findings.AddDamage($"Something refers to {length} bytes from byte {offset} on, which is beyond the end of the file.");
             return;
         }
 

@@ -44,11 +44,8 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         }
     }
 
-    /// <summary>Whether an entry has a place in the data file.</summary>
-    public bool HasPlace(L2Entry entry) => !entry.IsCompressed && (entry.Offset != 0 || (image.HasDataFile && entry.IsCopied));
-
     /// <summary>Whether an entry's place is its own, to be written as it likes.</summary>
-    public bool OwnsPlace(L2Entry entry) => HasPlace(entry) && (entry.IsCopied || image.HasDataFile);
+    public bool OwnsPlace(L2Entry entry) => entry.HasPlace(_layout) && (entry.IsCopied || image.HasDataFile);
 
     private Extent FindClusters(L2Table table, long offset, int maxLength)
     {
@@ -152,11 +149,11 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         image.HasDataFile || entry.FindFault(_layout, _version) is not null ? ExtentKind.Faulty : ExtentKind.Compressed;
 
     private ExtentKind PlaceKindOf(L2Entry entry) =>
-        !HasPlace(entry) ? ExtentKind.Unallocated : OwnsPlace(entry) ? ExtentKind.Data : ExtentKind.SharedData;
+        !entry.HasPlace(_layout) ? ExtentKind.Unallocated : OwnsPlace(entry) ? ExtentKind.Data : ExtentKind.SharedData;
 
     private bool IsFaulty(L2Entry entry, long offset) =>
         entry.FindFault(_layout, _version) is not null
-        || (image.HasDataFile && HasPlace(entry) && entry.Offset != _layout.ClusterStart(offset));
+        || (image.HasDataFile && entry.HasPlace(_layout) && entry.Offset != _layout.ClusterStart(offset));
 
     private static bool IsData(ExtentKind kind) => kind is ExtentKind.Data or ExtentKind.SharedData;
 }

@@ -51,7 +51,7 @@ internal sealed class ImageState : IDisposable
     public HeaderBlock? HeaderBlock { get; }
 
     /// <summary>Whether the disk's data is in a file of its own, each byte at its own offset.</summary>
-    public bool HasDataFile => DataFile != File;
+    public bool HasDataFile => Layout.HasDataFile;
 
     /// <summary>Held for moments, and never across an await, by who changes what the queues share.</summary>
     public Lock Gate { get; } = new();

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2;
@@ -52,6 +53,27 @@ public class Qcow2CorruptionTests
     }
 
     [Fact]
+    public void The_header_is_never_taken_for_an_L2_table()
+    {
+        using QemuImage image = new("1M");
+        long l1 = ImageHeaderTests.Read(image.Path).Header.L1Offset;
+        using (FileStream file = File.Open(image.Path, FileMode.Open))
+        {
+            file.Position = l1;
+            file.WriteByte(0x80);
+        }
+
+        byte[] before = File.ReadAllBytes(image.Path);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(4096, Qcow2Disk.Do(target, IoOperation.Read, 0, 4096));
+            Assert.Equal(-Libc.EIO, Qcow2Disk.Write(target, 0, 4096, 1));
+        }
+
+        RequireMarkedAndOtherwiseSame(image.Path, before);
+    }
+
+    [Fact]
     public void A_count_of_0_for_metadata_is_not_believed()
     {
         using QemuImage image = new("1M");
@@ -88,6 +110,39 @@ public class Qcow2CorruptionTests
 
         Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path)).Error);
         Qcow2Disk.Open(image.Path, readOnly: true).Dispose();
+    }
+
+    // Only an external data file has data at offset 0.
+    [Theory]
+    [InlineData(0x8000_0000_0000_0000)]
+    [InlineData(0x8000_0000_0000_0001)]
+    public void The_header_is_never_taken_for_data(ulong descriptor)
+    {
+        using QemuImage image = new("1M");
+        image.Play("write -P 7 0 128k");
+        Forge(image.Path, _ => descriptor);
+        using TemporaryFile before = new(0);
+        Shell.Run("qemu-img", "convert", "-O", "raw", image.Path, before.Path);
+        byte[] content = File.ReadAllBytes(before.Path);
+        byte[] header = File.ReadAllBytes(image.Path)[..512];
+        Assert.Equal(0, content[0]);
+        using TemporaryFile copy = new(0);
+        File.Delete(copy.Path);
+        new ConvertImage
+        {
+            Path = image.Path, Destination = copy.Path, Options = new NewImageOptions { Format = ImageFormat.Raw },
+        }.Run(ImageProgress.None);
+        Assert.Equal(content, File.ReadAllBytes(copy.Path));
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path, readOnly: true))
+        {
+            Assert.Equal(content, Qcow2Disk.Read(target));
+        }
+
+        Shell.Run("qemu-img", "check", "-q", "-r", "leaks", image.Path);
+        new OptimizeImage { Path = image.Path }.Run(ImageProgress.None);
+        Assert.Equal(header, File.ReadAllBytes(image.Path)[..512]);
+        Shell.Run("qemu-img", "compare", "-q", "-f", "qcow2", "-F", "raw", image.Path, before.Path);
+        Shell.Run("qemu-img", "check", "-q", image.Path);
     }
 
     private static void RequireMarkedAndOtherwiseSame(string path, byte[] before)

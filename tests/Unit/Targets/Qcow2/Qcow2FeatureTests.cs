@@ -56,6 +56,32 @@ public class Qcow2FeatureTests
         Assert.Equal(4096, Qcow2Disk.Write(target, 64 << 10, 4096, 1));
     }
 
+    [Fact]
+    public void A_compressed_cluster_may_be_several_zstd_frames()
+    {
+        using QemuImage image = new("1M", "compression_type=zstd");
+        image.Play("write -c -P 3 0 64k");
+        byte[] file = File.ReadAllBytes(image.Path);
+        ImageHeader header = ImageHeaderTests.Read(image.Path).Header;
+        long table = new L1Entry(BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan((int)header.L1Offset))).Offset;
+        L2Entry entry = new(BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan((int)table)));
+        Array.Resize(ref file, (int)entry.CompressedOffset(header.Layout) + entry.CompressedLength(header.Layout));
+        Span<byte> place = file.AsSpan((int)entry.CompressedOffset(header.Layout), entry.CompressedLength(header.Layout));
+        Ublk.Worker.ZstdCodec codec = new();
+        foreach (byte value in (byte[])[5, 6])
+        {
+            place = place[codec.TryCompress([.. Enumerable.Repeat(value, 32 << 10)], place)..];
+        }
+
+        place.Fill(0xFF);
+        File.WriteAllBytes(image.Path, file);
+        image.Play("read -P 5 0 32k", "read -P 6 32k 32k");
+        using Qcow2Target target = Qcow2Disk.Open(image.Path, readOnly: true);
+        byte[] content = Qcow2Disk.Read(target);
+        Assert.True(content.AsSpan().SequenceEqual(image.Read()));
+        Assert.Equal((5, 6), (content[0], content[(64 << 10) - 1]));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("compat=v2")]

@@ -1,6 +1,6 @@
 namespace Ublk.Targets.Qcow2.Format;
 
-/// <summary>The sizes that follow from an image's cluster size, width of reference counts and kind of L2 entries.</summary>
+/// <summary>What follows from an image's cluster size, width of reference counts and kind of L2 entries.</summary>
 internal readonly record struct ClusterLayout
 {
     /// <summary>The least cluster has 512 bytes.</summary>
@@ -16,11 +16,13 @@ internal readonly record struct ClusterLayout
     /// <param name="clusterBits">Binary logarithm of the cluster size in bytes, 9 to 21.</param>
     /// <param name="refcountOrder">Binary logarithm of the width of a reference count in bits, 0 to 6.</param>
     /// <param name="extendedL2">Whether L2 entries are extended.</param>
-    public ClusterLayout(int clusterBits, int refcountOrder, bool extendedL2)
+    /// <param name="dataFile">Whether the disk's data is in an external data file.</param>
+    public ClusterLayout(int clusterBits, int refcountOrder, bool extendedL2, bool dataFile = false)
     {
         ClusterBits = clusterBits;
         RefcountOrder = refcountOrder;
         HasExtendedL2 = extendedL2;
+        HasDataFile = dataFile;
     }
 
     /// <summary>Binary logarithm of the cluster size.</summary>
@@ -31,6 +33,9 @@ internal readonly record struct ClusterLayout
 
     /// <summary>Whether L2 entries tell of subclusters.</summary>
     public bool HasExtendedL2 { get; }
+
+    /// <summary>Whether the disk's data is in an external data file, so that host offset 0 is a place for data.</summary>
+    public bool HasDataFile { get; }
 
     /// <summary>Bytes in a cluster.</summary>
     public int ClusterSize => 1 << ClusterBits;

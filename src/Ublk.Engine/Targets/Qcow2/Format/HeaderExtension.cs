@@ -8,7 +8,7 @@ namespace Ublk.Targets.Qcow2.Format;
 /// <param name="Data">Its bytes without the padding.</param>
 internal sealed record HeaderExtension(uint Type, byte[] Data)
 {
-    /// <summary>The end of the extensions.</summary>
+    /// <summary>The end of the extensions. With data, an extension that was taken out: what it had stays where it was.</summary>
     public const uint End = 0;
 
     /// <summary>The backing file's format, a text.</summary>
@@ -49,7 +49,7 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
             uint type = BinaryPrimitives.ReadUInt32BigEndian(area);
             uint length = BinaryPrimitives.ReadUInt32BigEndian(area[4..]);
             area = area[HeadLength..];
-            if (type == End)
+            if (type == End && (length == 0 || length > area.Length))
             {
                 break;
             }
@@ -60,6 +60,11 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
             }
 
             extensions.Add(new HeaderExtension(type, area[..(int)length].ToArray()));
+            if (type == End)
+            {
+                break;
+            }
+
             area = area[int.Min(PaddedLength((int)length), area.Length)..];
         }
 

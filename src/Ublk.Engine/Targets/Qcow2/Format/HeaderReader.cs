@@ -35,6 +35,7 @@ internal static class HeaderReader
             SnapshotCount = Count(cluster, ImageHeader.SnapshotCountField, "snapshot table", path),
             SnapshotsOffset = Offset(cluster, ImageHeader.SnapshotsOffsetField, "snapshot table's offset", path),
             BackingFile = name,
+            BackingFileOffset = nameOffset,
             Extensions = HeaderExtension.ParseAll(area, path),
         };
         return version == 2 ? header : ReadVersion3(header, cluster[..length], path);
@@ -56,7 +57,8 @@ internal static class HeaderReader
             Autoclear = (AutoclearFeatures)BinaryPrimitives.ReadUInt64BigEndian(fields[ImageHeader.AutoclearFeaturesField..]),
             RefcountOrder = (int)order,
             Compression = hasMore ? (CompressionType)fields[ImageHeader.Version3Length] : CompressionType.Zlib,
-            LaterFields = hasMore ? fields[(ImageHeader.Version3Length + 1)..].ToArray() : new byte[7],
+            HeaderLength = fields.Length,
+            LaterFields = hasMore ? fields[(ImageHeader.Version3Length + 1)..].ToArray() : [],
         };
     }
 

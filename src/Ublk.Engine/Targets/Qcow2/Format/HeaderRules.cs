@@ -32,7 +32,7 @@ internal static class HeaderRules
                 $"its L1 table has {header.L1Size} entries, but a disk of {header.Size} bytes needs {layout.L1EntriesFor(header.Size)}");
         }
 
-        if ((long)header.RefcountTableClusters << header.ClusterBits > MaxRefcountTableBytes || header.RefcountTableClusters == 0)
+        if ((long)header.RefcountTableClusters << header.ClusterBits > MaxRefcountTableBytes)
         {
             throw ImageError.Invalid(path, $"its refcount table has {header.RefcountTableClusters} clusters");
         }

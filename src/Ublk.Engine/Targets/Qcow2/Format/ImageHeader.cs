@@ -82,11 +82,21 @@ internal sealed record ImageHeader
     /// <summary>Sections after the header, in their order.</summary>
     public IReadOnlyList<HeaderExtension> Extensions { get; init; } = [];
 
+    /// <summary>Bytes of the header without what follows it; of version 3, as version 2 has no choice.</summary>
+    public int HeaderLength { get; init; } = Version3Length + 8;
+
+    /// <summary>Where the backing file's name is; it stays there where it can. 0 for right after the extensions.</summary>
+    public long BackingFileOffset { get; init; }
+
     /// <summary>The backing file's name as it is stored, or null.</summary>
     public string? BackingFile { get; init; }
 
     /// <summary>The sizes that follow.</summary>
-    public ClusterLayout Layout => new(ClusterBits, RefcountOrder, Incompatible.HasFlag(IncompatibleFeatures.ExtendedL2));
+    public ClusterLayout Layout => new(
+        ClusterBits,
+        RefcountOrder,
+        Incompatible.HasFlag(IncompatibleFeatures.ExtendedL2),
+        Incompatible.HasFlag(IncompatibleFeatures.ExternalData));
 
     /// <summary>The backing file's format as it is stored, or null.</summary>
     public string? BackingFormat => Find(HeaderExtension.BackingFormat)?.Text;
@@ -102,8 +112,8 @@ internal sealed record ImageHeader
     /// <summary>The autoclear bits that still hold once this engine writes: it keeps a data file raw, but no bitmap up to date.</summary>
     public AutoclearFeatures AutoclearWhileWriting => Autoclear & AutoclearFeatures.RawExternalData;
 
-    /// <summary>The first extension of a type, or null.</summary>
-    public HeaderExtension? Find(uint type) => Extensions.FirstOrDefault(extension => extension.Type == type);
+    /// <summary>The last extension of a type, which is the one that counts, as with qemu; or null.</summary>
+    public HeaderExtension? Find(uint type) => Extensions.LastOrDefault(extension => extension.Type == type);
 
     /// <summary>Whether a file begins as a qcow2 image does.</summary>
     public static bool IsQcow2(ReadOnlySpan<byte> start) => start.Length >= 4 && BinaryPrimitives.ReadUInt32BigEndian(start) == Magic;
@@ -152,7 +162,7 @@ internal sealed record ImageHeader
         byte[] cluster = new byte[1 << ClusterBits];
         Span<byte> rest = cluster;
         byte[] name = BackingFile is null ? [] : Encoding.UTF8.GetBytes(BackingFile);
-        int headerLength = Version == 2 ? Version2Length : Version3Length + 1 + LaterFields.Length;
+        int headerLength = Version == 2 ? Version2Length : HeaderLength;
         int extensionLength = Extensions.Sum(extension => extension.StoredLength) + 8;
         if (headerLength + extensionLength + name.Length > cluster.Length)
         {
@@ -170,7 +180,8 @@ internal sealed record ImageHeader
 
         if (name.Length > 0)
         {
-            int position = headerLength + extensionLength;
+            int end = headerLength + extensionLength;
+            int position = BackingFileOffset >= end && BackingFileOffset <= cluster.Length - name.Length ? (int)BackingFileOffset : end;
             name.CopyTo(cluster, position);
             BinaryPrimitives.WriteInt64BigEndian(cluster.AsSpan(8), position);
             BinaryPrimitives.WriteInt32BigEndian(cluster.AsSpan(16), name.Length);
@@ -202,7 +213,10 @@ internal sealed record ImageHeader
         BinaryPrimitives.WriteUInt64BigEndian(room[AutoclearFeaturesField..], (ulong)Autoclear);
         BinaryPrimitives.WriteInt32BigEndian(room[96..], RefcountOrder);
         BinaryPrimitives.WriteInt32BigEndian(room[100..], headerLength);
-        room[Version3Length] = (byte)Compression;
-        LaterFields.CopyTo(room[(Version3Length + 1)..]);
+        if (headerLength > Version3Length)
+        {
+            room[Version3Length] = (byte)Compression;
+            LaterFields.CopyTo(room[(Version3Length + 1)..]);
+        }
     }
 }

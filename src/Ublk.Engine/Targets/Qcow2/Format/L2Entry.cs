@@ -67,8 +67,9 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     /// <summary>Whether the bit that makes a standard entry read as zeroes is set; without meaning in an extended entry.</summary>
     public bool HasZeroBit => (Descriptor & ZeroBit) != 0;
 
-    /// <summary>Whether there is a place in the file (or in the external data file) for the cluster.</summary>
-    public bool HasPlace => !IsCompressed && (Offset != 0 || IsCopied);
+    /// <summary>Whether there is a place in the file (or in the external data file) for the cluster, as it is.</summary>
+    /// <remarks>Host offset 0 is the image's header. In an external data file it is the first cluster, which the copied bit tells from none.</remarks>
+    public bool HasPlace(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
 
     /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
     public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
@@ -96,10 +97,10 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         bool isZero = layout.HasExtendedL2 ? Subclusters == AllZero : HasZeroBit;
         if (isZero)
         {
-            return HasPlace ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
+            return HasPlace(layout) ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
         }
 
-        return HasPlace || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
+        return HasPlace(layout) || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
     }
 
     /// <summary>The first byte of compressed data in the file.</summary>
@@ -131,7 +132,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         if (layout.HasExtendedL2)
         {
             return (AllocatedSubclusters & ZeroSubclusters) != 0 ? "calls a subcluster both allocated and zero"
-                : AllocatedSubclusters != 0 && !HasPlace ? "calls a subcluster allocated that has no place"
+                : AllocatedSubclusters != 0 && !HasPlace(layout) ? "calls a subcluster allocated that has no place"
                 : null;
         }
 

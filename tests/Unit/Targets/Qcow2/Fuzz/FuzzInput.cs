@@ -83,7 +83,7 @@ internal static class FuzzInput
     }
 
     // Where the header says that tables are, and where those say that more are.
-    private static List<int> TablesOf(byte[] image)
+    internal static List<int> TablesOf(byte[] image)
     {
         List<int> places = [0, 64];
         foreach (int field in (int[])[40, 48, 64])
