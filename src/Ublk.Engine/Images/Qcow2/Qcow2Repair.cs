@@ -11,6 +11,7 @@ internal static class Qcow2Repair
     {
         // From here on it is done whole: to stop would leave the image as bad as it was, at best.
         progress.Begin($"Repairing {image.File.Path}");
+        image.BeginWriting();
         new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost).Write(onlyIncrease: false);
         CopiedFlags.Compare(image, cluster => walk.Counts[cluster], _ => { }, fix: true, ImageProgress.None);
         image.File.Flush();

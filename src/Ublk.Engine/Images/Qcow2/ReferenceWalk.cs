@@ -215,7 +215,7 @@ internal sealed class ReferenceWalk
         foreach (PersistentBitmap bitmap in _image.ReadBitmaps(directory))
         {
             Count(bitmap.TableOffset, bitmap.TableSize * 8L);
-            foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, bitmap.TableSize))
+            foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))
             {
                 long offset = new L1Entry(entry).Offset;
                 if (offset != 0)

@@ -111,6 +111,11 @@ public sealed class Qcow2Target : BlockTarget
                 : $"{path} cannot be opened for writing, so the disk is read-only.");
         }
 
+        if (updater is not null && DescribeBitmaps(disk.State) is { } bitmaps)
+        {
+            options.Warnings.Add($"{path} has {bitmaps}, which the first write ends: the next incremental backup must be a full one.");
+        }
+
         Qcow2Target target = new(disk, updater, discard, files.Handles);
         try
         {
@@ -198,6 +203,20 @@ public sealed class Qcow2Target : BlockTarget
         }
 
         base.Dispose(disposing);
+    }
+
+    // Those that hold. What cannot be read ends as well.
+    private static string? DescribeBitmaps(ImageState image)
+    {
+        try
+        {
+            string[] names = [.. ImageTables.ReadBitmaps(image.File, image.Header).Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'")];
+            return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";
+        }
+        catch (UblkException exception)
+        {
+            return $"persistent bitmaps that cannot be read ({exception.Message.TrimEnd('.')})";
+        }
     }
 
     // A new disk works as well without it, as long as the worker lives.
