@@ -35,7 +35,7 @@ internal class DiskFile : IDisposable
     public long AllocatedLength => (long)State().Blocks * 512;
 
     /// <summary>Whether it is a block device and no regular file.</summary>
-    public bool IsBlockDevice => State().IsBlockDevice;
+    public virtual bool IsBlockDevice => State().IsBlockDevice;
 
     /// <summary>Opens a file to look at it, whoever has it.</summary>
     /// <exception cref="UblkException">There is none, it is of a wrong kind, or cannot be read.</exception>

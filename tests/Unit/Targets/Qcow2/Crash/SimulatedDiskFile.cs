@@ -10,6 +10,8 @@ internal sealed class SimulatedDiskFile(SimulatedFile file, string path) : DiskF
 {
     public override long Length => file.Length;
 
+    public override bool IsBlockDevice => false;
+
     public override void Read(Span<byte> buffer, long offset) => buffer[file.Read(buffer, offset)..].Clear();
 
     public override void Write(ReadOnlySpan<byte> buffer, long offset) => Check(file.Write(buffer, offset, durable: false), "pwrite");
