@@ -143,10 +143,13 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         }
 
         string path = _image.File.Path;
-        ImageFormat format = header.BackingFormat is { } known
-            ? ImageChain.ParseFormat(known, path)
-            : throw ImageError.NotSupported(path, $"does not tell the format of its backing file {name}, so it cannot be said what would come to light.");
-        using ImageContent backing = ImageChain.Open(ImageChain.Resolve(path, name), format, null, DiskFile.Open);
+        if (header.BackingFormat is null)
+        {
+            throw ImageError.NotSupported(path, $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
+        }
+
+        BackingName under = BackingName.Of(path, header, null);
+        using ImageContent backing = ImageChain.Open(under.Path, under.Format, null, DiskFile.Open);
         if (backing.Size > header.Size)
         {
             throw ImageError.NotSupported(path,
@@ -224,7 +227,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
             return;
         }
 
-        using DiskFile data = openForWriting(ImageChain.Resolve(_image.File.Path, name));
+        using DiskFile data = openForWriting(ImageReference.Resolve(_image.File.Path, name));
         ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
         long oldLength = DataLength(_image.Header.Size);
         long newLength = DataLength(size);

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Encryption;
@@ -94,7 +95,7 @@ public sealed class Qcow2Target : BlockTarget
         ImageOpener opener = new(files.Open, new ImageOptions
         {
             ReadOnly = options.ReadOnly,
-            BackingFormat = options.GetText("BackingFormat"),
+            BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
             NoBacking = options.GetBoolean("NoBacking") ?? false,
             Snapshot = options.GetText("Snapshot"),
             Passphrase = passphrase,
