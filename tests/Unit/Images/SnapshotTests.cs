@@ -157,6 +157,32 @@ public sealed class SnapshotTests : IDisposable
         file.Write([0, 1]);
     }
 
+    // Made with a shell: arguments of .NET are UTF-8.
+    [Fact]
+    public void Names_that_are_no_UTF_8_stay()
+    {
+        string image = _folder["a.qcow2"];
+        Shell.Run("sh", "-c", $"""
+            cd '{Path.GetDirectoryName(image)}' && name=$(printf 'k\366') && qemu-img create -q -f raw "$name.raw" 1M && qemu-io -f raw -c 'write -P 7 0 1M' "$name.raw" &&
+            qemu-img create -q -f qcow2 -F raw -b "$name.raw" a.qcow2 && qemu-img snapshot -c "$name" a.qcow2
+            """);
+        Take(image, "two");
+        new ResizeImage { Path = image, Size = 2 << 20 }.Run(ImageProgress.None);
+        byte[] bytes = File.ReadAllBytes(image);
+        Assert.True(bytes.AsSpan(0, 1024).IndexOf((ReadOnlySpan<byte>)[(byte)'k', 0xF6, .. ".raw"u8]) > 0);
+        Assert.Equal(-1, bytes.AsSpan().IndexOf("\uFFFD"u8));
+        ImageFolder.RequireClean(image);
+
+        // The chain is opened by the same name.
+        new ConvertImage { Path = image, Destination = _folder["copy"], Options = new NewImageOptions { Format = ImageFormat.Raw } }.Run(ImageProgress.None);
+        Assert.Equal(7, File.ReadAllBytes(_folder["copy"])[0]);
+        Remove(image, "1");
+        ImageFolder.RequireClean(image);
+
+        // The framework cannot delete such a file.
+        Shell.Run("sh", "-c", $"rm '{Path.GetDirectoryName(image)}'/k*.raw");
+    }
+
     [Fact]
     public void Counts_too_narrow_for_it_are_an_error_that_changes_nothing()
     {

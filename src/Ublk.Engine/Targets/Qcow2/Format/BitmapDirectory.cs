@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using Ublk.Interop;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -84,7 +84,7 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
             }
 
             PersistentBitmap bitmap = new(
-                Encoding.UTF8.GetString(bytes.Slice((int)entryLength - nameLength, nameLength)),
+                RawText.Of(bytes.Slice((int)entryLength - nameLength, nameLength)),
                 BinaryPrimitives.ReadInt64BigEndian(bytes),
                 BinaryPrimitives.ReadUInt32BigEndian(bytes[8..]),
                 BinaryPrimitives.ReadUInt32BigEndian(bytes[12..]),
