@@ -82,7 +82,6 @@ internal sealed class ImageChain
     private Qcow2Content OpenQcow2(Qcow2File image, Snapshot? snapshot)
     {
         string path = image.File.Path;
-        HeaderRules.RefuseEncryption(image.Header, path);
         ImageContent? backing = null;
         if (image.Header.BackingFile is not null)
         {
