@@ -20,6 +20,9 @@ internal static class WorkerPrivileges
         ("CAP_SYS_RESOURCE", 24),
     ];
 
+    // The same of a program that replaces files, and gives the new one the owner, permissions and labels of the old one.
+    private static readonly int[] s_replacing = [0 /* CAP_CHOWN */, 3 /* CAP_FOWNER */];
+
     /// <summary>The same for a unit of root's (systemd.exec(5)).</summary>
     public static IReadOnlyList<string> UnitSettings { get; } =
     [
@@ -33,8 +36,9 @@ internal static class WorkerPrivileges
     /// <summary>Starts a program that may do no more than a worker.</summary>
     /// <param name="start">The program.</param>
     /// <param name="prepare">Done before, on the thread whose namespaces the program gets.</param>
+    /// <param name="replacesFiles">Whether it gives files of root's to other users.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
-    public static Process Start(ProcessStartInfo start, Action? prepare = null)
+    public static Process Start(ProcessStartInfo start, Action? prepare = null, bool replacesFiles = false)
     {
         Process? process = null;
         ExceptionDispatchInfo? failure = null;
@@ -45,7 +49,7 @@ internal static class WorkerPrivileges
             try
             {
                 prepare?.Invoke();
-                LimitThread();
+                LimitThread([.. s_kept.Select(capability => capability.Number), .. replacesFiles ? s_replacing : []]);
                 process = Process.Start(start);
             }
             catch (Exception exception)
@@ -59,18 +63,18 @@ internal static class WorkerPrivileges
         return process!;
     }
 
-    private static unsafe void LimitThread()
+    private static unsafe void LimitThread(int[] numbers)
     {
         // What a program of root's gets when it is executed, whatever the thread has; only who has CAP_SETPCAP can drop it.
         for (int number = 0; Libc.PrCtl(Libc.PR_CAPBSET_READ, (nuint)number, 0, 0, 0) >= 0; number++)
         {
-            if (!Array.Exists(s_kept, capability => capability.Number == number))
+            if (!numbers.Contains(number))
             {
                 _ = Libc.PrCtl(Libc.PR_CAPBSET_DROP, (nuint)number, 0, 0, 0);
             }
         }
 
-        uint kept = s_kept.Aggregate(0U, (mask, capability) => mask | (1U << capability.Number));
+        uint kept = numbers.Aggregate(0U, (mask, number) => mask | (1U << number));
         Libc.CapabilityHeader header = new() { Version = Libc.LINUX_CAPABILITY_VERSION_3 };
         Libc.CapabilitySets* sets = stackalloc Libc.CapabilitySets[2];
         if (Libc.CapGet(&header, sets) == 0)

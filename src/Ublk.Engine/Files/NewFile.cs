@@ -70,5 +70,6 @@ internal sealed class NewFile : IDisposable
 
     private static SafeFileHandle Require(SafeFileHandle file) => file.IsInvalid ? throw Error(Libc.LastErrno) : file;
 
-    private static IOException Error(int errno) => new($"{Libc.Describe(errno)}.");
+    // As the framework's own exceptions: the errno is the result.
+    private static IOException Error(int errno) => new($"{Libc.Describe(errno)}.", errno);
 }

@@ -37,6 +37,7 @@ public sealed record ConvertImage : ImageOperation
         }
 
         using ImageContent source = ImageChain.Open(Path, SourceFormat, BackingFormat, DiskFile.OpenForReading, Snapshot);
+        source.RequireReadable();
         using NewImage image = NewImage.Begin(Destination, Options, source.Size, Force, source);
         progress.Begin($"Converting {Path}", source.Size);
         ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewHeader.CompressionOf(Options)) : null, progress);

@@ -1,5 +1,6 @@
 using Ublk.Images.Content;
 using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2;
 
 namespace Ublk.Images;
 
@@ -93,7 +94,7 @@ public sealed record CreateImage : ImageOperation
             throw new UblkException(UblkError.InvalidArgument, "A new image needs a -Size, unless it has a backing file.");
         }
 
-        using ImageContent backing = ImageChain.Open(ImageChain.Resolve(Path, name), Options.BackingFormat, null, DiskFile.Open);
+        using ImageContent backing = ImageChain.Open(ImageReference.Resolve(Path, name), Options.BackingFormat, null, DiskFile.Open);
         return backing.Size;
     }
 }

@@ -50,18 +50,11 @@ internal class DiskFile : IDisposable
     public static DiskFile OpenForWriting(string path) =>
         Locked(Open(path, Libc.O_RDWR), FileLock.TryOwn);
 
-    /// <summary>Makes a new, empty file, locked.</summary>
-    /// <exception cref="UblkException">It cannot be made, or there is one.</exception>
-    public static DiskFile Create(string path)
-    {
-        SafeFileHandle handle = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, 0b110_100_100);
-        if (handle.IsInvalid)
-        {
-            throw UblkException.FromErrno(Libc.LastErrno, "open", $"Cannot create {path}");
-        }
-
-        return Locked(new DiskFile(path, handle), FileLock.TryOwn);
-    }
+    /// <summary>A new, empty file, locked.</summary>
+    /// <param name="path">What it will be called.</param>
+    /// <param name="handle">The file, open for writing; goes with this.</param>
+    /// <exception cref="UblkException">Somebody has it.</exception>
+    public static DiskFile Create(string path, SafeFileHandle handle) => Locked(new DiskFile(path, handle), FileLock.TryOwn);
 
     /// <summary>Whether somebody has the file locked in a way that bars changing it.</summary>
     public bool IsInUse() => Libc.IsLockedAgainst(_handle, Libc.F_WRLCK, 0, 0);

@@ -1,5 +1,7 @@
+using Ublk.Devices;
 using Ublk.Images.Content;
 using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Images;
@@ -29,10 +31,10 @@ internal static class ImageFiles
             using Qcow2File image = Qcow2File.Read(file);
             if (image.HasDataFile && image.Header.DataFile is { } data)
             {
-                files.Add(ImageChain.Resolve(path, data));
+                files.Add(ImageReference.Resolve(path, data));
             }
 
-            if (image.Header.BackingFile is { } name && ImageChain.Resolve(path, name) is var backing && !files.Contains(backing))
+            if (image.Header.BackingFile is { } name && ImageReference.Resolve(path, name) is var backing && !files.Exists(known => known == backing || FileIdentity.IsSame(known, backing)))
             {
                 files.Add(backing);
                 if (image.Header.BackingFormat is null or "qcow2")

@@ -1,6 +1,7 @@
 using Ublk.Images.Content;
 using Ublk.Images.Qcow2;
 using Ublk.Targets.Qcow2.Format;
+using ImageReference = Ublk.Targets.Qcow2.ImageReference;
 
 namespace Ublk.Images;
 
@@ -126,7 +127,7 @@ public static class ImageInspector
     {
         try
         {
-            return name is null ? null : ImageChain.Resolve(image, name);
+            return name is null ? null : ImageReference.Resolve(image, name);
         }
         catch (UblkException)
         {

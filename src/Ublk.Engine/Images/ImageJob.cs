@@ -25,7 +25,7 @@ public static class ImageJob
         ImageOperation operation, string workerDirectory, Action<string, long, long> progress, Action<string> warn, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        using Process worker = Start(WorkerProgram.Locate(workerDirectory));
+        using Process worker = Start(WorkerProgram.Locate(workerDirectory), operation);
         Task<string> complaints = worker.StandardError.ReadToEndAsync(CancellationToken.None);
         SendOrder(worker, operation);
         using CancellationTokenRegistration stopping = stop.Register(() => Stop(worker));
@@ -56,7 +56,7 @@ public static class ImageJob
         return last.Failure is { } failure ? throw failure.ToException() : last.Check;
     }
 
-    private static Process Start(WorkerProgram program)
+    private static Process Start(WorkerProgram program, ImageOperation operation)
     {
         ProcessStartInfo start = new(program.Command[0], [.. program.Command.Skip(1), "image"])
         {
@@ -67,7 +67,7 @@ public static class ImageJob
         };
         try
         {
-            return WorkerPrivileges.Start(start);
+            return WorkerPrivileges.Start(start, replacesFiles: operation is CreateImage { Force: true } or ConvertImage { Force: true });
         }
         catch (Win32Exception exception)
         {

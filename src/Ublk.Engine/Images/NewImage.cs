@@ -1,6 +1,7 @@
 using Ublk.Devices;
 using Ublk.Images.Content;
 using Ublk.Images.Qcow2;
+using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Images;
@@ -34,7 +35,7 @@ internal sealed class NewImage : IDisposable
     /// <exception cref="UblkException">An option is impossible, the backing file does not fit, or a name is taken.</exception>
     public static NewImage Begin(string path, NewImageOptions options, long size, bool replace, ImageContent? source = null)
     {
-        string? dataPath = options.DataFile is { } name ? ImageChain.Resolve(path, name) : null;
+        string? dataPath = options.DataFile is { } name ? ImageReference.Resolve(path, name) : null;
         if (dataPath is not null && IsOneFile(path, dataPath))
         {
             throw new UblkException(UblkError.InvalidArgument, $"An image cannot be its own data file. Choose another -DataFile than {dataPath}.");
@@ -51,7 +52,7 @@ internal sealed class NewImage : IDisposable
         if (options.BackingFile is { } backing)
         {
             // It must be there, be what it is said to be, and not lead back here.
-            using ImageContent chain = ImageChain.Open(ImageChain.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open);
+            using ImageContent chain = ImageChain.Open(ImageReference.Resolve(path, backing), options.BackingFormat, null, DiskFile.Open);
             RequireOutside(chain, path, dataPath);
         }
 
@@ -111,7 +112,8 @@ internal sealed class NewImage : IDisposable
         }
     }
 
-    private static bool IsOneFile(string one, string other) => Path.GetFullPath(one) == Path.GetFullPath(other) || FileIdentity.IsSame(one, other);
+    private static bool IsOneFile(string one, string other) => FileIdentity.IsSame(one, other)
+        || (Path.GetFileName(one) == Path.GetFileName(other) && FileIdentity.IsSame(Path.GetDirectoryName(one), Path.GetDirectoryName(other)));
 
     // What is read for the new image, now or later, is not what it takes the place of.
     private static void RequireOutside(ImageContent? chain, params string?[] targets)

@@ -1,15 +1,18 @@
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Images;
 
 /// <summary>A file on its way to be an image: it has the image's name only when it is whole.</summary>
-/// <remarks>Until then it lies beside it under a name of its own, and goes when it is not finished.</remarks>
+/// <remarks>One that replaces another gets the owner, permissions and labels of that. Until then only its owner may use it.</remarks>
 internal sealed class NewImageFile : IDisposable
 {
+    private const int OwnerReadsAndWrites = 0b110_000_000;
+    private const int OthersRead = 0b000_100_100;
+
     private readonly string _finalPath;
     private readonly bool _replace;
-    private readonly string _temporaryPath;
-    private bool _isFinished;
+    private readonly NewFile _file;
 
     /// <summary>Makes the file, empty.</summary>
     /// <param name="path">The image's name.</param>
@@ -21,15 +24,25 @@ internal sealed class NewImageFile : IDisposable
         FileInfo named = new(path);
         _finalPath = named.LinkTarget is null ? path : named.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
         _replace = replace;
-        RequireFree();
+        using DiskFile? old = OpenReplaced();
         string directory = Path.GetDirectoryName(_finalPath)!;
         if (!Directory.Exists(directory))
         {
             throw new UblkException(UblkError.PathNotFound, $"There is no folder {directory}.", Libc.ENOENT, "open");
         }
 
-        _temporaryPath = Path.Combine(directory, $".ublk-{Guid.NewGuid():N}");
-        Content = DiskFile.Create(_temporaryPath);
+        _file = Try(() => new NewFile(_finalPath, OwnerReadsAndWrites | (old is null ? OthersRead : 0)), "open", "Cannot create");
+        try
+        {
+            // Once now, so that what cannot be is an error before the work.
+            CopyAttributes(old);
+            Content = DiskFile.Create(_finalPath, _file.Handle);
+        }
+        catch
+        {
+            _file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The file.</summary>
@@ -40,43 +53,28 @@ internal sealed class NewImageFile : IDisposable
     public void Finish()
     {
         Content.Flush();
-        RequireFree();
-        int errno = Libc.Rename(_temporaryPath, _finalPath, _replace ? 0 : Libc.RENAME_NOREPLACE);
-        if (errno == Libc.EINVAL && !_replace)
+        using (DiskFile? old = OpenReplaced())
         {
-            // A file system without that check: the name was free a moment ago.
-            errno = Libc.Rename(_temporaryPath, _finalPath, 0);
+            CopyAttributes(old);
         }
 
-        switch (errno)
-        {
-            case 0:
-                _isFinished = true;
-                FlushDirectory();
-                break;
-            case Libc.EEXIST:
-                throw Exists();
-            default:
-                throw UblkException.FromErrno(errno, "rename", $"Cannot name the new image {_finalPath}");
-        }
+        Try(() => _file.Name(_replace), "rename", "Cannot name the new image");
+        Try(_file.Flush, "fsync", "There may be no durable name");
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (!_isFinished)
-        {
-            File.Delete(_temporaryPath);
-        }
-
         Content.Dispose();
+        _file.Dispose();
     }
 
-    private void RequireFree()
+    // Not one that somebody works with.
+    private DiskFile? OpenReplaced()
     {
         if (!Path.Exists(_finalPath))
         {
-            return;
+            return null;
         }
 
         if (!_replace)
@@ -84,21 +82,36 @@ internal sealed class NewImageFile : IDisposable
             throw Exists();
         }
 
-        if (Libc.Statx(_finalPath, out Libc.StatxBuffer state) == 0 && !state.IsRegular)
-        {
-            throw new UblkException(UblkError.InvalidBackingFile, $"{_finalPath} is no regular file, so no image takes its place.");
-        }
-
-        // Not one that somebody works with.
-        DiskFile.OpenForWriting(_finalPath).Dispose();
+        return Libc.Statx(_finalPath, out Libc.StatxBuffer state) == 0 && !state.IsRegular
+            ? throw new UblkException(UblkError.InvalidBackingFile, $"{_finalPath} is no regular file, so no image takes its place.")
+            : DiskFile.OpenForWriting(_finalPath);
     }
 
-    private void FlushDirectory()
+    private void CopyAttributes(DiskFile? old)
     {
-        using var directory = Libc.Open(Path.GetDirectoryName(_finalPath)!, Libc.O_RDONLY);
-        if (directory.IsInvalid || Libc.FSync(directory) != 0)
+        int errno = old?.Handle is { } handle ? KeptAttributes.Copy(handle, _file.Handle) : 0;
+        if (errno != 0)
         {
-            throw UblkException.FromErrno(Libc.LastErrno, "fsync", $"The name of {_finalPath} may not be durable");
+            throw UblkException.FromErrno(errno, "chown",
+                $"The new {_finalPath} cannot have the owner, permissions and labels of the old one. Remove that, or choose another name");
+        }
+    }
+
+    private void Try(Action action, string operation, string what) => Try(() =>
+    {
+        action();
+        return true;
+    }, operation, what);
+
+    private T Try<T>(Func<T> action, string operation, string what)
+    {
+        try
+        {
+            return action();
+        }
+        catch (IOException exception)
+        {
+            throw exception.HResult == Libc.EEXIST ? Exists() : UblkException.FromErrno(exception.HResult, operation, $"{what} {_finalPath}");
         }
     }
 

@@ -80,7 +80,7 @@ internal static partial class Libc
     /// <summary>Whether the constants and structures of this class hold on a machine. Others, such as ppc64le, have other numbers.</summary>
     public static bool IsKnown(Architecture architecture) => architecture is Architecture.X64 or Architecture.Arm64;
 
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
     private static partial int OpenRaw(string path, int flags, int mode);
 
     /// <summary>Opens a path, close-on-exec; the handle is invalid and <see cref="LastErrno"/> set on failure.</summary>
@@ -98,7 +98,7 @@ internal static partial class Libc
         return new SafeFileHandle(fd, ownsHandle: true);
     }
 
-    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
     private static partial int OpenAtRaw(int directory, string name, int flags, int mode);
 
     /// <summary>As <see cref="Open"/>, with a name that is looked up in an open directory.</summary>
@@ -114,7 +114,7 @@ internal static partial class Libc
     }
 
     /// <summary>Removes a name from an open directory (unlinkat(2)).</summary>
-    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
     public static partial int UnlinkAt(SafeFileHandle directory, string name, int flags);
 
     /// <summary>Opens the very file that a handle of <see cref="O_PATH"/> holds, whatever its path leads to by now (proc(5)).</summary>
@@ -144,7 +144,7 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     public static partial long LSeek(SafeFileHandle fd, long offset, int whence);
 
-    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
     private static partial int RenameAt2(int fromDirectory, string from, int toDirectory, string to, uint flags);
 
     /// <summary>Gives a file another name in its file system (renameat2(2)).</summary>

@@ -21,7 +21,7 @@ internal static partial class Libc
     private const int AtFdCwd = -100;
     private const int AtEmptyPath = 0x1000;
 
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
     private static unsafe partial int StatxRaw(int directory, string path, int flags, uint mask, StatxBuffer* buffer);
 
     /// <summary>The state of a path, links followed.</summary>

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using Ublk.Images;
+using Ublk.Targets.Qcow2;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -64,6 +65,6 @@ public sealed class NewUblkImageCommand : UblkNewImageCommand
         }
 
         string backing = FilePaths.ResolveExisting(SessionState, given);
-        return System.IO.Path.IsPathRooted(given) ? backing : System.IO.Path.GetRelativePath(System.IO.Path.GetDirectoryName(path)!, backing);
+        return System.IO.Path.IsPathRooted(given) ? backing : ImageReference.RelativeName(path, backing);
     }
 }

@@ -23,6 +23,16 @@ public class WorkerPrivilegesTests
     }
 
     [Fact]
+    public void A_program_that_replaces_files_may_give_them_to_their_owner()
+    {
+        OtherUser.RequireRoot();
+        using Process process = WorkerPrivileges.Start(
+            new ProcessStartInfo("cat", ["/proc/self/status"]) { RedirectStandardOutput = true }, replacesFiles: true);
+        ulong own = Capabilities(File.ReadAllText("/proc/thread-self/status"), "CapEff");
+        Assert.Equal(own & (Kept | 1UL | 1UL << 3), Capabilities(process.StandardOutput.ReadToEnd(), "CapEff"));
+    }
+
+    [Fact]
     public void Who_starts_it_stays_as_he_is()
     {
         string before = Privileges();

@@ -55,6 +55,98 @@ public sealed class ResizeImageTests : IDisposable
     }
 
     [Theory]
+    [InlineData("", "write -P 0xAA 0 128k")]
+    [InlineData("extended_l2=on", "write -P 0xAA 0 128k")]
+    [InlineData("", "write -c -P 0xAA 0 64k", "write -c -P 0xAA 64k 64k")]
+    [InlineData("extended_l2=on", "write -c -P 0xAA 0 64k", "write -c -P 0xAA 64k 64k")]
+    [InlineData("compat=0.10", "write -c -P 0xAA 0 64k", "write -c -P 0xAA 64k 64k")]
+    public void What_a_disk_had_before_it_was_cut_stays_away(string options, params string[] writes)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "128k", options);
+        ImageFolder.Play(image, writes);
+        Resize(image, 96 << 10, shrink: true);
+        bool hasSnapshot = options != "compat=0.10";
+        if (hasSnapshot)
+        {
+            new CreateSnapshot { Path = image, Name = "one" }.Run(ImageProgress.None);
+        }
+
+        Resize(image, 1 << 20);
+        ImageFolder.RequireClean(image);
+        ImageFolder.Play(image, "read -P 0xAA 0 96k", "read -P 0 96k 928k", "write -P 1 64k 64k", "read -P 0xAA 0 64k");
+        ImageFolder.RequireClean(image);
+        if (hasSnapshot)
+        {
+            new RestoreSnapshot { Path = image, Snapshot = "one" }.Run(ImageProgress.None);
+            ImageFolder.Play(image, "read -P 0xAA 0 96k");
+            Resize(image, 1 << 20);
+            ImageFolder.Play(image, "read -P 0xAA 0 96k", "read -P 0 96k 928k");
+            ImageFolder.RequireClean(image);
+        }
+    }
+
+    // So does the state of a virtual machine, which is behind the disk's end.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_is_behind_the_end_stays_away(bool hasSnapshot)
+    {
+        string image = _folder.QemuCreate("a.qcow2", "8M", "cluster_size=4k");
+        ImageFolder.Play(image, "write -P 1 0 1M", "write -P 0xAA 1M 5M");
+        using (FileStream file = File.OpenWrite(image))
+        {
+            // The disk's size, of 1 MiB now.
+            file.Position = 24;
+            file.Write([0, 0, 0, 0, 0, 0x10, 0, 0]);
+        }
+
+        if (hasSnapshot)
+        {
+            new CreateSnapshot { Path = image, Name = "one" }.Run(ImageProgress.None);
+        }
+
+        Resize(image, 8 << 20);
+        ImageFolder.RequireClean(image);
+        ImageFolder.Play(image, "read -P 1 0 1M", "read -P 0 1M 7M");
+    }
+
+    [Fact]
+    public void An_encrypted_last_cluster_is_left_to_who_has_the_key()
+    {
+        string secret = _folder["key"];
+        File.WriteAllText(secret, "secret");
+        string image = _folder.QemuCreate("a.qcow2", "128k", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1", "--object", $"secret,id=s,file={secret}");
+        Shell.Run("qemu-io", "--object", $"secret,id=s,file={secret}", "-c", "write -P 0xAA 0 128k", "--image-opts", $"driver=qcow2,encrypt.key-secret=s,file.filename={image}");
+        Resize(image, 96 << 10, shrink: true);
+        byte[] before = File.ReadAllBytes(image);
+        UblkException refused = Assert.Throws<UblkException>(() => Resize(image, 1 << 20));
+        Assert.Equal(UblkError.NotSupported, refused.Error);
+        Assert.Equal(before, File.ReadAllBytes(image));
+        Resize(image, 64 << 10, shrink: true);
+        Resize(image, 1 << 20);
+        Shell.Run("qemu-io", "--object", $"secret,id=s,file={secret}", "-c", "read -P 0xAA 0 64k", "-c", "read -P 0 64k 960k",
+            "--image-opts", $"driver=qcow2,encrypt.key-secret=s,file.filename={image}");
+    }
+
+    [Fact]
+    public void What_a_data_file_has_behind_the_end_stays_away()
+    {
+        string data = _folder["data"];
+        string image = _folder.QemuCreate("a.qcow2", "128k", $"data_file={data},data_file_raw=on");
+        ImageFolder.Play(image, "write -P 0xAA 0 96k");
+        Resize(image, 96 << 10, shrink: true);
+        using (FileStream file = File.OpenWrite(data))
+        {
+            file.Position = 96 << 10;
+            file.Write(Enumerable.Repeat((byte)0xAA, 64 << 10).ToArray());
+        }
+
+        Resize(image, 1 << 20);
+        ImageFolder.Play(image, "read -P 0xAA 0 96k", "read -P 0 96k 928k");
+        Shell.Run("qemu-io", "-f", "raw", "-c", "read -P 0xAA 0 96k", "-c", "read -P 0 96k 928k", data);
+    }
+
+    [Theory]
     [InlineData("cluster_size=4k")]
     [InlineData("cluster_size=64k")]
     [InlineData("compat=0.10")]

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using Ublk.Images;
+using Ublk.Targets.Qcow2.Format;
 
 namespace Ublk.Tests.Images;
 
@@ -97,6 +99,89 @@ public sealed class SnapshotTests : IDisposable
         }
 
         ImageFolder.RequireClean(image);
+    }
+
+    // Each command that writes clears them; a check that repairs nothing leaves them.
+    [Fact]
+    public void Unknown_autoclear_bits_go_with_the_first_write()
+    {
+        string image = _folder.QemuCreate("a.qcow2", "1M");
+        Shell.Run("qemu-img", "bitmap", "--add", image, "history");
+        ImageFolder.Play(image, "write -P 1 0 64k");
+        foreach (Action<string> command in (Action<string>[])
+        [
+            path => Take(path, "one"),
+            path => Remove(path, "one"),
+            path => ImageFolder.Check(path, repair: true),
+            path => new OptimizeImage { Path = path }.Run(ImageProgress.None),
+            path => new ResizeImage { Path = path, Size = 2 << 20 }.Run(ImageProgress.None),
+        ])
+        {
+            ulong before = Autoclear(image) | 1UL << 9;
+            using (FileStream file = File.OpenWrite(image))
+            {
+                byte[] bits = new byte[8];
+                BinaryPrimitives.WriteUInt64BigEndian(bits, before);
+                file.Position = ImageHeader.AutoclearFeaturesField;
+                file.Write(bits);
+            }
+
+            ImageFolder.Check(image);
+            Assert.Equal(before, Autoclear(image));
+            Leak(image);
+            command(image);
+            Assert.Equal(0UL, Autoclear(image) >> 2);
+        }
+    }
+
+    private static ulong Autoclear(string image)
+    {
+        using FileStream file = File.OpenRead(image);
+        byte[] bits = new byte[8];
+        file.Position = ImageHeader.AutoclearFeaturesField;
+        file.ReadExactly(bits);
+        return BinaryPrimitives.ReadUInt64BigEndian(bits);
+    }
+
+    // A new cluster that belongs to nothing, counted in the first refcount block, of 64 KiB and entries of two bytes.
+    private static void Leak(string image)
+    {
+        using FileStream file = File.Open(image, FileMode.Open, FileAccess.ReadWrite);
+        long cluster = file.Length >> 16;
+        file.SetLength((cluster + 1) << 16);
+        byte[] place = new byte[8];
+        file.Position = ImageHeader.RefcountTableOffsetField;
+        file.ReadExactly(place);
+        file.Position = BinaryPrimitives.ReadInt64BigEndian(place);
+        file.ReadExactly(place);
+        file.Position = BinaryPrimitives.ReadInt64BigEndian(place) + (cluster * 2);
+        file.Write([0, 1]);
+    }
+
+    // Made with a shell: arguments of .NET are UTF-8.
+    [Fact]
+    public void Names_that_are_no_UTF_8_stay()
+    {
+        string image = _folder["a.qcow2"];
+        Shell.Run("sh", "-c", $"""
+            cd '{Path.GetDirectoryName(image)}' && name=$(printf 'k\366') && qemu-img create -q -f raw "$name.raw" 1M && qemu-io -f raw -c 'write -P 7 0 1M' "$name.raw" &&
+            qemu-img create -q -f qcow2 -F raw -b "$name.raw" a.qcow2 && qemu-img snapshot -c "$name" a.qcow2
+            """);
+        Take(image, "two");
+        new ResizeImage { Path = image, Size = 2 << 20 }.Run(ImageProgress.None);
+        byte[] bytes = File.ReadAllBytes(image);
+        Assert.True(bytes.AsSpan(0, 1024).IndexOf((ReadOnlySpan<byte>)[(byte)'k', 0xF6, .. ".raw"u8]) > 0);
+        Assert.Equal(-1, bytes.AsSpan().IndexOf("\uFFFD"u8));
+        ImageFolder.RequireClean(image);
+
+        // The chain is opened by the same name.
+        new ConvertImage { Path = image, Destination = _folder["copy"], Options = new NewImageOptions { Format = ImageFormat.Raw } }.Run(ImageProgress.None);
+        Assert.Equal(7, File.ReadAllBytes(_folder["copy"])[0]);
+        Remove(image, "1");
+        ImageFolder.RequireClean(image);
+
+        // The framework cannot delete such a file.
+        Shell.Run("sh", "-c", $"rm '{Path.GetDirectoryName(image)}'/k*.raw");
     }
 
     [Fact]

@@ -30,17 +30,6 @@ internal sealed class ImageChain
         string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, DiskFile> open, string? snapshot = null) =>
         new ImageChain(open, backingFormat).OpenLayer(path, format, snapshot, null);
 
-    /// <summary>Where a name in a header leads: it is relative to the image's folder.</summary>
-    /// <exception cref="UblkException">It names no file of this machine.</exception>
-    public static string Resolve(string image, string name)
-    {
-        string file = name.StartsWith("file:", StringComparison.Ordinal) ? name[5..] : name;
-        int colon = file.IndexOf(':', StringComparison.Ordinal);
-        return colon < 0 || file[..colon].Contains('/', StringComparison.Ordinal)
-            ? Path.GetFullPath(file, Path.GetDirectoryName(Path.GetFullPath(image))!)
-            : throw ImageError.NotSupported(image, $"refers to '{name}', which is no file of this machine.");
-    }
-
     /// <summary>The format an image seems to have.</summary>
     /// <exception cref="UblkException">It is one that is unknown here.</exception>
     public static ImageFormat Detect(DiskFile file)
@@ -50,15 +39,6 @@ internal sealed class ImageChain
         file.Read(start, 0);
         return ImageHeader.IsQcow2(start) ? ImageFormat.Qcow2 : ImageFormat.Raw;
     }
-
-    /// <summary>The format that a header calls by a name.</summary>
-    /// <exception cref="UblkException">It is unknown here.</exception>
-    public static ImageFormat ParseFormat(string name, string path) => name switch
-    {
-        "raw" or "host_device" or "file" => ImageFormat.Raw,
-        "qcow2" => ImageFormat.Qcow2,
-        _ => throw ImageError.NotSupported(path, $"has a backing file of the format '{name}'; raw and qcow2 are known here."),
-    };
 
     private ImageContent OpenLayer(string path, ImageFormat? format, string? snapshot, DiskFile? above)
     {
@@ -102,12 +82,17 @@ internal sealed class ImageChain
     private Qcow2Content OpenQcow2(Qcow2File image, Snapshot? snapshot)
     {
         string path = image.File.Path;
-        HeaderRules.RefuseEncryption(image.Header, path);
-        ImageContent? backing = image.Header.BackingFile is { } name ? OpenLayer(Resolve(path, name), BackingFormatOf(image.Header, path), null, image.File) : null;
+        ImageContent? backing = null;
+        if (image.Header.BackingFile is not null)
+        {
+            BackingName name = BackingName.Of(path, image.Header, _backingFormat);
+            backing = OpenLayer(name.Path, name.Format, null, image.File);
+        }
+
         try
         {
             DiskFile? data = image.HasDataFile
-                ? OpenFile(Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")), image.File)
+                ? OpenFile(ImageReference.Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")), image.File)
                 : null;
             return new Qcow2Content(image, snapshot, data) { Backing = backing };
         }
@@ -117,11 +102,6 @@ internal sealed class ImageChain
             throw;
         }
     }
-
-    private ImageFormat BackingFormatOf(ImageHeader header, string path) =>
-        header.BackingFormat is { } name ? ParseFormat(name, path)
-        : _backingFormat ?? throw new UblkException(UblkError.InvalidArgument,
-            $"{path} does not tell the format of its backing file {header.BackingFile}. Give it with -BackingFormat.");
 
     private DiskFile OpenFile(string path, DiskFile? above)
     {

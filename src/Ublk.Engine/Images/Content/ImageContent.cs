@@ -34,6 +34,10 @@ internal abstract class ImageContent(DiskFile file) : IDisposable
     /// <summary>What the layers together say of the disk, in order and without gaps.</summary>
     public IEnumerable<ContentExtent> Map() => Map(0, Size, 0);
 
+    /// <summary>Makes sure that what the layers have can be read: a map takes no key, but the data does.</summary>
+    /// <exception cref="UblkException">A layer is encrypted.</exception>
+    public virtual void RequireReadable() => Backing?.RequireReadable();
+
     /// <summary>Reads a part of an extent of this layer that has data; callable from any thread.</summary>
     /// <param name="extent">The part.</param>
     /// <param name="buffer">As long as it is.</param>

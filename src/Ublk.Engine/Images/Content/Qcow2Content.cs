@@ -21,6 +21,13 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
     public override DiskFile DataFile => dataFile ?? File;
 
     /// <inheritdoc/>
+    public override void RequireReadable()
+    {
+        HeaderRules.RefuseEncryption(image.Header, File.Path);
+        base.RequireReadable();
+    }
+
+    /// <inheritdoc/>
     protected override int ClusterSize => _layout.ClusterSize;
 
     /// <inheritdoc/>

@@ -18,7 +18,7 @@ internal static class Bitmaps
             progress.Warn($"The persistent bitmaps of {image.File.Path} are removed: they would not tell the truth any more.");
             foreach (PersistentBitmap bitmap in image.ReadBitmaps(directory))
             {
-                foreach (ulong entry in image.ReadTable(bitmap.TableOffset, bitmap.TableSize))
+                foreach (ulong entry in image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))
                 {
                     edit.Drop(new L1Entry(entry).Offset, new L1Entry(entry).Offset == 0 ? 0 : image.Layout.ClusterSize);
                 }

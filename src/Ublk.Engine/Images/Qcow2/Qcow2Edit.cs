@@ -93,6 +93,13 @@ internal sealed class Qcow2Edit : IDisposable
         return offset;
     }
 
+    /// <summary>Writes over something that no disk shows.</summary>
+    public void Overwrite(ReadOnlySpan<byte> content, long offset)
+    {
+        Begin();
+        Image.File.Write(content, offset);
+    }
+
     /// <summary>Counts one reference more to what is there.</summary>
     public void Refer(long offset, long length)
     {
@@ -162,6 +169,7 @@ internal sealed class Qcow2Edit : IDisposable
         {
             // Until now it may be stopped; from here on it is done whole.
             _progress.Begin($"Writing {Image.File.Path}");
+            Image.BeginWriting();
             Mark(dirty: true);
             _isUnderWay = true;
         }

@@ -107,13 +107,26 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
     {
         byte[] bytes = new byte[long.Min(directory.Size, long.Max(0, file.Length - directory.Offset))];
         file.Read(bytes, directory.Offset);
-        return directory.Parse(bytes, file.Path);
+        return directory.Parse(bytes, Layout, file.Path);
     }
 
-    /// <summary>Writes another header over the one that is there.</summary>
+    /// <summary>Clears the autoclear bits that are unknown here, durably. Comes before the first change of an image.</summary>
+    /// <exception cref="UblkException">The header cannot be written.</exception>
+    public void BeginWriting()
+    {
+        if ((Header.Autoclear & ~AutoclearFeatures.Known) != 0)
+        {
+            WriteHeader(Header);
+            file.Flush();
+        }
+    }
+
+    /// <summary>Writes another header over the one that is there, without autoclear bits that are unknown here.</summary>
     /// <exception cref="UblkException">It cannot be written.</exception>
     public void WriteHeader(ImageHeader next)
     {
+        next = next with { Autoclear = next.Autoclear & AutoclearFeatures.Known };
+
         // What changes during an image's life is in the first sector, so that a crash leaves the one header or the other.
         file.Write(next.ToCluster(file.Path), 0);
         Header = next;

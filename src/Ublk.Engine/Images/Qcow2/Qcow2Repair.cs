@@ -37,6 +37,7 @@ internal static class Qcow2Repair
         // A block device has no room past its end.
         walk.Counts.AllocateFrom(image.File.IsBlockDevice ? walk.Counts.End : image.Layout.ClustersFor(image.File.Length));
         RefcountWriter writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        image.BeginWriting();
         writer.Write(onlyIncrease: findings.Damage is not null);
         RefcountReader stored = RefcountReader.Of(image);
         CopiedFlags.Compare(image, cluster => stored[cluster], _ => { }, fix: true, ImageProgress.None);

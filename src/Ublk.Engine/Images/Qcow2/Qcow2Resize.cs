@@ -10,6 +10,8 @@ namespace Ublk.Images.Qcow2;
 /// <param name="openForWriting">Opens the file that has its data.</param>
 internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFile> openForWriting)
 {
+    private const int PieceSize = 1 << 20;
+
     private readonly Qcow2File _image = edit.Image;
     private readonly ClusterLayout _layout = edit.Image.Layout;
 
@@ -35,7 +37,6 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         header = Bitmaps.Remove(edit, header, progress);
         if (size > _image.Header.Size)
         {
-            ResizeDataFile();
             Grow(header);
         }
         else
@@ -45,38 +46,91 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         }
     }
 
+    // The disk may have been longer once, or have had a virtual machine's state behind its end: nothing of that may come to light.
     private void Grow(ImageHeader header)
     {
         RequireNothingBehind(header);
         ulong[] l1 = _image.ReadL1();
-        ClearTail(l1);
-        long entries = _layout.L1EntriesFor(size);
-        if (entries <= l1.Length)
+        List<L2Change> changed = DropBeyond(l1, header.Size);
+        L2Change? last = ReplaceTail(l1, changed);
+        ResizeDataFile();
+        foreach (L2Change change in last is null ? changed : [.. changed.Where(change => change.Index != last.Index), last])
+        {
+            edit.Drop(change.Offset, _layout.ClusterSize);
+            l1[change.Index] = L1Entry.At(edit.Add(change.Table.Words)).Raw;
+        }
+
+        int entries = (int)long.Max(l1.Length, _layout.L1EntriesFor(size));
+        if (entries == l1.Length && l1.AsSpan().SequenceEqual(_image.ReadL1()))
         {
             edit.Commit(header with { Size = size });
             return;
         }
 
-        Array.Resize(ref l1, (int)entries);
+        Array.Resize(ref l1, entries);
         edit.Drop(header.L1Offset, header.L1Size * 8L);
         edit.Commit(header with { Size = size, L1Offset = edit.Add(l1), L1Size = l1.Length });
     }
 
-    // The disk was longer once: what its last cluster has from then would come to light.
-    private void ClearTail(ulong[] l1)
+    // Makes the last cluster zero from the disk's end on: in place if it is the disk's alone, otherwise in a copy.
+    private L2Change? ReplaceTail(ulong[] l1, List<L2Change> changed)
     {
         long end = _image.Header.Size;
         int index = _layout.L1Index(end);
-        if (_layout.OffsetInCluster(end) == 0 || _image.HasDataFile || _image.Header.Encryption != EncryptionMethod.None || new L1Entry(l1[index]).Offset == 0)
+        int start = (int)_layout.OffsetInCluster(end);
+        long offset = start == 0 ? 0 : new L1Entry(l1[index]).Offset;
+        if (offset == 0)
         {
+            return null;
+        }
+
+        L2Words table = changed.Find(change => change.Index == index)?.Table ?? _image.ReadL2(offset);
+        L2Entry entry = table[_layout.L2Index(end)];
+        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed) || !(entry.HasPlace(_layout) || entry.IsCompressed))
+        {
+            return null;
+        }
+
+        if (_image.Header.Encryption != EncryptionMethod.None)
+        {
+            throw ImageError.NotSupported(_image.File.Path,
+                "is encrypted, and its disk ends inside a cluster: the rest of that may hold old data, which cannot be made zero without the key. "
+                + "Make a larger image, attach both with New-UblkDevice -KeyFile, and copy the disk.");
+        }
+
+        if (_image.HasDataFile)
+        {
+            return null;
+        }
+
+        if (entry is { IsCompressed: false, IsCopied: true })
+        {
+            edit.Overwrite(new byte[_layout.ClusterSize - start], entry.Offset + start);
+            return null;
+        }
+
+        byte[] cluster = new byte[_layout.ClusterSize];
+        ReadCluster(entry, cluster);
+        cluster.AsSpan(start).Clear();
+        Drop(entry);
+        ulong subclusters = entry.IsCompressed && _layout.HasExtendedL2 ? L2Entry.AllAllocated : entry.Subclusters;
+        table[_layout.L2Index(end)] = L2Entry.At(edit.Add(cluster), subclusters);
+        return new L2Change(index, offset, table);
+    }
+
+    private void ReadCluster(L2Entry entry, byte[] cluster)
+    {
+        if (!entry.IsCompressed)
+        {
+            _image.File.Read(cluster, entry.Offset);
             return;
         }
 
-        L2Entry entry = _image.ReadL2(new L1Entry(l1[index]).Offset)[_layout.L2Index(end)];
-        if (entry is { IsCompressed: false, IsCopied: true } && entry.Offset != 0)
+        byte[] compressed = new byte[entry.CompressedLength(_layout)];
+        _image.File.Read(compressed, entry.CompressedOffset(_layout));
+        if (!ClusterCodec.Of(_image.Header.Compression).TryDecompress(compressed, cluster))
         {
-            int start = (int)_layout.OffsetInCluster(end);
-            _image.File.Write(new byte[_layout.ClusterSize - start], entry.Offset + start);
+            throw ImageError.Invalid(_image.File.Path, "the last cluster of its disk cannot be decompressed");
         }
     }
 
@@ -89,10 +143,13 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         }
 
         string path = _image.File.Path;
-        ImageFormat format = header.BackingFormat is { } known
-            ? ImageChain.ParseFormat(known, path)
-            : throw ImageError.NotSupported(path, $"does not tell the format of its backing file {name}, so it cannot be said what would come to light.");
-        using ImageContent backing = ImageChain.Open(ImageChain.Resolve(path, name), format, null, DiskFile.Open);
+        if (header.BackingFormat is null)
+        {
+            throw ImageError.NotSupported(path, $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
+        }
+
+        BackingName under = BackingName.Of(path, header, null);
+        using ImageContent backing = ImageChain.Open(under.Path, under.Format, null, DiskFile.Open);
         if (backing.Size > header.Size)
         {
             throw ImageError.NotSupported(path,
@@ -103,8 +160,23 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     private void Shrink(ImageHeader header)
     {
         ulong[] l1 = _image.ReadL1();
-        List<(long Offset, L2Words Table)> changed = [];
-        for (int index = (int)(size / _layout.L2Coverage); index < l1.Length; index++)
+        List<L2Change> changed = DropBeyond(l1, size);
+        edit.Commit(header with { Size = size }, () =>
+        {
+            _image.WriteTable(header.L1Offset, l1);
+            foreach (L2Change change in changed)
+            {
+                _image.WriteTable(change.Offset, change.Table.Words);
+            }
+        });
+        _image.File.SetLength(long.Min(_image.File.Length, edit.Counts.End << _layout.ClusterBits));
+    }
+
+    // Takes what is behind an end out of the L1 table, and out of the L2 table that has the end.
+    private List<L2Change> DropBeyond(ulong[] l1, long end)
+    {
+        List<L2Change> changed = [];
+        for (int index = (int)(end / _layout.L2Coverage); index < l1.Length; index++)
         {
             long offset = new L1Entry(l1[index]).Offset;
             if (offset == 0)
@@ -113,56 +185,85 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
             }
 
             L2Words table = _image.ReadL2(offset);
-            int first = (int)long.Max(0, _layout.ClustersFor(size - (index * _layout.L2Coverage)));
-            DropEntries(table, first);
+            int first = (int)long.Max(0, _layout.ClustersFor(end - (index * _layout.L2Coverage)));
+            bool isChanged = false;
+            for (int entry = first; entry < _layout.L2Entries; entry++)
+            {
+                isChanged |= table[entry] != default;
+                Drop(table[entry]);
+                table[entry] = default;
+            }
+
             if (first == 0)
             {
                 edit.Drop(offset, _layout.ClusterSize);
                 l1[index] = 0;
             }
-            else
+            else if (isChanged)
             {
-                changed.Add((offset, table));
+                changed.Add(new L2Change(index, offset, table));
             }
         }
 
-        edit.Commit(header with { Size = size }, () =>
-        {
-            _image.WriteTable(header.L1Offset, l1);
-            foreach ((long offset, L2Words table) in changed)
-            {
-                _image.WriteTable(offset, table.Words);
-            }
-        });
-        _image.File.SetLength(long.Min(_image.File.Length, edit.Counts.End << _layout.ClusterBits));
+        return changed;
     }
 
-    private void DropEntries(L2Words table, int first)
+    private void Drop(L2Entry entry)
     {
-        for (int index = first; index < _layout.L2Entries; index++)
+        if (entry.IsCompressed)
         {
-            L2Entry entry = table[index];
-            if (entry.IsCompressed)
-            {
-                edit.Drop(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
-            }
-            else if (entry.Offset != 0 && !_image.HasDataFile)
-            {
-                edit.Drop(entry.Offset, _layout.ClusterSize);
-            }
-
-            table[index] = default;
+            edit.Drop(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
+        }
+        else if (entry.Offset != 0 && !_image.HasDataFile)
+        {
+            edit.Drop(entry.Offset, _layout.ClusterSize);
         }
     }
 
     private void ResizeDataFile()
     {
-        if (_image.HasDataFile && _image.Header.DataFile is { } name)
+        if (!_image.HasDataFile || _image.Header.DataFile is not { } name)
         {
-            using DiskFile data = openForWriting(ImageChain.Resolve(_image.File.Path, name));
-            ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
-            data.SetLength(_image.Header.Encryption == EncryptionMethod.None ? size : _layout.ClustersFor(size) << _layout.ClusterBits);
-            data.Flush();
+            return;
+        }
+
+        using DiskFile data = openForWriting(ImageReference.Resolve(_image.File.Path, name));
+        ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
+        long oldLength = DataLength(_image.Header.Size);
+        long newLength = DataLength(size);
+        if (newLength > oldLength && data.Length > oldLength)
+        {
+            ClearDataFile(data, oldLength, newLength);
+        }
+
+        data.SetLength(newLength);
+        data.Flush();
+    }
+
+    private long DataLength(long diskSize) =>
+        _image.Header.Encryption == EncryptionMethod.None ? diskSize : _layout.ClustersFor(diskSize) << _layout.ClusterBits;
+
+    // What the data file has behind the disk's end belongs to nothing. A raw one shows all of it, another only the rest of the last cluster.
+    private void ClearDataFile(DiskFile data, long oldLength, long newLength)
+    {
+        if (!data.IsBlockDevice)
+        {
+            data.SetLength(oldLength);
+            return;
+        }
+
+        bool isRaw = _image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData);
+        long end = long.Min(data.Length, isRaw ? newLength : long.Min(newLength, _layout.ClustersFor(oldLength) << _layout.ClusterBits));
+        byte[] zeroes = new byte[PieceSize];
+        for (long position = oldLength; position < end; position += PieceSize)
+        {
+            data.Write(zeroes.AsSpan(0, (int)long.Min(PieceSize, end - position)), position);
         }
     }
+
+    /// <summary>An L2 table that is to be another.</summary>
+    /// <param name="Index">Its entry in the L1 table.</param>
+    /// <param name="Offset">Where it is in the file.</param>
+    /// <param name="Table">What it is to be.</param>
+    private sealed record L2Change(int Index, long Offset, L2Words Table);
 }

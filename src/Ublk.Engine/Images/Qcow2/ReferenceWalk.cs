@@ -243,7 +243,7 @@ internal sealed class ReferenceWalk
         foreach (PersistentBitmap bitmap in _image.ReadBitmaps(directory))
         {
             CountTable(bitmap.TableOffset, bitmap.TableSize * 8L, $"The table of bitmap '{bitmap.Name}'");
-            foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, bitmap.TableSize))
+            foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))
             {
                 long offset = new L1Entry(entry).Offset;
                 if (offset != 0)

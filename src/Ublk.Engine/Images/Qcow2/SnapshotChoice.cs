@@ -7,21 +7,28 @@ internal static class SnapshotChoice
 {
     /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
     /// <exception cref="UblkException">There is none, or several have the name.</exception>
-    public static Snapshot Find(Qcow2File image, string idOrName)
+    public static Snapshot Find(Qcow2File image, string idOrName) => Find(image.Snapshots, image.File.Path, idOrName);
+
+    /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
+    /// <param name="snapshots">All snapshots of the image.</param>
+    /// <param name="path">The image, for errors.</param>
+    /// <param name="idOrName">The id or the name.</param>
+    /// <exception cref="UblkException">There is none, or several have the name.</exception>
+    public static Snapshot Find(IReadOnlyList<Snapshot> snapshots, string path, string idOrName)
     {
-        if (image.Snapshots.FirstOrDefault(snapshot => snapshot.Id == idOrName) is { } byId)
+        if (snapshots.FirstOrDefault(snapshot => snapshot.Id == idOrName) is { } byId)
         {
             return byId;
         }
 
-        Snapshot[] named = [.. image.Snapshots.Where(snapshot => snapshot.Name == idOrName)];
+        Snapshot[] named = [.. snapshots.Where(snapshot => snapshot.Name == idOrName)];
         return named switch
         {
             [Snapshot only] => only,
             [] => throw new UblkException(UblkError.SnapshotNotFound,
-                $"{image.File.Path} has no snapshot '{idOrName}'. Get-UblkImageSnapshot shows those it has."),
+                $"{path} has no snapshot '{idOrName}'. Get-UblkImageSnapshot shows those it has."),
             _ => throw new UblkException(UblkError.SnapshotNotFound,
-                $"{image.File.Path} has {named.Length} snapshots named '{idOrName}'. Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
+                $"{path} has {named.Length} snapshots named '{idOrName}'. Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
         };
     }
 

@@ -25,6 +25,13 @@ internal sealed class HeaderBlock : IDisposable
         Features = (IncompatibleFeatures)(VersionOf(cluster) >= 3
             ? BinaryPrimitives.ReadUInt64BigEndian(cluster[ImageHeader.IncompatibleFeaturesField..]) : 0);
         Version = VersionOf(cluster);
+        if (Version >= 3)
+        {
+            // The first write of the block clears what is unknown here.
+            Span<byte> autoclear = _block.Span[ImageHeader.AutoclearFeaturesField..];
+            AutoclearFeatures known = (AutoclearFeatures)BinaryPrimitives.ReadUInt64BigEndian(autoclear) & AutoclearFeatures.Known;
+            BinaryPrimitives.WriteUInt64BigEndian(autoclear, (ulong)known);
+        }
     }
 
     /// <summary>2 or 3.</summary>

@@ -1,4 +1,6 @@
+using Ublk.Devices;
 using Ublk.Images;
+using Ublk.Images.Qcow2;
 using Ublk.Interop;
 using Ublk.Targets.Qcow2.Encryption;
 using Ublk.Targets.Qcow2.Format;
@@ -46,7 +48,7 @@ internal sealed class ImageOpener
         }
     }
 
-    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, string? backingFormat)
+    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, ImageFormat? backingFormat)
     {
         ImageHeader header = ImageTables.ReadHeader(file);
         if (!readOnly)
@@ -54,7 +56,7 @@ internal sealed class ImageOpener
             RequireWritable(header, file.Path);
         }
 
-        Snapshot? snapshot = snapshotName is null ? null : FindSnapshot(file, header, snapshotName);
+        Snapshot? snapshot = snapshotName is null ? null : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
         long size = snapshot?.DiskSize ?? header.Size;
         int l1Size = snapshot?.L1Size ?? header.L1Size;
         if (l1Size < header.Layout.L1EntriesFor(size))
@@ -127,7 +129,7 @@ internal sealed class ImageOpener
     {
         string name = header.DataFile
             ?? throw ImageError.Invalid(file.Path, "its data is in another file, which it does not name");
-        string path = PathBeside(file.Path, name);
+        string path = ImageReference.Resolve(file.Path, name);
         ImageFile? dataFile = null;
         try
         {
@@ -149,42 +151,34 @@ internal sealed class ImageOpener
         }
     }
 
-    private DiskLayer OpenBacking(ImageFile image, ImageHeader header, string? formatOption)
+    private DiskLayer OpenBacking(ImageFile image, ImageHeader header, ImageFormat? formatOption)
     {
         BackingName name = BackingName.Of(image.Path, header, formatOption);
+        string path = name.Path;
+        bool isRaw = name.Format == ImageFormat.Raw;
         _chain.Add(Path.GetFullPath(image.Path));
-        string real = Path.GetFullPath(name.Path);
-        if (_chain.Contains(real))
+        if (_chain.Exists(known => known == path || FileIdentity.IsSame(known, path)))
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {real}. Use -NoBacking, or correct it with qemu-img rebase.");
+                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {path}. Use -NoBacking, or correct it with qemu-img rebase.");
         }
 
         ImageFile? file = null;
         try
         {
-            file = name.IsRaw ? _openFile(real, true, int.MaxValue) : OpenImageFile(real, readOnly: true);
+            file = isRaw ? _openFile(path, true, int.MaxValue) : OpenImageFile(path, readOnly: true);
             ImageReference.Check(image.Path, image.Handle, file.Path, file.Handle, isWritten: false);
-            return name.IsRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
+            return isRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
         }
         catch (UblkException exception)
         {
             file?.Dispose();
             throw exception.Error == UblkError.PathNotFound && !exception.Message.Contains("backing file", StringComparison.Ordinal)
                 ? new UblkException(UblkError.PathNotFound,
-                    $"There is no backing file {real} (chain: {string.Join(" -> ", _chain)} -> {real}). Put it back, or use -NoBacking to go without.",
+                    $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). Put it back, or use -NoBacking to go without.",
                     exception.Errno, "open")
                 : exception;
         }
-    }
-
-    private static Snapshot FindSnapshot(ImageFile file, ImageHeader header, string name)
-    {
-        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(file, header, out _);
-        return snapshots.FirstOrDefault(snapshot => snapshot.Id == name) ?? snapshots.FirstOrDefault(snapshot => snapshot.Name == name)
-            ?? throw new UblkException(UblkError.InvalidArgument, snapshots.Count == 0
-                ? $"{file.Path} has no snapshots. Leave -Snapshot out."
-                : $"{file.Path} has no snapshot '{name}'. It has: {string.Join(", ", snapshots.Select(snapshot => $"'{snapshot.Name}' (id {snapshot.Id})"))}.");
     }
 
     private static void RequireWritable(ImageHeader header, string path)
@@ -201,7 +195,4 @@ internal sealed class ImageOpener
             throw ImageError.Invalid(path, "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
         }
     }
-
-    private static string PathBeside(string imagePath, string name) =>
-        Path.Combine(Path.GetDirectoryName(Path.GetFullPath(imagePath))!, name);
 }

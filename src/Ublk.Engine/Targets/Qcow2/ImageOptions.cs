@@ -1,3 +1,5 @@
+using Ublk.Images;
+
 namespace Ublk.Targets.Qcow2;
 
 /// <summary>How an image is opened.</summary>
@@ -7,7 +9,7 @@ internal sealed record ImageOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>The backing file's format where the header does not say; null for none.</summary>
-    public string? BackingFormat { get; init; }
+    public ImageFormat? BackingFormat { get; init; }
 
     /// <summary>Whether the backing file is left out.</summary>
     public bool NoBacking { get; init; }

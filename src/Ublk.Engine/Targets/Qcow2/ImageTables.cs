@@ -51,6 +51,13 @@ internal static class ImageTables
         return table;
     }
 
+    /// <summary>Reads the directory of persistent bitmaps; empty where there is none, or none that is valid.</summary>
+    /// <exception cref="UblkException">The file cannot be read, or the directory is malformed.</exception>
+    public static IReadOnlyList<PersistentBitmap> ReadBitmaps(ImageFile file, ImageHeader header) =>
+        BitmapDirectory.Of(header, file.Path) is { } directory
+            ? directory.Parse(Read(file, directory.Offset, long.Clamp(file.Length - directory.Offset, 0, directory.Size)), header.Layout, file.Path)
+            : [];
+
     /// <summary>Reads the snapshot table.</summary>
     /// <param name="file">The image.</param>
     /// <param name="header">Its header.</param>

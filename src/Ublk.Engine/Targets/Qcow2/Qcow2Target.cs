@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets.Qcow2.Encryption;
@@ -94,7 +95,7 @@ public sealed class Qcow2Target : BlockTarget
         ImageOpener opener = new(files.Open, new ImageOptions
         {
             ReadOnly = options.ReadOnly,
-            BackingFormat = options.GetText("BackingFormat"),
+            BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
             NoBacking = options.GetBoolean("NoBacking") ?? false,
             Snapshot = options.GetText("Snapshot"),
             Passphrase = passphrase,
@@ -109,6 +110,11 @@ public sealed class Qcow2Target : BlockTarget
                 : options.GetBoolean("NoBacking") == true && disk.State.Header.BackingFile is not null
                     ? $"{path} cannot be written without its backing file, so the disk is read-only."
                 : $"{path} cannot be opened for writing, so the disk is read-only.");
+        }
+
+        if (updater is not null && DescribeBitmaps(disk.State) is { } bitmaps)
+        {
+            options.Warnings.Add($"{path} has {bitmaps}, which the first write ends: the next incremental backup must be a full one.");
         }
 
         Qcow2Target target = new(disk, updater, discard, files.Handles);
@@ -198,6 +204,20 @@ public sealed class Qcow2Target : BlockTarget
         }
 
         base.Dispose(disposing);
+    }
+
+    // Those that hold. What cannot be read ends as well.
+    private static string? DescribeBitmaps(ImageState image)
+    {
+        try
+        {
+            string[] names = [.. ImageTables.ReadBitmaps(image.File, image.Header).Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'")];
+            return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";
+        }
+        catch (UblkException exception)
+        {
+            return $"persistent bitmaps that cannot be read ({exception.Message.TrimEnd('.')})";
+        }
     }
 
     // A new disk works as well without it, as long as the worker lives.

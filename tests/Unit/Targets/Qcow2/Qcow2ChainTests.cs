@@ -1,3 +1,4 @@
+using Ublk.Images;
 using Ublk.Serving;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
@@ -109,6 +110,8 @@ public class Qcow2ChainTests
     [Theory]
     [InlineData("json:{}", "raw")]
     [InlineData("nbd://localhost/x", "raw")]
+    [InlineData("nbd:localhost:10809", "raw")]
+    [InlineData("base", "RAW")]
     [InlineData("base", "vmdk")]
     public void What_cannot_be_under_an_image_is_refused_by_name(string name, string format)
     {
@@ -128,6 +131,69 @@ public class Qcow2ChainTests
         UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path));
         Assert.Equal(UblkError.NotSupported, error.Error);
         Assert.Contains(format == "raw" ? name : format, error.Message);
+
+        // An operation on the image says the same.
+        Assert.Equal(error.Message, Assert.Throws<UblkException>(() => ImageInspector.InspectChain(image.Path, null, null)).Message);
+    }
+
+    [Fact]
+    public void A_name_through_a_linked_folder_leads_where_the_kernel_goes()
+    {
+        using QemuImage image = new("1M");
+        Directory.CreateDirectory(image.PathOf("real/deep"));
+        File.CreateSymbolicLink(image.PathOf("sub"), "real/deep");
+        File.WriteAllBytes(image.PathOf("base"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+        File.WriteAllBytes(image.PathOf("real/base"), [.. Enumerable.Repeat((byte)2, 1 << 20)]);
+        image.Create("disk.qcow2", "1M", "", "-F", "raw", "-b", "sub/../base");
+        Assert.Equal(2, image.Read()[0]);
+        Assert.Equal([2], ReadFirstBytes(image.Path, 0));
+        new ConvertImage { Path = image.Path, Destination = image.PathOf("copy"), Options = new NewImageOptions { Format = ImageFormat.Raw } }
+            .Run(ImageProgress.None);
+        Assert.Equal(File.ReadAllBytes(image.PathOf("real/base")), File.ReadAllBytes(image.PathOf("copy")));
+    }
+
+    [Fact]
+    public void A_relative_name_leads_from_where_the_folders_really_are()
+    {
+        using QemuImage image = new("1M");
+        Directory.CreateDirectory(image.PathOf("real/deep"));
+        File.CreateSymbolicLink(image.PathOf("sub"), "real/deep");
+        File.WriteAllBytes(image.PathOf("base"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+        string top = image.PathOf("sub/top.qcow2");
+        string name = ImageReference.RelativeName(top, image.PathOf("base"));
+        Assert.Equal("../../base", name);
+        new CreateImage
+        {
+            Path = top, Options = new NewImageOptions { Format = ImageFormat.Qcow2, BackingFile = name, BackingFormat = ImageFormat.Raw },
+        }.Run(ImageProgress.None);
+        Assert.Equal([1], ReadFirstBytes(top, 0));
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", "read -P 1 0 1M", top);
+    }
+
+    [Fact]
+    public void A_name_with_a_colon_is_a_path_all_the_same()
+    {
+        using QemuImage image = new("1M");
+        File.WriteAllBytes(image.PathOf("b:c"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+        string name = ImageReference.RelativeName(image.Path, image.PathOf("b:c"));
+        Assert.Equal("./b:c", name);
+        foreach (string known in (string[])[name, "file:b:c"])
+        {
+            image.Create("disk.qcow2", "1M", "", "-u", "-F", "raw", "-b", known);
+            Assert.Equal([1], ReadFirstBytes(image.Path, 0));
+        }
+    }
+
+    [Fact]
+    public void Of_snapshots_with_one_name_none_is_chosen()
+    {
+        using QemuImage image = new("1M");
+        image.Snapshot("-c", "one");
+        image.Snapshot("-c", "one");
+        UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path, ("Snapshot", "one")));
+        Assert.Equal(UblkError.SnapshotNotFound, error.Error);
+        Assert.Contains("1, 2", error.Message);
+        Qcow2Disk.Open(image.Path, ("Snapshot", "2")).Dispose();
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Serving;
+using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Targets.Qcow2.Format;
 using Ublk.Tests.Targets.Qcow2.Format;
@@ -123,7 +125,7 @@ public class Qcow2FeatureTests
         }
 
         UblkException error = Assert.Throws<UblkException>(() => Qcow2Disk.Open(image.Path, ("Snapshot", "three")));
-        Assert.Contains("'one' (id 1), 'two' (id 2)", error.Message);
+        Assert.Equal(UblkError.SnapshotNotFound, error.Error);
         image.Snapshot("-a", "one");
         Assert.Equal(first, image.Read());
     }
@@ -225,15 +227,42 @@ public class Qcow2FeatureTests
     {
         using QemuImage image = new("1M");
         Shell.Run("qemu-img", "bitmap", "--add", image.Path, "one");
-        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        TargetOptions options = new(new Dictionary<string, string> { ["Path"] = image.Path });
+        IList<string> warnings = options.Warnings;
+        using (Qcow2Target target = Qcow2Target.Open(options))
         {
             Qcow2Disk.Read(target);
+            Assert.Contains("'one'", Assert.Single(warnings));
             Assert.Equal(AutoclearFeatures.Bitmaps, ImageHeaderTests.Read(image.Path).Header.Autoclear);
             Qcow2Disk.Write(target, 0, 4096, 1);
             Assert.Equal(AutoclearFeatures.None, ImageHeaderTests.Read(image.Path).Header.Autoclear);
         }
 
         image.CheckButForLeaks();
+        options.Warnings.Clear();
+        Qcow2Target.Open(options).Dispose();
+        Assert.Empty(warnings);
+    }
+
+    [Fact]
+    public void Bitmaps_that_cannot_be_read_end_too()
+    {
+        using QemuImage image = new("1M");
+        Shell.Run("qemu-img", "bitmap", "--add", image.Path, "one");
+        (ImageHeader header, _) = ImageHeaderTests.Read(image.Path);
+        using (FileStream file = File.OpenWrite(image.Path))
+        {
+            // The size of the first bitmap's table.
+            file.Position = BitmapDirectory.Of(header, image.Path)!.Offset + 8;
+            file.Write([0xff, 0xff, 0xff, 0xff]);
+        }
+
+        Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => new CheckImage { Path = image.Path }.Run(ImageProgress.None)).Error);
+        Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => ImageInspector.Inspect(image.Path, null)).Error);
+        TargetOptions options = new(new Dictionary<string, string> { ["Path"] = image.Path });
+        using Qcow2Target target = Qcow2Target.Open(options);
+        Assert.Contains("bitmaps", Assert.Single(options.Warnings));
+        Assert.Equal(4096, Qcow2Disk.Write(target, 0, 4096, 1));
     }
 
     [Fact]

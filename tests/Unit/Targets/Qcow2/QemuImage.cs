@@ -49,20 +49,7 @@ internal sealed class QemuImage : IDisposable
         File.WriteAllText(KeyFile, Passphrase);
         string all = $"encrypt.format={kind},encrypt.key-secret=key"
             + (kind == "luks" ? ",encrypt.iter-time=1" : "") + (options.Length > 0 ? $",{options}" : "");
-        for (int attempt = 0; ; attempt++)
-        {
-            try
-            {
-                File.Delete(Path);
-                Create("disk.qcow2", size, all, ["--object", $"secret,id=key,file={KeyFile}", .. more]);
-                return;
-            }
-            catch (Xunit.Sdk.TrueException exception)
-                when (attempt < 20 && exception.Message.Contains("Unable to get accurate CPU usage", StringComparison.Ordinal))
-            {
-                // qemu first measures how fast this thread derives keys, and gives up where other threads keep it from its CPU.
-            }
-        }
+        Create("disk.qcow2", size, all, ["--object", $"secret,id=key,file={KeyFile}", .. more]);
     }
 
     /// <summary>Has qemu-io do things to the image.</summary>

@@ -46,6 +46,9 @@ internal enum AutoclearFeatures : ulong
 
     /// <summary>The external data file is a raw image of the whole disk.</summary>
     RawExternalData = 1 << 1,
+
+    /// <summary>All that this engine knows.</summary>
+    Known = Bitmaps | RawExternalData,
 }
 
 /// <summary>How compressed clusters are compressed (header byte 104).</summary>

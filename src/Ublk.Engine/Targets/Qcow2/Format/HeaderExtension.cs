@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using Ublk.Interop;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -32,10 +32,10 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
     public int StoredLength => HeadLength + PaddedLength(Data.Length);
 
     /// <summary>Its data as a text.</summary>
-    public string Text => Encoding.UTF8.GetString(Data);
+    public string Text => RawText.Of(Data);
 
     /// <summary>An extension that is a text.</summary>
-    public static HeaderExtension OfText(uint type, string text) => new(type, Encoding.UTF8.GetBytes(text));
+    public static HeaderExtension OfText(uint type, string text) => new(type, RawText.ToBytes(text));
 
     /// <summary>Reads all extensions.</summary>
     /// <param name="area">What follows the header in its cluster, to where the backing file's name begins if there is one.</param>

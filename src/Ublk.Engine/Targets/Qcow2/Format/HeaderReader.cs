@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using Ublk.Interop;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -79,7 +79,7 @@ internal static class HeaderReader
     {
         uint length = BinaryPrimitives.ReadUInt32BigEndian(cluster[16..]);
         return length <= ImageHeader.MaxBackingFileLength && offset > 0 && offset <= cluster.Length - length
-            ? Encoding.UTF8.GetString(cluster.Slice((int)offset, (int)length))
+            ? RawText.Of(cluster.Slice((int)offset, (int)length))
             : throw ImageError.Invalid(path, "the name of its backing file is too long or not in the first cluster");
     }
 

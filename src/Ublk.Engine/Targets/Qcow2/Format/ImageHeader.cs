@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using Ublk.Interop;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -161,7 +161,7 @@ internal sealed record ImageHeader
     {
         byte[] cluster = new byte[1 << ClusterBits];
         Span<byte> rest = cluster;
-        byte[] name = BackingFile is null ? [] : Encoding.UTF8.GetBytes(BackingFile);
+        byte[] name = BackingFile is null ? [] : RawText.ToBytes(BackingFile);
         int headerLength = Version == 2 ? Version2Length : HeaderLength;
         int extensionLength = Extensions.Sum(extension => extension.StoredLength) + 8;
         if (headerLength + extensionLength + name.Length > cluster.Length)

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using Ublk.Interop;
 
 namespace Ublk.Targets.Qcow2.Format;
 
@@ -48,8 +48,8 @@ internal static class SnapshotTable
             ReadOnlySpan<byte> names = rest.Slice(FixedLength + (int)extraLength, idLength + nameLength);
             Snapshot snapshot = Read(rest, rest.Slice(FixedLength, (int)extraLength)) with
             {
-                Id = Encoding.UTF8.GetString(names[..idLength]),
-                Name = Encoding.UTF8.GetString(names[idLength..]),
+                Id = RawText.Of(names[..idLength]),
+                Name = RawText.Of(names[idLength..]),
             };
             Check(snapshot, layout, path);
             snapshots.Add(snapshot);
@@ -90,8 +90,8 @@ internal static class SnapshotTable
 
     private static void Write(Snapshot snapshot, Span<byte> room)
     {
-        byte[] id = Encoding.UTF8.GetBytes(snapshot.Id);
-        byte[] name = Encoding.UTF8.GetBytes(snapshot.Name);
+        byte[] id = RawText.ToBytes(snapshot.Id);
+        byte[] name = RawText.ToBytes(snapshot.Name);
         BinaryPrimitives.WriteInt64BigEndian(room, snapshot.L1Offset);
         BinaryPrimitives.WriteInt32BigEndian(room[8..], snapshot.L1Size);
         BinaryPrimitives.WriteUInt16BigEndian(room[12..], checked((ushort)id.Length));
@@ -133,7 +133,7 @@ internal static class SnapshotTable
         snapshot.DiskSize is null ? 0 : snapshot.InstructionCount is null && snapshot.LaterData.Length == 0 ? 16 : 24 + snapshot.LaterData.Length;
 
     private static int LengthOf(Snapshot snapshot) => Padded(FixedLength + ExtraLengthOf(snapshot)
-        + Encoding.UTF8.GetByteCount(snapshot.Id) + Encoding.UTF8.GetByteCount(snapshot.Name));
+        + RawText.ToBytes(snapshot.Id).Length + RawText.ToBytes(snapshot.Name).Length);
 
     private static int Padded(int length) => (length + 7) & ~7;
 

@@ -56,6 +56,32 @@ public class EncryptedImageTests
     }
 
     [Fact]
+    public void The_map_the_chain_and_a_backing_file_take_no_key()
+    {
+        using QemuImage image = new("1M");
+        image.Encrypt("1M", "luks", "cluster_size=4k");
+        image.Play("write -P 7 64k 128k");
+        ImageExtent data = Assert.Single(ImageInspector.Map(image.Path, null, null), extent => extent.Data);
+        Assert.Equal((64 << 10, 128 << 10, image.Path), (data.Start, data.Length, data.Path));
+        string top = image.PathOf("top.qcow2");
+        new CreateImage
+        {
+            Path = top, Options = new NewImageOptions { Format = ImageFormat.Qcow2, BackingFile = "disk.qcow2", BackingFormat = ImageFormat.Qcow2 },
+        }.Run(ImageProgress.None);
+        Assert.Equal([(top, null), (image.Path, "Luks")], ImageInspector.InspectChain(top, null, null).Select(layer => (layer.Path, layer.Encryption)));
+        Assert.Single(ImageInspector.Map(top, null, null), extent => extent is { Data: true, Depth: 1 });
+
+        // The data does.
+        string copy = image.PathOf("copy");
+        foreach (string path in (string[])[image.Path, top])
+        {
+            ConvertImage convert = new() { Path = path, Destination = copy, Options = new NewImageOptions { Format = ImageFormat.Raw } };
+            Assert.Equal(UblkError.NotSupported, Assert.Throws<UblkException>(() => convert.Run(ImageProgress.None)).Error);
+            Assert.False(File.Exists(copy));
+        }
+    }
+
+    [Fact]
     public void Snapshots_of_an_encrypted_image_are_read()
     {
         using QemuImage image = new("1k");

@@ -113,7 +113,7 @@ public class ImageHeaderTests
         ImageHeader header = Read(image.Path).Header;
         BitmapDirectory directory = BitmapDirectory.Of(header, Name)!;
         IReadOnlyList<PersistentBitmap> bitmaps = directory.Parse(
-            File.ReadAllBytes(image.Path).AsSpan((int)directory.Offset, (int)directory.Size), Name);
+            File.ReadAllBytes(image.Path).AsSpan((int)directory.Offset, (int)directory.Size), header.Layout, Name);
         Assert.Equal([("one", 16), ("two", 9)], bitmaps.Select(bitmap => (bitmap.Name, bitmap.GranularityBits)));
         Assert.Equal(AutoclearFeatures.Bitmaps, header.Autoclear);
         Assert.Equal(AutoclearFeatures.None, header.AutoclearWhileWriting);
@@ -217,7 +217,7 @@ public class ImageHeaderTests
             try
             {
                 ImageHeader header = ImageHeader.Parse(forged, Name);
-                BitmapDirectory.Of(header, Name)?.Parse(forged, Name);
+                BitmapDirectory.Of(header, Name)?.Parse(forged, header.Layout, Name);
             }
             catch (UblkException)
             {

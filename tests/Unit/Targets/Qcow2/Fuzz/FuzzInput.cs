@@ -91,6 +91,13 @@ internal static class FuzzInput
             AddTable(places, image, field);
         }
 
+        // The place of the bitmaps' directory is the last field of the extension.
+        if (image.AsSpan(0, int.Min(512, image.Length)).IndexOf((ReadOnlySpan<byte>)[0x23, 0x85, 0x28, 0x75]) is var extension and >= 0)
+        {
+            places.Add(extension);
+            AddTable(places, image, extension + 24);
+        }
+
         foreach (int table in places.ToArray())
         {
             for (int entry = 0; entry < 4; entry++)

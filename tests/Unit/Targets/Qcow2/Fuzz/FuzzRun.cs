@@ -38,6 +38,7 @@ internal sealed class FuzzRun : IDisposable
             ImageOptions options = new() { ReadOnly = readOnly, CacheSize = 4096, Snapshot = random.Next(16) == 0 ? "one" : null };
             using Qcow2Layer layer = new ImageOpener(Open, options).Open(SimulatedImage.Name, out ImageUpdater? updater);
             isOpen = true;
+            ReadBitmaps(layer.State);
             Use(layer, updater, random);
         }
         catch (UblkException)
@@ -55,6 +56,17 @@ internal sealed class FuzzRun : IDisposable
     private ImageFile Open(string path, bool readOnly, int maxAlignment) => _files.TryGetValue(Path.GetFileName(path), out FuzzFile? file)
         ? file.Open(path, readOnly)
         : throw new UblkException(UblkError.PathNotFound, $"There is no file {path}.");
+
+    private static void ReadBitmaps(ImageState image)
+    {
+        try
+        {
+            ImageTables.ReadBitmaps(image.File, image.Header);
+        }
+        catch (UblkException)
+        {
+        }
+    }
 
     private void Use(Qcow2Layer layer, ImageUpdater? updater, Random random)
     {

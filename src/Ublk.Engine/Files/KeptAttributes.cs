@@ -1,0 +1,48 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Files;
+
+/// <summary>What a file that takes another's place keeps of it: owner, group, permissions and labels.</summary>
+internal static class KeptAttributes
+{
+    private const string AccessList = "system.posix_acl_access";
+    private const int PermissionBits = 0xFFF;
+
+    /// <summary>Gives a file the attributes of another. At no time does it allow more than that one does.</summary>
+    /// <param name="from">The other file.</param>
+    /// <param name="to">The file: one that only its owner may use.</param>
+    /// <returns>0 or a positive errno.</returns>
+    public static int Copy(SafeFileHandle from, SafeFileHandle to)
+    {
+        int errno = Libc.Statx(from, out Libc.StatxBuffer old);
+        errno = errno != 0 ? errno : Libc.Statx(to, out Libc.StatxBuffer own) != 0 ? Libc.LastErrno
+            : (own.UserId, own.GroupId) == (old.UserId, old.GroupId) || Libc.FChOwn(to, old.UserId, old.GroupId) == 0 ? 0 : Libc.LastErrno;
+        errno = errno != 0 ? errno : CopyLabels(from, to);
+
+        // Last: the permissions are those of the access list's mask, too.
+        return errno != 0 ? errno : Libc.FChMod(to, (uint)(old.Mode & PermissionBits)) == 0 ? 0 : Libc.LastErrno;
+    }
+
+    private static int CopyLabels(SafeFileHandle from, SafeFileHandle to)
+    {
+        int errno = Libc.ListAttributes(from, out string[] names);
+
+        // A folder may give its new files an access list.
+        foreach (string name in names.Where(IsCopied).Append(AccessList).Distinct())
+        {
+            errno = errno != 0 ? errno : Libc.GetAttribute(from, name, out byte[]? value) is var read and not 0 ? read : CopyLabel(to, name, value);
+        }
+
+        return errno;
+    }
+
+    private static int CopyLabel(SafeFileHandle to, string name, byte[]? value) =>
+        Libc.GetAttribute(to, name, out byte[]? own) == 0 && own.AsSpan().SequenceEqual(value) && (own is null) == (value is null)
+            ? 0
+            : Libc.SetAttribute(to, name, value);
+
+    // ima and evm sign the content of the one file.
+    private static bool IsCopied(string name) => name is not ("security.ima" or "security.evm")
+        && (name == AccessList || name.StartsWith("security.", StringComparison.Ordinal) || name.StartsWith("user.", StringComparison.Ordinal));
+}
