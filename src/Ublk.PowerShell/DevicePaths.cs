@@ -16,16 +16,22 @@ internal static class DevicePaths
         bool isPattern = !isLiteral && WildcardPattern.ContainsWildcardCharacters(path);
         string file = FilePaths.Resolve(session, isLiteral || isPattern ? path : WildcardPattern.Unescape(path));
         PathPattern? pattern = isPattern ? new PathPattern(file, FilePaths.Resolve(session, ".")) : null;
-        bool IsMeant(string? candidate) =>
-            candidate is not null && (pattern?.IsMatch(candidate) ?? (candidate == file || FileIdentity.IsSame(candidate, file)));
+        bool IsNamed(string? name) => name is not null && (pattern?.IsMatch(name) ?? (name == file || FileIdentity.IsSame(name, file)));
 
-        UblkDevice[] devices =
-        [
-            .. DeviceInventory.List().Where(
-                device => IsMeant(device.DevicePath) || IsMeant(device.Symlink) || IsMeant(device.BackingPath)),
-        ];
+        // Another file may have the name by now of the one that the device serves.
+        bool HasBehind(UblkDevice device) => device.BackingFile is { } served
+            ? pattern is null
+                ? FileIdentity.Of(file) is { } found ? found.Matches(served) : device.BackingPath == file
+                : IsNamed(device.BackingPath) && FileIdentity.Of(device.BackingPath)?.Matches(served) != false
+            : IsNamed(device.BackingPath);
+
+        IReadOnlyList<UblkDevice> all = DeviceInventory.List();
+        UblkDevice[] devices = [.. all.Where(device => IsNamed(device.DevicePath) || IsNamed(device.Symlink) || HasBehind(device))];
         return devices.Length > 0 || isPattern
             ? devices
-            : throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {path}, nor one with that file behind it.");
+            : throw new UblkException(UblkError.DeviceNotFound,
+                all.FirstOrDefault(device => device.BackingPath == file) is { } former
+                    ? $"{path} is not the file behind {former.DevicePath}, which had that name once. Give the device's id: -Id {former.Id}."
+                    : $"There is no ublk device {path}, nor one with that file behind it.");
     }
 }

@@ -26,14 +26,15 @@ internal static class DeviceAttachment
         return supervisor.Watch(worker, specification.AutoRestore, keeps: true);
     }
 
-    // What a former run left: it may be served still, clients may wait for it, or it is only in the way.
+    // What a former run left: it may be served still, clients may wait for it, or it is only in the way. A disk that was made by hand and has taken
+    // the name is left alone, whatever its state; to make the device then fails.
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker)
     {
         using ControlDevice control = new();
-        if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left)
+        if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left && IsRegistered(left, specification))
         {
             DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
-            if (state == DeviceState.Live && IsRegistered(left, specification))
+            if (state == DeviceState.Live)
             {
                 return new LaunchResult(left, []);
             }
@@ -52,7 +53,6 @@ internal static class DeviceAttachment
         return DeviceLauncher.Start(control, specification, startWorker, _ => { }, CancellationToken.None);
     }
 
-    // A disk that was made by hand may have taken the name.
     private static bool IsRegistered(UblkDevice device, DeviceSpecification specification) =>
         device.Target == specification.Target
         && device.Options.GetValueOrDefault("Path") == specification.Options.GetValueOrDefault("Path");

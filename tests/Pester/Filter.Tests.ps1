@@ -55,6 +55,21 @@ Describe 'A disk with filters' {
         (Get-UblkDevice $failing.Id).Filters.Name | Should -Be 'ErrorRate'
     }
 
+    It 'has the partitions that the kernel has, with a table of the kind <Label>' -ForEach @(
+        @{ Label = 'gpt'; Script = 'start=256, size=128\n5: start=1024, size=512\n'; Numbers = 1, 5 }
+        @{ Label = 'dos'; Script = 'start=256, size=128\nstart=1024, size=4096, type=f\nstart=1280, size=256\nstart=2048, size=512\n'; Numbers = 1, 5, 6 }
+    ) {
+        $disk = New-Image "$TestDrive/$label.img" 32MB -Random
+        New-UblkDevice -Target Loop -Path $disk -LogicalBlockSize 4096 |
+            ForEach-Object { Invoke-Program bash -c 'printf "label: $1\n$2" | sfdisk --quiet "$0"' $_ $label $script; $_ } | Remove-UblkDevice
+        $whole = New-UblkDevice -Target Loop -Path $disk -LogicalBlockSize 4096 -ReadOnly
+        foreach ($number in $numbers) {
+            $part = New-UblkDevice -Target Loop -Path $disk -LogicalBlockSize 4096 -ReadOnly -Filter "Partition=$number"
+            $part.Size | Should -Be (Invoke-Program blockdev --getsize64 "${whole}p$number")
+            Invoke-Program cmp $part "${whole}p$number"
+        }
+    }
+
     It 'is refused with one clear error where a filter is none' {
         { New-UblkDevice -Target Null -Filter Nothing } | Should -Throw -ErrorId "UnknownFilter,$new"
         { New-UblkDevice -Target Null -Filter 'Delay=soon' } | Should -Throw -ErrorId "InvalidArgument,$new"

@@ -104,6 +104,26 @@ Describe 'Get-UblkDevice' {
         Invoke-Program swapoff /dev/ublkb7
     }
 
+    It 'shows that the file behind a disk was deleted, and does not take another of its name for it' {
+        $path = "$TestDrive/replaced.img"
+        $old = New-UblkDevice -Target Loop -Path (New-Image $path)
+        $old.IsBackingDeleted | Should -BeFalse
+        Remove-Item $path
+        (Get-UblkDevice -Path $path).Id | Should -Be $old.Id
+        $new = New-UblkDevice -Target Loop -Path (New-Image $path)
+        (Get-UblkDevice $old.Id).IsBackingDeleted | Should -BeTrue
+        Get-UblkDevice $old.Id | Out-String -Width 200 | Should -Match ([regex]::Escape("$path (deleted)"))
+        Get-UblkDevice $new.Id | Out-String -Width 200 | Should -Not -Match 'deleted'
+
+        foreach ($found in @(Get-UblkDevice -Path $path), @(Get-UblkDevice -LiteralPath $path), @(Get-UblkDevice -Path "$TestDrive/re*.img")) {
+            $found.Id | Should -Be $new.Id
+        }
+        Remove-UblkDevice -Path $path
+        (Get-UblkDevice).Id | Should -Contain $old.Id
+        (Get-UblkDevice).Id | Should -Not -Contain $new.Id
+        { Get-UblkDevice -Path $path -ErrorAction Stop } | Should -Throw "*-Id $($old.Id)*" -ErrorId "DeviceNotFound,$get"
+    }
+
     It 'shows a device that has no record of ours' {
         Rename-Item /run/ublk/7.json 7.hidden
         try {

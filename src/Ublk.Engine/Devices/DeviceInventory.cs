@@ -133,6 +133,8 @@ internal static class DeviceInventory
             Assembly = record?.Specification.Assembly,
             Filters = record?.Specification.Filters ?? [],
             BackingPath = record?.BackingPath,
+            BackingFile = record?.BackingFile,
+            IsBackingDeleted = info is { ServerPid: > 0 } worker && record?.BackingFile is { } file ? file.IsDeletedIn(worker.ServerPid) : null,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
             State = info is { } i ? (DeviceState)i.State : null,
             ReadOnly = disk.ReadOnly ?? (parameters is { } r ? (r.Attributes & UblkAbi.AttrReadOnly) != 0 : null),

@@ -340,7 +340,7 @@ internal static class DeviceLauncher
         {
             string? path = specification.Options.GetValueOrDefault("Path");
             UblkDevice? owner = failure.Error == UblkError.BackingFileInUse
-                ? DeviceInventory.List().FirstOrDefault(device => FileIdentity.IsSame(device.BackingPath, path))
+                ? DeviceInventory.List().FirstOrDefault(device => device.BackingFile is { } file && FileIdentity.Of(path)?.Matches(file) == true)
                 : null;
             return owner is null
                 ? failure.ToException()

@@ -23,6 +23,20 @@ public class FileIdentityTests
     }
 
     [Fact]
+    public void A_process_shows_whether_its_file_has_a_name()
+    {
+        using TemporaryFile file = new(0);
+        FileIdentity identity = FileIdentity.Of(file.Path)!.Value;
+        Assert.Null(identity.IsDeletedIn(Environment.ProcessId));
+        using Microsoft.Win32.SafeHandles.SafeFileHandle handle = System.IO.File.OpenHandle(file.Path);
+        Assert.False(identity.IsDeletedIn(Environment.ProcessId));
+        System.IO.File.Move(file.Path, $"{file.Path} moved");
+        Assert.False(identity.IsDeletedIn(Environment.ProcessId));
+        System.IO.File.Delete($"{file.Path} moved");
+        Assert.True(identity.IsDeletedIn(Environment.ProcessId));
+    }
+
+    [Fact]
     public void A_file_that_was_made_later_is_another_one_whatever_its_inode()
     {
         Assert.True(File.Matches(File));
