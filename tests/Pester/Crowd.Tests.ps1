@@ -3,7 +3,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
-    $many = 64
+    $many = $env:UBLK_SOAK ? 64 : 32
     $shellCount = 4
 
     function Get-AvailableMemory {

@@ -93,6 +93,7 @@ Describe 'Remove-UblkDevice' {
         $other = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/other.img" 128MB)
         $first = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/first.img" 128MB)
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+        Invoke-Program modprobe btrfs
         Invoke-Program mkfs.btrfs -q -f $first $other
         Invoke-Program btrfs device scan $first $other
         Invoke-Program mount $first "$TestDrive/mnt"
