@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Filters;
 using Ublk.Images;
 using Ublk.Interop;
@@ -101,15 +101,9 @@ internal static class RegistrationText
     {
         string? folder = Path.GetDirectoryName(path);
         return IsDevice(path) ? [path]
-            : RealPath(path) is { } real ? [path, real]
-            : folder is not null && RealPath(folder) is { } realFolder ? [path, Path.Combine(realFolder, Path.GetFileName(path))]
+            : RealPath.Of(path) is { } real ? [path, real]
+            : folder is not null && RealPath.Of(folder) is { } realFolder ? [path, Path.Combine(realFolder, Path.GetFileName(path))]
             : [path];
-    }
-
-    private static string? RealPath(string path)
-    {
-        using SafeFileHandle held = Libc.Open(path, Libc.O_PATH);
-        return held.IsInvalid ? null : File.ResolveLinkTarget($"/proc/self/fd/{held.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
     }
 
     // systemd.syntax(7): words in quotes, a backslash before what would end them, and % for itself twice.
