@@ -5,9 +5,6 @@ namespace Ublk.Devices;
 /// <summary>Who uses a disk or one of its partitions. A disk that is gone may still have users: they are found by its name.</summary>
 internal static class DeviceUsers
 {
-    // Where a process has a node open that is gone (proc(5)).
-    private const string DeletedMark = " (deleted)";
-
     /// <summary>Where it is mounted, as this process sees it.</summary>
     public static IReadOnlyList<string> MountPoints(int id) => MountPoints(id, MountTable.Of("self"));
 
@@ -19,7 +16,7 @@ internal static class DeviceUsers
         IEnumerable<string> devices = disks.Length > 0
             ? disks.SelectMany(disk => SysfsDisk.List($"/sys/class/block/{disk}/holders"))
             : SysfsDisk.List("/sys/block").Where(other => SysfsDisk.List($"/sys/block/{other}/slaves").Any(disk => IsDisk(disk, id)));
-        IEnumerable<string> swaps = Swaps().Select(line => ProcText.Decode(ProcText.Unescape(line.Split(' ', '\t')[0])))
+        IEnumerable<string> swaps = Swaps().Select(line => ProcText.Unescape(line.Split(' ', '\t')[0]))
             .Where(node => IsNode(node, id)).Select(node => $"swap on {node}");
         string[] fileSystems = [.. DiskSets().Where(set => set.Disks.Any(disk => IsDisk(disk, id))).Select(set => set.Name)];
         return
@@ -101,7 +98,7 @@ internal static class DeviceUsers
     // The name that the kernel gives the device of a node: what its links lead to, whether it is still there or not.
     private static string NameOf(string path)
     {
-        string node = path.EndsWith(DeletedMark, StringComparison.Ordinal) ? path[..^DeletedMark.Length] : path;
+        string node = path.EndsWith(ProcText.DeletedMark, StringComparison.Ordinal) ? path[..^ProcText.DeletedMark.Length] : path;
         const string folder = "/dev/";
         if (!node.StartsWith(folder, StringComparison.Ordinal))
         {

@@ -18,8 +18,6 @@ namespace Ublk.Devices;
 /// </param>
 internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor, long? BirthTime = null, ulong? DiskSequence = null)
 {
-    private const string DeletedMark = " (deleted)";
-
     /// <summary>The identity of an open file.</summary>
     /// <returns>Null where it cannot be looked at.</returns>
     public static FileIdentity? Of(SafeFileHandle file) => Libc.Statx(file, out Libc.StatxBuffer state) == 0 ? Of(state) : null;
@@ -52,21 +50,23 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
         }
     }
 
-    /// <summary>Whether the name by which a process opened this file is gone. It asks the process alone: the file system may hang.</summary>
+    /// <summary>Whether the name by which a process opened this file is gone.</summary>
+    /// <remarks>It looks at the process alone: a look at the file could wait for a file system that hangs.</remarks>
     /// <returns>Null where the process does not have the file open, or cannot be looked into, and for a block device.</returns>
     internal bool? IsDeletedIn(int processId)
     {
         try
         {
-            // proc(5): a line of the inode, and the path's end where its name was removed.
+            // Not the links of /proc/PID/fd: to list those looks at what they lead to.
             string line = string.Create(CultureInfo.InvariantCulture, $"ino:\t{Inode}");
-            foreach (string file in Directory.EnumerateFiles($"/proc/{processId}/fdinfo"))
+            foreach (string file in Inode == 0 ? [] : Directory.EnumerateFiles($"/proc/{processId}/fdinfo"))
             {
                 // What is no file by a path, such as memory, may have the same inode.
                 string? path = new FileInfo($"/proc/{processId}/fd/{Path.GetFileName(file)}").LinkTarget;
-                if (Inode != 0 && path?.StartsWith('/') == true && !path.StartsWith("/memfd:", StringComparison.Ordinal) && File.ReadLines(file).Contains(line))
+                bool isFile = path is ['/', ..] && !path.StartsWith("/memfd:", StringComparison.Ordinal);
+                if (isFile && File.ReadLines(file).Contains(line))
                 {
-                    return path.EndsWith(DeletedMark, StringComparison.Ordinal);
+                    return path!.EndsWith(ProcText.DeletedMark, StringComparison.Ordinal);
                 }
             }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using Ublk.Interop;
 
 namespace Ublk.Devices;
@@ -29,7 +28,7 @@ internal static class MountNamespace
         {
             if (mount.Source.StartsWith("/dev/ublkb", StringComparison.Ordinal))
             {
-                _ = Libc.Unmount([.. Encoding.Latin1.GetBytes(mount.RawPoint), 0], Libc.MNT_DETACH);
+                _ = Libc.Unmount(mount.Point, Libc.MNT_DETACH);
             }
         }
     }

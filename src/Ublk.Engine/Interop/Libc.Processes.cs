@@ -84,7 +84,6 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Mount(string? source, string target, string? type, nuint flags, nint data);
 
-    /// <summary>umount2(2) of a path that may be no UTF-8 and ends with a NUL.</summary>
-    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true)]
-    public static partial int Unmount(ReadOnlySpan<byte> target, int flags);
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]
+    public static partial int Unmount(string target, int flags);
 }
