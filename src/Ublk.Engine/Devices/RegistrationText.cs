@@ -3,7 +3,6 @@ using System.Text;
 using Ublk.Files;
 using Ublk.Filters;
 using Ublk.Images;
-using Ublk.Interop;
 using Ublk.Serving;
 using Ublk.Targets;
 
