@@ -15,6 +15,11 @@ public sealed record TargetDefinition(
     /// </summary>
     internal Func<IReadOnlyDictionary<string, string>, bool, DiskStorage>? OpenStorage { get; init; }
 
+    /// <summary>
+    /// Whether a disk is the bytes of the file Path from Offset on. A new disk of a file that holds an image is then refused, unless Format says Raw.
+    /// </summary>
+    internal bool ServesBytes { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => Name;
 }

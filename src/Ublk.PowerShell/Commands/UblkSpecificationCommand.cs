@@ -137,12 +137,12 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         };
     }
 
-    // Only a new disk is looked at: clients may have written an image to one that is made again. A target with -Format serves the bytes of a file.
+    // Only a new disk is looked at: clients may have written an image to one that is made again.
     private static void RefuseImage(UblkTarget target, Dictionary<string, string> options)
     {
-        bool servesBytes = TargetOption.Find(target.Options, "Format") is not null && target is TargetDefinition;
         bool startsElsewhere = options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;
-        if (servesBytes && !startsElsewhere && !options.ContainsKey("Format") && options.TryGetValue("Path", out string? path))
+        if (target is TargetDefinition { ServesBytes: true } && !startsElsewhere && !options.ContainsKey("Format")
+            && options.TryGetValue("Path", out string? path))
         {
             ForeignFormat.RefuseAsDisk(path);
         }

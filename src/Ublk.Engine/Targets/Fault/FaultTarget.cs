@@ -17,6 +17,7 @@ internal static class FaultTarget
         Open)
     {
         OpenStorage = (options, readOnly) => new LoopStorage(options, readOnly),
+        ServesBytes = true,
     };
 
     /// <summary>Opens a disk with faults.</summary>

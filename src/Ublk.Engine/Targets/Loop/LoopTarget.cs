@@ -46,6 +46,7 @@ internal sealed class LoopTarget : BlockTarget
         Open)
     {
         OpenStorage = (options, readOnly) => new LoopStorage(options, readOnly),
+        ServesBytes = true,
     };
 
     /// <inheritdoc/>
