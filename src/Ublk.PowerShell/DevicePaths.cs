@@ -16,17 +16,26 @@ internal static class DevicePaths
         bool isPattern = !isLiteral && WildcardPattern.ContainsWildcardCharacters(path);
         string file = FilePaths.Resolve(session, isLiteral || isPattern ? path : WildcardPattern.Unescape(path));
         PathPattern? pattern = isPattern ? new PathPattern(file, FilePaths.Resolve(session, ".")) : null;
-        bool IsNamed(string? name) => name is not null && (pattern?.IsMatch(name) ?? (name == file || FileIdentity.IsSame(name, file)));
+        FileIdentity? named = isPattern ? null : FileIdentity.Of(file);
+
+        bool IsNamed(string? name) => name is not null
+            && (pattern?.IsMatch(name) ?? (name == file || (named is not null && named == FileIdentity.Of(name))));
 
         // Another file may have the name by now of the one that the device serves.
-        bool HasBehind(UblkDevice device) => device.BackingFile is { } served
-            ? pattern is null
-                ? FileIdentity.Of(file) is { } found ? found.Matches(served) : device.BackingPath == file
-                : IsNamed(device.BackingPath) && FileIdentity.Of(device.BackingPath)?.Matches(served) != false
-            : IsNamed(device.BackingPath);
+        bool IsBehind(UblkDevice device)
+        {
+            if (device.BackingFile is not { } served)
+            {
+                return IsNamed(device.BackingPath);
+            }
+
+            return isPattern
+                ? IsNamed(device.BackingPath) && FileIdentity.Of(device.BackingPath)?.Matches(served) != false
+                : named?.Matches(served) ?? device.BackingPath == file;
+        }
 
         IReadOnlyList<UblkDevice> all = DeviceInventory.List();
-        UblkDevice[] devices = [.. all.Where(device => IsNamed(device.DevicePath) || IsNamed(device.Symlink) || HasBehind(device))];
+        UblkDevice[] devices = [.. all.Where(device => IsNamed(device.DevicePath) || IsNamed(device.Symlink) || IsBehind(device))];
         return devices.Length > 0 || isPattern
             ? devices
             : throw new UblkException(UblkError.DeviceNotFound,

@@ -339,8 +339,8 @@ internal static class DeviceLauncher
         private UblkException Explain(WorkerFailure failure)
         {
             string? path = specification.Options.GetValueOrDefault("Path");
-            UblkDevice? owner = failure.Error == UblkError.BackingFileInUse
-                ? DeviceInventory.List().FirstOrDefault(device => device.BackingFile is { } file && FileIdentity.Of(path)?.Matches(file) == true)
+            UblkDevice? owner = failure.Error == UblkError.BackingFileInUse && FileIdentity.Of(path) is { } file
+                ? DeviceInventory.List().FirstOrDefault(device => device.BackingFile is { } served && file.Matches(served))
                 : null;
             return owner is null
                 ? failure.ToException()
