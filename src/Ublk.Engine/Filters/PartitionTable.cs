@@ -25,47 +25,48 @@ internal sealed class PartitionTable(Func<long, int, byte[]> read, long size, in
     /// <exception cref="UblkException">The disk has no partition table, a damaged one, or no such partition.</exception>
     public (long Start, long Length) Find(long number)
     {
-        byte[] head = ReadBlock(0);
-        if (!IsSigned(head) || Entries(head).Any(entry => entry.Flag is not (0 or 0x80)))
+        MbrEntry[]? mbr = ReadMbr(0);
+        if (mbr is null || mbr.Any(entry => entry.Flag is not (0 or 0x80)))
         {
             throw Invalid("The disk has no partition table.");
         }
 
-        bool isGpt = Entries(head).Any(entry => entry.Type == ProtectiveType);
-        return (isGpt ? FindInGpt(number) : FindInMbr(head, number)) ?? throw Invalid($"The disk has no partition {number}.");
+        bool isGpt = mbr.Any(entry => entry.Type == ProtectiveType);
+        return (isGpt ? FindInGpt(number) : FindInMbr(mbr, number)) ?? throw Invalid($"The disk has no partition {number}.");
     }
 
-    private (long Start, long Length)? FindInMbr(byte[] head, long number)
+    private (long Start, long Length)? FindInMbr(MbrEntry[] mbr, long number)
     {
         if (number < FirstLogical)
         {
-            return number < 1 || Entries(head)[number - 1] is not { Count: > 0 } entry ? null
-                : entry.IsExtended ? throw Invalid($"Partition {number} is an extended one: those inside it have numbers from {FirstLogical} on.")
+            return number < 1 || mbr[number - 1] is not { Count: > 0 } entry ? null
+                : entry.IsExtended
+                    ? throw Invalid($"Partition {number} is an extended one: those inside it have numbers from {FirstLogical} on.")
                 : (entry.First * block, entry.Count * block);
         }
 
-        return Entries(head).Where(entry => entry.Count > 0 && entry.IsExtended).SelectMany(Logical)
+        return mbr.Where(entry => entry.Count > 0 && entry.IsExtended).SelectMany(Logical)
             .Select(range => ((long, long)?)range).ElementAtOrDefault(int.CreateSaturating(number - FirstLogical));
     }
 
-    // Each block of the chain has an entry of a partition, which counts from that block, and one of the next block, which counts from the first.
+    // Each block of the chain has an entry of a partition, which counts from that block, and one of the next block, which counts from the
+    // first.
     private IEnumerable<(long Start, long Length)> Logical(MbrEntry extended)
     {
         (long first, long count) = (extended.First, extended.Count);
         for (int links = 0; links <= MaxChain && (first + 1) * block <= size; links++)
         {
-            byte[] data = ReadBlock(first);
-            if (!IsSigned(data))
+            if (ReadMbr(first) is not { } entries)
             {
                 yield break;
             }
 
-            MbrEntry[] entries = Entries(data);
             for (int i = 0; i < entries.Length; i++)
             {
                 // The last two are mostly empty, and garbage in some disks.
                 long start = first + entries[i].First;
-                bool isGarbage = i >= 2 && (entries[i].First + entries[i].Count > count || start + entries[i].Count > extended.First + extended.Count);
+                bool isGarbage = i >= 2
+                    && (entries[i].First + entries[i].Count > count || start + entries[i].Count > extended.First + extended.Count);
                 if (entries[i] is { Count: > 0, IsExtended: false } && !isGarbage)
                 {
                     yield return (start * block, entries[i].Count * block);
@@ -92,7 +93,11 @@ internal sealed class PartitionTable(Func<long, int, byte[]> read, long size, in
 
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(12));
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(80));
-        if (length < 92 || length > block || !HasChecksum(header.AsSpan(0, (int)length), headerChecksum: true, BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(16))))
+        uint checksum = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(16));
+
+        // It was made while its own field was zero.
+        header.AsSpan(16, 4).Clear();
+        if (length < 92 || length > block || Crc32(header.AsSpan(0, (int)length)) != checksum)
         {
             throw Damaged("the checksum of its header does not match");
         }
@@ -112,7 +117,7 @@ internal sealed class PartitionTable(Func<long, int, byte[]> read, long size, in
         }
 
         byte[] entries = count == 0 ? [] : read((long)table * block, tableBlocks * block);
-        if (!HasChecksum(entries.AsSpan(0, tableLength), headerChecksum: false, BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(88))))
+        if (Crc32(entries.AsSpan(0, tableLength)) != BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(88)))
         {
             throw Damaged("the checksum of its entries does not match");
         }
@@ -131,24 +136,29 @@ internal sealed class PartitionTable(Func<long, int, byte[]> read, long size, in
 
     private byte[] ReadBlock(long number) => read(number * block, block);
 
-    private static bool IsSigned(byte[] data) => data[510] == 0x55 && data[511] == 0xAA;
+    // Null where the block is not signed as one with entries.
+    private MbrEntry[]? ReadMbr(long number)
+    {
+        byte[] data = ReadBlock(number);
+        return data[510] == 0x55 && data[511] == 0xAA
+            ? [.. Enumerable.Range(0, 4).Select(i => new MbrEntry(data.AsSpan(MbrEntries + (i * MbrEntrySize))))]
+            : null;
+    }
 
-    private static MbrEntry[] Entries(byte[] data) => [.. Enumerable.Range(0, 4).Select(i => new MbrEntry(data.AsSpan(MbrEntries + (i * MbrEntrySize))))];
-
-    // CRC-32 of IEEE 802.3 (UEFI 2.10, 4.2). That of the header is made while its own field (16) is zero.
-    private static bool HasChecksum(ReadOnlySpan<byte> data, bool headerChecksum, uint expected)
+    // That of IEEE 802.3 (UEFI 2.10, 4.2).
+    private static uint Crc32(ReadOnlySpan<byte> data)
     {
         uint crc = uint.MaxValue;
-        for (int i = 0; i < data.Length; i++)
+        foreach (byte value in data)
         {
-            crc ^= headerChecksum && i is >= 16 and < 20 ? (byte)0 : data[i];
+            crc ^= value;
             for (int bit = 0; bit < 8; bit++)
             {
                 crc = (crc >> 1) ^ ((crc & 1) * 0xEDB88320);
             }
         }
 
-        return ~crc == expected;
+        return ~crc;
     }
 
     private static UblkException Damaged(string reason) => Invalid($"The disk's partition table is damaged: {reason}.");
