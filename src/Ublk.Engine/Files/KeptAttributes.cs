@@ -16,12 +16,18 @@ internal static class KeptAttributes
     public static int Copy(SafeFileHandle from, SafeFileHandle to)
     {
         int errno = Libc.Statx(from, out Libc.StatxBuffer old);
-        errno = errno != 0 ? errno : Libc.Statx(to, out Libc.StatxBuffer own) != 0 ? Libc.LastErrno
-            : (own.UserId, own.GroupId) == (old.UserId, old.GroupId) || Libc.FChOwn(to, old.UserId, old.GroupId) == 0 ? 0 : Libc.LastErrno;
-        errno = errno != 0 ? errno : CopyLabels(from, to);
+        errno = errno == 0 ? CopyOwner(old, to) : errno;
+        errno = errno == 0 ? CopyLabels(from, to) : errno;
 
         // Last: the permissions are those of the access list's mask, too.
-        return errno != 0 ? errno : Libc.FChMod(to, (uint)(old.Mode & PermissionBits)) == 0 ? 0 : Libc.LastErrno;
+        return errno == 0 && Libc.FChMod(to, (uint)(old.Mode & PermissionBits)) != 0 ? Libc.LastErrno : errno;
+    }
+
+    private static int CopyOwner(in Libc.StatxBuffer old, SafeFileHandle to)
+    {
+        int errno = Libc.Statx(to, out Libc.StatxBuffer own);
+        bool isOwned = (own.UserId, own.GroupId) == (old.UserId, old.GroupId);
+        return errno == 0 && !isOwned && Libc.FChOwn(to, old.UserId, old.GroupId) != 0 ? Libc.LastErrno : errno;
     }
 
     private static int CopyLabels(SafeFileHandle from, SafeFileHandle to)
@@ -29,9 +35,11 @@ internal static class KeptAttributes
         int errno = Libc.ListAttributes(from, out string[] names);
 
         // A folder may give its new files an access list.
-        foreach (string name in names.Where(IsCopied).Append(AccessList).Distinct())
+        string[] copied = [.. names.Where(IsCopied).Append(AccessList).Distinct()];
+        for (int i = 0; i < copied.Length && errno == 0; i++)
         {
-            errno = errno != 0 ? errno : Libc.GetAttribute(from, name, out byte[]? value) is var read and not 0 ? read : CopyLabel(to, name, value);
+            errno = Libc.GetAttribute(from, copied[i], out byte[]? value);
+            errno = errno == 0 ? CopyLabel(to, copied[i], value) : errno;
         }
 
         return errno;
@@ -44,5 +52,6 @@ internal static class KeptAttributes
 
     // ima and evm sign the content of the one file.
     private static bool IsCopied(string name) => name is not ("security.ima" or "security.evm")
-        && (name == AccessList || name.StartsWith("security.", StringComparison.Ordinal) || name.StartsWith("user.", StringComparison.Ordinal));
+        && (name == AccessList
+            || name.StartsWith("security.", StringComparison.Ordinal) || name.StartsWith("user.", StringComparison.Ordinal));
 }
