@@ -4,7 +4,8 @@ using System.Management.Automation.Language;
 
 namespace Ublk.PowerShell;
 
-/// <summary>Completes the images in a folder, and folders; where none matches, any file. For parameters that take a path as it is.</summary>
+/// <summary>Completes the images in a folder, and folders; where none matches, any file.</summary>
+/// <remarks>For parameters that take a path as it is.</remarks>
 public class ImagePathCompleter : IArgumentCompleter
 {
     private static readonly string[] Extensions = [".img", ".raw", ".iso", ".qcow2", ".qcow", ".bin", ".disk"];

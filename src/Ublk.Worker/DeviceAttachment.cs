@@ -26,8 +26,8 @@ internal static class DeviceAttachment
         return supervisor.Watch(worker, specification.AutoRestore, keeps: true);
     }
 
-    // What a former run left: it may be served still, clients may wait for it, or it is only in the way. A disk that was made by hand and has taken
-    // the name is left alone, whatever its state; to make the device then fails.
+    // What a former run left: it may be served still, clients may wait for it, or it is only in the way. A disk that was made by hand and
+    // has taken the name is left alone, whatever its state; to make the device then fails.
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker)
     {
         using ControlDevice control = new();

@@ -134,7 +134,7 @@ internal static class DeviceInventory
             Filters = record?.Specification.Filters ?? [],
             BackingPath = record?.BackingPath,
             BackingFile = record?.BackingFile,
-            IsBackingDeleted = info is { ServerPid: > 0 } worker && record?.BackingFile is { } file ? file.IsDeletedIn(worker.ServerPid) : null,
+            IsBackingDeleted = info is { ServerPid: > 0 } worker ? record?.BackingFile?.IsDeletedIn(worker.ServerPid) : null,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
             State = info is { } i ? (DeviceState)i.State : null,
             ReadOnly = disk.ReadOnly ?? (parameters is { } r ? (r.Attributes & UblkAbi.AttrReadOnly) != 0 : null),

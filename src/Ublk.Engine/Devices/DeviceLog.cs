@@ -80,6 +80,7 @@ public static class DeviceLog
         return ExternalProgram.TryRun("journalctl", arguments, out string output, out string error)
             ? output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             : throw new UblkException(UblkError.OperationFailed,
-                $"The log is in the journal, and journalctl failed: {error}. Try journalctl --identifier={LogLine.Identifier}.", operation: "journalctl");
+                $"The log is in the journal, and journalctl failed: {error}. Try journalctl --identifier={LogLine.Identifier}.",
+                operation: "journalctl");
     }
 }

@@ -39,8 +39,8 @@ public sealed class UblkDevice
     public string? BackingPath { get; init; }
 
     /// <summary>
-    /// Whether the file at <see cref="BackingPath"/> was deleted, or replaced by another, while the worker serves it; what is written then goes with
-    /// the device. Null where no worker serves the device and where the caller may not look.
+    /// Whether the file at <see cref="BackingPath"/> was deleted, or replaced by another, while the worker serves it. Its data is then lost
+    /// when the device is removed. Null where no worker serves the device and where the caller may not look.
     /// </summary>
     public bool? IsBackingDeleted { get; init; }
 
@@ -122,7 +122,7 @@ public sealed class UblkDevice
     /// <summary>What tells the device from a later one of the same id; null where it could not be learnt.</summary>
     internal ulong? Cookie { get; init; }
 
-    /// <summary>Which file is behind the disk; null where there is none, or where it is not recorded.</summary>
+    /// <summary>Identity of the backing file; null if the disk has none, or none is recorded.</summary>
     internal FileIdentity? BackingFile { get; init; }
 
     /// <summary>The block device's path, so that a device in a string is usable as one.</summary>

@@ -21,7 +21,8 @@ internal sealed class OffsetFilter : FilterTarget
         if (start % disk.LogicalBlockSize != 0 || size % disk.LogicalBlockSize != 0 || size <= 0 || start < 0 || start > disk.Size - size)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"There are no {(size > 0 ? $"{size} bytes" : "bytes")} from {start} on in a disk of {disk.Size} bytes and blocks of {disk.LogicalBlockSize}.");
+                $"There are no {(size > 0 ? $"{size} bytes" : "bytes")} from {start} on in a disk of {disk.Size} bytes "
+                    + $"and blocks of {disk.LogicalBlockSize}.");
         }
 
         _start = start;

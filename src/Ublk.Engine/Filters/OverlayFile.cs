@@ -130,7 +130,8 @@ internal sealed class OverlayFile
 
     private static long DataStart(TargetGeometry disk) => Page + OverlayMap.BytesFor(disk.Size / disk.LogicalBlockSize);
 
-    private static long FileLength(TargetGeometry disk) => OverlayMap.Fits(disk.Size / disk.LogicalBlockSize) && disk.Size <= long.MaxValue - DataStart(disk)
+    private static long FileLength(TargetGeometry disk) =>
+        OverlayMap.Fits(disk.Size / disk.LogicalBlockSize) && disk.Size <= long.MaxValue - DataStart(disk)
         ? DataStart(disk) + disk.Size
         : throw new UblkException(UblkError.InvalidArgument, $"The disk has {disk.Size} bytes, which are too many for an overlay.");
 

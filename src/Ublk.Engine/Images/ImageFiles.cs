@@ -34,7 +34,8 @@ internal static class ImageFiles
                 files.Add(ImageReference.Resolve(path, data));
             }
 
-            if (image.Header.BackingFile is { } name && ImageReference.Resolve(path, name) is var backing && !files.Exists(known => known == backing || FileIdentity.IsSame(known, backing)))
+            if (image.Header.BackingFile is { } name && ImageReference.Resolve(path, name) is var backing
+                && !files.Exists(known => known == backing || FileIdentity.IsSame(known, backing)))
             {
                 files.Add(backing);
                 if (image.Header.BackingFormat is null or "qcow2")

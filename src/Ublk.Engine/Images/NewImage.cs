@@ -113,7 +113,8 @@ internal sealed class NewImage : IDisposable
     }
 
     private static bool IsOneFile(string one, string other) => FileIdentity.IsSame(one, other)
-        || (Path.GetFileName(one) == Path.GetFileName(other) && FileIdentity.IsSame(Path.GetDirectoryName(one), Path.GetDirectoryName(other)));
+        || (Path.GetFileName(one) == Path.GetFileName(other)
+            && FileIdentity.IsSame(Path.GetDirectoryName(one), Path.GetDirectoryName(other)));
 
     // What is read for the new image, now or later, is not what it takes the place of.
     private static void RequireOutside(ImageContent? chain, params string?[] targets)

@@ -111,7 +111,9 @@ internal sealed class NewImageFile : IDisposable
         }
         catch (IOException exception)
         {
-            throw exception.HResult == Libc.EEXIST ? Exists() : UblkException.FromErrno(exception.HResult, operation, $"{what} {_finalPath}");
+            throw exception.HResult == Libc.EEXIST
+                ? Exists()
+                : UblkException.FromErrno(exception.HResult, operation, $"{what} {_finalPath}");
         }
     }
 

@@ -36,7 +36,8 @@ internal static partial class Libc
         {
             nint length = FListXAttr(file, start, room.Length);
             int errno = length >= 0 || LastErrno == EOPNOTSUPP ? 0 : LastErrno;
-            names = System.Text.Encoding.UTF8.GetString(room, 0, (int)nint.Max(0, length)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            names = System.Text.Encoding.UTF8.GetString(room, 0, (int)nint.Max(0, length))
+                .Split('\0', StringSplitOptions.RemoveEmptyEntries);
             return errno;
         }
     }

@@ -6,8 +6,8 @@ namespace Ublk.Interop;
 
 /// <summary>Names as the kernel and image formats have them: bytes, which are mostly but not always UTF-8.</summary>
 /// <remarks>
-/// A byte that is no part of UTF-8 becomes the lone surrogate U+DC00 + byte, which no text has, and that the byte again. So a name that is read and
-/// written stays the same.
+/// A byte that is not part of valid UTF-8 becomes the lone surrogate U+DC00 + byte, which no valid text has, and is converted back to that
+/// byte. A name that is read and written stays the same.
 /// </remarks>
 internal static class RawText
 {

@@ -16,7 +16,8 @@ public sealed record TargetDefinition(
     internal Func<IReadOnlyDictionary<string, string>, bool, DiskStorage>? OpenStorage { get; init; }
 
     /// <summary>
-    /// Whether a disk is the bytes of the file Path from Offset on. A new disk of a file that holds an image is then refused, unless Format says Raw.
+    /// Whether a disk is the bytes of the file Path from Offset on. A new disk of a file that holds an image is then refused, unless
+    /// Format is Raw.
     /// </summary>
     internal bool ServesBytes { get; init; }
 

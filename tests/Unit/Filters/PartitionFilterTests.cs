@@ -58,7 +58,8 @@ public class PartitionFilterTests
     [InlineData(4096, "label: gpt\nstart=256, size=128\n2: start=1024, size=512\n")]
     [InlineData(512, "label: dos\nstart=2048, size=1024\nstart=4096, size=2048\n")]
     [InlineData(4096, "label: dos\nstart=256, size=256\nstart=2048, size=512\n")]
-    [InlineData(512, "label: dos\nstart=2048, size=1024\nstart=4096, size=40000, type=5\nstart=6144, size=1024\nstart=10240, size=2048\nsize=4096\n")]
+    [InlineData(512, "label: dos\nstart=2048, size=1024\nstart=4096, size=40000, type=5\nstart=6144, size=1024\n"
+        + "start=10240, size=2048\nsize=4096\n")]
     [InlineData(4096, "label: dos\nstart=2048, size=5000, type=f\nstart=2304, size=256\nstart=3072, size=512\n")]
     public void Partitions_are_where_others_find_them(int blockSize, string script)
     {
@@ -165,7 +166,8 @@ public class PartitionFilterTests
 
     private static void Partition(string path, string script)
     {
-        using Process sfdisk = Process.Start(new ProcessStartInfo("/sbin/sfdisk", ["--quiet", "--no-tell-kernel", path]) { RedirectStandardInput = true })!;
+        ProcessStartInfo start = new("/sbin/sfdisk", ["--quiet", "--no-tell-kernel", path]) { RedirectStandardInput = true };
+        using Process sfdisk = Process.Start(start)!;
         sfdisk.StandardInput.Write(script);
         sfdisk.StandardInput.Close();
         sfdisk.WaitForExit();

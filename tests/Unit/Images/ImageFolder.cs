@@ -53,7 +53,8 @@ internal sealed class ImageFolder : IDisposable
     /// <summary>What qemu warns of when it opens an image to read it.</summary>
     public static string WarningsOf(string image)
     {
-        using Process process = Process.Start(new ProcessStartInfo("qemu-img", ["info", image]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        ProcessStartInfo start = new("qemu-img", ["info", image]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         string warnings = process.StandardError.ReadToEnd();
         process.WaitForExit();

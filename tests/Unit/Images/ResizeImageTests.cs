@@ -115,8 +115,10 @@ public sealed class ResizeImageTests : IDisposable
     {
         string secret = _folder["key"];
         File.WriteAllText(secret, "secret");
-        string image = _folder.QemuCreate("a.qcow2", "128k", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1", "--object", $"secret,id=s,file={secret}");
-        Shell.Run("qemu-io", "--object", $"secret,id=s,file={secret}", "-c", "write -P 0xAA 0 128k", "--image-opts", $"driver=qcow2,encrypt.key-secret=s,file.filename={image}");
+        string[] key = ["--object", $"secret,id=s,file={secret}"];
+        string image = _folder.QemuCreate("a.qcow2", "128k", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1", key);
+        Shell.Run("qemu-io",
+            [.. key, "-c", "write -P 0xAA 0 128k", "--image-opts", $"driver=qcow2,encrypt.key-secret=s,file.filename={image}"]);
         Resize(image, 96 << 10, shrink: true);
         byte[] before = File.ReadAllBytes(image);
         UblkException refused = Assert.Throws<UblkException>(() => Resize(image, 1 << 20));

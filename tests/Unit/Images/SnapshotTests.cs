@@ -164,7 +164,8 @@ public sealed class SnapshotTests : IDisposable
     {
         string image = _folder["a.qcow2"];
         Shell.Run("sh", "-c", $"""
-            cd '{Path.GetDirectoryName(image)}' && name=$(printf 'k\366') && qemu-img create -q -f raw "$name.raw" 1M && qemu-io -f raw -c 'write -P 7 0 1M' "$name.raw" &&
+            cd '{Path.GetDirectoryName(image)}' && name=$(printf 'k\366') &&
+            qemu-img create -q -f raw "$name.raw" 1M && qemu-io -f raw -c 'write -P 7 0 1M' "$name.raw" &&
             qemu-img create -q -f qcow2 -F raw -b "$name.raw" a.qcow2 && qemu-img snapshot -c "$name" a.qcow2
             """);
         Take(image, "two");
@@ -175,7 +176,8 @@ public sealed class SnapshotTests : IDisposable
         ImageFolder.RequireClean(image);
 
         // The chain is opened by the same name.
-        new ConvertImage { Path = image, Destination = _folder["copy"], Options = new NewImageOptions { Format = ImageFormat.Raw } }.Run(ImageProgress.None);
+        new ConvertImage { Path = image, Destination = _folder["copy"], Options = new NewImageOptions { Format = ImageFormat.Raw } }
+            .Run(ImageProgress.None);
         Assert.Equal(7, File.ReadAllBytes(_folder["copy"])[0]);
         Remove(image, "1");
         ImageFolder.RequireClean(image);

@@ -25,5 +25,6 @@ public class RawTextTests
 
     [Fact]
     public void A_message_with_such_a_name_can_be_reported() =>
-        Assert.Contains("k\\uFFFD.qcow2", JsonSerializer.Serialize(new ImageReport { Warning = RawText.Of([(byte)'k', 0xF6, .. ".qcow2"u8]) }, ImageJson.Default.ImageReport));
+        Assert.Contains("k\\uFFFD.qcow2", JsonSerializer.Serialize(
+            new ImageReport { Warning = RawText.Of([(byte)'k', 0xF6, .. ".qcow2"u8]) }, ImageJson.Default.ImageReport));
 }

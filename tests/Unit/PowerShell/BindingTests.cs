@@ -79,7 +79,8 @@ public sealed class BindingTests : IDisposable
         using ImageFolder folder = new();
         string image = folder["image"];
         Shell.Run("qemu-img", "create", "-q", "-f", format, image, "4M");
-        foreach (string command in (string[])["New-UblkDevice Loop", "New-UblkDevice Fault", "Register-UblkDevice -Name a -Target Loop -Path"])
+        string[] commands = ["New-UblkDevice Loop", "New-UblkDevice Fault", "Register-UblkDevice -Name a -Target Loop -Path"];
+        foreach (string command in commands)
         {
             _session.Run($"{command} $args[0] -WhatIf", image);
             Assert.Contains(remedy, Assert.Single(_session.Errors).Exception.Message, StringComparison.Ordinal);

@@ -33,10 +33,12 @@ internal static class ForeignFormat
     {
         if (Recognize(file) is { } format && format.QemuName != Qcow2)
         {
-            string remedy = format.QemuName == Luks ? $"Open it with: cryptsetup open --type luks '{Quoted(file)}' NAME" : Conversion(file, format.QemuName);
+            string remedy = format.QemuName == Luks
+                ? $"Open it with: cryptsetup open --type luks '{Quoted(file)}' NAME"
+                : Conversion(file, format.QemuName);
             throw new UblkException(UblkError.NotSupported,
-                $"{file.Path} is a {format.Name} image; raw and qcow2 are known here. {remedy}. If it is a raw disk with such content, say so with "
-                + "-Format Raw (-SourceFormat Raw of Convert-UblkImage).");
+                $"{file.Path} is a {format.Name} image; raw and qcow2 are known here. {remedy}. If it is a raw disk with such content, "
+                + "say so with -Format Raw (-SourceFormat Raw of Convert-UblkImage).");
         }
     }
 

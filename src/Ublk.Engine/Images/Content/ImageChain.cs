@@ -91,9 +91,13 @@ internal sealed class ImageChain
 
         try
         {
-            DiskFile? data = image.HasDataFile
-                ? OpenFile(ImageReference.Resolve(path, image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file")), image.File)
-                : null;
+            DiskFile? data = null;
+            if (image.HasDataFile)
+            {
+                string dataName = image.Header.DataFile ?? throw ImageError.Invalid(path, "it does not name its external data file");
+                data = OpenFile(ImageReference.Resolve(path, dataName), image.File);
+            }
+
             return new Qcow2Content(image, snapshot, data) { Backing = backing };
         }
         catch

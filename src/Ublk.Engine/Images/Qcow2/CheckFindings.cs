@@ -8,7 +8,7 @@ internal sealed class CheckFindings
     /// <summary>Contradictions that endanger data.</summary>
     public long Corruptions { get; private set; }
 
-    /// <summary>The first of them that no repair mends, in words; null where there is none.</summary>
+    /// <summary>Description of the first contradiction that cannot be repaired, or null.</summary>
     public string? Damage { get; private set; }
 
     /// <summary>Clusters that take room and belong to nothing.</summary>

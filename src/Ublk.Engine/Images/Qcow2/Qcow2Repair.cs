@@ -13,7 +13,7 @@ internal static class Qcow2Repair
     /// <param name="image">The image.</param>
     /// <param name="walk">What it refers to; of no use afterwards.</param>
     /// <param name="findings">What was found on the walk.</param>
-    /// <param name="progress">Told that it begins.</param>
+    /// <param name="progress">Receives the start of the repair.</param>
     /// <exception cref="UblkException">
     /// The image cannot be repaired without a loss, or a count is too large for its width: nothing was written. Or the file cannot be
     /// written.

@@ -46,7 +46,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         }
     }
 
-    // The disk may have been longer once, or have had a virtual machine's state behind its end: nothing of that may come to light.
+    // The disk may have been longer once, or have had VM state beyond its end: the grown part must not expose any of that.
     private void Grow(ImageHeader header)
     {
         RequireNothingBehind(header);
@@ -94,8 +94,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (_image.Header.Encryption != EncryptionMethod.None)
         {
             throw ImageError.NotSupported(_image.File.Path,
-                "is encrypted, and its disk ends inside a cluster: the rest of that may hold old data, which cannot be made zero without the key. "
-                + "Make a larger image, attach both with New-UblkDevice -KeyFile, and copy the disk.");
+                "is encrypted, and its disk ends inside a cluster: the rest of that may hold old data, which cannot be made zero without "
+                + "the key. Make a larger image, attach both with New-UblkDevice -KeyFile, and copy the disk.");
         }
 
         if (_image.HasDataFile)
@@ -145,7 +145,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         string path = _image.File.Path;
         if (header.BackingFormat is null)
         {
-            throw ImageError.NotSupported(path, $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
+            throw ImageError.NotSupported(path,
+                $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
         }
 
         BackingName under = BackingName.Of(path, header, null);
@@ -243,7 +244,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     private long DataLength(long diskSize) =>
         _image.Header.Encryption == EncryptionMethod.None ? diskSize : _layout.ClustersFor(diskSize) << _layout.ClusterBits;
 
-    // What the data file has behind the disk's end belongs to nothing. A raw one shows all of it, another only the rest of the last cluster.
+    // What the data file has beyond the disk's end belongs to no cluster. A raw one exposes all of it, another only the rest of the last
+    // cluster.
     private void ClearDataFile(DiskFile data, long oldLength, long newLength)
     {
         if (!data.IsBlockDevice)

@@ -7,7 +7,7 @@ namespace Ublk.Images.Qcow2;
 /// <param name="blocks">The refcount table; what is not in it counts 0.</param>
 internal sealed class RefcountReader(Qcow2File image, RefcountTableEntry[] blocks)
 {
-    /// <summary>The counts of an image whose refcount table is sound.</summary>
+    /// <summary>Reads the counts through the refcount table of an image, which must be valid.</summary>
     public static RefcountReader Of(Qcow2File image) => new(image, image.ReadRefcountTable());
 
     private readonly Dictionary<long, byte[]> _blocks = [];

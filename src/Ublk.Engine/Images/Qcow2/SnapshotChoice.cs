@@ -28,7 +28,8 @@ internal static class SnapshotChoice
             [] => throw new UblkException(UblkError.SnapshotNotFound,
                 $"{path} has no snapshot '{idOrName}'. Get-UblkImageSnapshot shows those it has."),
             _ => throw new UblkException(UblkError.SnapshotNotFound,
-                $"{path} has {named.Length} snapshots named '{idOrName}'. Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
+                $"{path} has {named.Length} snapshots named '{idOrName}'. "
+                    + $"Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
         };
     }
 

@@ -19,7 +19,8 @@ internal readonly record struct BackingName(string Path, ImageFormat Format)
         ImageFormat format = header.BackingFormat switch
         {
             null => formatOption ?? throw new UblkException(UblkError.InvalidArgument,
-                $"{imagePath} does not say of which format its backing file {header.BackingFile} is, and it is not guessed. Use -BackingFormat Qcow2 or Raw."),
+                $"{imagePath} does not say of which format its backing file {header.BackingFile} is, and it is not guessed. "
+                    + "Use -BackingFormat Qcow2 or Raw."),
 
             // Names of qemu's protocols, which old images have here, mean the file as it is.
             "raw" or "file" or "host_device" => ImageFormat.Raw,

@@ -56,7 +56,9 @@ internal sealed class ImageOpener
             RequireWritable(header, file.Path);
         }
 
-        Snapshot? snapshot = snapshotName is null ? null : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
+        Snapshot? snapshot = snapshotName is null
+            ? null
+            : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
         long size = snapshot?.DiskSize ?? header.Size;
         int l1Size = snapshot?.L1Size ?? header.L1Size;
         if (l1Size < header.Layout.L1EntriesFor(size))
@@ -160,7 +162,8 @@ internal sealed class ImageOpener
         if (_chain.Exists(known => known == path || FileIdentity.IsSame(known, path)))
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {path}. Use -NoBacking, or correct it with qemu-img rebase.");
+                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {path}. "
+                    + "Use -NoBacking, or correct it with qemu-img rebase.");
         }
 
         ImageFile? file = null;
@@ -175,7 +178,8 @@ internal sealed class ImageOpener
             file?.Dispose();
             throw exception.Error == UblkError.PathNotFound && !exception.Message.Contains("backing file", StringComparison.Ordinal)
                 ? new UblkException(UblkError.PathNotFound,
-                    $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). Put it back, or use -NoBacking to go without.",
+                    $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). "
+                        + "Put it back, or use -NoBacking to go without.",
                     exception.Errno, "open")
                 : exception;
         }
@@ -192,7 +196,8 @@ internal sealed class ImageOpener
 
         if (header.RefcountTableClusters == 0)
         {
-            throw ImageError.Invalid(path, "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
+            throw ImageError.Invalid(path,
+                "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
         }
     }
 }

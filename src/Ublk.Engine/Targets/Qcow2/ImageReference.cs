@@ -34,7 +34,8 @@ internal static class ImageReference
         }
         else if (HasProtocol(name))
         {
-            throw ImageError.NotSupported(imagePath, $"refers to '{name}', which is no path. Only files of this machine can be part of an image here.");
+            throw ImageError.NotSupported(imagePath,
+                $"refers to '{name}', which is no path. Only files of this machine can be part of an image here.");
         }
 
         string joined = Path.Combine(Path.GetDirectoryName(Path.Combine(Environment.CurrentDirectory, imagePath))!, file);
@@ -42,7 +43,8 @@ internal static class ImageReference
         return joined.Contains("..", StringComparison.Ordinal) && !FileIdentity.IsSame(joined, plain) ? joined : plain;
     }
 
-    /// <summary>The name by which an image's header refers to a file: relative to the image's folder, so that the two can be moved together.</summary>
+    /// <summary>The name by which an image's header refers to a file.</summary>
+    /// <remarks>It is relative to the image's folder, so that the two can be moved together.</remarks>
     /// <param name="imagePath">The image's path, in a folder that exists.</param>
     /// <param name="path">The file's path.</param>
     public static string RelativeName(string imagePath, string path)
@@ -53,7 +55,8 @@ internal static class ImageReference
     }
 
     // What has a colon before its first slash is a URL to qemu.
-    private static bool HasProtocol(string name) => name.AsSpan().IndexOf(':') is var colon and >= 0 && !name.AsSpan(0, colon).Contains('/');
+    private static bool HasProtocol(string name) =>
+        name.AsSpan().IndexOf(':') is var colon and >= 0 && !name.AsSpan(0, colon).Contains('/');
 
     private static string RealFolderOf(string path)
     {

@@ -55,7 +55,8 @@ internal static class ImageTables
     /// <exception cref="UblkException">The file cannot be read, or the directory is malformed.</exception>
     public static IReadOnlyList<PersistentBitmap> ReadBitmaps(ImageFile file, ImageHeader header) =>
         BitmapDirectory.Of(header, file.Path) is { } directory
-            ? directory.Parse(Read(file, directory.Offset, long.Clamp(file.Length - directory.Offset, 0, directory.Size)), header.Layout, file.Path)
+            ? directory.Parse(
+                Read(file, directory.Offset, long.Clamp(file.Length - directory.Offset, 0, directory.Size)), header.Layout, file.Path)
             : [];
 
     /// <summary>Reads the snapshot table.</summary>

@@ -17,7 +17,8 @@ internal sealed class L1Table(ImageState image, ulong[] entries, long offset)
     /// <summary>An entry.</summary>
     public L1Entry this[int index] => new(Volatile.Read(ref entries[index]));
 
-    /// <summary>Whether an entry points where no L2 table can be. The header is at 0: a copied bit alone does not make it a table.</summary>
+    /// <summary>Whether an entry points where no L2 table can be.</summary>
+    /// <remarks>The header is at 0; a copied bit alone does not make it a table.</remarks>
     public bool IsFaulty(int index) =>
         this[index].Offset is var place && (place == 0 || !image.Layout.IsAligned(place) || place >= image.File.Length);
 

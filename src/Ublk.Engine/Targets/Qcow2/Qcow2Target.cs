@@ -211,7 +211,11 @@ public sealed class Qcow2Target : BlockTarget
     {
         try
         {
-            string[] names = [.. ImageTables.ReadBitmaps(image.File, image.Header).Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'")];
+            string[] names =
+            [
+                .. ImageTables.ReadBitmaps(image.File, image.Header)
+                    .Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'"),
+            ];
             return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";
         }
         catch (UblkException exception)

@@ -147,7 +147,8 @@ public class Qcow2ChainTests
         image.Create("disk.qcow2", "1M", "", "-F", "raw", "-b", "sub/../base");
         Assert.Equal(2, image.Read()[0]);
         Assert.Equal([2], ReadFirstBytes(image.Path, 0));
-        new ConvertImage { Path = image.Path, Destination = image.PathOf("copy"), Options = new NewImageOptions { Format = ImageFormat.Raw } }
+        NewImageOptions raw = new() { Format = ImageFormat.Raw };
+        new ConvertImage { Path = image.Path, Destination = image.PathOf("copy"), Options = raw }
             .Run(ImageProgress.None);
         Assert.Equal(File.ReadAllBytes(image.PathOf("real/base")), File.ReadAllBytes(image.PathOf("copy")));
     }

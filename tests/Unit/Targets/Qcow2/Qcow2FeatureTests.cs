@@ -257,7 +257,8 @@ public class Qcow2FeatureTests
             file.Write([0xff, 0xff, 0xff, 0xff]);
         }
 
-        Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => new CheckImage { Path = image.Path }.Run(ImageProgress.None)).Error);
+        CheckImage check = new() { Path = image.Path };
+        Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => check.Run(ImageProgress.None)).Error);
         Assert.Equal(UblkError.InvalidImage, Assert.Throws<UblkException>(() => ImageInspector.Inspect(image.Path, null)).Error);
         TargetOptions options = new(new Dictionary<string, string> { ["Path"] = image.Path });
         using Qcow2Target target = Qcow2Target.Open(options);

@@ -101,8 +101,9 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
     }
 
     private static bool IsValid(PersistentBitmap bitmap, ClusterLayout layout) =>
-        bitmap is { TableSize: > 0, TableOffset: > 0 and <= L1Entry.MaxOffset, Type: TracksWrites, GranularityBits: >= MinGranularityBits and <= MaxGranularityBits }
-        && layout.IsAligned(bitmap.TableOffset) && (long)bitmap.TableSize << layout.ClusterBits <= MaxBitmapBytes && (bitmap.Flags & ~KnownFlags) == 0;
+        bitmap is { TableSize: > 0, TableOffset: > 0 and <= L1Entry.MaxOffset, Type: TracksWrites }
+        && bitmap.GranularityBits is >= MinGranularityBits and <= MaxGranularityBits && (bitmap.Flags & ~KnownFlags) == 0
+        && layout.IsAligned(bitmap.TableOffset) && (long)bitmap.TableSize << layout.ClusterBits <= MaxBitmapBytes;
 
     // Many tables in one place would take long to follow.
     private static void RequireApart(IReadOnlyList<PersistentBitmap> bitmaps, string path)

@@ -68,7 +68,10 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     public bool HasZeroBit => (Descriptor & ZeroBit) != 0;
 
     /// <summary>Whether there is a place in the file (or in the external data file) for the cluster, as it is.</summary>
-    /// <remarks>Host offset 0 is the image's header. In an external data file it is the first cluster, which the copied bit tells from none.</remarks>
+    /// <remarks>
+    /// Host offset 0 is the image's header. In an external data file it is the first cluster; the copied bit is then set on an allocated
+    /// entry.
+    /// </remarks>
     public bool HasPlace(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
 
     /// <summary>Whether bits of a standard entry are set that must be clear.</summary>

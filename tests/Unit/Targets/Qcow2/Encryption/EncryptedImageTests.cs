@@ -66,9 +66,12 @@ public class EncryptedImageTests
         string top = image.PathOf("top.qcow2");
         new CreateImage
         {
-            Path = top, Options = new NewImageOptions { Format = ImageFormat.Qcow2, BackingFile = "disk.qcow2", BackingFormat = ImageFormat.Qcow2 },
+            Path = top,
+            Options = new NewImageOptions { Format = ImageFormat.Qcow2, BackingFile = "disk.qcow2", BackingFormat = ImageFormat.Qcow2 },
         }.Run(ImageProgress.None);
-        Assert.Equal([(top, null), (image.Path, "Luks")], ImageInspector.InspectChain(top, null, null).Select(layer => (layer.Path, layer.Encryption)));
+        Assert.Equal(
+            [(top, null), (image.Path, "Luks")],
+            ImageInspector.InspectChain(top, null, null).Select(layer => (layer.Path, layer.Encryption)));
         Assert.Single(ImageInspector.Map(top, null, null), extent => extent is { Data: true, Depth: 1 });
 
         // The data does.
