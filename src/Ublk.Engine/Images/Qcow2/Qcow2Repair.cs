@@ -7,8 +7,8 @@ internal static class Qcow2Repair
 {
     /// <summary>Repairs what a check found, as far as that loses nothing; entries that point nowhere stay as they are.</summary>
     /// <remarks>
-    /// What it writes in place belongs to the tables alone. Tables that are made anew are past the end of the file, as what nothing refers
-    /// to may be what a damaged entry lost; for the same reason nothing is freed then.
+    /// It writes in place only to clusters that belong to tables alone. New tables go past the end of the file, because a cluster without a
+    /// reference may be one that a damaged entry lost. For the same reason nothing is freed while there is such an entry.
     /// </remarks>
     /// <param name="image">The image.</param>
     /// <param name="walk">What it refers to; of no use afterwards.</param>
