@@ -1,4 +1,6 @@
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 using Ublk.Targets;
 

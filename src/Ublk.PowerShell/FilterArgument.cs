@@ -1,6 +1,8 @@
 using System.Collections;
 using System.Management.Automation;
+using Ublk.Catalog;
 using Ublk.Filters;
+using Ublk.Specification;
 
 namespace Ublk.PowerShell;
 

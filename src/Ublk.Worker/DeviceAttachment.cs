@@ -1,6 +1,10 @@
 using Ublk.Control;
 using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Registration;
+using Ublk.Specification;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 

@@ -3,6 +3,8 @@ using System.Text.Json;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Launching;
+using Ublk.Lifecycle;
 
 namespace Ublk.Worker;
 

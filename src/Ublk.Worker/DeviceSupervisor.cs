@@ -3,6 +3,10 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Logging;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 

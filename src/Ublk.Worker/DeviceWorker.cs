@@ -2,10 +2,16 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Devices;
-using Ublk.Images.Qcow2;
+using Ublk.Files;
 using Ublk.Interop;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Logging;
+using Ublk.Qcow2.Compression;
 using Ublk.Serving;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Worker;

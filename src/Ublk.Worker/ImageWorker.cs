@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Ublk.Devices;
 using Ublk.Images;
-using Ublk.Images.Qcow2;
+using Ublk.Launching;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
 
 namespace Ublk.Worker;
 

@@ -1,5 +1,5 @@
-using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Specification;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 

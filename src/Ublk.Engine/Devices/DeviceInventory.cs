@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Interop;
-using Ublk.Serving;
 
 namespace Ublk.Devices;
 

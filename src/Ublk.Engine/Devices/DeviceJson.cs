@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Plugins;
+using Ublk.Catalog;
+using Ublk.Launching;
 
 namespace Ublk.Devices;
 

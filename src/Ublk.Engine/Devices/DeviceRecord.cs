@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Serving;
+using Ublk.Files;
+using Ublk.Specification;
 
 namespace Ublk.Devices;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Lifecycle;
 
 namespace Ublk.Devices;
 

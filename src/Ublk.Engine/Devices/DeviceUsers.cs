@@ -1,4 +1,6 @@
 using System.Globalization;
+using Ublk.Files;
+using Ublk.Processes;
 
 namespace Ublk.Devices;
 

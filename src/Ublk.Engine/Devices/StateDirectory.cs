@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Interop;
-using Ublk.Serving;
 
 namespace Ublk.Devices;
 

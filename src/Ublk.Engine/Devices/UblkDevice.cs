@@ -1,6 +1,6 @@
 using Ublk.Control;
-using Ublk.Filters;
-using Ublk.Serving;
+using Ublk.Files;
+using Ublk.Specification;
 
 namespace Ublk.Devices;
 

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,3 +1,5 @@
+using Ublk.Files;
+
 namespace Ublk.Images;
 
 /// <summary>What a check of an image found, and what was repaired.</summary>

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
-using Ublk.Devices;
+using Ublk.Workers;
 
 namespace Ublk.Images;
 

@@ -1,4 +1,4 @@
-using Ublk.Devices;
+using Ublk.Launching;
 
 namespace Ublk.Images;
 

@@ -1,6 +1,10 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
+using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Serving;

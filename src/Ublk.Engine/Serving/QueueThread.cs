@@ -1,4 +1,5 @@
 using Ublk.Control;
+using Ublk.Devices;
 using Ublk.Interop;
 
 namespace Ublk.Serving;

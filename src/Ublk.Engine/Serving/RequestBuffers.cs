@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Rings;
 
 namespace Ublk.Serving;

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Launching;
+using Ublk.Specification;
 
 namespace Ublk.PowerShell.Commands;
 

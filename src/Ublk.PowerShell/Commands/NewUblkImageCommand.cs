@@ -1,6 +1,7 @@
 using System.Management.Automation;
+using Ublk.Files;
 using Ublk.Images;
-using Ublk.Targets.Qcow2;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.PowerShell.Commands;
 

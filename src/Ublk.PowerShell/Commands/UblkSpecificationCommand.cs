@@ -1,9 +1,9 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Reflection;
-using Ublk.Images.Content;
-using Ublk.Plugins;
-using Ublk.Serving;
+using Ublk.Catalog;
+using Ublk.Qcow2.AtRest;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.PowerShell.Commands;

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Runtime.Loader;
-using Ublk.Plugins;
+using Ublk.Files;
 using Ublk.Targets;
 
 namespace Ublk.Worker.Plugins;

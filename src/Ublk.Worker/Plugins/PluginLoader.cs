@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
-using Ublk.Plugins;
+using Ublk.Files;
 using Ublk.Targets;
 
 namespace Ublk.Worker.Plugins;

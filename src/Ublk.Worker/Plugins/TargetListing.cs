@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Ublk.Catalog;
 using Ublk.Devices;
-using Ublk.Plugins;
+using Ublk.Launching;
 using Ublk.Targets;
 
 namespace Ublk.Worker.Plugins;

@@ -1,6 +1,5 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Devices;
-using Ublk.Serving;
 
 namespace Ublk.Tests.Devices;
 

@@ -1,5 +1,7 @@
+using Ublk.Files;
 using Ublk.Images;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
 using Ublk.Worker;
 
 namespace Ublk.Tests.Images;

@@ -1,13 +1,13 @@
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Filters;
+using Ublk.Tests.Qcow2;
 using Ublk.Tests.Targets;
-using Ublk.Tests.Targets.Qcow2;
 
 namespace Ublk.Tests.Serving;
 

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 using Ublk.Targets;
 

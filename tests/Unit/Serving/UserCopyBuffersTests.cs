@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 
 namespace Ublk.Tests.Serving;

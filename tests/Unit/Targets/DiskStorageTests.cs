@@ -1,3 +1,4 @@
+using Ublk.Catalog;
 using Ublk.Targets;
 
 namespace Ublk.Tests.Targets;

@@ -1,5 +1,5 @@
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Fault;
 using Ublk.Tests.Serving;

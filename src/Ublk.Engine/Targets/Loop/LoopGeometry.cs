@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Targets.Loop;

@@ -1,7 +1,8 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 
 namespace Ublk.Targets.Loop;
 

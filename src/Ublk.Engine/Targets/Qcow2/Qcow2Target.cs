@@ -1,10 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using Ublk.Images;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
-using Ublk.Targets.Qcow2.Encryption;
+using Ublk.Io;
+using Ublk.Qcow2.Data;
+using Ublk.Qcow2.Encryption;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Opening;
+using Ublk.Qcow2.State;
 
 namespace Ublk.Targets.Qcow2;
 
