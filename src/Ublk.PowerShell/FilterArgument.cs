@@ -59,7 +59,7 @@ internal static class FilterArgument
         }
 
         UblkFilter made = new(filter.Name, OptionText.Of(options, filter.Options, resolvePath));
-        made.Check();
+        FilterCatalog.Check(made);
         return made;
     }
 

@@ -59,5 +59,5 @@ internal static class DeviceAttachment
 
     private static bool IsRegistered(UblkDevice device, DeviceSpecification specification) =>
         device.Target == specification.Target
-        && device.Options.GetValueOrDefault("Path") == specification.Options.GetValueOrDefault("Path");
+        && device.Options.GetValueOrDefault(DeviceSpecification.BackingPathOption) == specification.BackingPath;
 }

@@ -5,6 +5,8 @@ using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
+using Ublk.Processes;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -37,7 +39,7 @@ internal static class DeviceGuardian
         }
 
         AwaitEndOfInput();
-        if (cookie is { } known && DeviceLife.Exists(id, known))
+        if (cookie is { } known && DeviceIdentity.Exists(id, known))
         {
             DeviceRemover.Remove(id, force: true, noWait: true, step: null, CancellationToken.None);
         }
@@ -55,7 +57,7 @@ internal static class DeviceGuardian
             control.Start(id, serverId, DeviceLauncher.StartTime);
             DeviceLife.AwaitBlockDevice(id, what =>
             {
-                if (!DeviceInventory.IsAlive(serverId))
+                if (!ProcessStatus.IsAlive(serverId))
                 {
                     throw new UblkException(UblkError.WorkerDied, $"The process that serves device {id} ended before the device was live.",
                         operation: "start", deviceId: id);
@@ -82,7 +84,7 @@ internal static class DeviceGuardian
     {
         try
         {
-            Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.WorkerReport));
+            Console.WriteLine(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
         }
         catch (IOException)
         {

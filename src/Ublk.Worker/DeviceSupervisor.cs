@@ -133,7 +133,7 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         try
         {
-            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceLife.Exists(_id, cookie);
+            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceIdentity.Exists(_id, cookie);
         }
         catch (UblkException)
         {

@@ -9,10 +9,12 @@ using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Logging;
+using Ublk.Processes;
 using Ublk.Qcow2.Compression;
 using Ublk.Serving;
 using Ublk.Specification;
 using Ublk.Targets;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -87,7 +89,7 @@ internal sealed class DeviceWorker
             server.Dispose();
             bool isFinished = Finish(target);
             AwaitRemoval();
-            if (!DeviceLife.Exists(_id, _specification.Cookie))
+            if (!DeviceIdentity.Exists(_id, _specification.Cookie))
             {
                 DeleteSymlink();
 
@@ -177,11 +179,11 @@ internal sealed class DeviceWorker
                     overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
                 SupervisorId = supervisor,
-                SupervisorStartTime = supervisor == 0 ? 0 : DeviceInventory.StartTimeOf(supervisor),
+                SupervisorStartTime = supervisor == 0 ? 0 : ProcessStatus.StartTimeOf(supervisor),
                 Restarts = former?.Restarts ?? 0,
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,
-                Queues = server.Queues,
+                Queues = [.. server.Threads.Select(thread => new QueueInfo(thread.QueueId, thread.ThreadId, $"{thread.Cpus}"))],
             });
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover && former is not null)

@@ -1,4 +1,6 @@
 using Ublk.Filters;
+using Ublk.Specification;
+using Ublk.Targets;
 
 namespace Ublk.Catalog;
 
@@ -17,13 +19,21 @@ internal static class FilterCatalog
         PartitionFilter.Definition,
         RateLimitFilter.Definition,
         ReadOnlyFilter.Definition,
-        StatisticsFilter.Definition,
     ];
 
     /// <summary>The filter of a name, in any casing.</summary>
     /// <exception cref="UblkException">There is none.</exception>
     public static FilterDefinition Find(string name) => TryFind(name) ?? throw new UblkException(UblkError.UnknownFilter,
         $"There is no filter named '{name}'. Choose from: {string.Join(", ", All.Select(filter => filter.Name))}.");
+
+    /// <summary>Checks a filter and its options.</summary>
+    /// <exception cref="UblkException">There is no such filter, or an option is unknown, missing or malformed.</exception>
+    public static FilterDefinition Check(UblkFilter filter)
+    {
+        FilterDefinition definition = Find(filter.Name);
+        TargetOption.Check($"The {definition.Name} filter", definition.Options, filter.Options);
+        return definition;
+    }
 
     /// <summary>The filter of a name, in any casing, or null.</summary>
     public static FilterDefinition? TryFind(string name) =>

@@ -13,7 +13,7 @@ internal static class FilterStack
     {
         foreach (UblkFilter filter in specification.Filters)
         {
-            FilterDefinition definition = filter.Check();
+            FilterDefinition definition = FilterCatalog.Check(filter);
             if (specification.Recovery != RecoveryMode.None && definition.WhyNotRecoverable(new TargetOptions(filter.Options)) is { } reason)
             {
                 throw new UblkException(UblkError.InvalidArgument, $"{reason} Leave out -Recovery and -AutoRestore.");

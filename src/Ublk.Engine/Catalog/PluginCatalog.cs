@@ -2,8 +2,7 @@ using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
-using Ublk.Devices;
-using Ublk.Launching;
+using System.Text.Json.Serialization;
 using Ublk.Targets;
 using Ublk.Workers;
 
@@ -59,7 +58,7 @@ internal static class PluginCatalog
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();
             string error = errors.GetAwaiter().GetResult().Trim();
-            PluginReport? report = output.Length > 0 ? JsonSerializer.Deserialize(output, DeviceJson.Default.PluginReport) : null;
+            PluginReport? report = output.Length > 0 ? JsonSerializer.Deserialize(output, PluginJson.Default.PluginReport) : null;
             return report is null
                 ? throw new UblkException(UblkError.PluginInvalid, $"{assembly} ended the process that looked at it: {error}", operation: "load")
                 : report.Failure is { } failure ? throw failure.ToException() : report.Targets;
@@ -84,3 +83,8 @@ internal sealed record PluginReport
     /// <summary>Why it cannot be used, or null.</summary>
     public WorkerFailure? Failure { get; init; }
 }
+
+/// <summary>How they are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(PluginReport))]
+internal sealed partial class PluginJson : JsonSerializerContext;

@@ -1,5 +1,4 @@
 using Ublk.Targets;
-using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
@@ -15,7 +14,6 @@ internal static class TargetCatalog
         NullTarget.Definition,
         LoopTarget.Definition,
         Qcow2Target.Definition,
-        FaultTarget.Definition,
     ];
 
     /// <summary>The target of a name, in any casing.</summary>

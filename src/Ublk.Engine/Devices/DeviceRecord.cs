@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Ublk.Files;
+using Ublk.Processes;
 using Ublk.Specification;
 
 namespace Ublk.Devices;
@@ -42,8 +43,8 @@ internal sealed record DeviceRecord
 
     /// <summary>Whether that process is still there.</summary>
     [JsonIgnore]
-    public bool IsSupervised => SupervisorId > 0 && DeviceInventory.IsAlive(SupervisorId)
-        && (SupervisorStartTime == 0 || SupervisorStartTime == DeviceInventory.StartTimeOf(SupervisorId));
+    public bool IsSupervised => SupervisorId > 0 && ProcessStatus.IsAlive(SupervisorId)
+        && (SupervisorStartTime == 0 || SupervisorStartTime == ProcessStatus.StartTimeOf(SupervisorId));
 
     /// <summary>How often the supervisor did.</summary>
     public int Restarts { get; init; }
@@ -61,7 +62,7 @@ internal sealed record DeviceRecord
     {
         try
         {
-            return isOthers && HasControlCharacters(text) ? null : JsonSerializer.Deserialize(text, DeviceJson.Default.DeviceRecord);
+            return isOthers && HasControlCharacters(text) ? null : JsonSerializer.Deserialize(text, RecordJson.Default.DeviceRecord);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -95,3 +96,8 @@ internal sealed record DeviceRecord
 /// <param name="Generation">The random number in its header.</param>
 /// <param name="File">Which file it was; null where it could not be looked at.</param>
 internal sealed record OverlayIdentity(ulong Generation, FileIdentity? File);
+
+/// <summary>How records are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(DeviceRecord))]
+internal sealed partial class RecordJson : JsonSerializerContext;

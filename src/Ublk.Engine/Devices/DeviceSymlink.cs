@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
-using Ublk.Lifecycle;
 
 namespace Ublk.Devices;
 
@@ -91,7 +90,7 @@ internal static class DeviceSymlink
         }
 
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, CancellationToken.None);
-        if (!DeviceLife.IsReplaced(control, id, cookie))
+        if (!DeviceIdentity.IsReplaced(control, id, cookie))
         {
             Delete(id);
         }

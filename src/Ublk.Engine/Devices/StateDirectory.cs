@@ -118,7 +118,7 @@ internal sealed class StateDirectory
     {
         using SafeFileHandle directory = OpenOrThrow();
         int id = record.Specification.Id!.Value;
-        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord);
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.DeviceRecord);
         if (text.Length > MaxRecordSize)
         {
             throw new UblkException(UblkError.InvalidArgument,

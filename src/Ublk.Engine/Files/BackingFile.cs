@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Io;
@@ -125,6 +126,26 @@ internal sealed class BackingFile : IDisposable
     {
         nint written = Libc.PWrite(_fd, buffer.Address, buffer.Length, position);
         return written < 0 ? -Libc.LastErrno : (int)written;
+    }
+
+    /// <summary>For a file open for direct I/O: what it wants offsets and lengths to be a multiple of, in bytes.</summary>
+    /// <remarks>The file system tells from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.</remarks>
+    public unsafe int DirectAlignment()
+    {
+        if ((State.Mask & Libc.STATX_DIOALIGN) != 0 && State.DirectOffsetAlign != 0)
+        {
+            return int.Max(512, (int)State.DirectOffsetAlign);
+        }
+
+        void* block = NativeMemory.AlignedAlloc(512, 4096);
+        try
+        {
+            return Libc.PRead(Handle, block, 512, 0) >= 0 ? 512 : 4096;
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(block);
+        }
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using Ublk.Devices;
 using Ublk.Interop;
 
 namespace Ublk.Files;
@@ -67,7 +66,7 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
                 bool isFile = path is ['/', ..] && !path.StartsWith("/memfd:", StringComparison.Ordinal);
                 if (isFile && File.ReadLines(file).Contains(line))
                 {
-                    return path!.EndsWith(ProcText.DeletedMark, StringComparison.Ordinal);
+                    return path!.EndsWith(KernelFiles.DeletedMark, StringComparison.Ordinal);
                 }
             }
 
@@ -87,7 +86,7 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
     private static ulong? SequenceOf(uint major, uint minor)
     {
         string? folder = new DirectoryInfo($"/sys/dev/block/{major}:{minor}").ResolveLinkTarget(returnFinalTarget: false)?.FullName;
-        string? text = folder is null ? null : SysfsDisk.Read($"{folder}/diskseq") ?? SysfsDisk.Read($"{Path.GetDirectoryName(folder)}/diskseq");
+        string? text = folder is null ? null : KernelFiles.Read($"{folder}/diskseq") ?? KernelFiles.Read($"{Path.GetDirectoryName(folder)}/diskseq");
         return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong sequence) ? sequence : null;
     }
 }

@@ -1,6 +1,5 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
-using Ublk.Qcow2.Format;
 
 namespace Ublk.Files;
 
@@ -32,8 +31,8 @@ internal static class ImageReference
         }
         else if (HasProtocol(name))
         {
-            throw ImageError.NotSupported(imagePath,
-                $"refers to '{name}', which is no path. Only files of this machine can be part of an image here.");
+            throw new UblkException(UblkError.NotSupported,
+                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.", operation: "qcow2");
         }
 
         string joined = Path.Combine(Path.GetDirectoryName(Path.Combine(Environment.CurrentDirectory, imagePath))!, file);

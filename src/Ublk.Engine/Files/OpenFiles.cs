@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Ublk.Targets.Loop;
 
 namespace Ublk.Files;
 
@@ -50,5 +49,5 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
     }
 
     private static int AlignmentOf(BackingFile file) =>
-        file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : LoopGeometry.DirectAlignment(file);
+        file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : file.DirectAlignment();
 }

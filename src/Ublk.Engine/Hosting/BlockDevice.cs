@@ -76,7 +76,7 @@ public sealed class BlockDevice : IAsyncDisposable
     private static BlockDevice Open(BlockTarget target, BlockDeviceOptions options, CancellationToken cancellation)
     {
         DeviceSpecification specification = Specify(target, options);
-        specification.ValidateDevice();
+        specification.Validate();
         WorkerProgram program = WorkerProgram.Locate(options.WorkerDirectory);
         using ControlDevice control = new();
         HashSet<int> taken = [];

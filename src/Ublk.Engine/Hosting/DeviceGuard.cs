@@ -38,7 +38,7 @@ internal sealed class DeviceGuard : IAsyncDisposable
     public void AwaitReady(CancellationToken cancellation)
     {
         string? line = _process.StandardOutput.ReadLineAsync(cancellation).AsTask().GetAwaiter().GetResult();
-        WorkerReport? report = line is null ? null : JsonSerializer.Deserialize(line, DeviceJson.Default.WorkerReport);
+        WorkerReport? report = line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
         if (report?.Stage != WorkerStage.Ready)
         {
             throw report?.Failure?.ToException() ?? new UblkException(UblkError.WorkerDied,
@@ -52,7 +52,7 @@ internal sealed class DeviceGuard : IAsyncDisposable
         _process.StandardInput.Close();
 
         // One that was killed removes nothing.
-        if (_process.HasExited && DeviceLife.Exists(_specification.Id!.Value, _specification.Cookie))
+        if (_process.HasExited && DeviceIdentity.Exists(_specification.Id!.Value, _specification.Cookie))
         {
             using Process other = Run(_program, "remove", Text(_specification.Id!.Value));
         }

@@ -1,6 +1,3 @@
-using Ublk.Interop;
-using Ublk.Serving;
-
 namespace Ublk.Io;
 
 /// <summary>What a request wants done (ublk_cmd.h: UBLK_IO_OP_*).</summary>
@@ -78,17 +75,14 @@ public sealed class IoRequest
         return derived;
     }
 
-    internal void Load(in UblkIoDescriptor descriptor, RequestBuffers buffers)
+    /// <summary>Makes the object the tag's next request.</summary>
+    internal void Load(IoOperation operation, bool isForceUnitAccess, bool mustStayAllocated, long offset, long length, IoBuffer buffer)
     {
-        uint flags = descriptor.OpFlags;
-        Operation = (IoOperation)(flags & UblkAbi.OpMask);
-        IsForceUnitAccess = (flags & UblkAbi.IoFlagFua) != 0;
-        MustStayAllocated = (flags & UblkAbi.IoFlagNoUnmap) != 0;
-
-        // A flush comes with start sector 2^64-1, which no offset in bytes can express.
-        bool hasRange = Operation != IoOperation.Flush;
-        Offset = hasRange ? (long)(descriptor.StartSector << UblkAbi.SectorShift) : 0;
-        Length = hasRange ? (long)descriptor.SectorCount << UblkAbi.SectorShift : 0;
-        Buffer = Operation is IoOperation.Read or IoOperation.Write ? buffers.Of(Slot, (int)Length) : default;
+        Operation = operation;
+        IsForceUnitAccess = isForceUnitAccess;
+        MustStayAllocated = mustStayAllocated;
+        Offset = offset;
+        Length = length;
+        Buffer = buffer;
     }
 }

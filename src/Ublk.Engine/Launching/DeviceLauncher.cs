@@ -6,6 +6,7 @@ using Ublk.Devices;
 using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Lifecycle;
+using Ublk.Processes;
 using Ublk.Registration;
 using Ublk.Specification;
 using Ublk.Workers;
@@ -24,7 +25,7 @@ internal static class DeviceLauncher
     public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
-    /// <param name="specification">What is wanted.</param>
+    /// <param name="specification">What is wanted; it was checked.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Told each step in a sentence, on the calling thread.</param>
     /// <param name="cancellation">Gives up and undoes what was done.</param>
@@ -33,7 +34,6 @@ internal static class DeviceLauncher
     public static LaunchResult Start(
         DeviceSpecification specification, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
-        specification.Validate();
         if (specification.Unprivileged)
         {
             UdevRules.RequireInstalled();
@@ -343,8 +343,7 @@ internal static class DeviceLauncher
         // The worker knows only that the file is locked; who has it stands in the records.
         private UblkException Explain(WorkerFailure failure)
         {
-            string? path = specification.Options.GetValueOrDefault("Path");
-            UblkDevice? owner = failure.Error == UblkError.BackingFileInUse && FileIdentity.Of(path) is { } file
+            UblkDevice? owner = failure.Error == UblkError.BackingFileInUse && FileIdentity.Of(specification.BackingPath) is { } file
                 ? DeviceInventory.List().FirstOrDefault(device => device.BackingFile is { } served && file.Matches(served))
                 : null;
             return owner is null
@@ -376,7 +375,7 @@ internal static class DeviceLauncher
 
         private void CheckWorker()
         {
-            if (!DeviceInventory.IsAlive(_workerId!.Value))
+            if (!ProcessStatus.IsAlive(_workerId!.Value))
             {
                 throw Died();
             }
@@ -399,7 +398,7 @@ internal static class DeviceLauncher
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);
-                DeviceInventory.AwaitDeath(pid, StartTime);
+                ProcessStatus.AwaitDeath(pid, StartTime);
             }
 
             if (kind != LaunchKind.New)

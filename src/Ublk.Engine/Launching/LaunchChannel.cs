@@ -2,8 +2,10 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Specification;
 
 namespace Ublk.Launching;
 
@@ -86,11 +88,11 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Launcher: what is wanted.</summary>
-    public void SendOrder(LaunchOrder order) => SendLine(JsonSerializer.Serialize(order, DeviceJson.Default.LaunchOrder));
+    public void SendOrder(LaunchOrder order) => SendLine(JsonSerializer.Serialize(order, LaunchJson.Default.LaunchOrder));
 
     /// <summary>Worker: what is wanted; null when the launcher is gone.</summary>
     public LaunchOrder? ReceiveOrder() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line is not null
-        ? JsonSerializer.Deserialize(line, DeviceJson.Default.LaunchOrder)
+        ? JsonSerializer.Deserialize(line, LaunchJson.Default.LaunchOrder)
         : null;
 
     /// <summary>Worker: how far it is. A launcher that is gone is noticed by <see cref="ReceiveApproval"/>.</summary>
@@ -98,7 +100,7 @@ internal sealed class LaunchChannel : IDisposable
     {
         try
         {
-            SendLine(JsonSerializer.Serialize(report, DeviceJson.Default.WorkerReport));
+            SendLine(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
         }
         catch (SocketException)
         {
@@ -112,7 +114,7 @@ internal sealed class LaunchChannel : IDisposable
     public bool TryReceiveReport(TimeSpan timeout, out WorkerReport? report)
     {
         bool received = TryReceiveLine(timeout, out string? line);
-        report = line is null ? null : JsonSerializer.Deserialize(line, DeviceJson.Default.WorkerReport);
+        report = line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
         return received;
     }
 
@@ -183,3 +185,12 @@ internal sealed class LaunchChannel : IDisposable
         }
     }
 }
+
+/// <summary>What a launcher tells its worker to do.</summary>
+internal sealed record LaunchOrder(LaunchKind Kind, DeviceSpecification Specification);
+
+/// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(LaunchOrder))]
+[JsonSerializable(typeof(WorkerReport))]
+internal sealed partial class LaunchJson : JsonSerializerContext;

@@ -1,3 +1,5 @@
+using Ublk.Workers;
+
 namespace Ublk.Launching;
 
 /// <summary>A line of what a starting worker tells its launcher.</summary>
@@ -33,16 +35,4 @@ internal enum WorkerStage
 
     /// <summary>It is still opening the target, and gets on with it.</summary>
     Opening,
-}
-
-/// <summary>A <see cref="UblkException"/> on its way from the worker to the launcher.</summary>
-internal sealed record WorkerFailure(UblkError Error, string Message, int Errno, string Operation, int? DeviceId)
-{
-    /// <summary>The failure as an exception again.</summary>
-    public UblkException ToException() => new(Error, Message, Errno, Operation, DeviceId);
-
-    /// <summary>An exception as a failure.</summary>
-    public static WorkerFailure From(Exception exception) => exception is UblkException known
-        ? new WorkerFailure(known.Error, known.Message, known.Errno, known.Operation, known.DeviceId)
-        : new WorkerFailure(UblkError.OperationFailed, exception.Message, 0, exception.GetType().Name, null);
 }

@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Processes;
 using Ublk.Specification;
 
 namespace Ublk.Lifecycle;
@@ -38,40 +39,6 @@ internal static class DeviceLife
         return state == DeviceState.Live ? record : throw WrongState(id, state);
     }
 
-    /// <summary>Whether the driver still has a device of this id and cookie.</summary>
-    public static bool Exists(int id, ulong cookie)
-    {
-        using ControlDevice control = new();
-        return Exists(control, id, cookie);
-    }
-
-    /// <summary>The same, by a control node that is open already.</summary>
-    public static bool Exists(ControlDevice control, int id, ulong cookie) =>
-        control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
-
-    /// <summary>Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.</summary>
-    public static bool IsReplaced(ControlDevice control, int id, ulong cookie) =>
-        control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie != cookie;
-
-    /// <summary>Checks that an id is still that of the device somebody looked at.</summary>
-    /// <param name="id">The id.</param>
-    /// <param name="cookie">The device's cookie; null where it was not told.</param>
-    /// <exception cref="UblkException">Another device has the id.</exception>
-    public static void RequireSame(int id, ulong? cookie)
-    {
-        if (cookie is not { } seen)
-        {
-            return;
-        }
-
-        using ControlDevice control = new();
-        if (IsReplaced(control, id, seen))
-        {
-            throw new UblkException(UblkError.DeviceNotFound,
-                $"The device {id} that was looked at is gone, and another one has its id. Look again: Get-UblkDevice {id}", deviceId: id);
-        }
-    }
-
     /// <summary>Waits until the driver has noticed that a server is dead.</summary>
     /// <returns>The device's state: live only if its server lives.</returns>
     public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
@@ -80,7 +47,7 @@ internal static class DeviceLife
         while (true)
         {
             UblkDeviceInfo info = control.GetInfo(id);
-            if (info.State != (ushort)DeviceState.Live || DeviceInventory.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
+            if (info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
             {
                 return (DeviceState)info.State;
             }
@@ -119,7 +86,7 @@ internal static class DeviceLife
     /// <exception cref="UblkException">It has not.</exception>
     public static void AwaitWorker(int id, int processId, string what)
     {
-        if (!DeviceInventory.AwaitDeath(processId, EndTime))
+        if (!ProcessStatus.AwaitDeath(processId, EndTime))
         {
             throw new UblkException(UblkError.TimedOut,
                 $"Device {id} is {what}, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);

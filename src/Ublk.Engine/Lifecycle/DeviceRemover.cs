@@ -42,7 +42,7 @@ internal static class DeviceRemover
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Deleting device {id}.");
         DeviceSymlink.Delete(control, id, info.ServerCookie);
-        if (!DeviceLife.IsReplaced(control, id, info.ServerCookie))
+        if (!DeviceIdentity.IsReplaced(control, id, info.ServerCookie))
         {
             Delete(control, id, waitForUsers: !force && !noWait);
         }
@@ -94,7 +94,7 @@ internal static class DeviceRemover
     private static void AwaitId(ControlDevice control, int id, ulong cookie)
     {
         long deadline = Environment.TickCount64 + (long)IdTime.TotalMilliseconds;
-        while (DeviceLife.Exists(control, id, cookie) && Environment.TickCount64 < deadline)
+        while (DeviceIdentity.Exists(control, id, cookie) && Environment.TickCount64 < deadline)
         {
             Thread.Sleep(5);
         }

@@ -63,7 +63,7 @@ internal static class DeviceStopper
         while (true)
         {
             string? users = DeviceUsers.Find(id);
-            if (DeviceLife.IsReplaced(control, id, info.ServerCookie))
+            if (DeviceIdentity.IsReplaced(control, id, info.ServerCookie))
             {
                 return;
             }
@@ -120,7 +120,7 @@ internal static class DeviceStopper
 
     private static void StopByForce(ControlDevice control, UblkDeviceInfo info)
     {
-        if (DeviceLife.IsReplaced(control, (int)info.DeviceId, info.ServerCookie))
+        if (DeviceIdentity.IsReplaced(control, (int)info.DeviceId, info.ServerCookie))
         {
             return;
         }

@@ -20,7 +20,7 @@ internal sealed record MountTable(int Id, int ParentId, string DeviceNumber, str
     {
         try
         {
-            return [.. ProcText.Lines($"/proc/{process}/mountinfo").Select(Parse)];
+            return [.. KernelFiles.Lines($"/proc/{process}/mountinfo").Select(Parse)];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -42,9 +42,9 @@ internal sealed record MountTable(int Id, int ParentId, string DeviceNumber, str
         string[] fields = line.Split(' ');
         int end = Array.IndexOf(fields, "-");
         return new MountTable(
-            Number(fields[0]), Number(fields[1]), fields[2], ProcText.Unescape(fields[4]),
+            Number(fields[0]), Number(fields[1]), fields[2], KernelFiles.Unescape(fields[4]),
             fields[6..end].Any(field => field.StartsWith("shared:", StringComparison.Ordinal)),
-            ProcText.Unescape(fields[end + 2]), ProcText.Unescape(fields[end + 3]));
+            KernelFiles.Unescape(fields[end + 2]), KernelFiles.Unescape(fields[end + 3]));
     }
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Ublk.Catalog;
 using Ublk.Devices;
 using Ublk.Files;
 using Ublk.Lifecycle;
@@ -28,13 +30,12 @@ internal static class DeviceRegistrar
 
     /// <summary>Writes and enables a unit that makes a device. It is not started.</summary>
     /// <param name="name">The registration's name and the device's.</param>
-    /// <param name="specification">The device; its name is not read.</param>
+    /// <param name="specification">The device, which was checked; its name is not read.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <exception cref="UblkException">It could not be registered; nothing of it is left.</exception>
     public static UblkRegistration Register(string name, DeviceSpecification specification, string workerDirectory)
     {
         CheckName(name);
-        specification.Validate();
         IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
 
         // Root runs it at each boot, whoever may have changed it by then.
@@ -129,7 +130,7 @@ internal static class DeviceRegistrar
         try
         {
             DeviceSpecification specification = Deserialize(File.ReadAllText(path));
-            specification.Validate();
+            SpecificationCheck.Run(specification);
             return specification with { Symlink = Path.GetFileNameWithoutExtension(path) };
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UblkException)
@@ -184,7 +185,7 @@ internal static class DeviceRegistrar
     {
         Name = name,
         Target = specification.Target,
-        BackingPath = specification.Options.GetValueOrDefault("Path"),
+        BackingPath = specification.BackingPath,
     };
 
     private static void Delete(IEnumerable<string> files)
@@ -222,3 +223,9 @@ internal static class DeviceRegistrar
         exception is UnauthorizedAccessException ? UblkError.PermissionDenied : UblkError.OperationFailed,
         $"The registration cannot be changed: {exception.Message} Run as root.");
 }
+
+/// <summary>How the specification of a registered device is written: for people to read.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSerializable(typeof(DeviceSpecification))]
+internal sealed partial class RegistrationJson : JsonSerializerContext;

@@ -1,7 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Counters;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Specification;
@@ -34,8 +33,8 @@ internal sealed class DeviceServer : IDisposable
     /// <summary>The device's id.</summary>
     public int Id { get; }
 
-    /// <summary>The queues' threads and their CPUs, queue by queue.</summary>
-    public IReadOnlyList<QueueInfo> Queues => [.. _threads.Select(thread => thread.Info)];
+    /// <summary>The queues' threads, queue by queue.</summary>
+    public IReadOnlyList<QueueThread> Threads => _threads;
 
     /// <summary>Makes or takes a device, so that its every tag waits for a request; START_DEV or END_USER_RECOVERY is left to do.</summary>
     /// <param name="kind">Whether the device is to be made, started again, or recovered.</param>

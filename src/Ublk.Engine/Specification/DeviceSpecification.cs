@@ -1,5 +1,5 @@
 using System.Text;
-using Ublk.Catalog;
+using System.Text.Json.Serialization;
 using Ublk.Control;
 
 namespace Ublk.Specification;
@@ -19,10 +19,13 @@ internal sealed record DeviceSpecification
     /// <summary>The greatest request in bytes the driver's encodings allow (ublk_cmd.h: 25 bits of byte offset a tag).</summary>
     public const int MaxMaxIoSize = 32 << 20;
 
+    /// <summary>The option that names the file or block device behind a disk, of the targets that have one.</summary>
+    public const string BackingPathOption = "Path";
+
     /// <summary>The device's id, or null for the lowest that is free.</summary>
     public int? Id { get; init; }
 
-    /// <summary>The target's name: in the <see cref="TargetCatalog"/>, or in the assembly.</summary>
+    /// <summary>The target's name: in the catalogue, or in the assembly.</summary>
     public required string Target { get; init; }
 
     /// <summary>The assembly that has the target; null for one that is built in.</summary>
@@ -30,6 +33,10 @@ internal sealed record DeviceSpecification
 
     /// <summary>The target's own options by name, in their invariant text form.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The file or block device behind the disk, as it was given; null where the target has none.</summary>
+    [JsonIgnore]
+    public string? BackingPath => Options.GetValueOrDefault(BackingPathOption);
 
     /// <summary>What stands before the target, the first one the client meets first.</summary>
     /// <remarks>A record that an older version wrote has none.</remarks>
@@ -83,21 +90,9 @@ internal sealed record DeviceSpecification
     /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
     public ulong Cookie { get; init; }
 
-    /// <summary>Checks what can be checked without touching a device or a file, and without the assembly.</summary>
-    /// <exception cref="UblkException">A value is out of range, or the target does not know an option.</exception>
-    public void Validate()
-    {
-        ValidateDevice();
-        FilterStack.Check(this);
-        if (Assembly is null)
-        {
-            TargetCatalog.Find(Target).CheckOptions(Options);
-        }
-    }
-
     /// <summary>Checks what does not concern the target.</summary>
     /// <exception cref="UblkException">A value is out of range.</exception>
-    public void ValidateDevice()
+    public void Validate()
     {
         Require(Id is null or (>= 0 and <= MaxId), $"Id must be from 0 to {MaxId}, not {Id}.");
         Require(QueueCount is >= 1 and <= MaxQueueCount, $"QueueCount must be from 1 to {MaxQueueCount}, not {QueueCount}.");

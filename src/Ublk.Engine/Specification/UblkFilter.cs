@@ -1,7 +1,3 @@
-using Ublk.Catalog;
-using Ublk.Filters;
-using Ublk.Targets;
-
 namespace Ublk.Specification;
 
 /// <summary>A filter before a disk's target, with the options it was given.</summary>
@@ -17,14 +13,5 @@ public sealed record UblkFilter(string Name, IReadOnlyDictionary<string, string>
         return string.Join(';', others.Prepend(value is null ? Name : $"{Name}={value}"));
 
         bool IsName(string key) => string.Equals(key, Name, StringComparison.OrdinalIgnoreCase);
-    }
-
-    /// <summary>Checks the filter and its options.</summary>
-    /// <exception cref="UblkException">There is no such filter, or an option is unknown, missing or malformed.</exception>
-    internal FilterDefinition Check()
-    {
-        FilterDefinition definition = FilterCatalog.Find(Name);
-        TargetOption.Check($"The {definition.Name} filter", definition.Options, Options);
-        return definition;
     }
 }

@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Ublk.Interop;
 using Ublk.Io;
-using Ublk.Serving;
 
 namespace Ublk.Targets;
 
@@ -68,8 +67,8 @@ public sealed class TargetClient(BlockTarget target)
     private void Answer(IoOperation operation, long offset, long length, byte[] data)
     {
         using IoQueue queue = new(1, [], target.Files);
-        using CopiedBuffers buffers = new(1, int.Max(1, (data.Length + 4095) / 4096) * 4096);
-        IoRequest request = new IoRequest(queue, 0, 0).Derive(operation, offset, length, buffers.Of(0, data.Length));
+        using BufferMemory memory = new(1, int.Max(1, (data.Length + 4095) / 4096) * 4096);
+        IoRequest request = new IoRequest(queue, 0, 0).Derive(operation, offset, length, new IoBuffer(memory.AddressOf(0), data.Length));
         if (operation == IoOperation.Write)
         {
             data.CopyTo(request.Buffer.Span);

@@ -60,11 +60,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     {
         object item = file ?? (object?)Id ?? Target;
         DeviceSpecification specification = null!;
-        Require(item, () =>
-        {
-            specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
-            specification.Validate();
-        });
+        Require(item, () => specification = Specify(file, Symlink, Unprivileged));
         if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
         {
             return;

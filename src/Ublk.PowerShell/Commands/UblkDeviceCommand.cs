@@ -48,7 +48,7 @@ public abstract class UblkDeviceCommand : UblkCommand
                 RequireDriver();
                 Attempt(id, () =>
                 {
-                    DeviceLife.RequireSame(id, cookie);
+                    DeviceIdentity.RequireSame(id, cookie);
                     WithProgress($"{Action} {id}", step => Apply(id, step));
                 });
             }

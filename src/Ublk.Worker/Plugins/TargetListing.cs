@@ -3,6 +3,7 @@ using Ublk.Catalog;
 using Ublk.Devices;
 using Ublk.Launching;
 using Ublk.Targets;
+using Ublk.Workers;
 
 namespace Ublk.Worker.Plugins;
 
@@ -26,7 +27,7 @@ internal static class TargetListing
             report = new PluginReport { Failure = WorkerFailure.From(exception) };
         }
 
-        Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.PluginReport));
+        Console.WriteLine(JsonSerializer.Serialize(report, PluginJson.Default.PluginReport));
         return report.Failure is null ? ExitCode.Done : ExitCode.Unavailable;
     }
 }

@@ -68,7 +68,7 @@ public class FileIdentityTests
             Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath = "/nowhere/at/all", BackingFile = File,
             SupervisorId = 7, SupervisorStartTime = 8, Overlays = new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
         };
-        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord);
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.DeviceRecord);
         DeviceRecord read = DeviceRecord.TryParse(text, isOthers: true)!;
         Assert.Equal((File, 7, 8L), (read.BackingFile!.Value, read.SupervisorId, read.SupervisorStartTime));
         Assert.Equal(record.Overlays, read.Overlays);

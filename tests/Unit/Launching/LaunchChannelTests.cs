@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Ublk.Launching;
 using Ublk.Specification;
+using Ublk.Workers;
 
 namespace Ublk.Tests.Launching;
 

@@ -1,10 +1,11 @@
-using Ublk.Images;
-
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>What a check has found so far.</summary>
 internal sealed class CheckFindings
 {
+    /// <summary>The most findings that are told one by one.</summary>
+    public const int MaxTexts = 100;
+
     private readonly List<string> _texts = [];
 
     /// <summary>Contradictions that endanger data.</summary>
@@ -42,7 +43,7 @@ internal sealed class CheckFindings
 
     private void Add(string text)
     {
-        if (_texts.Count < ImageCheckResult.MaxFindings)
+        if (_texts.Count < MaxTexts)
         {
             _texts.Add(text);
         }

@@ -1,11 +1,10 @@
-using Ublk.Images;
-
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>How far an operation on an image is, and whether it is to stop.</summary>
-/// <param name="report">Told now and then.</param>
+/// <param name="report">Told now and then: the step, and the bytes done and to do, which are 0 where that is not known.</param>
+/// <param name="warn">Told what the user should know although it works.</param>
 /// <param name="stop">Cancelled when the operation is to stop.</param>
-internal sealed class ImageProgress(Action<ImageReport> report, CancellationToken stop)
+internal sealed class ImageProgress(Action<string, long, long> report, Action<string> warn, CancellationToken stop)
 {
     private const long MillisecondsBetweenReports = 200;
 
@@ -15,7 +14,7 @@ internal sealed class ImageProgress(Action<ImageReport> report, CancellationToke
     private long _lastReport;
 
     /// <summary>Nobody wants to know.</summary>
-    public static ImageProgress None { get; } = new(_ => { }, CancellationToken.None);
+    public static ImageProgress None { get; } = new((_, _, _) => { }, _ => { }, CancellationToken.None);
 
     /// <summary>Cancelled when the operation is to stop.</summary>
     public CancellationToken Stop => stop;
@@ -45,12 +44,12 @@ internal sealed class ImageProgress(Action<ImageReport> report, CancellationToke
     }
 
     /// <summary>Something the user should know although it works.</summary>
-    public void Warn(string warning) => report(new ImageReport { Warning = warning });
+    public void Warn(string warning) => warn(warning);
 
     private void Report()
     {
         stop.ThrowIfCancellationRequested();
         _lastReport = Environment.TickCount64;
-        report(new ImageReport { Step = _step, Done = _done, Total = _total });
+        report(_step, _done, _total);
     }
 }

@@ -11,13 +11,38 @@ internal static class Qcow2Repair
     /// reference may be one that a damaged entry lost. For the same reason nothing is freed while there is such an entry.
     /// </remarks>
     /// <param name="image">The image.</param>
-    /// <param name="walk">What it refers to; of no use afterwards.</param>
-    /// <param name="findings">What was found on the walk.</param>
+    /// <param name="found">What was found.</param>
     /// <param name="progress">Receives the start of the repair.</param>
+    /// <returns>A check of the repaired image; what was found, where there was nothing to repair.</returns>
     /// <exception cref="UblkException">
     /// The image cannot be repaired without a loss, or a count is too large for its width: nothing was written. Or the file cannot be
     /// written.
     /// </exception>
+    public static Qcow2Check Run(Qcow2File image, Qcow2Check found, ImageProgress progress)
+    {
+        bool isMarked = (image.Header.Incompatible & (IncompatibleFeatures.Dirty | IncompatibleFeatures.Corrupt)) != 0
+            || Bitmaps.Forget(image.Header) != image.Header;
+        if (found.Findings is { Corruptions: 0, Leaks: 0 } && !isMarked)
+        {
+            return found;
+        }
+
+        Run(image, found.Walk, found.Findings, progress);
+        Qcow2Check left = Qcow2Check.Of(image, progress);
+        if (left.Findings.Corruptions == 0)
+        {
+            image.WriteHeader(image.Header with { Incompatible = image.Header.Incompatible & ~IncompatibleFeatures.Corrupt });
+            image.File.Flush();
+        }
+
+        return left;
+    }
+
+    /// <summary>As the other one, without a check: by what a walk found.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="walk">What it refers to; of no use afterwards.</param>
+    /// <param name="findings">What was found on the walk.</param>
+    /// <param name="progress">Receives the start of the repair.</param>
     public static void Run(Qcow2File image, ReferenceWalk walk, CheckFindings findings, ImageProgress progress)
     {
         if (walk.Overlap is { } overlap)

@@ -1,5 +1,4 @@
 using Ublk.Files;
-using Ublk.Images.Content;
 using Ublk.Qcow2.Compression;
 using Ublk.Qcow2.Format;
 
@@ -9,7 +8,8 @@ namespace Ublk.Qcow2.AtRest;
 /// <param name="edit">The change of the image.</param>
 /// <param name="size">The size in bytes.</param>
 /// <param name="openForWriting">Opens the file that has its data.</param>
-internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFile> openForWriting)
+/// <param name="sizeOf">The size of the disk in its backing file, in bytes.</param>
+internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFile> openForWriting, Func<BackingName, long> sizeOf)
 {
     private const int PieceSize = 1 << 20;
 
@@ -150,9 +150,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
                 $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
         }
 
-        BackingName under = BackingName.Of(path, header, null);
-        using ImageContent backing = ImageChain.Open(under.Path, under.Format, null, DiskFile.Open);
-        if (backing.Size > header.Size)
+        if (sizeOf(BackingName.Of(path, header, null)) > header.Size)
         {
             throw ImageError.NotSupported(path,
                 $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a backing file first.");

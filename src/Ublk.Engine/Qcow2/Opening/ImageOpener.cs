@@ -1,5 +1,4 @@
 using Ublk.Files;
-using Ublk.Images;
 using Ublk.Interop;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Data;
@@ -121,11 +120,12 @@ internal sealed class ImageOpener
     // A program that writes reference counts late did not come to it.
     private static void Repair(string path)
     {
-        ImageCheckResult check = new CheckImage { Path = path, Repair = true }.Run(ImageProgress.None);
-        if (check.Corruptions > 0)
+        using Qcow2File image = Qcow2File.Read(DiskFile.OpenForWriting(path));
+        Qcow2Check left = Qcow2Repair.Run(image, Qcow2Check.Of(image, ImageProgress.None), ImageProgress.None);
+        if (left.Findings.Corruptions > 0)
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} was not closed properly, and rebuilding its reference counts left {check.Corruptions} errors. Look at them with "
+                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look at them with "
                     + "Test-UblkImage, or attach it with -ReadOnly.");
         }
     }

@@ -85,3 +85,8 @@ internal sealed class MetadataMap(int clusterBits)
         return _pages[page] ??= new ulong[1 << (PageBits - 6)];
     }
 }
+
+/// <summary>Clusters of the image file that lie one after the other.</summary>
+/// <param name="Offset">Where the first begins, in bytes.</param>
+/// <param name="Count">How many.</param>
+internal readonly record struct HostRange(long Offset, long Count);

@@ -9,6 +9,7 @@ using Ublk.Qcow2.Encryption;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Opening;
 using Ublk.Qcow2.State;
+using Ublk.Specification;
 
 namespace Ublk.Targets.Qcow2;
 
@@ -52,7 +53,7 @@ public sealed class Qcow2Target : BlockTarget
         "Qcow2",
         "Serves a qcow2 image.",
         [
-            new TargetOption("Path", TargetOptionKind.Path, "The image.", IsMandatory: true),
+            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The image.", IsMandatory: true),
             new TargetOption("BackingFormat", TargetOptionKind.Choice, "The format of the backing file where the image does not say.")
             {
                 Choices = ["Qcow2", "Raw"],
@@ -92,7 +93,7 @@ public sealed class Qcow2Target : BlockTarget
     /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
     public static Qcow2Target Open(TargetOptions options)
     {
-        string path = options.GetText("Path")!;
+        string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
         OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
         byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
@@ -269,4 +270,17 @@ public sealed class Qcow2Target : BlockTarget
             _epochs.Exit(place);
         }
     }
+}
+
+/// <summary>What a discard does.</summary>
+internal enum DiscardMode
+{
+    /// <summary>Clusters are given up and become holes of the host's file.</summary>
+    Unmap,
+
+    /// <summary>Nothing; nor do freed clusters become holes.</summary>
+    Ignore,
+
+    /// <summary>As <see cref="Unmap"/>, and what is discarded reads as zeroes.</summary>
+    Zero,
 }

@@ -3,11 +3,37 @@ using Ublk.Interop;
 
 namespace Ublk.Files;
 
-/// <summary>Tables and links of /proc with names of files in them, which may have any bytes but NUL.</summary>
-internal static class ProcText
+/// <summary>Files of /proc and /sys. The names of files in them may have any bytes but NUL.</summary>
+internal static class KernelFiles
 {
     /// <summary>What follows the path of an open file whose name was removed (proc(5)).</summary>
     public const string DeletedMark = " (deleted)";
+
+    /// <summary>A file of one line; null where it cannot be read.</summary>
+    public static string? Read(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The names in a folder; none where it cannot be read. A disk may go while it is looked at, and its folders with it.</summary>
+    public static IReadOnlyList<string> List(string path)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry))];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
 
     /// <summary>The lines of a table, each character a byte. Only a line feed ends a line; a name may contain a carriage return.</summary>
     public static string[] Lines(string path) =>

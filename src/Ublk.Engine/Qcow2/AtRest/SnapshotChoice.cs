@@ -1,7 +1,6 @@
-using Ublk.Images;
-using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
-namespace Ublk.Qcow2.Format;
+namespace Ublk.Qcow2.AtRest;
 
 /// <summary>The snapshots of an image by name, and its table of them as a whole.</summary>
 internal static class SnapshotChoice
