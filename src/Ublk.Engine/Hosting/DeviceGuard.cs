@@ -4,7 +4,6 @@ using System.Text.Json;
 using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Launching;
-using Ublk.Lifecycle;
 using Ublk.Specification;
 using Ublk.Workers;
 

@@ -1,6 +1,4 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Launching;
 using Ublk.Workers;
 
 namespace Ublk.Images;

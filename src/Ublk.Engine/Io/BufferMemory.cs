@@ -1,5 +1,4 @@
 using Ublk.Interop;
-using Ublk.Specification;
 
 namespace Ublk.Io;
 

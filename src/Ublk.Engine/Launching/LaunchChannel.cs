@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Specification;
 

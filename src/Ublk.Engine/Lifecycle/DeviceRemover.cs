@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Interop;

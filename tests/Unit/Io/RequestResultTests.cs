@@ -31,7 +31,7 @@ public class RequestResultTests
             using IoQueue queue = new(1, [], target.Files);
             using CopiedBuffers buffers = new(1, 4096);
             IoRequest request = new(queue, 0, 0);
-            request.Load(QueueHarness.Describe(operation, 0, length), buffers);
+            buffers.Load(request, QueueHarness.Describe(operation, 0, length));
             told = RequestResult.ForDriver(request, answer);
         });
         thread.Start();

@@ -158,7 +158,7 @@ internal sealed class QueueHarness : IDisposable
 
     private IoRequest Load(int tag, UblkIoDescriptor descriptor)
     {
-        _requests[tag].Load(descriptor, _buffers);
+        _buffers.Load(_requests[tag], descriptor);
         return _requests[tag];
     }
 

@@ -94,7 +94,7 @@ public class UserCopyBuffersTests
     private static IoRequest Load(IoQueue queue, UserCopyBuffers buffers, int tag, IoOperation operation, int length)
     {
         IoRequest request = new(queue, tag, tag);
-        request.Load(QueueHarness.Describe(operation, 0, length), buffers);
+        buffers.Load(request, QueueHarness.Describe(operation, 0, length));
         return request;
     }
 

@@ -1,5 +1,4 @@
 using Ublk.Files;
-using Ublk.Images;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;

@@ -1,13 +1,15 @@
+using Ublk.Catalog;
 using Ublk.Interop;
 using Ublk.Io;
+using Ublk.Specification;
 using Ublk.Targets;
-using Ublk.Targets.Fault;
+using Ublk.Targets.Loop;
 using Ublk.Tests.Serving;
 
-namespace Ublk.Tests.Targets;
+namespace Ublk.Tests.Filters;
 
-/// <summary>A disk with faults has those it was told to have and no others.</summary>
-public class FaultTargetTests
+/// <summary>A disk with faults (the filters HangEvery, Delay and ErrorRate) has those it was told to have and no others.</summary>
+public class FaultFilterTests
 {
     private const int Block = 4096;
     private const int Blocks = 1000;
@@ -111,8 +113,9 @@ public class FaultTargetTests
     [InlineData("ErrorOn", "")]
     public void Options_out_of_range_are_refused(string option, string value)
     {
-        Dictionary<string, string> options = new() { ["Path"] = "/x", [option] = value };
-        UblkException exception = Assert.Throws<UblkException>(() => FaultTarget.Definition.CheckOptions(options));
+        string filter = FilterOf(option);
+        Dictionary<string, string> options = new() { [filter] = "1", [option] = value };
+        UblkException exception = Assert.Throws<UblkException>(() => FilterCatalog.Check(new UblkFilter(filter, options)));
         Assert.Equal(UblkError.InvalidArgument, exception.Error);
         Assert.Contains(option, exception.Message, StringComparison.Ordinal);
     }
@@ -149,11 +152,19 @@ public class FaultTargetTests
         return results;
     }
 
+    // A request meets them in this order.
     private static BlockTarget Open(TemporaryFile file, params (string Name, string Value)[] options)
     {
-        Dictionary<string, string> given = options.ToDictionary(option => option.Name, option => option.Value);
-        given["Path"] = file.Path;
-        FaultTarget.Definition.CheckOptions(given);
-        return FaultTarget.Open(new TargetOptions(given));
+        UblkFilter[] filters =
+        [
+            .. new[] { "HangEvery", "Delay", "ErrorRate" }
+                .Select(name => new UblkFilter(
+                    name, options.Where(option => FilterOf(option.Name) == name).ToDictionary(option => option.Name, option => option.Value)))
+                .Where(filter => filter.Options.Count > 0),
+        ];
+        Array.ForEach(filters, filter => FilterCatalog.Check(filter));
+        return FilterStack.Open(filters, LoopTarget.Open, new TargetOptions(new Dictionary<string, string> { ["Path"] = file.Path }));
     }
+
+    private static string FilterOf(string option) => option is "HangEvery" or "Delay" ? option : "ErrorRate";
 }
