@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Control;
 using Ublk.Devices;
-using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Processes;
@@ -51,10 +50,10 @@ internal static class DeviceGuardian
     {
         using ControlDevice control = new();
         ulong cookie = control.GetInfo(id).ServerCookie;
-        long deadline = Environment.TickCount64 + (long)DeviceLauncher.StartTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
         try
         {
-            control.Start(id, serverId, DeviceLauncher.StartTime);
+            control.Start(id, serverId, WorkerTimes.Start);
             DeviceLife.AwaitBlockDevice(id, what =>
             {
                 if (!ProcessStatus.IsAlive(serverId))
@@ -66,7 +65,7 @@ internal static class DeviceGuardian
                 if (Environment.TickCount64 > deadline)
                 {
                     throw new UblkException(UblkError.TimedOut,
-                        $"The process that serves device {id} did not let this one {what} within {DeviceLauncher.StartTime.TotalSeconds} s.",
+                        $"The process that serves device {id} did not let this one {what} within {WorkerTimes.Start.TotalSeconds} s.",
                         Interop.Libc.ETIMEDOUT, "start", id);
                 }
             });

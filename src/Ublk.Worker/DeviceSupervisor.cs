@@ -54,7 +54,7 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         Detachment.LeaveSession();
         ProcessSettings.Apply();
-        int worker = Self.Start(["serve", .. arguments]);
+        int worker = Self.Start([WorkerArguments.Serve, .. arguments]);
         Detachment.CloseStandardStreams();
         return Watch(worker, restores: true, keeps: false);
     }

@@ -21,9 +21,6 @@ namespace Ublk.Worker;
 /// <summary>The life of one worker: open the target, add the device, serve it, clean up.</summary>
 internal sealed class DeviceWorker
 {
-    // Well below the time a launcher waits for a sign.
-    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(2);
-
     private readonly LaunchChannel _launcher;
     private readonly LaunchKind _kind;
     private readonly DeviceSpecification _specification;
@@ -117,7 +114,7 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), ProgressInterval);
+        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimes.Progress);
         return TargetOpening.Open(_specification, options);
     }
 
@@ -264,7 +261,7 @@ internal sealed class DeviceWorker
     }
 
     // Not from this process: see DeviceServer.
-    private void StartRemoval() => _removal = Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
+    private void StartRemoval() => _removal = Self.Start(WorkerArguments.Remove, _id.ToString(CultureInfo.InvariantCulture));
 
     // A service manager would kill it with the worker, and the stopped device would stay.
     private unsafe void AwaitRemoval()

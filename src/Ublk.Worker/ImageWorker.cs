@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Images;
-using Ublk.Launching;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
 using Ublk.Workers;

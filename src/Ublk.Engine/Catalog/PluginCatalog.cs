@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -43,17 +42,9 @@ internal static class PluginCatalog
 
     private static IReadOnlyList<UblkTarget> Ask(string assembly, string workerDirectory)
     {
-        IReadOnlyList<string> command = WorkerProgram.LocatePortable(workerDirectory).Command;
         try
         {
-            ProcessStartInfo start = new(command[0], [.. command.Skip(1), "targets", assembly])
-            {
-                WorkingDirectory = "/",
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            using Process process = WorkerPrivileges.Start(start);
+            using Process process = WorkerProgram.LocatePortable(workerDirectory).RunLimited(replacesFiles: false, WorkerArguments.Targets, assembly);
             process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();
@@ -62,10 +53,6 @@ internal static class PluginCatalog
             return report is null
                 ? throw new UblkException(UblkError.PluginInvalid, $"{assembly} ended the process that looked at it: {error}", operation: "load")
                 : report.Failure is { } failure ? throw failure.ToException() : report.Targets;
-        }
-        catch (Win32Exception exception)
-        {
-            throw new UblkException(UblkError.WorkerMissing, $"Cannot run {command[0]}: {exception.Message}.");
         }
         catch (JsonException)
         {

@@ -132,7 +132,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Stop(server.Id, DeviceLauncher.StartTime);
+            control.Stop(server.Id, WorkerTimes.Start);
         }
 
         server.WaitForEnd();
@@ -143,7 +143,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Delete(server.Id, DeviceLauncher.StartTime);
+            control.Delete(server.Id, WorkerTimes.Start);
         }
     }
 

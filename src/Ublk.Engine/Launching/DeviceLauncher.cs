@@ -21,9 +21,6 @@ internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> War
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
 internal static class DeviceLauncher
 {
-    /// <summary>How long a start may take without progress before it is given up and undone.</summary>
-    public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
-
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
     /// <param name="specification">What is wanted; it was checked.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
@@ -170,13 +167,13 @@ internal static class DeviceLauncher
         }
 
         step?.Invoke($"Waiting for the supervisor of device {id}, process {record.SupervisorId}.");
-        long deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
         while (record.IsSupervised && Environment.TickCount64 < deadline)
         {
             using (SafeFileHandle? idLock = StateDirectory.Own.TryLockDevice(id))
             {
                 // It is at work, which may take as long as opening what is behind the disk does.
-                deadline = idLock is null ? Environment.TickCount64 + (long)StartTime.TotalMilliseconds : deadline;
+                deadline = idLock is null ? Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds : deadline;
             }
 
             if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
@@ -203,7 +200,7 @@ internal static class DeviceLauncher
         private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
 
         private readonly int _id = specification.Id!.Value;
-        private long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+        private long _deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
         private LaunchChannel? _channel;
         private int? _workerId;
 
@@ -314,7 +311,7 @@ internal static class DeviceLauncher
                 }
 
                 // It goes on, so it may take longer.
-                _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+                _deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
                 foreach (string command in report?.Commands ?? [])
                 {
                     ControlTrace.Listener?.Invoke($"worker: {command}");
@@ -368,7 +365,7 @@ internal static class DeviceLauncher
             if (Environment.TickCount64 > _deadline)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {StartTime.TotalSeconds} s without progress, so it was stopped. "
+                    $"The worker of device {_id} did not {what} within {WorkerTimes.Start.TotalSeconds} s without progress, so it was stopped. "
                         + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
@@ -398,7 +395,7 @@ internal static class DeviceLauncher
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);
-                ProcessStatus.AwaitDeath(pid, StartTime);
+                ProcessStatus.AwaitDeath(pid, WorkerTimes.Start);
             }
 
             if (kind != LaunchKind.New)
@@ -410,9 +407,9 @@ internal static class DeviceLauncher
             {
                 try
                 {
-                    control.Stop(_id, StartTime);
+                    control.Stop(_id, WorkerTimes.Start);
                     DeviceSymlink.Delete(_id);
-                    control.Delete(_id, StartTime);
+                    control.Delete(_id, WorkerTimes.Start);
                 }
                 catch (UblkException exception)
                 {

@@ -22,7 +22,7 @@ internal static class RegistrationText
     /// <exception cref="UblkException">A path cannot be written in a unit.</exception>
     public static string Unit(UblkRegistration registration, DeviceSpecification specification, IEnumerable<string> program)
     {
-        string[] command = [.. program, "attach", registration.SpecificationPath];
+        string[] command = [.. program, WorkerArguments.Attach, registration.SpecificationPath];
         string[] backing = [.. BackingPaths(specification)];
         string devices = string.Concat(backing.Where(IsDevice).Select(path => $" {DeviceUnit(path)}"));
         string files = string.Join(' ', command.Where(Path.IsPathRooted).Concat(backing.Where(path => !IsDevice(path))).Select(Quote));

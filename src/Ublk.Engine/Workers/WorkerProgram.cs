@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
@@ -81,14 +82,40 @@ internal sealed class WorkerProgram
     /// <exception cref="UblkException">It could not be started.</exception>
     public StartedWorker Start(DeviceSpecification specification, string channel)
     {
-        string[] arguments = Arguments(specification, channel);
-        string verb = specification.AutoRestore ? "supervise" : "serve";
+        string[] arguments = WorkerArguments.ForServing(specification, channel);
+        string verb = specification.AutoRestore ? WorkerArguments.Supervise : WorkerArguments.Serve;
         return IsSystemdRunning ? StartUnit(specification, [verb, .. arguments]) : StartDetached([verb, .. arguments]);
     }
 
-    /// <summary>The worker's arguments: those before the last two are read by people in ps, and by nobody else.</summary>
-    public static string[] Arguments(DeviceSpecification specification, string channel) =>
-        [.. Describe(specification), "--launcher", channel];
+    /// <summary>Starts the program for another verb, with its standard input and output redirected. It has what the caller has.</summary>
+    /// <param name="arguments">The verb, and what that needs.</param>
+    /// <exception cref="UblkException">It cannot be started.</exception>
+    public Process Run(params string[] arguments) => Run(arguments, redirectsError: false, start => Process.Start(start)!);
+
+    /// <summary>The same, with its standard error redirected as well. It may do no more than a worker.</summary>
+    /// <param name="replacesFiles">Whether it gives files of root's to other users.</param>
+    /// <param name="arguments">The verb, and what that needs.</param>
+    /// <exception cref="UblkException">It cannot be started.</exception>
+    public Process RunLimited(bool replacesFiles, params string[] arguments) =>
+        Run(arguments, redirectsError: true, start => WorkerPrivileges.Start(start, replacesFiles: replacesFiles));
+
+    private Process Run(string[] arguments, bool redirectsError, Func<ProcessStartInfo, Process> start)
+    {
+        try
+        {
+            return start(new ProcessStartInfo(_file, [.. _firstArguments, .. arguments])
+            {
+                WorkingDirectory = "/",
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = redirectsError,
+            });
+        }
+        catch (Win32Exception exception)
+        {
+            throw CannotRun(exception);
+        }
+    }
 
     private StartedWorker StartUnit(DeviceSpecification specification, IEnumerable<string> arguments)
     {
@@ -124,26 +151,7 @@ internal sealed class WorkerProgram
         }
         catch (Win32Exception exception)
         {
-            throw Missing($"Cannot run {_file}: {exception.Message}.");
-        }
-    }
-
-    private static IEnumerable<string> Describe(DeviceSpecification specification)
-    {
-        yield return "--id";
-        yield return $"{specification.Id}";
-        yield return "--target";
-        yield return specification.Target;
-        if (specification.Assembly is { } assembly)
-        {
-            yield return "--assembly";
-            yield return assembly;
-        }
-
-        if (specification.BackingPath is { } path)
-        {
-            yield return "--path";
-            yield return path;
+            throw CannotRun(exception);
         }
     }
 
@@ -184,6 +192,9 @@ internal sealed class WorkerProgram
         return directories.Where(directory => directory.Length > 0)
             .Select(directory => Path.Combine(directory, "dotnet")).FirstOrDefault(File.Exists);
     }
+
+    private UblkException CannotRun(Win32Exception exception) =>
+        new(UblkError.WorkerMissing, $"Cannot run {_file}: {exception.Message}.", exception.NativeErrorCode, "start");
 
     private static UblkException Missing(string message) => new(UblkError.WorkerMissing, message);
 }

@@ -2,7 +2,6 @@ using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Launching;
-using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,7 +1,5 @@
 using System.Text.Json;
 using Ublk.Catalog;
-using Ublk.Devices;
-using Ublk.Launching;
 using Ublk.Targets;
 using Ublk.Workers;
 

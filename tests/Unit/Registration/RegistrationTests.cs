@@ -73,10 +73,10 @@ public class RegistrationTests
             [
                 new UblkFilter("Overlay", new Dictionary<string, string> { ["Overlay"] = "/overlays/a.cow" }),
                 new UblkFilter("Delay", new Dictionary<string, string> { ["Delay"] = "5" }),
-                new UblkFilter("Statistics", new Dictionary<string, string> { ["statistics"] = "/statistics/a.csv" }),
+                new UblkFilter("Overlay", new Dictionary<string, string> { ["overlay"] = "/more/b.cow" }),
             ],
         };
-        Assert.Equal("/w /etc/ublk/data.json /images/a.img /overlays/a.cow /statistics/a.csv", MountsFor(specification));
+        Assert.Equal("/w /etc/ublk/data.json /images/a.img /overlays/a.cow /more/b.cow", MountsFor(specification));
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using Ublk.Control;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Serving;
