@@ -41,7 +41,7 @@ internal static class DeviceRegistrar
         // Root runs it at each boot, whoever may have changed it by then.
         foreach (string file in program)
         {
-            PluginTrust.Check(file);
+            PathTrust.Check(file);
         }
 
         RequireServiceManager();

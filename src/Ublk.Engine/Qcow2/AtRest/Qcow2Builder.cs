@@ -1,5 +1,4 @@
 using Ublk.Files;
-using Ublk.Images;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
@@ -18,7 +17,7 @@ internal sealed class Qcow2Builder
     private long _next;
 
     /// <summary>Begins an image.</summary>
-    /// <param name="image">An empty file, and a header of <see cref="NewHeader"/>'s.</param>
+    /// <param name="image">An empty file, and the header of a new image.</param>
     /// <param name="dataFile">The external data file, if the header speaks of one.</param>
     /// <exception cref="UblkException">The header does not fit a cluster.</exception>
     public Qcow2Builder(Qcow2File image, DiskFile? dataFile)

@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Files;
 
 /// <summary>Whether code may be loaded from a place: only root and the user himself may have put it there, and may change it.</summary>
-internal static class PluginTrust
+internal static class PathTrust
 {
     private const int OthersWrite = 0x02;
     private const int GroupWrites = 0x10;
