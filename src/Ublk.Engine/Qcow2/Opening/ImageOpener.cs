@@ -71,17 +71,27 @@ internal sealed class ImageOpener
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
         ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
         ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
+        DiskCipher? cipher = null;
+        DiskLayer? backing = null;
+        HeaderBlock? block = null;
         try
         {
-            DiskCipher? cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
-            DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
-            HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
+            cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
+            backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
+            block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
             return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
-        catch when (dataFile != file)
+        catch
         {
-            dataFile.Dispose();
+            block?.Dispose();
+            backing?.Dispose();
+            cipher?.Dispose();
+            if (dataFile != file)
+            {
+                dataFile.Dispose();
+            }
+
             throw;
         }
     }
@@ -169,22 +179,31 @@ internal sealed class ImageOpener
                     + "Use -NoBacking, or correct it with qemu-img rebase.");
         }
 
-        ImageFile? file = null;
+        ImageFile file = OpenBackingFile(path, isRaw);
         try
         {
-            file = isRaw ? _openFile(path, true, int.MaxValue) : OpenImageFile(path, readOnly: true);
             ImageReference.Check(image.Path, image.Handle, file.Path, file.Handle, isWritten: false);
             return isRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
         }
-        catch (UblkException exception)
+        catch
         {
-            file?.Dispose();
-            throw exception.Error == UblkError.PathNotFound && !exception.Message.Contains("backing file", StringComparison.Ordinal)
-                ? new UblkException(UblkError.PathNotFound,
-                    $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). "
-                        + "Put it back, or use -NoBacking to go without.",
-                    exception.Errno, "open")
-                : exception;
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private ImageFile OpenBackingFile(string path, bool isRaw)
+    {
+        try
+        {
+            return isRaw ? _openFile(path, true, int.MaxValue) : OpenImageFile(path, readOnly: true);
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
+        {
+            throw new UblkException(UblkError.PathNotFound,
+                $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). "
+                    + "Put it back, or use -NoBacking to go without.",
+                exception.Errno, "open");
         }
     }
 

@@ -96,19 +96,7 @@ public sealed class Qcow2Target : BlockTarget
         string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
         OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
-        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
-        ImageOpener opener = new(files.Open, new ImageOptions
-        {
-            ReadOnly = options.ReadOnly,
-            BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
-            NoBacking = options.GetBoolean("NoBacking") ?? false,
-            Snapshot = options.GetText("Snapshot"),
-            Passphrase = passphrase,
-            CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
-            PunchesHoles = discard != DiscardMode.Ignore,
-        });
-        Qcow2Layer disk = opener.Open(path, out ImageUpdater? updater);
-        CryptographicOperations.ZeroMemory(passphrase);
+        Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {
             options.Warnings.Add(options.GetText("Snapshot") is not null ? "A snapshot is never written, so the disk is read-only."
@@ -211,6 +199,28 @@ public sealed class Qcow2Target : BlockTarget
         base.Dispose(disposing);
     }
 
+    private static Qcow2Layer OpenLayer(TargetOptions options, OpenFiles files, DiscardMode discard, out ImageUpdater? updater)
+    {
+        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
+        try
+        {
+            return new ImageOpener(files.Open, new ImageOptions
+            {
+                ReadOnly = options.ReadOnly,
+                BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
+                NoBacking = options.GetBoolean("NoBacking") ?? false,
+                Snapshot = options.GetText("Snapshot"),
+                Passphrase = passphrase,
+                CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
+                PunchesHoles = discard != DiscardMode.Ignore,
+            }).Open(options.BackingPath!, out updater);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(passphrase);
+        }
+    }
+
     // Those that hold. What cannot be read ends as well.
     private static string? DescribeBitmaps(ImageState image)
     {
@@ -234,7 +244,12 @@ public sealed class Qcow2Target : BlockTarget
     {
         try
         {
-            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            int errno = Libc.Statx(disk.State.File.Handle!, out Libc.StatxBuffer state);
+            if (errno != 0)
+            {
+                throw UblkException.FromErrno(errno, "statx", $"Cannot look at {disk.State.File.Path}");
+            }
+
             ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
             return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize, options.MustHaveState);
         }
