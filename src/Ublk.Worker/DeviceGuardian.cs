@@ -50,10 +50,10 @@ internal static class DeviceGuardian
     {
         using ControlDevice control = new();
         ulong cookie = control.GetInfo(id).ServerCookie;
-        long deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
+        Deadline deadline = new(WorkerTimeouts.Start);
         try
         {
-            control.Start(id, serverId, WorkerTimes.Start);
+            control.Start(id, serverId, WorkerTimeouts.Start);
             DeviceLife.AwaitBlockDevice(id, what =>
             {
                 if (!ProcessStatus.IsAlive(serverId))
@@ -62,10 +62,10 @@ internal static class DeviceGuardian
                         operation: "start", deviceId: id);
                 }
 
-                if (Environment.TickCount64 > deadline)
+                if (deadline.IsOver)
                 {
                     throw new UblkException(UblkError.TimedOut,
-                        $"The process that serves device {id} did not let this one {what} within {WorkerTimes.Start.TotalSeconds} s.",
+                        $"The process that serves device {id} did not let this one {what} within {WorkerTimeouts.Start.TotalSeconds} s.",
                         Interop.Libc.ETIMEDOUT, "start", id);
                 }
             });

@@ -114,7 +114,7 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimes.Progress);
+        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
         return TargetOpening.Open(_specification, options);
     }
 
@@ -176,7 +176,7 @@ internal sealed class DeviceWorker
                     overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
                 SupervisorId = supervisor,
-                SupervisorStartTime = supervisor == 0 ? 0 : ProcessStatus.StartTimeOf(supervisor),
+                SupervisorStartTicks = supervisor == 0 ? 0 : ProcessStatus.StartTicksOf(supervisor),
                 Restarts = former?.Restarts ?? 0,
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,

@@ -44,15 +44,17 @@ public class DeadlineTests
     {
         Deadline deadline = new(2 * Half, _clock);
         int checks = 0;
-        Assert.True(deadline.Wait(() => ++checks == 3));
+        Assert.True(deadline.Wait(() => ++checks == 3, TestContext.Current.CancellationToken));
         Assert.Equal(3, checks);
 
-        Assert.False(deadline.Wait(() =>
-        {
-            _clock.Advance(Half);
-            return false;
-        }));
-        Assert.True(deadline.Wait(() => true));
+        Assert.False(deadline.Wait(
+            () =>
+            {
+                _clock.Advance(Half);
+                return false;
+            },
+            TestContext.Current.CancellationToken));
+        Assert.True(deadline.Wait(() => true, TestContext.Current.CancellationToken));
     }
 
     [Fact]

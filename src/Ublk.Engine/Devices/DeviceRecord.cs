@@ -39,12 +39,12 @@ internal sealed record DeviceRecord
     public int SupervisorId { get; init; }
 
     /// <summary>When that process started, in ticks since the machine did: its id may be another's by now. 0 in a record of an older version.</summary>
-    public long SupervisorStartTime { get; init; }
+    public long SupervisorStartTicks { get; init; }
 
     /// <summary>Whether that process is still there.</summary>
     [JsonIgnore]
     public bool IsSupervised => SupervisorId > 0 && ProcessStatus.IsAlive(SupervisorId)
-        && (SupervisorStartTime == 0 || SupervisorStartTime == ProcessStatus.StartTimeOf(SupervisorId));
+        && (SupervisorStartTicks == 0 || SupervisorStartTicks == ProcessStatus.StartTicksOf(SupervisorId));
 
     /// <summary>How often the supervisor did.</summary>
     public int Restarts { get; init; }

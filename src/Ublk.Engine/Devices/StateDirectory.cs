@@ -22,7 +22,7 @@ internal sealed class StateDirectory
     // Beyond every id.
     private const int NamesPlace = 1 << 30;
 
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(30);
 
     // Room for some 300,000 threads of queues. Root reads the records of others, and must not run out of memory.
     private const int MaxRecordSize = 16 << 20;
@@ -193,18 +193,17 @@ internal sealed class StateDirectory
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {
         SafeFileHandle file = OpenLock();
-        long deadline = Environment.TickCount64 + (long)LockTime.TotalMilliseconds;
-        while (!IsLocked(file, place))
+        try
         {
-            if (Environment.TickCount64 > deadline || cancellation.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(5)))
-            {
-                file.Dispose();
-                cancellation.ThrowIfCancellationRequested();
-                throw new UblkException(UblkError.TimedOut, $"{what}, and has been for too long.");
-            }
+            return new Deadline(LockTimeout).Wait(() => IsLocked(file, place), cancellation)
+                ? file
+                : throw new UblkException(UblkError.TimedOut, $"{what}, and has been for {LockTimeout.TotalSeconds} s.");
         }
-
-        return file;
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     // A byte of the file stands for each id. The kernel drops a lock with the process that has it.

@@ -132,7 +132,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Stop(server.Id, WorkerTimes.Start);
+            control.Stop(server.Id, WorkerTimeouts.Start);
         }
 
         server.WaitForEnd();
@@ -143,7 +143,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Delete(server.Id, WorkerTimes.Start);
+            control.Delete(server.Id, WorkerTimeouts.Start);
         }
     }
 

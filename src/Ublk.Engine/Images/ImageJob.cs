@@ -69,7 +69,7 @@ public static class ImageJob
     private static void Stop(Process worker)
     {
         worker.StandardInput.Close();
-        if (!worker.WaitForExit(WorkerTimes.Stop))
+        if (!worker.WaitForExit(WorkerTimeouts.Stop))
         {
             worker.Kill();
         }

@@ -167,13 +167,16 @@ internal static class DeviceLauncher
         }
 
         step?.Invoke($"Waiting for the supervisor of device {id}, process {record.SupervisorId}.");
-        long deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
-        while (record.IsSupervised && Environment.TickCount64 < deadline)
+        Deadline deadline = new(WorkerTimeouts.Start);
+        while (record.IsSupervised && !deadline.IsOver)
         {
             using (SafeFileHandle? idLock = StateDirectory.Own.TryLockDevice(id))
             {
                 // It is at work, which may take as long as opening what is behind the disk does.
-                deadline = idLock is null ? Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds : deadline;
+                if (idLock is null)
+                {
+                    deadline.Restart();
+                }
             }
 
             if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
@@ -193,14 +196,11 @@ internal static class DeviceLauncher
         ControlDevice control, LaunchKind kind, DeviceSpecification specification,
         Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
     {
-        // Short enough that Ctrl+C and the death of a worker are noticed at once.
-        private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
-
         // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
-        private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
+        private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(3);
 
         private readonly int _id = specification.Id!.Value;
-        private long _deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
+        private readonly Deadline _deadline = new(WorkerTimeouts.Start);
         private LaunchChannel? _channel;
         private int? _workerId;
 
@@ -234,7 +234,7 @@ internal static class DeviceLauncher
 
         private LaunchResult StartDisk(IReadOnlyList<string> warnings)
         {
-            control.Start(_id, _workerId!.Value, TimeLeft());
+            control.Start(_id, _workerId!.Value, _deadline.Left);
 
             // Who waits to serve the same device sees from here on that it is served.
             idLock.Dispose();
@@ -256,7 +256,7 @@ internal static class DeviceLauncher
         {
             try
             {
-                control.EndRecovery(_id, _workerId!.Value, TimeLeft());
+                control.EndRecovery(_id, _workerId!.Value, _deadline.Left);
             }
             catch (UblkException) when (IsServedByWorker())
             {
@@ -288,7 +288,7 @@ internal static class DeviceLauncher
             using Socket listener = LaunchChannel.Listen(out string name);
             using StartedWorker worker = startWorker(specification, name);
             _workerId = worker.ProcessId;
-            while ((_channel = LaunchChannel.TryAccept(listener, Glance)) is null)
+            while ((_channel = LaunchChannel.TryAccept(listener, LaunchChannel.PollInterval)) is null)
             {
                 CheckTime("call its launcher");
                 if (worker.IsDead)
@@ -304,14 +304,7 @@ internal static class DeviceLauncher
         {
             while (true)
             {
-                if (!_channel!.TryReceiveReport(Glance, out WorkerReport? report))
-                {
-                    CheckTime("get ready");
-                    continue;
-                }
-
-                // It goes on, so it may take longer.
-                _deadline = Environment.TickCount64 + (long)WorkerTimes.Start.TotalMilliseconds;
+                WorkerReport? report = _channel!.ReceiveReport(_deadline, () => CheckTime("get ready"));
                 foreach (string command in report?.Commands ?? [])
                 {
                     ControlTrace.Listener?.Invoke($"worker: {command}");
@@ -357,15 +350,13 @@ internal static class DeviceLauncher
             }
         }
 
-        private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));
-
         private void CheckTime(string what)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (Environment.TickCount64 > _deadline)
+            if (_deadline.IsOver)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {WorkerTimes.Start.TotalSeconds} s without progress, so it was stopped. "
+                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it was stopped. "
                         + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
@@ -395,7 +386,7 @@ internal static class DeviceLauncher
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);
-                ProcessStatus.AwaitDeath(pid, WorkerTimes.Start);
+                ProcessStatus.AwaitDeath(pid, WorkerTimeouts.Start);
             }
 
             if (kind != LaunchKind.New)
@@ -403,13 +394,13 @@ internal static class DeviceLauncher
                 return;
             }
 
-            if (control.AwaitInfo(_id, NodeTime, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            if (control.AwaitInfo(_id, NodeTimeout, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
             {
                 try
                 {
-                    control.Stop(_id, WorkerTimes.Start);
+                    control.Stop(_id, WorkerTimeouts.Start);
                     DeviceSymlink.Delete(_id);
-                    control.Delete(_id, WorkerTimes.Start);
+                    control.Delete(_id, WorkerTimeouts.Start);
                 }
                 catch (UblkException exception)
                 {

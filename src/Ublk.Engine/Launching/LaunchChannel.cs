@@ -21,6 +21,9 @@ internal sealed class LaunchChannel : IDisposable
 {
     private const string Approval = "approved";
 
+    // Short enough that Ctrl+C and the death of a worker are noticed at once.
+    internal static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
+
     private readonly Socket _socket;
     private readonly StringBuilder _line = new();
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
@@ -106,15 +109,20 @@ internal sealed class LaunchChannel : IDisposable
         }
     }
 
-    /// <summary>Launcher: the worker's next report, if it comes within a time.</summary>
-    /// <param name="timeout">How long to wait.</param>
-    /// <param name="report">The report; null when the worker is gone.</param>
-    /// <returns>False when the time is up.</returns>
-    public bool TryReceiveReport(TimeSpan timeout, out WorkerReport? report)
+    /// <summary>Launcher: waits for the worker's next report. It restarts the deadline: a worker that makes progress may take its time.</summary>
+    /// <param name="deadline">The deadline of the opening.</param>
+    /// <param name="check">Called every 50 ms; throws when the wait is to end.</param>
+    /// <returns>The report; null when the worker is gone.</returns>
+    public WorkerReport? ReceiveReport(Deadline deadline, Action check)
     {
-        bool received = TryReceiveLine(timeout, out string? line);
-        report = line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
-        return received;
+        string? line;
+        while (!TryReceiveLine(PollInterval, out line))
+        {
+            check();
+        }
+
+        deadline.Restart();
+        return line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
     }
 
     /// <summary>Launcher: the device is live and handed to the user; from now on the worker stands alone.</summary>

@@ -10,7 +10,7 @@ namespace Ublk.Lifecycle;
 /// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
 internal static class DeviceLife
 {
-    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
     public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
@@ -43,18 +43,15 @@ internal static class DeviceLife
     /// <returns>The device's state: live only if its server lives.</returns>
     public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
     {
-        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
-        while (true)
-        {
-            UblkDeviceInfo info = control.GetInfo(id);
-            if (info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
+        UblkDeviceInfo info = default;
+        new Deadline(EndTimeout).Wait(
+            () =>
             {
-                return (DeviceState)info.State;
-            }
-
-            cancellation.ThrowIfCancellationRequested();
-            Thread.Sleep(5);
-        }
+                info = control.GetInfo(id);
+                return info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid);
+            },
+            cancellation);
+        return (DeviceState)info.State;
     }
 
     /// <summary>Waits until a started device's disk is there and opens.</summary>
@@ -86,7 +83,7 @@ internal static class DeviceLife
     /// <exception cref="UblkException">It has not.</exception>
     public static void AwaitWorker(int id, int processId, string what)
     {
-        if (!ProcessStatus.AwaitDeath(processId, EndTime))
+        if (!ProcessStatus.AwaitDeath(processId, EndTimeout))
         {
             throw new UblkException(UblkError.TimedOut,
                 $"Device {id} is {what}, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);
@@ -97,17 +94,9 @@ internal static class DeviceLife
     public static void AwaitSupervisor(DeviceRecord record)
     {
         DeviceSpecification specification = record.Specification;
-        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
-        while (record.IsSupervised && record.SupervisorId != Environment.ProcessId && Environment.TickCount64 < deadline)
-        {
-            if (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
-                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId)
-            {
-                return;
-            }
-
-            Thread.Sleep(5);
-        }
+        new Deadline(EndTimeout).Wait(() => !record.IsSupervised || record.SupervisorId == Environment.ProcessId
+            || (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
+                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId));
     }
 
     /// <summary>Why a device in this state cannot be served anew.</summary>

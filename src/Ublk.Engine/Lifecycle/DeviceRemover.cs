@@ -8,9 +8,9 @@ namespace Ublk.Lifecycle;
 internal static class DeviceRemover
 {
     // The driver frees the id a moment after the last user of the removed disk.
-    private static readonly TimeSpan IdTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan IdTimeout = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Removes a device.</summary>
     /// <param name="id">The device.</param>
@@ -81,7 +81,7 @@ internal static class DeviceRemover
 
         try
         {
-            control.Delete(id, EndTime);
+            control.Delete(id, EndTimeout);
         }
         catch (UblkException exception) when (exception.Error == UblkError.DeviceNotFound || !DeviceInventory.HasCharDevice(id))
         {
@@ -90,12 +90,6 @@ internal static class DeviceRemover
     }
 
     // So that the id can be used again at once, unless users of the removed disk hold it.
-    private static void AwaitId(ControlDevice control, int id, ulong cookie)
-    {
-        long deadline = Environment.TickCount64 + (long)IdTime.TotalMilliseconds;
-        while (DeviceIdentity.Exists(control, id, cookie) && Environment.TickCount64 < deadline)
-        {
-            Thread.Sleep(5);
-        }
-    }
+    private static void AwaitId(ControlDevice control, int id, ulong cookie) =>
+        new Deadline(IdTimeout).Wait(() => !DeviceIdentity.Exists(control, id, cookie));
 }

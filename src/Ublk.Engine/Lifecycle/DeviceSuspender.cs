@@ -9,7 +9,7 @@ namespace Ublk.Lifecycle;
 internal static class DeviceSuspender
 {
     // Requests that a worker holds keep it from leaving.
-    private static readonly TimeSpan QuiesceTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan QuiesceTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Suspends a device.</summary>
     /// <param name="id">The device.</param>
@@ -24,7 +24,7 @@ internal static class DeviceSuspender
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");
-        int result = control.TryQuiesce(id, QuiesceTime);
+        int result = control.TryQuiesce(id, QuiesceTimeout);
         if (result < 0)
         {
             throw result is -Libc.EBUSY or -Libc.ETIMEDOUT ? Stuck(id, info.ServerPid) : DriverError.ForCommand(-result, "QUIESCE_DEV", id);
@@ -63,7 +63,7 @@ internal static class DeviceSuspender
 
     // The driver has held new requests back since, and nothing but a new server makes it let them through.
     private static UblkException Stuck(int id, int processId) => new(UblkError.TimedOut,
-        $"The worker of device {id} did not finish its requests within {QuiesceTime.TotalSeconds} s, and new ones wait now. Kill it "
+        $"The worker of device {id} did not finish its requests within {QuiesceTimeout.TotalSeconds} s, and new ones wait now. Kill it "
             + $"(kill -KILL {processId}) and run Restore-UblkDevice {id}, or wait and try again.",
         Libc.ETIMEDOUT, "QUIESCE_DEV", id);
 }

@@ -9,7 +9,7 @@ namespace Ublk.Targets;
 /// <param name="target">The target, which stays the caller's.</param>
 public sealed class TargetClient(BlockTarget target)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan CompletionTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Reads whole blocks.</summary>
     /// <param name="offset">The first byte.</param>
@@ -77,7 +77,7 @@ public sealed class TargetClient(BlockTarget target)
         ValueTask<int> answer = target.HandleAsync(request);
         while (!answer.IsCompleted)
         {
-            int result = queue.Ring.Enter(1, Patience);
+            int result = queue.Ring.Enter(1, CompletionTimeout);
             Check(result, operation);
             while (queue.Ring.TryReap(out IoUringCqe completion))
             {
