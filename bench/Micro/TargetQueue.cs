@@ -1,4 +1,6 @@
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -46,7 +48,7 @@ internal sealed class TargetQueue : IDisposable
         _counters?.BeginTurn();
         for (int tag = 0; tag < _requests.Length; tag++)
         {
-            _requests[tag].Load(_descriptors[tag], _buffers);
+            _buffers.Load(_requests[tag], _descriptors[tag]);
             _counters?.Arrive(_requests[tag]);
             _answers[tag] = _target.HandleAsync(_requests[tag]);
         }

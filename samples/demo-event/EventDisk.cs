@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 /// <summary>A disk in memory that one thread owns: requests are handed to it, and are answered when it says so.</summary>

@@ -1,7 +1,8 @@
+using System.Runtime.InteropServices;
+using Ublk.Hosting;
+
 // A disk whose requests are answered elsewhere: reads and writes by a thread of its own, flushes by a timer.
 // What is awaited comes back to the queue's thread by itself, through an eventfd that the queue's ring reads.
-using System.Runtime.InteropServices;
-using Ublk.Devices;
 
 using CancellationTokenSource stop = new();
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

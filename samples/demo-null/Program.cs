@@ -1,8 +1,9 @@
-// The smallest disk: writes vanish, and it is full of zeroes. Ctrl+C removes it.
 using System.Runtime.InteropServices;
-using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Hosting;
+using Ublk.Io;
 using Ublk.Targets;
+
+// The smallest disk: writes vanish, and it is full of zeroes. Ctrl+C removes it.
 
 using CancellationTokenSource stop = new();
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

@@ -1,8 +1,9 @@
-// A disk in memory that gives back what is discarded, and tells at the end what was asked of it.
 using System.Runtime.InteropServices;
-using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Hosting;
+using Ublk.Io;
 using Ublk.Targets;
+
+// A disk in memory that gives back what is discarded, and tells at the end what was asked of it.
 
 using CancellationTokenSource stop = new();
 Action<PosixSignalContext> onSignal = context => { context.Cancel = true; stop.Cancel(); };

@@ -1,6 +1,8 @@
 using System.Collections;
 using System.Management.Automation;
+using Ublk.Catalog;
 using Ublk.Filters;
+using Ublk.Specification;
 
 namespace Ublk.PowerShell;
 
@@ -57,7 +59,7 @@ internal static class FilterArgument
         }
 
         UblkFilter made = new(filter.Name, OptionText.Of(options, filter.Options, resolvePath));
-        made.Check();
+        FilterCatalog.Check(made);
         return made;
     }
 

@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using Ublk.Filters;
+using Ublk.Catalog;
 
 namespace Ublk.PowerShell;
 

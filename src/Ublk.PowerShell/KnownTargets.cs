@@ -1,6 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
-using Ublk.Plugins;
+using Ublk.Catalog;
 using Ublk.PowerShell.Commands;
 using Ublk.Targets;
 using Shell = System.Management.Automation.PowerShell;

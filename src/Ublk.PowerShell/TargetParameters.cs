@@ -1,5 +1,6 @@
 using System.Collections.ObjectModel;
 using System.Management.Automation;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.PowerShell;
@@ -8,7 +9,7 @@ namespace Ublk.PowerShell;
 internal static class TargetParameters
 {
     // Options that several targets share are parameters of the cmdlet itself.
-    private static readonly string[] Common = ["Path", "Size"];
+    private static readonly string[] Common = [DeviceSpecification.BackingPathOption, "Size"];
 
     /// <summary>The parameters of a target; none while it is not known.</summary>
     /// <param name="target">The target.</param>

@@ -1,6 +1,10 @@
 using Ublk.Control;
 using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Registration;
+using Ublk.Specification;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -55,5 +59,5 @@ internal static class DeviceAttachment
 
     private static bool IsRegistered(UblkDevice device, DeviceSpecification specification) =>
         device.Target == specification.Target
-        && device.Options.GetValueOrDefault("Path") == specification.Options.GetValueOrDefault("Path");
+        && device.Options.GetValueOrDefault(DeviceSpecification.BackingPathOption) == specification.BackingPath;
 }

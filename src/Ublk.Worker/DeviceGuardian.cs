@@ -2,7 +2,10 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Control;
 using Ublk.Devices;
-using Ublk.Interop;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Processes;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -35,7 +38,7 @@ internal static class DeviceGuardian
         }
 
         AwaitEndOfInput();
-        if (cookie is { } known && DeviceLife.Exists(id, known))
+        if (cookie is { } known && DeviceIdentity.Exists(id, known))
         {
             DeviceRemover.Remove(id, force: true, noWait: true, step: null, CancellationToken.None);
         }
@@ -47,22 +50,22 @@ internal static class DeviceGuardian
     {
         using ControlDevice control = new();
         ulong cookie = control.GetInfo(id).ServerCookie;
-        long deadline = Environment.TickCount64 + (long)DeviceLauncher.StartTime.TotalMilliseconds;
+        Deadline deadline = new(WorkerTimeouts.Start);
         try
         {
-            control.Start(id, serverId, DeviceLauncher.StartTime);
+            control.Start(id, serverId, WorkerTimeouts.Start);
             DeviceLife.AwaitBlockDevice(id, what =>
             {
-                if (!DeviceInventory.IsAlive(serverId))
+                if (!ProcessStatus.IsAlive(serverId))
                 {
                     throw new UblkException(UblkError.WorkerDied, $"The process that serves device {id} ended before the device was live.",
                         operation: "start", deviceId: id);
                 }
 
-                if (Environment.TickCount64 > deadline)
+                if (deadline.IsOver)
                 {
                     throw new UblkException(UblkError.TimedOut,
-                        $"The process that serves device {id} did not let this one {what} within {DeviceLauncher.StartTime.TotalSeconds} s.",
+                        $"The process that serves device {id} did not let this one {what} within {WorkerTimeouts.Start.TotalSeconds} s.",
                         Interop.Libc.ETIMEDOUT, "start", id);
                 }
             });
@@ -80,7 +83,7 @@ internal static class DeviceGuardian
     {
         try
         {
-            Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.WorkerReport));
+            Console.WriteLine(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
         }
         catch (IOException)
         {

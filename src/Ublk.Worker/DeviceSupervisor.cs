@@ -3,6 +3,10 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Logging;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -22,7 +26,7 @@ internal sealed class DeviceSupervisor : IDisposable
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(10);
 
     // How often the main process of a unit looks at least whether its device, which others serve, is still there.
-    private static readonly TimeSpan MaxGlance = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxPollInterval = TimeSpan.FromSeconds(1);
 
     // A worker that lived this long has shown that it can.
     private static readonly TimeSpan ProbationTime = TimeSpan.FromSeconds(1);
@@ -50,7 +54,7 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         Detachment.LeaveSession();
         ProcessSettings.Apply();
-        int worker = Self.Start(["serve", .. arguments]);
+        int worker = Self.Start([WorkerArguments.Serve, .. arguments]);
         Detachment.CloseStandardStreams();
         return Watch(worker, restores: true, keeps: false);
     }
@@ -74,7 +78,7 @@ internal sealed class DeviceSupervisor : IDisposable
             Resign();
             for (TimeSpan glance = TimeSpan.FromMilliseconds(10); !_stop.Token.WaitHandle.WaitOne(glance) && Exists();)
             {
-                glance = TimeSpan.FromTicks(long.Min(MaxGlance.Ticks, glance.Ticks * 2));
+                glance = TimeSpan.FromTicks(long.Min(MaxPollInterval.Ticks, glance.Ticks * 2));
             }
         }
 
@@ -129,7 +133,7 @@ internal sealed class DeviceSupervisor : IDisposable
     {
         try
         {
-            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceLife.Exists(_id, cookie);
+            return _cookie is { } cookie && DeviceInventory.HasCharDevice(_id) && DeviceIdentity.Exists(_id, cookie);
         }
         catch (UblkException)
         {
@@ -158,7 +162,7 @@ internal sealed class DeviceSupervisor : IDisposable
 
     // Nobody is to wait for this process: it neither ends nor restores the device.
     private void Resign() => ChangeRecord(record => record.SupervisorId == Environment.ProcessId
-        ? record with { SupervisorId = 0, SupervisorStartTime = 0 }
+        ? record with { SupervisorId = 0, SupervisorStartTicks = 0 }
         : record);
 
     // The worker answers by removing its device.

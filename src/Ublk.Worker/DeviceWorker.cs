@@ -2,20 +2,25 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Devices;
-using Ublk.Images.Qcow2;
+using Ublk.Files;
 using Ublk.Interop;
+using Ublk.Launching;
+using Ublk.Lifecycle;
+using Ublk.Logging;
+using Ublk.Processes;
+using Ublk.Qcow2.Compression;
 using Ublk.Serving;
+using Ublk.Specification;
 using Ublk.Targets;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
 /// <summary>The life of one worker: open the target, add the device, serve it, clean up.</summary>
 internal sealed class DeviceWorker
 {
-    // Well below the time a launcher waits for a sign.
-    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(2);
-
     private readonly LaunchChannel _launcher;
     private readonly LaunchKind _kind;
     private readonly DeviceSpecification _specification;
@@ -81,7 +86,7 @@ internal sealed class DeviceWorker
             server.Dispose();
             bool isFinished = Finish(target);
             AwaitRemoval();
-            if (!DeviceLife.Exists(_id, _specification.Cookie))
+            if (!DeviceIdentity.Exists(_id, _specification.Cookie))
             {
                 DeleteSymlink();
 
@@ -109,7 +114,7 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), ProgressInterval);
+        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
         return TargetOpening.Open(_specification, options);
     }
 
@@ -171,11 +176,11 @@ internal sealed class DeviceWorker
                     overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
                 SupervisorId = supervisor,
-                SupervisorStartTime = supervisor == 0 ? 0 : DeviceInventory.StartTimeOf(supervisor),
+                SupervisorStartTicks = supervisor == 0 ? 0 : ProcessStatus.StartTicksOf(supervisor),
                 Restarts = former?.Restarts ?? 0,
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,
-                Queues = server.Queues,
+                Queues = [.. server.Threads.Select(thread => new QueueInfo(thread.QueueId, thread.ThreadId, $"{thread.Cpus}"))],
             });
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover && former is not null)
@@ -256,7 +261,7 @@ internal sealed class DeviceWorker
     }
 
     // Not from this process: see DeviceServer.
-    private void StartRemoval() => _removal = Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
+    private void StartRemoval() => _removal = Self.Start(WorkerArguments.Remove, _id.ToString(CultureInfo.InvariantCulture));
 
     // A service manager would kill it with the worker, and the stopped device would stay.
     private unsafe void AwaitRemoval()

@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Ublk.Devices;
 using Ublk.Images;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
+using Ublk.Workers;
 
 namespace Ublk.Worker;
 
@@ -27,7 +28,10 @@ internal static class ImageWorker
         new Thread(() => StopAtEnd(stop)) { IsBackground = true }.Start();
         try
         {
-            ImageCheckResult? check = operation.Run(new ImageProgress(Send, stop.Token));
+            ImageCheckResult? check = operation.Run(new ImageProgress(
+                (step, done, total) => Send(new ImageReport { Step = step, Done = done, Total = total }),
+                warning => Send(new ImageReport { Warning = warning }),
+                stop.Token));
             Send(new ImageReport { IsFinished = true, Check = check });
             return ExitCode.Done;
         }

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
-using Ublk.Devices;
+using Ublk.Logging;
 
 namespace Ublk.Worker;
 

@@ -1,6 +1,5 @@
-using Ublk.Filters;
-using Ublk.Plugins;
-using Ublk.Serving;
+using Ublk.Catalog;
+using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Worker.Plugins;
 

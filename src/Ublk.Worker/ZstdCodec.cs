@@ -1,4 +1,4 @@
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.Compression;
 using ZstdSharp;
 using ZstdSharp.Unsafe;
 

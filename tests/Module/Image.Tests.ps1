@@ -124,7 +124,7 @@ Describe 'An image' {
     }
 
     It 'is left alone while somebody has it' {
-        $held = [Ublk.Images.ImageJob].Assembly.GetType('Ublk.Images.DiskFile').GetMethod('OpenForWriting').Invoke($null, @($image))
+        $held = [Ublk.Images.ImageJob].Assembly.GetType('Ublk.Files.DiskFile').GetMethod('OpenForWriting').Invoke($null, @($image))
         try {
             (Get-UblkImage c.qcow2).InUse | Should -BeTrue
             { Checkpoint-UblkImage c.qcow2 third -ErrorAction Stop } |

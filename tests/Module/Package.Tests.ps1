@@ -27,7 +27,7 @@ Describe 'The package' {
             "version $($module.Version)"
             "from $($module.ModuleBase)"
             "cmdlets $($module.ExportedCmdlets.Count)"
-            "view $([pscustomobject] @{ PSTypeName = 'Ublk.Devices.UblkRegistration'; Name = 'data'; Unit = 'one' } | Out-String)"
+            "view $([pscustomobject] @{ PSTypeName = 'Ublk.Registration.UblkRegistration'; Name = 'data'; Unit = 'one' } | Out-String)"
             $measurement = [pscustomobject] @{
                 PSTypeName = 'Ublk.Measuring.UblkMeasurement'; ReadsPerSecond = 1; WritesPerSecond = 2; FlushesPerSecond = 3; DiscardsPerSecond = 4
             }

@@ -47,13 +47,13 @@ Describe 'New-UblkDevice refuses' {
         @{ What = 'an offset beyond the end'; Error = 'InvalidBackingFile'; Says = 'good.img'; With = @{ Target = 'Loop'; Path = 'good.img'; Offset = 8MB } }
         @{ What = 'a size for Loop'; Error = 'UnsupportedOption'; Says = 'Size'; With = @{ Target = 'Loop'; Path = 'good.img'; Size = 1MB } }
         @{ What = 'a file for Null'; Error = 'UnsupportedOption'; Says = 'Path'; With = @{ Target = 'Null'; Path = 'good.img' } }
-        @{ What = 'a rate above 1'; Error = 'InvalidArgument'; Says = 'from 0 to 1'; With = @{ Target = 'Fault'; Path = 'good.img'; ErrorRate = 1.5 } }
-        @{ What = 'a rate below 0'; Error = 'InvalidArgument'; Says = 'from 0 to 1'; With = @{ Target = 'Fault'; Path = 'good.img'; ErrorRate = -0.1 } }
-        @{ What = 'a negative delay'; Error = 'InvalidArgument'; Says = 'Delay'; With = @{ Target = 'Fault'; Path = 'good.img'; Delay = -1 } }
-        @{ What = 'an unknown error'; Error = 'InvalidArgument'; Says = 'EIO, ENODATA'; With = @{ Target = 'Fault'; Path = 'good.img'; ErrorRate = 1; ErrorKind = 'EWHAT' } }
-        @{ What = 'an unknown operation'; Error = 'InvalidArgument'; Says = 'Read, Write'; With = @{ Target = 'Fault'; Path = 'good.img'; ErrorRate = 1; ErrorOn = 'Read', 'Wipe' } }
-        @{ What = 'an error that is never to happen'; Error = 'InvalidArgument'; Says = 'ErrorRate'; With = @{ Target = 'Fault'; Path = 'good.img'; ErrorKind = 'EIO' } }
-        @{ What = 'faults without a file'; Error = 'InvalidArgument'; Says = 'Path'; With = @{ Target = 'Fault'; Delay = 1 } }
+        @{ What = 'a rate above 1'; Error = 'InvalidArgument'; Says = 'from 0 to 1'; With = @{ Target = 'Null'; Filter = 'ErrorRate=1.5' } }
+        @{ What = 'a rate below 0'; Error = 'InvalidArgument'; Says = 'from 0 to 1'; With = @{ Target = 'Null'; Filter = 'ErrorRate=-0.1' } }
+        @{ What = 'a negative delay'; Error = 'InvalidArgument'; Says = 'Delay'; With = @{ Target = 'Null'; Filter = 'Delay=-1' } }
+        @{ What = 'an unknown error'; Error = 'InvalidArgument'; Says = 'EIO, ENODATA'; With = @{ Target = 'Null'; Filter = 'ErrorRate=1;ErrorKind=EWHAT' } }
+        @{ What = 'an unknown operation'; Error = 'InvalidArgument'; Says = 'Read, Write'; With = @{ Target = 'Null'; Filter = 'ErrorRate=1;ErrorOn=Read,Wipe' } }
+        @{ What = 'an error that is never to happen'; Error = 'InvalidArgument'; Says = 'ErrorRate'; With = @{ Target = 'Null'; Filter = 'ErrorRate;ErrorKind=EIO' } }
+        @{ What = 'faults without a file'; Error = 'InvalidArgument'; Says = 'Path'; With = @{ Target = 'Loop'; Filter = 'Delay=1' } }
         @{ What = 'a path for a name'; Error = 'InvalidArgument'; Says = 'a slash'; With = @{ Target = 'Null'; Symlink = 'a/b' } }
         @{ What = 'a name of dots'; Error = 'InvalidArgument'; Says = 'a dot'; With = @{ Target = 'Null'; Symlink = '..' } }
         @{ What = 'an empty name'; Error = 'InvalidArgument'; Says = 'Symlink'; With = @{ Target = 'Null'; Symlink = '' } }

@@ -1,4 +1,4 @@
-# The Fault target: what is asked for goes wrong for the disk's client, and nothing else does.
+# The filters ErrorRate, Delay and HangEvery: what is asked for goes wrong for the disk's client, and nothing else does.
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
@@ -8,9 +8,9 @@ BeforeAll {
 
     # Writes each block of a fresh disk once, by one job with one request at a time. Returns how many writes failed by fio's
     # count, and how many blocks of the file have no data.
-    function Measure-FailedWrite {
+    function Measure-FailedWrite([double] $ErrorRate, [int] $Seed) {
         New-Image $image 4MB
-        $device = New-UblkDevice -Target Fault -Path $image -ErrorOn Write @args
+        $device = New-UblkDevice -Target Loop -Path $image -Filter @{ ErrorRate = $ErrorRate; ErrorOn = 'Write'; Seed = $Seed }
         $json = fio --name=faults "--filename=$device" --rw=write --bs=4k --size=4M --ioengine=psync --direct=1 --zero_buffers=0 `
             --continue_on_error=write --output-format=json
         $device | Remove-UblkDevice
@@ -27,9 +27,9 @@ Describe 'A disk with faults' {
         Remove-Item $image -ErrorAction Ignore
     }
 
-    It 'is an ordinary one without options' -Tag Core {
+    It 'is an ordinary one where nothing is to go wrong' -Tag Core {
         New-Image $image 8MB -Random
-        $device = New-UblkDevice -Target Fault -Path $image -Offset 1MB
+        $device = New-UblkDevice -Target Loop -Path $image -Offset 1MB -Filter 'HangEvery=0', 'Delay=0', 'ErrorRate=0'
         $device.BackingPath | Should -Be $image
         Invoke-Program cmp -i '0:1MiB' $device $image
         Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bs=4k --size=2M --ioengine=libaio --iodepth=16 `
@@ -38,7 +38,7 @@ Describe 'A disk with faults' {
 
     It 'delays each request at least as long as asked' -Tag Core {
         New-Image $image 8MB -Random
-        $device = New-UblkDevice -Target Fault -Path $image -Delay 50
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'Delay=50'
         $clock = [Diagnostics.Stopwatch]::StartNew()
         Invoke-Program dd "if=$device" "of=$TestDrive/read" bs=4k count=20 iflag=direct
         $clock.ElapsedMilliseconds | Should -BeGreaterOrEqual 1000
@@ -47,7 +47,7 @@ Describe 'A disk with faults' {
 
     It 'fails the operations chosen, with the error chosen' -Tag Core {
         New-Image $image 8MB -Random
-        $device = New-UblkDevice -Target Fault -Path $image -ErrorRate 1 -ErrorOn Write, Discard -ErrorKind ENOSPC
+        $device = New-UblkDevice -Target Loop -Path $image -Filter @{ ErrorRate = 1; ErrorOn = 'Write', 'Discard'; ErrorKind = 'ENOSPC' }
         Invoke-Failure dd if=/dev/zero "of=$device" bs=4k count=1 oflag=direct | Should -Match 'No space left on device'
         Invoke-Failure blkdiscard -l 1MiB $device | Should -Match 'No space left on device'
         Invoke-Program cmp $device $image
@@ -55,7 +55,7 @@ Describe 'A disk with faults' {
 
     It 'fails reads with EIO unless told otherwise' {
         New-Image $image 8MB
-        $device = New-UblkDevice -Target Fault -Path $image -ErrorRate 1 -ErrorOn Read
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'ErrorRate=1;ErrorOn=Read'
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Input/output error'
         Invoke-Program dd if=/dev/zero "of=$device" bs=4k count=1 oflag=direct
     }
@@ -71,7 +71,7 @@ Describe 'A disk with faults' {
 
     It 'that hangs hinders no other, and can be removed by force' {
         New-Image $image 8MB
-        $device = New-UblkDevice -Target Fault -Path $image -HangEvery 100
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'HangEvery=100'
         New-Image "$TestDrive/other.img" 8MB
         $other = New-UblkDevice -Target Loop -Path "$TestDrive/other.img"
         Invoke-Program bash -c 'dd if="$0" of=/dev/null bs=4k iflag=direct > "$1" 2>&1 &' $device "$TestDrive/dd.log"
@@ -90,7 +90,7 @@ Describe 'A disk with faults' {
     It 'makes ext4 turn read-only, and e2fsck repairs what is left' {
         New-Image $image 64MB
         Invoke-Program mkfs.ext4 -q -F $image
-        $device = New-UblkDevice -Target Fault -Path $image -ErrorRate 0.05 -ErrorOn Write -Seed 1
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'ErrorRate=0.05;ErrorOn=Write;Seed=1'
         Invoke-Program mount -o errors=remount-ro $device $mount
         try {
             Wait-For {
@@ -108,8 +108,7 @@ Describe 'A disk with faults' {
     }
 
     It 'completes what there is to choose' {
-        $line = 'New-UblkDevice -Target Fault -ErrorOn W'
-        [Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText |
-            Should -Be 'Write', 'WriteZeroes'
+        $line = 'New-UblkDevice -Target Qcow2 -Discard U'
+        [Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText | Should -Be 'Unmap'
     }
 }

@@ -16,14 +16,13 @@ Describe 'A disk with filters' {
 
     It 'keeps changes in an overlay, in memory or in a file, and two disks share what is behind' {
         $memory = New-UblkDevice -Target Loop -Path $image -Filter Overlay
-        $file = New-UblkDevice -Target Loop -Path $image -Filter "Statistics=$TestDrive/stats.csv", @{ Overlay = "$TestDrive/changes.cow" }
-        $file.Filters | ForEach-Object { "$_" } | Should -Be "Statistics=$TestDrive/stats.csv", "Overlay=$TestDrive/changes.cow"
+        $file = New-UblkDevice -Target Loop -Path $image -Filter 'Delay=0', @{ Overlay = "$TestDrive/changes.cow" }
+        $file.Filters | ForEach-Object { "$_" } | Should -Be 'Delay=0', "Overlay=$TestDrive/changes.cow"
         foreach ($disk in $memory, $file) {
             Invoke-Program cmp $disk $image
             Invoke-Program mkfs.ext4 -q $disk
             Invoke-Program e2fsck -fn $disk
         }
-        Get-Content "$TestDrive/stats.csv" | Select-Object -First 1 | Should -Match '^Operation,Requests'
         Invoke-Program cp $file "$TestDrive/changed.img"
         $file | Remove-UblkDevice
         $again = New-UblkDevice -Target Loop -Path $image -Filter "Overlay=$TestDrive/changes.cow" -ReadOnly

@@ -220,7 +220,7 @@ Describe 'A command that is killed' -Tag Fire {
 
     It 'while it suspends a disk leaves one that its supervisor still looks after' -Skip:(-not $canSuspend) {
         # The worker never answers the hundredth request, so the driver makes the command wait for it.
-        $device = New-UblkDevice -Target Fault -Path $image -HangEvery 100 -QueueCount 1 -QueueDepth 1 -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'HangEvery=100' -QueueCount 1 -QueueDepth 1 -AutoRestore
         $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'count=120', 'iflag=direct', 'status=none'
         $shell = New-WaitingShell 'Suspend-UblkDevice -Id 0'
         Start-Waiting $shell

@@ -77,7 +77,7 @@ Describe 'A disk that hangs' -Tag Fire {
     }
 
     It 'fails what it holds as soon as its worker is killed' {
-        $device = New-UblkDevice -Target Fault -Path $image -HangEvery 40
+        $device = New-UblkDevice -Target Null -Size 64MB -Filter 'HangEvery=40'
         $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'iflag=direct' -RedirectStandardError "$TestDrive/dd.err"
         Wait-For { (Get-Content "/sys/block/ublkb$($device.Id)/inflight") -match '^\s*1\s' }
         Stop-Worker
@@ -88,7 +88,7 @@ Describe 'A disk that hangs' -Tag Fire {
     # Its partition table can't be read. Before 7.0 the driver itself waits for that.
     It 'from its first request does not hang who makes it' {
         $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Fault -Path $image -HangEvery 1")
+        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null -Filter 'HangEvery=1'")
         $running = $shell.BeginInvoke()
         Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
         $shell.BeginStop($null, $null).AsyncWaitHandle.WaitOne(60000) | Should -BeTrue
@@ -100,7 +100,7 @@ Describe 'A disk that hangs' -Tag Fire {
     # The kernel goes on waiting for the next worker.
     It 'from its first request is given up as soon as its worker dies' {
         $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Fault -Path $image -HangEvery 1 -Recovery Queue")
+        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null -Filter 'HangEvery=1' -Recovery Queue")
         $running = $shell.BeginInvoke()
         Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
         Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId

@@ -78,7 +78,7 @@ Describe 'A worker' {
         $device | Remove-UblkDevice
 
         # Requests that wait have a buffer each.
-        $device = New-UblkDevice -Target Fault -Path $image -Delay 100 -BufferMode UserCopy
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'Delay=100' -BufferMode UserCopy
         $worker = $device.ProcessId
         Invoke-Program fio --name=a "--filename=$device" --ioengine=io_uring --direct=1 --rw=read --bs=512k --iodepth=16 --size=16M
         $used = (Get-Process -Id $worker).WorkingSet64

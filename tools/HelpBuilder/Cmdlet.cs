@@ -1,6 +1,6 @@
 using System.Management.Automation;
 using System.Management.Automation.Runspaces;
-using Ublk.Targets;
+using Ublk.Catalog;
 using Shell = System.Management.Automation.PowerShell;
 
 namespace Ublk.HelpBuilder;

@@ -1,8 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Ublk.Control;
+using Ublk.Counters;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
 
 namespace Ublk.Devices;
 
@@ -54,45 +55,6 @@ internal static class DeviceInventory
 
     /// <summary>Whether the driver shows a device of this id.</summary>
     internal static bool HasCharDevice(int id) => Directory.Exists($"{CharDevices}/ublkc{id}");
-
-    /// <summary>Whether a process exists and is no zombie.</summary>
-    internal static bool IsAlive(int processId) => StatusOf(processId) is [not ("Z" or "X"), ..];
-
-    /// <summary>When a process started, in ticks since the machine did; with its id it is told from a later one. 0 where there is none.</summary>
-    internal static long StartTimeOf(int processId) =>
-        StatusOf(processId) is { Length: > 19 } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : 0;
-
-    // The fields from the state on: it follows the name, which is in parentheses and may hold anything (proc(5)).
-    private static string[] StatusOf(int processId)
-    {
-        try
-        {
-            string status = File.ReadAllText($"/proc/{processId}/stat");
-            return status[(status.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (IOException)
-        {
-            return [];
-        }
-    }
-
-    /// <summary>Waits until a process has ended.</summary>
-    /// <returns>False when the time is up.</returns>
-    internal static bool AwaitDeath(int processId, TimeSpan timeout)
-    {
-        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (IsAlive(processId))
-        {
-            if (Environment.TickCount64 > deadline)
-            {
-                return false;
-            }
-
-            Thread.Sleep(5);
-        }
-
-        return true;
-    }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "The caller disposes it.")]
     private static ControlDevice? TryOpenControl()
@@ -149,7 +111,7 @@ internal static class DeviceInventory
             Flags = info is { } f ? (UblkFeatures)f.Flags : null,
             Queues = record?.Queues ?? [],
             DeviceNumber = disk.DeviceNumber,
-            CharDeviceNumber = SysfsDisk.Read($"{CharDevices}/ublkc{id}/dev"),
+            CharDeviceNumber = KernelFiles.Read($"{CharDevices}/ublkc{id}/dev"),
             Holders = DeviceUsers.Holders(id),
             MountPoints = DeviceUsers.MountPoints(id),
             StartTime = record?.StartTime.ToLocalTime(),

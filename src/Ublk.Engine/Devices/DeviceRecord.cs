@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Ublk.Serving;
+using Ublk.Files;
+using Ublk.Processes;
+using Ublk.Specification;
 
 namespace Ublk.Devices;
 
@@ -37,12 +39,12 @@ internal sealed record DeviceRecord
     public int SupervisorId { get; init; }
 
     /// <summary>When that process started, in ticks since the machine did: its id may be another's by now. 0 in a record of an older version.</summary>
-    public long SupervisorStartTime { get; init; }
+    public long SupervisorStartTicks { get; init; }
 
     /// <summary>Whether that process is still there.</summary>
     [JsonIgnore]
-    public bool IsSupervised => SupervisorId > 0 && DeviceInventory.IsAlive(SupervisorId)
-        && (SupervisorStartTime == 0 || SupervisorStartTime == DeviceInventory.StartTimeOf(SupervisorId));
+    public bool IsSupervised => SupervisorId > 0 && ProcessStatus.IsAlive(SupervisorId)
+        && (SupervisorStartTicks == 0 || SupervisorStartTicks == ProcessStatus.StartTicksOf(SupervisorId));
 
     /// <summary>How often the supervisor did.</summary>
     public int Restarts { get; init; }
@@ -60,7 +62,7 @@ internal sealed record DeviceRecord
     {
         try
         {
-            return isOthers && HasControlCharacters(text) ? null : JsonSerializer.Deserialize(text, DeviceJson.Default.DeviceRecord);
+            return isOthers && HasControlCharacters(text) ? null : JsonSerializer.Deserialize(text, RecordJson.Default.DeviceRecord);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -94,3 +96,8 @@ internal sealed record DeviceRecord
 /// <param name="Generation">The random number in its header.</param>
 /// <param name="File">Which file it was; null where it could not be looked at.</param>
 internal sealed record OverlayIdentity(ulong Generation, FileIdentity? File);
+
+/// <summary>How records are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(DeviceRecord))]
+internal sealed partial class RecordJson : JsonSerializerContext;

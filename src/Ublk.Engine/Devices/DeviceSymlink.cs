@@ -90,7 +90,7 @@ internal static class DeviceSymlink
         }
 
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, CancellationToken.None);
-        if (!DeviceLife.IsReplaced(control, id, cookie))
+        if (!DeviceIdentity.IsReplaced(control, id, cookie))
         {
             Delete(id);
         }

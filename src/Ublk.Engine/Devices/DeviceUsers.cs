@@ -1,4 +1,6 @@
 using System.Globalization;
+using Ublk.Files;
+using Ublk.Processes;
 
 namespace Ublk.Devices;
 
@@ -14,9 +16,9 @@ internal static class DeviceUsers
         // A disk that is gone has no folder; those above it still name it.
         string[] disks = [.. Disks(id)];
         IEnumerable<string> devices = disks.Length > 0
-            ? disks.SelectMany(disk => SysfsDisk.List($"/sys/class/block/{disk}/holders"))
-            : SysfsDisk.List("/sys/block").Where(other => SysfsDisk.List($"/sys/block/{other}/slaves").Any(disk => IsDisk(disk, id)));
-        IEnumerable<string> swaps = Swaps().Select(line => ProcText.Unescape(line.Split(' ', '\t')[0]))
+            ? disks.SelectMany(disk => KernelFiles.List($"/sys/class/block/{disk}/holders"))
+            : KernelFiles.List("/sys/block").Where(other => KernelFiles.List($"/sys/block/{other}/slaves").Any(disk => IsDisk(disk, id)));
+        IEnumerable<string> swaps = Swaps().Select(line => KernelFiles.Unescape(line.Split(' ', '\t')[0]))
             .Where(node => IsNode(node, id)).Select(node => $"swap on {node}");
         string[] fileSystems = [.. DiskSets().Where(set => set.Disks.Any(disk => IsDisk(disk, id))).Select(set => set.Name)];
         return
@@ -75,22 +77,22 @@ internal static class DeviceUsers
 
     private static IReadOnlyList<string> MountPoints(int id, IReadOnlyList<MountTable> mounts)
     {
-        string[] numbers = [.. Disks(id).Select(disk => SysfsDisk.Read($"/sys/class/block/{disk}/dev")).OfType<string>()];
+        string[] numbers = [.. Disks(id).Select(disk => KernelFiles.Read($"/sys/class/block/{disk}/dev")).OfType<string>()];
         DiskSet[] sets = [.. DiskSets()];
         return [.. mounts.Where(mount => IsOn(mount, id, numbers, sets)).Select(mount => mount.Point)];
     }
 
     // The disk and its partitions; the folder of a disk holds one for each partition.
-    private static IEnumerable<string> Disks(int id) => SysfsDisk.List($"/sys/block/ublkb{id}") is { Count: > 0 } names
+    private static IEnumerable<string> Disks(int id) => KernelFiles.List($"/sys/block/ublkb{id}") is { Count: > 0 } names
         ? names.Where(name => IsDisk(name, id)).Prepend($"ublkb{id}")
         : [];
 
     // Mounted file systems that have several disks, with the disks' names.
     private static IEnumerable<DiskSet> DiskSets() =>
     [
-        .. SysfsDisk.List("/sys/fs/btrfs").Select(uuid => new DiskSet($"btrfs {uuid}", SysfsDisk.List($"/sys/fs/btrfs/{uuid}/devices"))),
-        .. SysfsDisk.List("/sys/fs/bcachefs").Select(uuid => new DiskSet($"bcachefs {uuid}",
-            [.. SysfsDisk.List($"/sys/fs/bcachefs/{uuid}").Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
+        .. KernelFiles.List("/sys/fs/btrfs").Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
+        .. KernelFiles.List("/sys/fs/bcachefs").Select(uuid => new DiskSet($"bcachefs {uuid}",
+            [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}").Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
     ];
 
     private static bool IsNode(string path, int id) => path.StartsWith('/') && IsDisk(NameOf(path), id);
@@ -98,7 +100,7 @@ internal static class DeviceUsers
     // The name that the kernel gives the device of a node: what its links lead to, whether it is still there or not.
     private static string NameOf(string path)
     {
-        string node = path.EndsWith(ProcText.DeletedMark, StringComparison.Ordinal) ? path[..^ProcText.DeletedMark.Length] : path;
+        string node = path.EndsWith(KernelFiles.DeletedMark, StringComparison.Ordinal) ? path[..^KernelFiles.DeletedMark.Length] : path;
         const string folder = "/dev/";
         if (!node.StartsWith(folder, StringComparison.Ordinal))
         {
@@ -122,13 +124,13 @@ internal static class DeviceUsers
         }
     }
 
-    private static IEnumerable<string> Processes() => SysfsDisk.List("/proc")
+    private static IEnumerable<string> Processes() => KernelFiles.List("/proc")
         .Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _));
 
-    private static string Describe(string process) => $"{SysfsDisk.Read($"/proc/{process}/comm")} (process {process})";
+    private static string Describe(string process) => $"{KernelFiles.Read($"/proc/{process}/comm")} (process {process})";
 
     private static IEnumerable<string> OpenFiles(string process) =>
-        SysfsDisk.List($"/proc/{process}/fd").Select(file => LinkTarget($"/proc/{process}/fd/{file}"));
+        KernelFiles.List($"/proc/{process}/fd").Select(file => LinkTarget($"/proc/{process}/fd/{file}"));
 
     private static string LinkTarget(string path)
     {
@@ -142,7 +144,7 @@ internal static class DeviceUsers
         }
     }
 
-    private static string[] Swaps() => File.Exists("/proc/swaps") ? ProcText.Lines("/proc/swaps") : [];
+    private static string[] Swaps() => File.Exists("/proc/swaps") ? KernelFiles.Lines("/proc/swaps") : [];
 
     /// <summary>A file system on several disks.</summary>
     /// <param name="Name">What it is called.</param>

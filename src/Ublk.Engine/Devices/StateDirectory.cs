@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Interop;
-using Ublk.Serving;
 
 namespace Ublk.Devices;
 
@@ -22,7 +22,7 @@ internal sealed class StateDirectory
     // Beyond every id.
     private const int NamesPlace = 1 << 30;
 
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(30);
 
     // Room for some 300,000 threads of queues. Root reads the records of others, and must not run out of memory.
     private const int MaxRecordSize = 16 << 20;
@@ -118,7 +118,7 @@ internal sealed class StateDirectory
     {
         using SafeFileHandle directory = OpenOrThrow();
         int id = record.Specification.Id!.Value;
-        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, DeviceJson.Default.DeviceRecord);
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.DeviceRecord);
         if (text.Length > MaxRecordSize)
         {
             throw new UblkException(UblkError.InvalidArgument,
@@ -193,18 +193,17 @@ internal sealed class StateDirectory
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {
         SafeFileHandle file = OpenLock();
-        long deadline = Environment.TickCount64 + (long)LockTime.TotalMilliseconds;
-        while (!IsLocked(file, place))
+        try
         {
-            if (Environment.TickCount64 > deadline || cancellation.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(5)))
-            {
-                file.Dispose();
-                cancellation.ThrowIfCancellationRequested();
-                throw new UblkException(UblkError.TimedOut, $"{what}, and has been for too long.");
-            }
+            return new Deadline(LockTimeout).Wait(() => IsLocked(file, place), cancellation)
+                ? file
+                : throw new UblkException(UblkError.TimedOut, $"{what}, and has been for {LockTimeout.TotalSeconds} s.");
         }
-
-        return file;
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     // A byte of the file stands for each id. The kernel drops a lock with the process that has it.

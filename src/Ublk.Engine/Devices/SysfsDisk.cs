@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Devices;
@@ -24,37 +25,11 @@ internal readonly struct SysfsDisk(int id)
     public int? MaxIoSize => (int?)(ReadNumber("queue/max_hw_sectors_kb") << 10);
 
     /// <summary>The number of hardware queues.</summary>
-    public int? QueueCount => List($"{_root}/mq") is { Count: > 0 } queues ? queues.Count : null;
+    public int? QueueCount => KernelFiles.List($"{_root}/mq") is { Count: > 0 } queues ? queues.Count : null;
 
     /// <summary>Major and minor number, as <c>259:0</c>.</summary>
-    public string? DeviceNumber => Read($"{_root}/dev");
-
-    /// <summary>A file of one line; null where it cannot be read.</summary>
-    public static string? Read(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path).Trim();
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>The names in a folder; none where it cannot be read. A disk may go while it is looked at, and its folders with it.</summary>
-    public static IReadOnlyList<string> List(string path)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry))];
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
+    public string? DeviceNumber => KernelFiles.Read($"{_root}/dev");
 
     private long? ReadNumber(string name) =>
-        long.TryParse(Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+        long.TryParse(KernelFiles.Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
 }

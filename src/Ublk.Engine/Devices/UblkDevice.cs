@@ -1,6 +1,6 @@
 using Ublk.Control;
-using Ublk.Filters;
-using Ublk.Serving;
+using Ublk.Files;
+using Ublk.Specification;
 
 namespace Ublk.Devices;
 
@@ -127,4 +127,14 @@ public sealed class UblkDevice
 
     /// <summary>The block device's path, so that a device in a string is usable as one.</summary>
     public override string ToString() => DevicePath;
+}
+
+/// <summary>A thread that serves a hardware queue of a device: the only one, unless the device has several for each.</summary>
+/// <param name="Id">The queue's number, from 0.</param>
+/// <param name="ThreadId">The kernel's id of the thread.</param>
+/// <param name="Affinity">The CPUs the thread may run on, as a list such as <c>0-3</c>.</param>
+public sealed record QueueInfo(int Id, int ThreadId, string Affinity)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Id}: thread {ThreadId} on CPU {Affinity}";
 }

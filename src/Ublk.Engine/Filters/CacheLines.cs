@@ -1,4 +1,4 @@
-using Ublk.Serving;
+using Ublk.Io;
 
 namespace Ublk.Filters;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,5 +1,5 @@
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Filters;
@@ -52,19 +52,8 @@ internal sealed class ErrorFilter : FilterTarget
             ? new ValueTask<int>(-_errno)
             : Inner.HandleAsync(request);
 
-    private static BlockTarget Wrap(BlockTarget inner, TargetOptions options)
-    {
-        foreach (string detail in new[] { "ErrorKind", "ErrorOn", "Seed" })
-        {
-            if (options.GetText(detail) is not null && options.GetText("ErrorRate") is null)
-            {
-                throw new UblkException(UblkError.InvalidArgument,
-                    $"{detail} says something about errors, but there are none without an ErrorRate.");
-            }
-        }
-
-        return options.GetFraction("ErrorRate") > 0 ? new ErrorFilter(inner, options) : inner;
-    }
+    private static BlockTarget Wrap(BlockTarget inner, TargetOptions options) =>
+        options.GetFraction("ErrorRate") > 0 ? new ErrorFilter(inner, options) : inner;
 
     // SplitMix64: the n-th number from 0 to 1 of a seed, without a state that queues would have to share.
     private double Draw(long n)

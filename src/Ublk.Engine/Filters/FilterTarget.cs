@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Ublk.Serving;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,9 +1,9 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
-using Ublk.Targets.Loop;
 
 namespace Ublk.Filters;
 

@@ -1,4 +1,3 @@
-using Ublk.Serving;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,5 +1,5 @@
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

@@ -1,5 +1,5 @@
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Files;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Images;
 
@@ -14,19 +14,10 @@ public sealed record CheckImage : ImageOperation
     {
         using Qcow2File image = Qcow2File.Read(Repair ? OpenForWriting(Path) : DiskFile.OpenForReading(Path));
         Qcow2Check found = Qcow2Check.Of(image, progress);
-        bool isMarked = (image.Header.Incompatible & (IncompatibleFeatures.Dirty | IncompatibleFeatures.Corrupt)) != 0
-            || Bitmaps.Forget(image.Header) != image.Header;
-        if (!Repair || (found.Findings is { Corruptions: 0, Leaks: 0 } && !isMarked))
+        Qcow2Check left = Repair ? Qcow2Repair.Run(image, found, progress) : found;
+        if (left == found)
         {
             return Describe(image, found);
-        }
-
-        Qcow2Repair.Run(image, found.Walk, found.Findings, progress);
-        Qcow2Check left = Qcow2Check.Of(image, progress);
-        if (left.Findings.Corruptions == 0)
-        {
-            image.WriteHeader(image.Header with { Incompatible = image.Header.Incompatible & ~IncompatibleFeatures.Corrupt });
-            image.File.Flush();
         }
 
         return Describe(image, left) with

@@ -1,5 +1,7 @@
+using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
 
 namespace Ublk.Images;
 

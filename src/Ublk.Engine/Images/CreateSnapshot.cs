@@ -1,6 +1,6 @@
 using System.Globalization;
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 

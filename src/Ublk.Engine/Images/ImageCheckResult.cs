@@ -1,11 +1,10 @@
+using Ublk.Files;
+
 namespace Ublk.Images;
 
 /// <summary>What a check of an image found, and what was repaired.</summary>
 public sealed record ImageCheckResult
 {
-    /// <summary>The most findings that are told one by one.</summary>
-    internal const int MaxFindings = 100;
-
     /// <summary>The image.</summary>
     public required string Path { get; init; }
 

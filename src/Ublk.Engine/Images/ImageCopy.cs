@@ -1,6 +1,7 @@
 using System.Buffers;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
 
 namespace Ublk.Images;
 

@@ -1,8 +1,6 @@
-using Ublk.Devices;
+using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Images;
 

@@ -1,7 +1,8 @@
+using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
-using ImageReference = Ublk.Targets.Qcow2.ImageReference;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
+using ImageReference = Ublk.Files.ImageReference;
 
 namespace Ublk.Images;
 

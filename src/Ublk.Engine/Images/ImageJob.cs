@@ -1,7 +1,6 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
-using Ublk.Devices;
+using Ublk.Workers;
 
 namespace Ublk.Images;
 
@@ -9,9 +8,6 @@ namespace Ublk.Images;
 /// <remarks>The worker reads the order from its standard input and keeps that open: its end tells it to stop and to clear up.</remarks>
 public static class ImageJob
 {
-    // Longer than any worker needs to delete what it has begun.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-
     /// <summary>Does an operation, to its end.</summary>
     /// <param name="operation">What to do.</param>
     /// <param name="workerDirectory">The module's folder of workers.</param>
@@ -25,7 +21,8 @@ public static class ImageJob
         ImageOperation operation, string workerDirectory, Action<string, long, long> progress, Action<string> warn, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        using Process worker = Start(WorkerProgram.Locate(workerDirectory), operation);
+        using Process worker = WorkerProgram.Locate(workerDirectory).RunLimited(
+            replacesFiles: operation is CreateImage { Force: true } or ConvertImage { Force: true }, WorkerArguments.Image);
         Task<string> complaints = worker.StandardError.ReadToEndAsync(CancellationToken.None);
         SendOrder(worker, operation);
         using CancellationTokenRegistration stopping = stop.Register(() => Stop(worker));
@@ -56,25 +53,6 @@ public static class ImageJob
         return last.Failure is { } failure ? throw failure.ToException() : last.Check;
     }
 
-    private static Process Start(WorkerProgram program, ImageOperation operation)
-    {
-        ProcessStartInfo start = new(program.Command[0], [.. program.Command.Skip(1), "image"])
-        {
-            WorkingDirectory = "/",
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        try
-        {
-            return WorkerPrivileges.Start(start, replacesFiles: operation is CreateImage { Force: true } or ConvertImage { Force: true });
-        }
-        catch (Win32Exception exception)
-        {
-            throw new UblkException(UblkError.WorkerMissing, $"Cannot run {program.Command[0]}: {exception.Message}.");
-        }
-    }
-
     private static void SendOrder(Process worker, ImageOperation operation)
     {
         try
@@ -91,7 +69,7 @@ public static class ImageJob
     private static void Stop(Process worker)
     {
         worker.StandardInput.Close();
-        if (!worker.WaitForExit(s_patience))
+        if (!worker.WaitForExit(WorkerTimeouts.Stop))
         {
             worker.Kill();
         }

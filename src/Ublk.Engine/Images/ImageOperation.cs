@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Ublk.Files;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Images;
 

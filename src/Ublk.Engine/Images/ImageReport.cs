@@ -1,4 +1,5 @@
-using Ublk.Devices;
+using System.Text.Json.Serialization;
+using Ublk.Workers;
 
 namespace Ublk.Images;
 
@@ -26,3 +27,9 @@ internal sealed record ImageReport
     /// <summary>What went wrong; in the last line.</summary>
     public WorkerFailure? Failure { get; init; }
 }
+
+/// <summary>How operations and reports are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(ImageOperation))]
+[JsonSerializable(typeof(ImageReport))]
+internal sealed partial class ImageJson : JsonSerializerContext;

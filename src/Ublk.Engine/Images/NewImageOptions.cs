@@ -1,3 +1,5 @@
+using Ublk.Files;
+
 namespace Ublk.Images;
 
 /// <summary>What a new image is like.</summary>

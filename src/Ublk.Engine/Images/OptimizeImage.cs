@@ -1,5 +1,6 @@
+using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Images;
 

@@ -1,5 +1,5 @@
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 

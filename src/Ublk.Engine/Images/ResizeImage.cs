@@ -1,6 +1,7 @@
+using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 
@@ -39,10 +40,16 @@ public sealed record ResizeImage : ImageOperation
         RequireShrinkable(edit.Image.Header.Size);
         if (edit.Image.Header.Size != Size)
         {
-            new Qcow2Resize(edit, Size, OpenForWriting).Run(progress);
+            new Qcow2Resize(edit, Size, OpenForWriting, SizeOf).Run(progress);
         }
 
         return null;
+    }
+
+    private static long SizeOf(BackingName under)
+    {
+        using ImageContent backing = ImageChain.Open(under.Path, under.Format, null, DiskFile.Open);
+        return backing.Size;
     }
 
     private void RequireShrinkable(long size)

@@ -1,3 +1,5 @@
+using Ublk.Files;
+
 namespace Ublk.Images;
 
 /// <summary>A disk image, as its header and the file system tell.</summary>

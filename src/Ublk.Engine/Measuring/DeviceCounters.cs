@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Devices;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 
 namespace Ublk.Measuring;
 

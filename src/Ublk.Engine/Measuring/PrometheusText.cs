@@ -1,5 +1,6 @@
 using System.Globalization;
-using Ublk.Serving;
+using Ublk.Counters;
+using Ublk.Io;
 
 namespace Ublk.Measuring;
 

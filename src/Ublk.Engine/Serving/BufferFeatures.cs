@@ -1,4 +1,5 @@
 using Ublk.Control;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Serving;

@@ -1,6 +1,7 @@
 using System.Numerics;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Serving;

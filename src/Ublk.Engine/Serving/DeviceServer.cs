@@ -1,6 +1,9 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Serving;
@@ -14,9 +17,9 @@ namespace Ublk.Serving;
 internal sealed class DeviceServer : IDisposable
 {
     // udev may own the node for a moment, or have to give it to its owner; and the driver opens it to one server at a time.
-    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan UndoTimeout = TimeSpan.FromSeconds(20);
 
     private readonly List<QueueThread> _threads = [];
     private readonly SafeFileHandle _charDevice;
@@ -30,8 +33,8 @@ internal sealed class DeviceServer : IDisposable
     /// <summary>The device's id.</summary>
     public int Id { get; }
 
-    /// <summary>The queues' threads and their CPUs, queue by queue.</summary>
-    public IReadOnlyList<QueueInfo> Queues => [.. _threads.Select(thread => thread.Info)];
+    /// <summary>The queues' threads, queue by queue.</summary>
+    public IReadOnlyList<QueueThread> Threads => _threads;
 
     /// <summary>Makes or takes a device, so that its every tag waits for a request; START_DEV or END_USER_RECOVERY is left to do.</summary>
     /// <param name="kind">Whether the device is to be made, started again, or recovered.</param>
@@ -61,7 +64,7 @@ internal sealed class DeviceServer : IDisposable
 
             // The driver keeps a stopped device as it was: before 6.16 with its old queues, and from 7.0 on, once it was stopped
             // on condition that nobody has it open, for root alone to open again. So it is made anew.
-            control.Delete(id, UndoTime);
+            control.Delete(id, UndoTimeout);
             kind = LaunchKind.New;
         }
 
@@ -162,7 +165,7 @@ internal sealed class DeviceServer : IDisposable
         // The driver clears the flag without a word where the caller has CAP_SYS_ADMIN.
         if (specification.Unprivileged && !((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UnprivilegedDev))
         {
-            control.Delete(id, UndoTime);
+            control.Delete(id, UndoTimeout);
             throw new UblkException(UblkError.InvalidArgument,
                 "Whoever may administer the system makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
                 operation: "ADD_DEV", deviceId: id);
@@ -187,7 +190,7 @@ internal sealed class DeviceServer : IDisposable
         DeviceParameters.RequireKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target, id);
 
         // The old server's last descriptor may close a moment after its process ended.
-        long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
         int result;
         while ((result = control.TryStartRecovery(id)) == -Libc.EBUSY && Environment.TickCount64 < deadline)
         {
@@ -203,7 +206,7 @@ internal sealed class DeviceServer : IDisposable
     // The driver takes no command for an unprivileged device from who may not use its node, not even to delete it.
     private static void AwaitNode(ControlDevice control, int id)
     {
-        int result = control.AwaitInfo(id, NodeTime, out _);
+        int result = control.AwaitInfo(id, NodeTimeout, out _);
         if (result < 0)
         {
             throw result == -Libc.EACCES
@@ -217,7 +220,7 @@ internal sealed class DeviceServer : IDisposable
     private static SafeFileHandle OpenCharDevice(int id)
     {
         string path = $"/dev/ublkc{id}";
-        long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
         while (true)
         {
             SafeFileHandle file = Libc.Open(path, Libc.O_RDWR);
@@ -241,10 +244,10 @@ internal sealed class DeviceServer : IDisposable
     {
         try
         {
-            control.Stop(id, UndoTime);
+            control.Stop(id, UndoTimeout);
             server?.WaitForEnd();
             server?.Dispose();
-            control.Delete(id, UndoTime);
+            control.Delete(id, UndoTimeout);
         }
         catch (UblkException)
         {

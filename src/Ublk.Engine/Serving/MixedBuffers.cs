@@ -1,5 +1,5 @@
 using Ublk.Interop;
-using Ublk.Rings;
+using Ublk.Io;
 
 namespace Ublk.Serving;
 

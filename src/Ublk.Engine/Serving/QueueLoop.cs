@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Rings;
 using Ublk.Targets;
 
@@ -167,7 +169,7 @@ internal sealed class QueueLoop : IDisposable
     {
         IoRequest request = pending.Request;
         ref readonly UblkIoDescriptor descriptor = ref _descriptors[request.Tag];
-        request.Load(descriptor, _buffers);
+        _buffers.Load(request, descriptor);
         _counters.Arrive(request);
         if (_buffers.NeedsRegistration(descriptor))
         {

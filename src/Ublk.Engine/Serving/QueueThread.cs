@@ -10,22 +10,26 @@ internal sealed class QueueThread
     private const int StackSize = 256 << 10;
 
     private readonly QueueShare _share;
-    private readonly CpuSet _cpus;
     private readonly Action<Exception> _onFatal;
     private readonly TaskCompletionSource _ready = new();
     private Thread? _thread;
-    private int _threadId;
 
     /// <summary>Describes a thread that is not started yet.</summary>
     public QueueThread(QueueShare share, CpuSet cpus, Action<Exception> onFatal)
     {
         _share = share;
-        _cpus = cpus;
+        Cpus = cpus;
         _onFatal = onFatal;
     }
 
-    /// <summary>The thread as users see it.</summary>
-    public QueueInfo Info => new(_share.QueueId, _threadId, _cpus.ToString());
+    /// <summary>The queue.</summary>
+    public int QueueId => _share.QueueId;
+
+    /// <summary>The kernel's id of the thread.</summary>
+    public int ThreadId { get; private set; }
+
+    /// <summary>The CPUs it may run on.</summary>
+    public CpuSet Cpus { get; }
 
     /// <summary>Starts the thread; returns when its loop has fetched its tags.</summary>
     /// <param name="open">Makes the loop, on the new thread.</param>
@@ -45,11 +49,11 @@ internal sealed class QueueThread
         QueueLoop loop;
         try
         {
-            _threadId = Libc.GetThreadId();
+            ThreadId = Libc.GetThreadId();
 
             // Memory that serving takes must not wait for the disk that is served. Without the right to say so it serves all the same.
             _ = Libc.PrCtl(Libc.PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-            _cpus.Bind(0);
+            Cpus.Bind(0);
             loop = open();
         }
         catch (Exception exception)

@@ -1,4 +1,5 @@
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Rings;
 
 namespace Ublk.Serving;

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Rings;
 
 namespace Ublk.Serving;
@@ -46,6 +47,21 @@ internal abstract unsafe class RequestBuffers : IDisposable
 
     /// <summary>The buffer of a slot's request.</summary>
     public abstract IoBuffer Of(int slot, int length);
+
+    /// <summary>Fills in a request as the driver describes it, with a buffer where it has data.</summary>
+    public void Load(IoRequest request, in UblkIoDescriptor descriptor)
+    {
+        uint flags = descriptor.OpFlags;
+        IoOperation operation = (IoOperation)(flags & UblkAbi.OpMask);
+
+        // A flush comes with start sector 2^64-1, which no offset in bytes can express.
+        bool hasRange = operation != IoOperation.Flush;
+        long length = hasRange ? (long)descriptor.SectorCount << UblkAbi.SectorShift : 0;
+        request.Load(
+            operation, (flags & UblkAbi.IoFlagFua) != 0, (flags & UblkAbi.IoFlagNoUnmap) != 0,
+            hasRange ? (long)(descriptor.StartSector << UblkAbi.SectorShift) : 0, length,
+            operation is IoOperation.Read or IoOperation.Write ? Of(request.Slot, (int)length) : default);
+    }
 
     /// <summary>Brings the data of a write from its client.</summary>
     /// <returns>0 or a negative errno.</returns>

@@ -1,5 +1,5 @@
 using Microsoft.Win32.SafeHandles;
-using Ublk.Serving;
+using Ublk.Io;
 
 namespace Ublk.Targets;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ublk.Specification;
 
 namespace Ublk.Targets;
 
@@ -67,6 +68,9 @@ public sealed class TargetOptions
 
     /// <summary>What holds for every target, with other values.</summary>
     internal TargetOptions With(IReadOnlyDictionary<string, string> values) => new(values, this);
+
+    /// <summary>The file or block device behind the disk; null when not given.</summary>
+    internal string? BackingPath => GetText(DeviceSpecification.BackingPathOption);
 
     /// <summary>A text or path, or null when not given.</summary>
     public string? GetText(string name) => _values.GetValueOrDefault(name);

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using Ublk.Files;
 using Ublk.Images;
 
 namespace Ublk.PowerShell.Commands;

@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using Ublk.Devices;
+using Ublk.Logging;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using Ublk.Plugins;
+using Ublk.Catalog;
 using Ublk.Targets;
 
 namespace Ublk.PowerShell.Commands;

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Launching;
+using Ublk.Specification;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -59,11 +60,7 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     {
         object item = file ?? (object?)Id ?? Target;
         DeviceSpecification specification = null!;
-        Require(item, () =>
-        {
-            specification = Specify(file, Symlink) with { Unprivileged = Unprivileged };
-            specification.Validate();
-        });
+        Require(item, () => specification = Specify(file, Symlink, Unprivileged));
         if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
         {
             return;

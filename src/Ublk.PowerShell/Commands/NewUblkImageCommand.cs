@@ -1,6 +1,6 @@
 using System.Management.Automation;
+using Ublk.Files;
 using Ublk.Images;
-using Ublk.Targets.Qcow2;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,6 +1,6 @@
 using System.Management.Automation;
-using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Registration;
+using Ublk.Specification;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -22,7 +22,7 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Name, () =>
     {
-        DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null);
+        DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
         if (ShouldProcess(Name, "Register ublk device"))
         {
             WithProgress($"Register ublk device {Name}", step =>

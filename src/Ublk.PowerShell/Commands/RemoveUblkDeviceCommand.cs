@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using Ublk.Devices;
+using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Launching;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Launching;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -46,7 +47,7 @@ public abstract class UblkDeviceCommand : UblkCommand
                 RequireDriver();
                 Attempt(id, () =>
                 {
-                    DeviceLife.RequireSame(id, cookie);
+                    DeviceIdentity.RequireSame(id, cookie);
                     WithProgress($"{Action} {id}", step => Apply(id, step));
                 });
             }

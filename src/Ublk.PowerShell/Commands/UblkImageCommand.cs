@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using Ublk.Files;
 using Ublk.Images;
 
 namespace Ublk.PowerShell.Commands;

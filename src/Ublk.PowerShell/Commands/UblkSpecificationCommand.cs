@@ -1,9 +1,9 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Reflection;
-using Ublk.Images.Content;
-using Ublk.Plugins;
-using Ublk.Serving;
+using Ublk.Catalog;
+using Ublk.Qcow2.AtRest;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.PowerShell.Commands;
@@ -101,8 +101,9 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
     /// <param name="symlink">Its stable name, or null.</param>
+    /// <param name="unprivileged">Whether it belongs to the ordinary user who makes it.</param>
     /// <exception cref="UblkException">The target, an option or a filter is not what it should be.</exception>
-    private protected DeviceSpecification Specify(string? file, string? symlink)
+    private protected DeviceSpecification Specify(string? file, string? symlink, bool unprivileged)
     {
         string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
         UblkTarget target = FindTarget();
@@ -113,7 +114,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             target.CheckOptions(options);
         }
 
-        return new DeviceSpecification
+        DeviceSpecification specification = new()
         {
             Id = Id,
             Symlink = symlink,
@@ -132,9 +133,12 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             BufferMode = BufferMode,
             Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
             AutoRestore = AutoRestore,
+            Unprivileged = unprivileged,
             Force = Force,
             QueueAffinity = QueueAffinity,
         };
+        SpecificationCheck.Run(specification);
+        return specification;
     }
 
     // Only a new disk is looked at: clients may have written an image to one that is made again.
@@ -142,7 +146,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     {
         bool startsElsewhere = options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;
         if (target is TargetDefinition { ServesBytes: true } && !startsElsewhere && !options.ContainsKey("Format")
-            && options.TryGetValue("Path", out string? path))
+            && options.TryGetValue(DeviceSpecification.BackingPathOption, out string? path))
         {
             ForeignFormat.RefuseAsDisk(path);
         }
@@ -160,7 +164,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
 
         if (file is not null)
         {
-            Add("Path", file);
+            Add(DeviceSpecification.BackingPathOption, file);
         }
 
         if (Size is { } size)

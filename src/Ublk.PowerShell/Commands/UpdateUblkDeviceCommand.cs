@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Runtime.Loader;
-using Ublk.Plugins;
+using Ublk.Files;
 using Ublk.Targets;
 
 namespace Ublk.Worker.Plugins;
@@ -17,10 +17,10 @@ internal sealed class PluginContext(string plugin) : AssemblyLoadContext(Path.Ge
     /// <inheritdoc/>
     protected override Assembly? Load(AssemblyName assemblyName) =>
         assemblyName.Name != s_engine && _resolver.ResolveAssemblyToPath(assemblyName) is { } path
-            ? LoadFromAssemblyPath(PluginTrust.Check(path))
+            ? LoadFromAssemblyPath(PathTrust.Check(path))
             : null;
 
     /// <inheritdoc/>
     protected override nint LoadUnmanagedDll(string unmanagedDllName) =>
-        _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } path ? LoadUnmanagedDllFromPath(PluginTrust.Check(path)) : 0;
+        _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } path ? LoadUnmanagedDllFromPath(PathTrust.Check(path)) : 0;
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
-using Ublk.Plugins;
+using Ublk.Files;
 using Ublk.Targets;
 
 namespace Ublk.Worker.Plugins;
@@ -22,7 +22,7 @@ internal static class PluginLoader
     /// <exception cref="UblkException">It is not to be trusted, made for another engine, or has none.</exception>
     public static IReadOnlyList<TargetDefinition> Load(string path)
     {
-        string file = PluginTrust.Check(path);
+        string file = PathTrust.Check(path);
         return IsSupported ? LoadTrusted(file) : throw Invalid(file, "this worker is native and loads no assemblies");
     }
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
-using Ublk.Devices;
-using Ublk.Plugins;
+using Ublk.Catalog;
 using Ublk.Targets;
+using Ublk.Workers;
 
 namespace Ublk.Worker.Plugins;
 
@@ -25,7 +25,7 @@ internal static class TargetListing
             report = new PluginReport { Failure = WorkerFailure.From(exception) };
         }
 
-        Console.WriteLine(JsonSerializer.Serialize(report, DeviceJson.Default.PluginReport));
+        Console.WriteLine(JsonSerializer.Serialize(report, PluginJson.Default.PluginReport));
         return report.Failure is null ? ExitCode.Done : ExitCode.Unavailable;
     }
 }

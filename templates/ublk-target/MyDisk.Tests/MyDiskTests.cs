@@ -1,4 +1,4 @@
-using Ublk.Serving;
+using Ublk.Targets;
 
 namespace MyDisk.Tests;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Processes;
 
 namespace Ublk.Tests.Devices;
 

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Devices;
-using Ublk.Serving;
+using Ublk.Processes;
 
 namespace Ublk.Tests.Devices;
 
@@ -105,8 +105,8 @@ public class StateDirectoryTests
         DeviceRecord record = new() { Specification = new() { Target = "Null" }, ProcessId = 1, StartTime = DateTime.UtcNow };
         Assert.False(record.IsSupervised);
         Assert.True((record with { SupervisorId = self }).IsSupervised);
-        Assert.True((record with { SupervisorId = self, SupervisorStartTime = DeviceInventory.StartTimeOf(self) }).IsSupervised);
-        Assert.False((record with { SupervisorId = self, SupervisorStartTime = DeviceInventory.StartTimeOf(self) - 1 }).IsSupervised);
+        Assert.True((record with { SupervisorId = self, SupervisorStartTicks = ProcessStatus.StartTicksOf(self) }).IsSupervised);
+        Assert.False((record with { SupervisorId = self, SupervisorStartTicks = ProcessStatus.StartTicksOf(self) - 1 }).IsSupervised);
     }
 
     // An ordinary user's directory is there only while he is logged in.

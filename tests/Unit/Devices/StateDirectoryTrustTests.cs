@@ -1,8 +1,10 @@
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Devices;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
-using Ublk.Targets.Qcow2;
+using Ublk.Qcow2.State;
+using Ublk.Specification;
 
 namespace Ublk.Tests.Devices;
 

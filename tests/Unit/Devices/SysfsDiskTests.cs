@@ -1,4 +1,5 @@
 using Ublk.Devices;
+using Ublk.Files;
 
 namespace Ublk.Tests.Devices;
 
@@ -27,7 +28,7 @@ public sealed class SysfsDiskTests : IDisposable
         {
             for (int look = 0; look < 20_000; look++)
             {
-                Assert.Empty(SysfsDisk.List(disk));
+                Assert.Empty(KernelFiles.List(disk));
             }
         }
         finally

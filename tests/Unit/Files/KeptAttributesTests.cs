@@ -1,6 +1,8 @@
 using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Images;
 using Ublk.Interop;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Tests.Files;
 

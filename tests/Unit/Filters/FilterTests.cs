@@ -1,6 +1,7 @@
-using Ublk.Filters;
+using Ublk.Catalog;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
+using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Targets.Null;
 using Ublk.Tests.Serving;
@@ -146,48 +147,7 @@ public class FilterTests
         });
     }
 
-    [Fact]
-    public void Statistics_count_what_passes_and_what_fails()
-    {
-        using TemporaryFile file = new(0);
-        using (BlockTarget disk = Open(new MemoryTarget(Size), $"Statistics={file.Path}", "ErrorRate=1;ErrorOn=Write"))
-        {
-            QueueHarness.Run(disk, harness =>
-            {
-                Read(harness, 0, new byte[Block]);
-                Read(harness, 0, new byte[512]);
-                Assert.Equal(-Libc.EIO, harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, Block), new byte[Block]));
-            });
-        }
-
-        string[] lines = File.ReadAllLines(file.Path);
-        Assert.Equal("Operation,Requests,Errors,Bytes,MeanMicroseconds,MaxMicroseconds", lines[0]);
-        Assert.StartsWith("Read,2,0,4608,", lines[1], StringComparison.Ordinal);
-        Assert.StartsWith("Write,1,1,0,", lines[2], StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Statistics_are_not_written_through_links()
-    {
-        using TemporaryFile file = new(0);
-        using TemporaryFile other = new(100);
-        byte[] before = File.ReadAllBytes(other.Path);
-        File.CreateSymbolicLink($"{file.Path}.new", other.Path);
-        try
-        {
-            Open(new MemoryTarget(Size), $"Statistics={file.Path}").Dispose();
-            Assert.Equal(before, File.ReadAllBytes(other.Path));
-            Assert.StartsWith("Operation,", File.ReadAllText(file.Path), StringComparison.Ordinal);
-        }
-        finally
-        {
-            File.Delete($"{file.Path}.new");
-        }
-    }
-
     [Theory]
-    [InlineData(UblkError.InvalidArgument, "Statistics=/dev/null")]
-    [InlineData(UblkError.InvalidArgument, "Statistics=/var/tmp")]
     [InlineData(UblkError.UnknownFilter, "Nothing")]
     [InlineData(UblkError.UnsupportedOption, "Delay=1;Seed=1")]
     [InlineData(UblkError.InvalidArgument, "Delay")]
@@ -200,7 +160,6 @@ public class FilterTests
     [InlineData(UblkError.InvalidArgument, "Offset=1048576")]
     [InlineData(UblkError.InvalidArgument, "Offset=512;Length=1048576")]
     [InlineData(UblkError.InvalidArgument, "Partition=1")]
-    [InlineData(UblkError.InvalidArgument, "Statistics=/nowhere/at/all")]
     [InlineData(UblkError.InvalidArgument, "Overlay=/nowhere/at/all")]
     [InlineData(UblkError.InvalidBackingFile, "Overlay=/etc/passwd")]
     public void What_is_no_filter_is_refused(UblkError error, string filter)
@@ -213,10 +172,10 @@ public class FilterTests
     public void What_is_lost_with_its_worker_is_refused_for_a_disk_that_outlives_it()
     {
         DeviceSpecification specification = new() { Target = "Null", Filters = [Parse("Overlay")] };
-        specification.Validate();
-        UblkException exception = Assert.Throws<UblkException>((specification with { Recovery = RecoveryMode.Reissue }).Validate);
+        SpecificationCheck.Run(specification);
+        UblkException exception = Assert.Throws<UblkException>(() => SpecificationCheck.Run(specification with { Recovery = RecoveryMode.Reissue }));
         Assert.Equal(UblkError.InvalidArgument, exception.Error);
-        (specification with { Recovery = RecoveryMode.Reissue, Filters = [Parse("Overlay=/x")] }).Validate();
+        SpecificationCheck.Run(specification with { Recovery = RecoveryMode.Reissue, Filters = [Parse("Overlay=/x")] });
     }
 
     [Theory]

@@ -1,10 +1,10 @@
 using Ublk.Filters;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
+using Ublk.Tests.Qcow2.Crash;
 using Ublk.Tests.Serving;
 using Ublk.Tests.Targets;
-using Ublk.Tests.Targets.Qcow2.Crash;
 
 namespace Ublk.Tests.Filters;
 

@@ -1,6 +1,7 @@
-using Ublk.Filters;
+using Ublk.Catalog;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
+using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Tests.Serving;
 using Ublk.Tests.Targets;

@@ -25,7 +25,7 @@ public sealed class ManualTests : IDisposable
         Assert.Equal(2, create.Element(command + "syntax")!.Elements().Count());
         Assert.Contains(
             create.Element(command + "parameters")!.Elements(),
-            parameter => parameter.Value.Contains("For the Fault target. The share of requests that fail", StringComparison.Ordinal));
+            parameter => parameter.Value.Contains("For the Qcow2 target. The file that has the passphrase", StringComparison.Ordinal));
     }
 
     [Theory]

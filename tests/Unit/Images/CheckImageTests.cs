@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
+using Ublk.Files;
 using Ublk.Images;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Tests.Images;
 
@@ -139,7 +141,7 @@ public sealed class CheckImageTests : IDisposable
         Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image).Condition);
         if (isDirty)
         {
-            Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image).Dispose();
+            Ublk.Tests.Qcow2.Qcow2Disk.Open(image).Dispose();
         }
         else
         {
@@ -165,7 +167,7 @@ public sealed class CheckImageTests : IDisposable
         NewImageOptions raw = new() { Format = ImageFormat.Raw };
         new ConvertImage { Path = image, Destination = copy, Options = raw }.Run(ImageProgress.None);
         ImageFolder.RequireSame(before, "qcow2", copy, "raw");
-        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image)).Message);
+        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => Ublk.Tests.Qcow2.Qcow2Disk.Open(image)).Message);
         Assert.Contains("-Repair", Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message);
         Assert.Equal(bytes, File.ReadAllBytes(image));
         Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image, repair: true).Condition);
@@ -191,7 +193,7 @@ public sealed class CheckImageTests : IDisposable
         {
             if (isDirty)
             {
-                Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image).Dispose();
+                Ublk.Tests.Qcow2.Qcow2Disk.Open(image).Dispose();
             }
             else
             {

@@ -1,5 +1,7 @@
+using Ublk.Files;
 using Ublk.Images;
-using Ublk.Images.Qcow2;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
 using Ublk.Worker;
 
 namespace Ublk.Tests.Images;
@@ -130,7 +132,7 @@ public sealed class ConvertImageTests : IDisposable
         string source = _folder["source.raw"];
         WriteContent(source);
         using CancellationTokenSource stop = new();
-        ImageProgress progress = new(report => stop.Cancel(), stop.Token);
+        ImageProgress progress = new((_, _, _) => stop.Cancel(), _ => { }, stop.Token);
         ConvertImage convert = new() { Path = source, Destination = _folder["a.qcow2"], Options = ImageFolder.Qcow2() };
         Assert.Throws<OperationCanceledException>(() => convert.Run(progress));
         Assert.Equal(["source.raw"], _folder.Names);

@@ -1,4 +1,6 @@
+using Ublk.Files;
 using Ublk.Images;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Tests.Images;
 
@@ -104,7 +106,7 @@ public sealed class CreateImageTests : IDisposable
     public void Nothing_is_left_of_one_that_is_stopped()
     {
         using CancellationTokenSource stop = new();
-        ImageProgress progress = new(report => stop.Cancel(), stop.Token);
+        ImageProgress progress = new((_, _, _) => stop.Cancel(), _ => { }, stop.Token);
         CreateImage create = new()
         {
             Path = _folder["a.qcow2"],

@@ -1,4 +1,6 @@
+using Ublk.Files;
 using Ublk.Images;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Tests.Images;
 

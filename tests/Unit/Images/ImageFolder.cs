@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Ublk.Files;
 using Ublk.Images;
+using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Tests.Images;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Ublk.Files;
 using Ublk.Images;
 
 namespace Ublk.Tests.Images;

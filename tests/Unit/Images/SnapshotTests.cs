@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using Ublk.Files;
 using Ublk.Images;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Tests.Images;
 
@@ -84,7 +86,7 @@ public sealed class SnapshotTests : IDisposable
         Shell.Run("qemu-img", "bitmap", "--add", image, "history");
         List<string> warnings = [];
         new RestoreSnapshot { Path = image, Snapshot = "one" }.Run(
-            new ImageProgress(report => warnings.AddRange(report.Warning is { } text ? [text] : []), CancellationToken.None));
+            new ImageProgress((_, _, _) => { }, warnings.Add, CancellationToken.None));
         Assert.Contains("bitmaps", Assert.Single(warnings));
         ImageFolder.RequireClean(image);
         Assert.DoesNotContain("history", Shell.Run("qemu-img", "info", image));
@@ -93,9 +95,9 @@ public sealed class SnapshotTests : IDisposable
         // Their clusters are others' now.
         Take(image, "two");
         ImageFolder.Play(image, "write -P 7 0 4M");
-        using (Ublk.Targets.Qcow2.Qcow2Target target = Ublk.Tests.Targets.Qcow2.Qcow2Disk.Open(image))
+        using (Ublk.Targets.Qcow2.Qcow2Target target = Ublk.Tests.Qcow2.Qcow2Disk.Open(image))
         {
-            Assert.Equal(4096, Ublk.Tests.Targets.Qcow2.Qcow2Disk.Write(target, 8 << 20, 4096, 1));
+            Assert.Equal(4096, Ublk.Tests.Qcow2.Qcow2Disk.Write(target, 8 << 20, 4096, 1));
         }
 
         ImageFolder.RequireClean(image);

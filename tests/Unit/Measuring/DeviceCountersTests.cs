@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Measuring;
-using Ublk.Serving;
 using Ublk.Targets;
 using Ublk.Targets.Null;
 using Ublk.Tests.Serving;

@@ -99,8 +99,8 @@ public sealed class CompletionTests : IDisposable
     public void Choices_of_a_target_come_with_it()
     {
         Assert.Contains("Reissue", Complete("New-UblkDevice Null -Recovery R").Select(match => match.CompletionText));
-        Assert.Equal(["ENODATA"], Complete("New-UblkDevice Fault -ErrorKind ENOD").Select(match => match.CompletionText));
-        Assert.Contains("-HangEvery", Complete("New-UblkDevice -Target Fault -Hang").Select(match => match.CompletionText));
+        Assert.Equal(["Ignore"], Complete("New-UblkDevice Qcow2 -Discard Ig").Select(match => match.CompletionText));
+        Assert.Contains("-CacheSize", Complete("New-UblkDevice -Target Qcow2 -Cache").Select(match => match.CompletionText));
     }
 
     private Collection<CompletionResult> Complete(string line)

@@ -1,5 +1,6 @@
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Files;
 using Ublk.Images;
 
 namespace Ublk.Tests.PowerShell;

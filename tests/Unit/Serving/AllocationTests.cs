@@ -1,13 +1,12 @@
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
-using Ublk.Targets.Fault;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Filters;
+using Ublk.Tests.Qcow2;
 using Ublk.Tests.Targets;
-using Ublk.Tests.Targets.Qcow2;
 
 namespace Ublk.Tests.Serving;
 
@@ -61,10 +60,8 @@ public class AllocationTests
     {
         // In memory, where nothing but the delay suspends a request: how many do so at once is no matter of chance.
         using TemporaryFile file = new(4 << 20, "/dev/shm");
-        using BlockTarget target = FaultTarget.Open(new TargetOptions(new Dictionary<string, string>
-        {
-            ["Path"] = file.Path, ["Delay"] = "1",
-        }));
+        using BlockTarget target = FilterTests.Open(
+            LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = file.Path })), "Delay=1");
         Assert.Equal(0, Measure(target));
     }
 

@@ -1,5 +1,7 @@
 using Ublk.Control;
+using Ublk.Io;
 using Ublk.Serving;
+using Ublk.Specification;
 using Ublk.Targets;
 using static Ublk.Control.UblkFeatures;
 

@@ -1,7 +1,8 @@
 using Ublk.Control;
-using Ublk.Devices;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
+using Ublk.Specification;
 using Ublk.Targets;
 
 namespace Ublk.Tests.Serving;

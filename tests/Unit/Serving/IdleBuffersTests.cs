@@ -1,7 +1,9 @@
 using System.Runtime.ExceptionServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Rings;
 using Ublk.Serving;
 using Ublk.Targets;

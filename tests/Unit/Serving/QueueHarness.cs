@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 using Ublk.Targets;
 
@@ -157,7 +158,7 @@ internal sealed class QueueHarness : IDisposable
 
     private IoRequest Load(int tag, UblkIoDescriptor descriptor)
     {
-        _requests[tag].Load(descriptor, _buffers);
+        _buffers.Load(_requests[tag], descriptor);
         return _requests[tag];
     }
 

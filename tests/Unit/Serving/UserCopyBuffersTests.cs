@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Serving;
 
 namespace Ublk.Tests.Serving;
@@ -93,7 +94,7 @@ public class UserCopyBuffersTests
     private static IoRequest Load(IoQueue queue, UserCopyBuffers buffers, int tag, IoOperation operation, int length)
     {
         IoRequest request = new(queue, tag, tag);
-        request.Load(QueueHarness.Describe(operation, 0, length), buffers);
+        buffers.Load(request, QueueHarness.Describe(operation, 0, length));
         return request;
     }
 

@@ -1,10 +1,11 @@
 using Ublk.Images;
-using Ublk.Serving;
+using Ublk.Io;
+using Ublk.Qcow2.AtRest;
 using Ublk.Targets;
 using Ublk.Targets.Loop;
 using Ublk.Targets.Qcow2;
+using Ublk.Tests.Qcow2;
 using Ublk.Tests.Serving;
-using Ublk.Tests.Targets.Qcow2;
 
 namespace Ublk.Tests.Targets;
 

@@ -1,6 +1,5 @@
 using CsCheck;
-using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Loop;
 using Ublk.Tests.Serving;

@@ -1,4 +1,4 @@
-using Ublk.Serving;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Tests.Targets;

@@ -1,8 +1,7 @@
-using Ublk.Devices;
-using Ublk.Images.Qcow2;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Targets.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images.Content;
 

@@ -1,3 +1,5 @@
+using Ublk.Files;
+
 namespace Ublk.Images.Content;
 
 /// <summary>An image of a chain as the disk's content: what is where, and reading it. Its layers below belong to it.</summary>

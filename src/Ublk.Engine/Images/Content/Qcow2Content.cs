@@ -1,5 +1,7 @@
-using Ublk.Images.Qcow2;
-using Ublk.Targets.Qcow2.Format;
+using Ublk.Files;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Compression;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images.Content;
 

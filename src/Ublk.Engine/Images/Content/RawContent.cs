@@ -1,3 +1,5 @@
+using Ublk.Files;
+
 namespace Ublk.Images.Content;
 
 /// <summary>A raw image: the disk byte for byte, with the file's holes.</summary>

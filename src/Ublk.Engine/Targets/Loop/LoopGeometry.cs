@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Targets.Loop;
@@ -14,7 +14,7 @@ internal static class LoopGeometry
     /// <exception cref="UblkException">The file holds no block, or the offset does not fit.</exception>
     public static TargetGeometry Of(BackingFile file, bool direct, long offset)
     {
-        int logical = file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : direct ? DirectAlignment(file) : 512;
+        int logical = file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : direct ? file.DirectAlignment() : 512;
         if (offset % logical != 0)
         {
             throw new UblkException(UblkError.InvalidArgument,
@@ -48,26 +48,6 @@ internal static class LoopGeometry
             DiscardGranularity = file.ReadOnly ? 0 : DiscardGranularity(file),
             WriteZeroes = !file.ReadOnly && (file.IsBlockDevice || CanPunchHoles(file)),
         };
-    }
-
-    /// <summary>What a file open for direct I/O wants offsets and lengths to be a multiple of, in bytes.</summary>
-    /// <remarks>The file system tells from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.</remarks>
-    internal static unsafe int DirectAlignment(BackingFile file)
-    {
-        if ((file.State.Mask & Libc.STATX_DIOALIGN) != 0 && file.State.DirectOffsetAlign != 0)
-        {
-            return int.Max(512, (int)file.State.DirectOffsetAlign);
-        }
-
-        void* block = NativeMemory.AlignedAlloc(512, 4096);
-        try
-        {
-            return Libc.PRead(file.Handle, block, 512, 0) >= 0 ? 512 : 4096;
-        }
-        finally
-        {
-            NativeMemory.AlignedFree(block);
-        }
     }
 
     // Without a copy a request has a segment for each page of its client's memory, and kernels before 6.18 want the length of each to be a

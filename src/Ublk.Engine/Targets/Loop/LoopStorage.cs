@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Targets.Loop;

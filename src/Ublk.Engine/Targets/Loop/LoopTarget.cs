@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
+using Ublk.Io;
+using Ublk.Specification;
 
 namespace Ublk.Targets.Loop;
 
@@ -34,7 +36,7 @@ internal sealed class LoopTarget : BlockTarget
         "Loop",
         "Serves a file or a block device.",
         [
-            new TargetOption("Path", TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
+            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
                 "Whether to pass by the page cache; by default where the file system allows it."),
             new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
@@ -72,7 +74,7 @@ internal sealed class LoopTarget : BlockTarget
     /// <exception cref="UblkException">The file cannot back a disk, or direct I/O was asked for and is impossible.</exception>
     public static LoopTarget Open(TargetOptions options)
     {
-        string path = options.GetText("Path")!;
+        string path = options.BackingPath!;
         bool? wantsDirect = options.GetBoolean("DirectIO");
         bool direct = wantsDirect ?? true;
         BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.Force);

@@ -1,4 +1,4 @@
-using Ublk.Serving;
+using Ublk.Io;
 
 namespace Ublk.Targets.Null;
 
@@ -44,4 +44,19 @@ internal sealed class NullTarget : BlockTarget
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
+}
+
+/// <summary>Nothing: a disk of it has whatever size its options say.</summary>
+internal sealed class NullStorage : DiskStorage
+{
+    /// <inheritdoc/>
+    public override long? Size => null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string> Resize(long size) => new Dictionary<string, string> { ["Size"] = $"{size}" };
+
+    /// <inheritdoc/>
+    public override void Undo()
+    {
+    }
 }

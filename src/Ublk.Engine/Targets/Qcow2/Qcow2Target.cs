@@ -1,10 +1,15 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using Ublk.Images;
+using Ublk.Files;
 using Ublk.Interop;
-using Ublk.Serving;
-using Ublk.Targets.Qcow2.Encryption;
+using Ublk.Io;
+using Ublk.Qcow2.Data;
+using Ublk.Qcow2.Encryption;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Opening;
+using Ublk.Qcow2.State;
+using Ublk.Specification;
 
 namespace Ublk.Targets.Qcow2;
 
@@ -48,7 +53,7 @@ public sealed class Qcow2Target : BlockTarget
         "Qcow2",
         "Serves a qcow2 image.",
         [
-            new TargetOption("Path", TargetOptionKind.Path, "The image.", IsMandatory: true),
+            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The image.", IsMandatory: true),
             new TargetOption("BackingFormat", TargetOptionKind.Choice, "The format of the backing file where the image does not say.")
             {
                 Choices = ["Qcow2", "Raw"],
@@ -88,22 +93,10 @@ public sealed class Qcow2Target : BlockTarget
     /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
     public static Qcow2Target Open(TargetOptions options)
     {
-        string path = options.GetText("Path")!;
+        string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
         OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
-        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
-        ImageOpener opener = new(files.Open, new ImageOptions
-        {
-            ReadOnly = options.ReadOnly,
-            BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
-            NoBacking = options.GetBoolean("NoBacking") ?? false,
-            Snapshot = options.GetText("Snapshot"),
-            Passphrase = passphrase,
-            CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
-            PunchesHoles = discard != DiscardMode.Ignore,
-        });
-        Qcow2Layer disk = opener.Open(path, out ImageUpdater? updater);
-        CryptographicOperations.ZeroMemory(passphrase);
+        Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {
             options.Warnings.Add(options.GetText("Snapshot") is not null ? "A snapshot is never written, so the disk is read-only."
@@ -206,6 +199,28 @@ public sealed class Qcow2Target : BlockTarget
         base.Dispose(disposing);
     }
 
+    private static Qcow2Layer OpenLayer(TargetOptions options, OpenFiles files, DiscardMode discard, out ImageUpdater? updater)
+    {
+        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
+        try
+        {
+            return new ImageOpener(files.Open, new ImageOptions
+            {
+                ReadOnly = options.ReadOnly,
+                BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
+                NoBacking = options.GetBoolean("NoBacking") ?? false,
+                Snapshot = options.GetText("Snapshot"),
+                Passphrase = passphrase,
+                CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
+                PunchesHoles = discard != DiscardMode.Ignore,
+            }).Open(options.BackingPath!, out updater);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(passphrase);
+        }
+    }
+
     // Those that hold. What cannot be read ends as well.
     private static string? DescribeBitmaps(ImageState image)
     {
@@ -229,7 +244,12 @@ public sealed class Qcow2Target : BlockTarget
     {
         try
         {
-            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            int errno = Libc.Statx(disk.State.File.Handle!, out Libc.StatxBuffer state);
+            if (errno != 0)
+            {
+                throw UblkException.FromErrno(errno, "statx", $"Cannot look at {disk.State.File.Path}");
+            }
+
             ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
             return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize, options.MustHaveState);
         }
@@ -265,4 +285,17 @@ public sealed class Qcow2Target : BlockTarget
             _epochs.Exit(place);
         }
     }
+}
+
+/// <summary>What a discard does.</summary>
+internal enum DiscardMode
+{
+    /// <summary>Clusters are given up and become holes of the host's file.</summary>
+    Unmap,
+
+    /// <summary>Nothing; nor do freed clusters become holes.</summary>
+    Ignore,
+
+    /// <summary>As <see cref="Unmap"/>, and what is discarded reads as zeroes.</summary>
+    Zero,
 }

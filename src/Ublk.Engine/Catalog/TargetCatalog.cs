@@ -1,0 +1,25 @@
+using Ublk.Targets;
+using Ublk.Targets.Loop;
+using Ublk.Targets.Null;
+using Ublk.Targets.Qcow2;
+
+namespace Ublk.Catalog;
+
+/// <summary>The kinds of disk this engine can serve.</summary>
+internal static class TargetCatalog
+{
+    /// <summary>Every target; a new one adds its line here.</summary>
+    public static IReadOnlyList<TargetDefinition> All { get; } =
+    [
+        NullTarget.Definition,
+        LoopTarget.Definition,
+        Qcow2Target.Definition,
+    ];
+
+    /// <summary>The target of a name, in any casing.</summary>
+    /// <exception cref="UblkException">There is none.</exception>
+    public static TargetDefinition Find(string name) =>
+        All.FirstOrDefault(target => string.Equals(target.Name, name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new UblkException(UblkError.UnknownTarget,
+            $"There is no target named '{name}'. Choose one of: {string.Join(", ", All.Select(target => target.Name))}.");
+}

@@ -1,6 +1,0 @@
-using Ublk.Serving;
-
-namespace Ublk.Devices;
-
-/// <summary>What a launcher tells its worker to do.</summary>
-internal sealed record LaunchOrder(LaunchKind Kind, DeviceSpecification Specification);

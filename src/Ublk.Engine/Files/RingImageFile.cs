@@ -1,0 +1,93 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Io;
+
+namespace Ublk.Files;
+
+/// <summary>A file on the host, read and written on the queues' rings.</summary>
+/// <param name="file">The open file; goes with this.</param>
+/// <param name="index">Its index among the target's files.</param>
+/// <param name="alignment">What direct I/O wants everything to be a multiple of; 1 for buffered I/O.</param>
+internal sealed class RingImageFile(BackingFile file, int index, int alignment) : ImageFile
+{
+    private long _deviceLength = file.Length;
+
+    /// <summary>The open file.</summary>
+    public BackingFile File => file;
+
+    /// <inheritdoc/>
+    public override string Path => file.Path;
+
+    /// <inheritdoc/>
+    public override SafeFileHandle Handle => file.Handle;
+
+    /// <inheritdoc/>
+    public override bool ReadOnly => file.ReadOnly;
+
+    /// <inheritdoc/>
+    public override int Alignment => alignment;
+
+    /// <inheritdoc/>
+    /// <remarks>A block device may grow. One that shrinks has lost data, which must not pass for what was never there.</remarks>
+    public override long Length
+    {
+        get
+        {
+            if (!file.IsBlockDevice)
+            {
+                return Libc.Statx(file.Handle, out Libc.StatxBuffer state) == 0 ? (long)state.Size : file.Length;
+            }
+
+            long length = long.Max(Volatile.Read(ref _deviceLength), BlockDeviceIoctl.GetSizeOrZero(file.Handle));
+            Volatile.Write(ref _deviceLength, length);
+            return length;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool IsBlockDevice => file.IsBlockDevice;
+
+    /// <inheritdoc/>
+    public override bool GrowsWithZeroes => !file.IsBlockDevice;
+
+    /// <inheritdoc/>
+    /// <remarks>What is in memory is durable as far as it ever will be.</remarks>
+    public override ValueTask<int> SyncAsync(IoQueue? queue)
+    {
+        if (file.IsInMemory)
+        {
+            return new ValueTask<int>(0);
+        }
+
+        return queue is null
+            ? new ValueTask<int>(Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno)
+            : queue.SyncDataAsync(index);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>A block device has room for all of its length, and the kernel answers EINVAL beyond.</remarks>
+    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length) => file.IsBlockDevice && mode == 0
+        ? new ValueTask<int>(offset + length <= Length ? 0 : -Libc.ENOSPC)
+        : queue is null
+        ? new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno)
+        : queue.AllocateAsync(index, mode, offset, length);
+
+    // Read and written here, a file in memory needs no kernel thread.
+    protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) => queue is null || file.IsInMemory
+        ? new ValueTask<int>(file.Read(buffer, offset))
+        : queue.ReadAsync(index, buffer, offset);
+
+    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) => queue is null || file.IsInMemory
+        ? new ValueTask<int>(file.Write(buffer, offset))
+        : queue.WriteAsync(index, buffer, offset, durable);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            file.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,61 @@
+namespace Ublk.Io;
+
+/// <summary>One at a time, first come first served, across awaits and queues.</summary>
+internal sealed class AsyncMutex
+{
+    private readonly Lock _lock = new();
+    private QueueWaiter? _first;
+    private QueueWaiter? _last;
+    private bool _isTaken;
+
+    /// <summary>Waits for its turn.</summary>
+    /// <returns>Always 0.</returns>
+    public ValueTask<int> EnterAsync(IoQueue? queue)
+    {
+        lock (_lock)
+        {
+            if (!_isTaken)
+            {
+                _isTaken = true;
+                return new ValueTask<int>(0);
+            }
+
+            QueueWaiter waiter = QueueWaiter.Rent(queue);
+            if (_last is null)
+            {
+                _first = waiter;
+            }
+            else
+            {
+                _last.Next = waiter;
+            }
+
+            _last = waiter;
+            return waiter.Task;
+        }
+    }
+
+    /// <summary>Lets the next one in.</summary>
+    public void Exit()
+    {
+        QueueWaiter? next;
+        lock (_lock)
+        {
+            next = _first;
+            if (next is null)
+            {
+                _isTaken = false;
+                return;
+            }
+
+            _first = next.Next;
+            next.Next = null;
+            if (_first is null)
+            {
+                _last = null;
+            }
+        }
+
+        next.Wake(0);
+    }
+}

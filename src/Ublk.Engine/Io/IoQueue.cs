@@ -1,0 +1,210 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+using Ublk.Rings;
+
+namespace Ublk.Io;
+
+/// <summary>What a target does its I/O with: operations on a queue's ring, awaited on the queue's thread.</summary>
+/// <remarks>
+/// Each method prepares one entry; all entries of a turn reach the kernel in one system call. A result is what the
+/// system call of that name returns, or a negative errno: nothing here throws for a failed operation. Await each
+/// returned task once, at once.
+/// </remarks>
+public sealed class IoQueue : IDisposable
+{
+    // The top bits tell a target's operations and the wake-up from the driver's commands, which carry their tag.
+    private const ulong OperationMark = 1UL << 63;
+    private const ulong WakeUpMark = 1UL << 62;
+
+    private static readonly Lazy<SafeFileHandle> s_zeroes = new(() => Libc.Open("/dev/zero", Libc.O_RDONLY));
+
+    private readonly Ring _ring;
+    private readonly RingOperationPool _operations = new();
+    private readonly QueueSynchronizationContext _context;
+    private readonly int _wakeUpFile;
+    private readonly int _firstFile;
+
+    /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
+    /// <param name="entries">Requests the thread holds at once.</param>
+    /// <param name="ownFiles">Files of the engine itself, registered before the target's.</param>
+    /// <param name="targetFiles">The target's files; its operations name one by its index here.</param>
+    internal IoQueue(int entries, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
+        : this(CreateRing(entries), ownFiles, targetFiles)
+    {
+    }
+
+    /// <summary>As the other one, on a ring that is there; it goes with this.</summary>
+    internal IoQueue(Ring ring, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
+    {
+        _ring = ring;
+        try
+        {
+            _context = new QueueSynchronizationContext();
+            _wakeUpFile = ownFiles.Length;
+            _firstFile = ownFiles.Length + 1;
+            _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles]);
+            SynchronizationContext.SetSynchronizationContext(_context);
+            ListenForWakeUps();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The ring, for the engine's own commands.</summary>
+    internal Ring Ring => _ring;
+
+    /// <summary>Makes a ring for a thread that holds so many requests at once.</summary>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    /// <remarks>It has room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.</remarks>
+    internal static Ring CreateRing(int entries) => Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
+
+    /// <summary>Reads into a buffer; may read less than asked, and 0 at the end of the file.</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <param name="offset">First byte in the file.</param>
+    public ValueTask<int> ReadAsync(int file, IoBuffer buffer, long offset) =>
+        Transfer(IoUring.OpRead, file, buffer, offset, 0);
+
+    /// <summary>Writes from a buffer; may write less than asked.</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    /// <param name="offset">First byte in the file.</param>
+    /// <param name="durable">Whether the data must be durable when the write completes (RWF_DSYNC).</param>
+    public ValueTask<int> WriteAsync(int file, IoBuffer buffer, long offset, bool durable = false) =>
+        Transfer(IoUring.OpWrite, file, buffer, offset, durable ? (uint)Libc.RWF_DSYNC : 0);
+
+    /// <summary>Fills a buffer with zeroes; may fill less than asked.</summary>
+    public ValueTask<int> ReadZeroesAsync(IoBuffer buffer)
+    {
+        if (buffer.IsMemory)
+        {
+            buffer.Span.Clear();
+            return new ValueTask<int>(buffer.Length);
+        }
+
+        return ReadZeroesIntoSlot(buffer);
+    }
+
+    /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    public unsafe ValueTask<int> SyncDataAsync(int file)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpFsync, file, out RingOperation operation);
+        entry->OpFlags = IoUring.FsyncDataSync;
+        return operation.Task;
+    }
+
+    /// <summary>Allocates, deallocates or zeroes a range (fallocate(2)).</summary>
+    /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="mode">FALLOC_FL_* flags.</param>
+    /// <param name="offset">First byte of the range.</param>
+    /// <param name="length">Bytes in the range.</param>
+    public unsafe ValueTask<int> AllocateAsync(int file, int mode, long offset, long length)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpFallocate, file, out RingOperation operation);
+        entry->Offset = (ulong)offset;
+        entry->Address = (ulong)length;
+        entry->Length = (uint)mode;
+        return operation.Task;
+    }
+
+    /// <summary>Waits without keeping the queue's thread from its other requests.</summary>
+    /// <param name="time">For how long.</param>
+    public unsafe ValueTask<int> DelayAsync(TimeSpan time)
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        RingOperation operation = _operations.Rent();
+        operation.Time[0] = KernelTimespec.From(time);
+        entry->Opcode = IoUring.OpTimeout;
+        entry->Address = (ulong)Unsafe.AsPointer(ref operation.Time[0]);
+        entry->Length = 1;
+        entry->UserData = OperationMark | (uint)operation.Index;
+        return operation.Task;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _ring.Dispose();
+        _context?.Dispose();
+    }
+
+    /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
+    internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
+
+    /// <summary>Resumes whoever awaits the operation a completion belongs to, or does what other threads posted.</summary>
+    /// <returns>False for a completion of the driver's commands.</returns>
+    internal bool TryComplete(in IoUringCqe completion)
+    {
+        if ((completion.UserData & OperationMark) != 0)
+        {
+            _operations[(int)completion.UserData].Complete(completion.Result);
+            return true;
+        }
+
+        if (completion.UserData == WakeUpMark)
+        {
+            ListenForWakeUps();
+            _context.RunPosted();
+            return true;
+        }
+
+        return false;
+    }
+
+    private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
+    {
+        IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
+        entry->Offset = (ulong)offset;
+        entry->OpFlags = flags;
+        SetBuffer(entry, buffer);
+        return operation.Task;
+    }
+
+    private unsafe ValueTask<int> ReadZeroesIntoSlot(IoBuffer buffer)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
+        entry->Flags = 0;
+        entry->Fd = (int)s_zeroes.Value.DangerousGetHandle();
+        SetBuffer(entry, buffer);
+        return operation.Task;
+    }
+
+    private static unsafe void SetBuffer(IoUringSqe* entry, IoBuffer buffer)
+    {
+        entry->Address = (ulong)buffer.Address;
+        entry->Length = (uint)buffer.Length;
+        if (!buffer.IsMemory)
+        {
+            entry->Opcode = entry->Opcode == IoUring.OpRead ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
+            entry->BufferIndex = (ushort)buffer.Slot;
+        }
+    }
+
+    private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        operation = _operations.Rent();
+        entry->Opcode = opcode;
+        entry->Flags = IoUring.SqeFixedFile;
+        entry->Fd = _firstFile + file;
+        entry->UserData = OperationMark | (uint)operation.Index;
+        return entry;
+    }
+
+    // Reads the eventfd that other threads write.
+    private unsafe void ListenForWakeUps()
+    {
+        IoUringSqe* entry = _ring.NextEntry();
+        entry->Opcode = IoUring.OpRead;
+        entry->Flags = IoUring.SqeFixedFile;
+        entry->Fd = _wakeUpFile;
+        entry->Address = (ulong)_context.WakeUpBuffer;
+        entry->Length = sizeof(ulong);
+        entry->UserData = WakeUpMark;
+    }
+}

@@ -1,0 +1,203 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Ublk.Interop;
+using Ublk.Specification;
+
+namespace Ublk.Launching;
+
+/// <summary>
+/// The conversation of a launcher and its worker: the specification one way, reports the other, and the launcher's
+/// approval at last. Whoever dies is noticed by the other at once.
+/// </summary>
+/// <remarks>
+/// A socket rather than the worker's standard streams, since a worker that the service manager starts has none of its
+/// launcher's. Its name is abstract, so nothing is left in a file system; but anybody can see it and bind it, so each end asks the kernel
+/// who the other is.
+/// </remarks>
+internal sealed class LaunchChannel : IDisposable
+{
+    private const string Approval = "approved";
+
+    // Short enough that Ctrl+C and the death of a worker are noticed at once.
+    internal static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
+
+    private readonly Socket _socket;
+    private readonly StringBuilder _line = new();
+    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+
+    private LaunchChannel(Socket socket) => _socket = socket;
+
+    /// <summary>The worker's process, as the kernel vouches for it.</summary>
+    public int PeerProcessId => PeerCredentials(_socket).ProcessId;
+
+    /// <summary>Listens for one worker.</summary>
+    /// <param name="name">The name to tell the worker.</param>
+    public static Socket Listen(out string name)
+    {
+        name = $"ublk-launch-{Environment.ProcessId}-{Guid.NewGuid():N}";
+        Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint($"\0{name}"));
+        listener.Listen(1);
+        return listener;
+    }
+
+    /// <summary>Takes the worker's call, if it is there within a time.</summary>
+    /// <returns>The channel; null when the time is up, or another user's process called.</returns>
+    /// <exception cref="UblkException">The worker has no process id here.</exception>
+    public static LaunchChannel? TryAccept(Socket listener, TimeSpan timeout)
+    {
+        if (!listener.Poll(timeout, SelectMode.SelectRead))
+        {
+            return null;
+        }
+
+        Socket socket = listener.Accept();
+        if (!IsTrusted(socket))
+        {
+            socket.Dispose();
+            return null;
+        }
+
+        // The driver must be told the worker's process, and a worker that hangs is killed by its id.
+        LaunchChannel channel = new(socket);
+        if (channel.PeerProcessId <= 0)
+        {
+            channel.Dispose();
+            throw new UblkException(UblkError.NotSupported,
+                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command outside of the "
+                    + "container, or where the container has a service manager of its own.", operation: "start");
+        }
+
+        return channel;
+    }
+
+    /// <summary>Calls the launcher.</summary>
+    /// <exception cref="UblkException">Another user has taken the name of a launcher that is gone, and would say what this process opens.</exception>
+    public static LaunchChannel Connect(string name)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Connect(new UnixDomainSocketEndPoint($"\0{name}"));
+        if (IsTrusted(socket))
+        {
+            return new LaunchChannel(socket);
+        }
+
+        socket.Dispose();
+        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM, "connect");
+    }
+
+    /// <summary>Launcher: what is wanted.</summary>
+    public void SendOrder(LaunchOrder order) => SendLine(JsonSerializer.Serialize(order, LaunchJson.Default.LaunchOrder));
+
+    /// <summary>Worker: what is wanted; null when the launcher is gone.</summary>
+    public LaunchOrder? ReceiveOrder() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line is not null
+        ? JsonSerializer.Deserialize(line, LaunchJson.Default.LaunchOrder)
+        : null;
+
+    /// <summary>Worker: how far it is. A launcher that is gone is noticed by <see cref="ReceiveApproval"/>.</summary>
+    public void SendReport(WorkerReport report)
+    {
+        try
+        {
+            SendLine(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
+        }
+        catch (SocketException)
+        {
+        }
+    }
+
+    /// <summary>Launcher: waits for the worker's next report. It restarts the deadline: a worker that makes progress may take its time.</summary>
+    /// <param name="deadline">The deadline of the opening.</param>
+    /// <param name="check">Called every 50 ms; throws when the wait is to end.</param>
+    /// <returns>The report; null when the worker is gone.</returns>
+    public WorkerReport? ReceiveReport(Deadline deadline, Action check)
+    {
+        string? line;
+        while (!TryReceiveLine(PollInterval, out line))
+        {
+            check();
+        }
+
+        deadline.Restart();
+        return line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
+    }
+
+    /// <summary>Launcher: the device is live and handed to the user; from now on the worker stands alone.</summary>
+    public void SendApproval() => SendLine(Approval);
+
+    /// <summary>Worker: waits for the approval.</summary>
+    /// <returns>False when the launcher went without giving it.</returns>
+    public bool ReceiveApproval() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line == Approval;
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket.Dispose();
+
+    private static bool IsTrusted(Socket socket) =>
+        PeerCredentials(socket).UserId is var user && (user == 0 || user == Libc.GetEffectiveUserId());
+
+    private static (int ProcessId, uint UserId) PeerCredentials(Socket socket)
+    {
+        // SOL_SOCKET 1, SO_PEERCRED 17: struct ucred, pid, uid and gid (asm-generic/socket.h).
+        byte[] credentials = new byte[12];
+        socket.GetRawSocketOption(1, 17, credentials);
+        ReadOnlySpan<int> words = MemoryMarshal.Cast<byte, int>(credentials);
+        return (words[0], (uint)words[1]);
+    }
+
+    private void SendLine(string line) => _socket.Send(Encoding.UTF8.GetBytes(line + "\n"));
+
+    private bool TryReceiveLine(TimeSpan timeout, out string? line)
+    {
+        byte[] bytes = new byte[4096];
+        char[] chars = new char[bytes.Length];
+        while (true)
+        {
+            string text = _line.ToString();
+            int end = text.IndexOf('\n', StringComparison.Ordinal);
+            if (end >= 0)
+            {
+                line = text[..end];
+                _line.Remove(0, end + 1);
+                return true;
+            }
+
+            line = null;
+            if (!_socket.Poll(timeout, SelectMode.SelectRead))
+            {
+                return false;
+            }
+
+            int count = Receive(bytes);
+            if (count == 0)
+            {
+                return true;
+            }
+
+            _line.Append(chars, 0, _decoder.GetChars(bytes.AsSpan(0, count), chars, flush: false));
+        }
+    }
+
+    private int Receive(byte[] bytes)
+    {
+        try
+        {
+            return _socket.Receive(bytes);
+        }
+        catch (SocketException)
+        {
+            return 0;
+        }
+    }
+}
+
+/// <summary>What a launcher tells its worker to do.</summary>
+internal sealed record LaunchOrder(LaunchKind Kind, DeviceSpecification Specification);
+
+/// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(LaunchOrder))]
+[JsonSerializable(typeof(WorkerReport))]
+internal sealed partial class LaunchJson : JsonSerializerContext;

@@ -1,0 +1,129 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+using Ublk.Processes;
+using Ublk.Specification;
+
+namespace Ublk.Lifecycle;
+
+/// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
+internal static class DeviceLife
+{
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
+    public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
+
+    /// <summary>The record of a device that is there and that a worker of ours made for the caller.</summary>
+    /// <exception cref="UblkException">There is no such device, it is another user's, or it has no record.</exception>
+    public static DeviceRecord RecordOf(ControlDevice control, int id)
+    {
+        UblkDeviceInfo info = control.GetInfo(id);
+        RequireOwner(info);
+        DeviceRecord? record = StateDirectory.Own.TryRead(id);
+        return record?.Specification.Cookie == info.ServerCookie
+            ? record
+            : throw new UblkException(UblkError.DeviceForeign,
+                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to serve it. "
+                    + "All that can be done here is to remove it: Remove-UblkDevice",
+                deviceId: id);
+    }
+
+    /// <summary>The record of a device that a worker of ours serves.</summary>
+    /// <exception cref="UblkException">There is no such device, it has no record, or nobody serves it.</exception>
+    public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
+    {
+        DeviceRecord record = RecordOf(control, id);
+        DeviceState state = AwaitServerGone(control, id, cancellation);
+        return state == DeviceState.Live ? record : throw WrongState(id, state);
+    }
+
+    /// <summary>Waits until the driver has noticed that a server is dead.</summary>
+    /// <returns>The device's state: live only if its server lives.</returns>
+    public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
+    {
+        UblkDeviceInfo info = default;
+        new Deadline(EndTimeout).Wait(
+            () =>
+            {
+                info = control.GetInfo(id);
+                return info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid);
+            },
+            cancellation);
+        return (DeviceState)info.State;
+    }
+
+    /// <summary>Waits until a started device's disk is there and opens.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="check">Throws when the time is up, or the server dead; it is told what was waited for.</param>
+    public static void AwaitBlockDevice(int id, Action<string> check)
+    {
+        string path = $"/dev/ublkb{id}";
+        while (true)
+        {
+            // Where the target hangs, so does open(2), and nothing but the server's end helps: it must not be this thread.
+            Task<bool> attempt = Task.Run(() => CanOpen(path));
+            while (!attempt.Wait(TimeSpan.FromMilliseconds(50)))
+            {
+                check($"open {path}");
+            }
+
+            if (attempt.Result)
+            {
+                return;
+            }
+
+            check($"open {path}");
+            Thread.Sleep(5);
+        }
+    }
+
+    /// <summary>Waits until a worker has ended.</summary>
+    /// <exception cref="UblkException">It has not.</exception>
+    public static void AwaitWorker(int id, int processId, string what)
+    {
+        if (!ProcessStatus.AwaitDeath(processId, EndTimeout))
+        {
+            throw new UblkException(UblkError.TimedOut,
+                $"Device {id} is {what}, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);
+        }
+    }
+
+    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.</summary>
+    public static void AwaitSupervisor(DeviceRecord record)
+    {
+        DeviceSpecification specification = record.Specification;
+        new Deadline(EndTimeout).Wait(() => !record.IsSupervised || record.SupervisorId == Environment.ProcessId
+            || (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
+                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId));
+    }
+
+    /// <summary>Why a device in this state cannot be served anew.</summary>
+    public static UblkException WrongState(int id, DeviceState state) => new(UblkError.DeviceStateInvalid,
+        state switch
+        {
+            DeviceState.Live => $"Device {id} is served. Only one whose worker is gone can be given a new one.",
+            DeviceState.Dead => $"Device {id} is stopped, or lost its disk with its worker. Start it: Start-UblkDevice",
+            _ => $"Device {id} waits for a worker. Give it one: Restore-UblkDevice",
+        },
+        deviceId: id);
+
+    private static bool CanOpen(string path)
+    {
+        using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
+        return !file.IsInvalid;
+    }
+
+    // Root would open for a user whatever the user's record names.
+    private static void RequireOwner(UblkDeviceInfo info)
+    {
+        if (info.OwnerUid != Libc.GetEffectiveUserId())
+        {
+            throw new UblkException(UblkError.PermissionDenied,
+                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}, who alone can say how it is served. "
+                    + "All that others can do, as root, is to remove it: Remove-UblkDevice",
+                deviceId: (int)info.DeviceId);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Catalog;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Files;
+using Ublk.Interop;
+using Ublk.Specification;
+using Ublk.Targets;
+
+namespace Ublk.Lifecycle;
+
+/// <summary>Changes the size of live disks, with that of what is behind them.</summary>
+internal static class DeviceResizer
+{
+    /// <summary>Resizes a disk.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
+    /// <param name="force">Whether the disk, or what is behind it, may lose its end.</param>
+    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="cancellation">Gives up before anything is changed.</param>
+    /// <exception cref="UblkException">It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.</exception>
+    public static void Resize(int id, long? size, bool force, Action<string>? step, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        control.GetInfo(id);
+        FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
+
+        // One at a time, and not while a new worker reads the record.
+        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
+        DeviceSpecification specification = record.Specification;
+        if (specification.Assembly is not null || TargetCatalog.Find(specification.Target).OpenStorage is not { } open)
+        {
+            throw new UblkException(UblkError.NotSupported, $"The {specification.Target} target cannot change its size.", deviceId: id);
+        }
+
+        if (specification.Filters.Count > 0)
+        {
+            throw new UblkException(UblkError.NotSupported, "A disk with filters cannot change its size.", deviceId: id);
+        }
+
+        Disk disk = Disk.Of(control, id);
+        using DiskStorage storage = open(record.Specification.Options, disk.ReadOnly);
+        RequireServed(record, storage);
+        Change change = new(control, record, disk, storage, step ?? (_ => { }));
+        change.Run(size, force);
+    }
+
+    // A path that leads to another file now would be grown, or cut, in the wrong place.
+    private static void RequireServed(DeviceRecord record, DiskStorage storage)
+    {
+        if (storage.File is { } file && FileIdentity.Of(file)?.IsOpenIn(record.ProcessId) != true)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or replaced. Put it back first.",
+                deviceId: record.Specification.Id);
+        }
+    }
+
+    /// <summary>The disk as the driver has it.</summary>
+    private readonly record struct Disk(int Id, long Size, int BlockSize, bool ReadOnly)
+    {
+        public static Disk Of(ControlDevice control, int id)
+        {
+            UblkParameters parameters = control.GetParameters(id);
+            return new Disk(id, (long)parameters.DeviceSectors << UblkAbi.SectorShift, 1 << parameters.LogicalBlockShift,
+                (parameters.Attributes & UblkAbi.AttrReadOnly) != 0);
+        }
+    }
+
+    /// <summary>One change of one disk: what is behind it is larger first, and smaller last.</summary>
+    private sealed class Change(ControlDevice control, DeviceRecord record, Disk disk, DiskStorage storage, Action<string> step)
+    {
+        public void Run(long? wanted, bool force)
+        {
+            long size = wanted ?? Available();
+            if (size < disk.BlockSize || size % disk.BlockSize != 0)
+            {
+                throw Invalid($"Size must be a multiple of the disk's block size, {disk.BlockSize} bytes, and not {size}.");
+            }
+
+            long room = storage.Size ?? disk.Size;
+            if ((size < disk.Size || (wanted is not null && size < room)) && !force)
+            {
+                throw Invalid($"Device {disk.Id} would lose what lies beyond {size} bytes: the disk has {disk.Size}, what is behind it {room}. "
+                    + "If nothing there is needed, shrink what is on the disk first, and use -Force.");
+            }
+
+            if (size >= disk.Size)
+            {
+                Grow(size, wanted is not null && size != room);
+            }
+            else
+            {
+                UpdateDisk(size);
+                UpdateStorage(size, wanted is not null && size != room);
+            }
+        }
+
+        private void Grow(long size, bool storageToo)
+        {
+            UpdateStorage(size, storageToo);
+            try
+            {
+                UpdateDisk(size);
+            }
+            catch
+            {
+                if (storageToo)
+                {
+                    storage.Undo();
+                    StateDirectory.Own.Write(record);
+                }
+
+                throw;
+            }
+        }
+
+        private void UpdateStorage(long size, bool isWanted)
+        {
+            if (isWanted)
+            {
+                step($"What is behind device {disk.Id} gets {size} bytes.");
+                StateDirectory.Own.Write(record with { Specification = record.Specification with { Options = storage.Resize(size) } });
+            }
+        }
+
+        private void UpdateDisk(long size)
+        {
+            if (size != disk.Size)
+            {
+                step($"Device {disk.Id} gets {size} bytes instead of {disk.Size}.");
+                control.UpdateSize(disk.Id, size);
+            }
+        }
+
+        private long Available() => storage.Size is { } size
+            ? size / disk.BlockSize * disk.BlockSize
+            : throw Invalid($"The {record.Specification.Target} target has no size of its own. Give one: -Size");
+
+        private UblkException Invalid(string message) => new(UblkError.InvalidArgument, message, deviceId: disk.Id);
+    }
+}

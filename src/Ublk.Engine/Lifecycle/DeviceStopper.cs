@@ -1,0 +1,150 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+
+namespace Ublk.Lifecycle;
+
+/// <summary>Stops devices: the disk goes, the device stays and can be started again.</summary>
+internal static class DeviceStopper
+{
+    // A program that only looked, such as udev, is gone by then.
+    private static readonly TimeSpan TransientUseTimeout = TimeSpan.FromSeconds(2);
+
+    // A stop waits for requests under way; with force, a worker that does not answer them by then is killed.
+    private static readonly TimeSpan ForcedStopTimeout = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="force">Whether to stop it although it is mounted, held or open, and to kill a worker that hangs.</param>
+    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="cancellation">Gives up between steps.</param>
+    /// <exception cref="UblkException">There is no such device, it is not ours, it is in use, or the driver refuses.</exception>
+    public static void Stop(int id, bool force, Action<string>? step, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DeviceState.Dead)
+        {
+            return;
+        }
+
+        step?.Invoke($"Stopping device {id}.");
+        Stop(control, info, force, cancellation);
+        if (info.ServerPid > 0)
+        {
+            step?.Invoke($"Waiting for process {info.ServerPid} to end.");
+            DeviceLife.AwaitWorker(id, info.ServerPid, "stopped");
+        }
+
+        DeviceLife.AwaitSupervisor(record);
+    }
+
+    /// <summary>Stops a device, whoever serves it, without waiting for the server to end.</summary>
+    internal static void Stop(ControlDevice control, UblkDeviceInfo info, bool force, CancellationToken cancellation)
+    {
+        if (force)
+        {
+            StopByForce(control, info);
+        }
+        else
+        {
+            StopUnused(control, info, cancellation);
+        }
+    }
+
+    private static void StopUnused(ControlDevice control, UblkDeviceInfo info, CancellationToken cancellation)
+    {
+        int id = (int)info.DeviceId;
+        bool canTry = control.Features.HasFlag(UblkFeatures.SafeStopDev);
+        Deadline deadline = new(TransientUseTimeout);
+        while (true)
+        {
+            string? users = DeviceUsers.Find(id);
+            if (DeviceIdentity.IsReplaced(control, id, info.ServerCookie))
+            {
+                return;
+            }
+
+            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTimeout) : StopUnopened(control, id);
+            if (result >= 0 || result == -Libc.ENODEV)
+            {
+                return;
+            }
+
+            if (result == -Libc.ETIMEDOUT)
+            {
+                throw StillStopping(id);
+            }
+
+            if (result != -Libc.EBUSY)
+            {
+                throw DriverError.ForCommand(-result, "STOP_DEV", id);
+            }
+
+            if (deadline.IsOver)
+            {
+                throw new UblkException(UblkError.DeviceInUse,
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
+                        + "with which its users lose what they have not written yet.",
+                    Libc.EBUSY, "stop", id);
+            }
+
+            if (cancellation.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(50)))
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    // The best check of kernels before 7.0: exclusive use is refused by the kernel, other openers were looked for.
+    private static int StopUnopened(ControlDevice control, int id)
+    {
+        using (SafeFileHandle file = Libc.Open($"/dev/ublkb{id}", Libc.O_RDONLY | Libc.O_EXCL))
+        {
+            if (file.IsInvalid && Libc.LastErrno == Libc.EBUSY)
+            {
+                return -Libc.EBUSY;
+            }
+        }
+
+        return control.TryStop(id, EndTimeout, evenIfOpen: true);
+    }
+
+    private static UblkException StillStopping(int id) => new(UblkError.TimedOut,
+        $"Device {id} is being stopped, but after {EndTimeout.TotalSeconds} s its requests are not finished. Wait for it, or use "
+            + "-Force, which kills a worker that hangs.",
+        Libc.ETIMEDOUT, "stop", id);
+
+    private static void StopByForce(ControlDevice control, UblkDeviceInfo info)
+    {
+        if (DeviceIdentity.IsReplaced(control, (int)info.DeviceId, info.ServerCookie))
+        {
+            return;
+        }
+
+        // The driver's stop cannot be interrupted, so it gets a ring of its own that a hanging worker may keep busy.
+        Task stop = Task.Run(() =>
+        {
+            using ControlDevice own = new();
+            own.Stop((int)info.DeviceId, Timeout.InfiniteTimeSpan);
+        });
+        if (!((IAsyncResult)stop).AsyncWaitHandle.WaitOne(ForcedStopTimeout) && IsOwnersProcess(info))
+        {
+            _ = Libc.Kill(info.ServerPid, Libc.SIGKILL);
+        }
+
+        stop.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Whether the server is a process of the device's owner.</summary>
+    /// <remarks>Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.</remarks>
+    internal static bool IsOwnersProcess(UblkDeviceInfo info)
+    {
+        using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);
+        return !process.IsInvalid && Libc.Statx(process, out Libc.StatxBuffer state) == 0
+            && (info.OwnerUid == 0 || state.UserId == info.OwnerUid);
+    }
+}

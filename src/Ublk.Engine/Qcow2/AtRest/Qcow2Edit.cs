@@ -1,0 +1,195 @@
+using Ublk.Files;
+using Ublk.Qcow2.Format;
+
+namespace Ublk.Qcow2.AtRest;
+
+/// <summary>A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.</summary>
+/// <remarks>
+/// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
+/// marked dirty where its version has that mark: who opens it after a crash then puts its reference counts right.
+/// </remarks>
+internal sealed class Qcow2Edit : IDisposable
+{
+    private readonly ImageProgress _progress;
+    private readonly RefcountWriter _writer;
+    private readonly List<(long Offset, long Length)> _unneeded = [];
+    private bool _isUnderWay;
+
+    private Qcow2Edit(Qcow2File image, ReferenceWalk walk, ImageProgress progress)
+    {
+        Image = image;
+        Counts = walk.Counts;
+        _progress = progress;
+        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+    }
+
+    /// <summary>The image.</summary>
+    public Qcow2File Image { get; }
+
+    /// <summary>How often each cluster is referred to.</summary>
+    public ReferenceCounts Counts { get; }
+
+    /// <summary>Makes sure that an image is sound.</summary>
+    /// <param name="file">The image, which nobody else has; disposed of with this, and where this fails.</param>
+    /// <param name="progress">Told how far it is.</param>
+    /// <exception cref="UblkException">It is no image, or corrupt.</exception>
+    public static Qcow2Edit Open(DiskFile file, ImageProgress progress)
+    {
+        Qcow2File image = Qcow2File.Read(file);
+        try
+        {
+            Qcow2Check check = Qcow2Check.Of(image, progress);
+            if (image.Header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
+            {
+                Qcow2Repair.Run(image, check.Walk, check.Findings, progress);
+                check = Qcow2Check.Of(image, progress);
+            }
+
+            if (check.Findings.Damage is { } damage)
+            {
+                throw new UblkException(UblkError.InvalidImage,
+                    $"{file.Path} is corrupt in a way that no repair mends, so it is left as it is: {damage} "
+                        + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
+            }
+
+            if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
+            {
+                throw new UblkException(UblkError.InvalidImage,
+                    $"{file.Path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
+            }
+
+            return new Qcow2Edit(image, check.Walk, progress);
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes something new.</summary>
+    /// <returns>Where it is in the file.</returns>
+    public long Add(ReadOnlySpan<byte> content)
+    {
+        Begin();
+        long clusters = Image.Layout.ClustersFor(content.Length);
+        if (clusters == 0)
+        {
+            return 0;
+        }
+
+        long offset = Counts.Allocate(clusters) << Image.Layout.ClusterBits;
+        byte[] whole = new byte[clusters << Image.Layout.ClusterBits];
+        content.CopyTo(whole);
+        Image.File.Write(whole, offset);
+        return offset;
+    }
+
+    /// <summary>Writes a new table.</summary>
+    /// <returns>Where it is in the file.</returns>
+    public long Add(ulong[] table)
+    {
+        long offset = Add(new byte[table.Length * sizeof(ulong)]);
+        Image.WriteTable(offset, table);
+        return offset;
+    }
+
+    /// <summary>Writes over something that no disk shows.</summary>
+    public void Overwrite(ReadOnlySpan<byte> content, long offset)
+    {
+        Begin();
+        Image.File.Write(content, offset);
+    }
+
+    /// <summary>Counts one reference more to what is there.</summary>
+    public void Refer(long offset, long length)
+    {
+        long first = offset >> Image.Layout.ClusterBits;
+        Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, 1);
+    }
+
+    /// <summary>Lets something go once the change is made.</summary>
+    public void Drop(long offset, long length) => _unneeded.Add((offset, length));
+
+    /// <summary>Makes the change.</summary>
+    /// <param name="next">The header that makes it.</param>
+    /// <param name="afterwards">What is to be written once it is made, and before anything is let go of.</param>
+    /// <exception cref="UblkException">The file cannot be written.</exception>
+    public void Commit(ImageHeader next, Action? afterwards = null)
+    {
+        Begin();
+        _writer.Write(onlyIncrease: true);
+        FixFlags();
+        Image.WriteHeader(next with
+        {
+            Incompatible = Image.Header.Incompatible,
+            RefcountTableOffset = Image.Header.RefcountTableOffset,
+            RefcountTableClusters = Image.Header.RefcountTableClusters,
+        });
+        Image.File.Flush();
+        afterwards?.Invoke();
+        Image.File.Flush();
+        foreach ((long offset, long length) in _unneeded.Where(range => range.Length > 0))
+        {
+            long first = offset >> Image.Layout.ClusterBits;
+            Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, -1);
+        }
+
+        _writer.Write(onlyIncrease: false);
+        FixFlags();
+        Mark(dirty: false);
+        _isUnderWay = false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        try
+        {
+            // It failed on the way: what was counted for it is given back. Not by what may never have reached the disk: who opens the
+            // image next sees what did.
+            if (_isUnderWay && !Image.File.HasLostWrites)
+            {
+                CheckFindings findings = new();
+                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
+            }
+        }
+        catch (UblkException)
+        {
+            // The image is still marked dirty, or leaks.
+        }
+        finally
+        {
+            Image.Dispose();
+        }
+    }
+
+    private void Begin()
+    {
+        if (!_isUnderWay)
+        {
+            // Until now it may be stopped; from here on it is done whole.
+            _progress.Begin($"Writing {Image.File.Path}");
+            Image.BeginWriting();
+            Mark(dirty: true);
+            _isUnderWay = true;
+        }
+    }
+
+    private void Mark(bool dirty)
+    {
+        if (Image.Header.Version >= 3)
+        {
+            IncompatibleFeatures others = Image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
+            Image.WriteHeader(Image.Header with { Incompatible = dirty ? others | IncompatibleFeatures.Dirty : others });
+        }
+
+        Image.File.Flush();
+    }
+
+    private void FixFlags()
+    {
+        CopiedFlags.Compare(Image, cluster => Counts[cluster], _ => { }, fix: true, ImageProgress.None);
+        Image.File.Flush();
+    }
+}

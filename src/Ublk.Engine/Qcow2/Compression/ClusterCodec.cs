@@ -1,0 +1,28 @@
+using Ublk.Qcow2.Format;
+
+namespace Ublk.Qcow2.Compression;
+
+/// <summary>A way to compress clusters. Callable from any thread.</summary>
+internal abstract class ClusterCodec
+{
+    /// <summary>Zstandard, where the program brings it.</summary>
+    public static ClusterCodec? Zstd { get; set; }
+
+    /// <summary>The codec of a compression type.</summary>
+    /// <exception cref="UblkException">This program lacks it.</exception>
+    public static ClusterCodec Of(CompressionType type) => type == CompressionType.Zlib
+        ? DeflateCodec.Instance
+        : Zstd ?? throw new UblkException(UblkError.NotSupported, "This program has no zstd. The worker program of the module has.");
+
+    /// <summary>Compresses a cluster.</summary>
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="compressed">Where the result goes.</param>
+    /// <returns>Bytes of the result; 0 where there is not enough room for it.</returns>
+    public abstract int TryCompress(ReadOnlySpan<byte> cluster, Span<byte> compressed);
+
+    /// <summary>Decompresses a cluster.</summary>
+    /// <param name="compressed">The compressed cluster, and perhaps more.</param>
+    /// <param name="cluster">Where it goes.</param>
+    /// <returns>False where that is no compressed cluster of this size.</returns>
+    public abstract bool TryDecompress(ReadOnlySpan<byte> compressed, Span<byte> cluster);
+}

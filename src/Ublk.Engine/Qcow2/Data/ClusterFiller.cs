@@ -1,0 +1,97 @@
+using System.Runtime.CompilerServices;
+using Ublk.Io;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>Fills the place of new clusters: with the data, and with what was around it on the disk before.</summary>
+/// <param name="image">The image.</param>
+/// <param name="reader">Tells what was there before.</param>
+internal sealed class ClusterFiller(ImageState image, ImageReader reader)
+{
+    /// <summary>Writes data and its surroundings.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="data">The data.</param>
+    /// <param name="offset">Its first byte on the disk.</param>
+    /// <param name="plan">What is to be filled.</param>
+    /// <param name="range">The clusters and their place.</param>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer data, long offset, FillPlan plan, GuestRange range)
+    {
+        long place = range.HostOffset + offset - (range.First << image.Layout.ClusterBits);
+        if (plan.KeepsPlace && !image.HasDataFile && image.Metadata.Overlaps(place, data.Length))
+        {
+            return await image.Health.MarkCorruptAsync(queue);
+        }
+
+        int head = (int)(offset - plan.Start);
+        int tail = (int)(LimitOf(plan.End) - (offset + data.Length));
+        head = range.IsVirgin && reader.ReadsAsZeroes(plan.Start, head) ? 0 : head;
+        tail = range.IsVirgin && reader.ReadsAsZeroes(offset + data.Length, tail) ? 0 : int.Max(tail, 0);
+        if (head == 0 && tail == 0)
+        {
+            return await image.Data.WriteAsync(queue, data, place, offset);
+        }
+
+        image.Statistics.CopiesOnWrite.Add();
+        if (head + data.Length + tail <= image.Chunks.BufferLength)
+        {
+            return await WriteWholeAsync(queue, data, offset, place, head, tail);
+        }
+
+        int result = await CopyAsync(queue, offset - head, place - head, head);
+        result = result < 0 ? result : await image.Data.WriteAsync(queue, data, place, offset);
+        return result < 0 ? result : await CopyAsync(queue, offset + data.Length, place + data.Length, tail);
+    }
+
+    // A data file ends with the disk; what is encrypted is filled whole, as a hole would not read as zeroes once the disk grows.
+    private long LimitOf(long end)
+    {
+        int unit = int.Max(512, image.DataFile.Alignment);
+        return image.HasDataFile && !image.Data.IsEncrypted ? long.Min(end, (image.Header.Size + unit - 1) / unit * unit) : end;
+    }
+
+    // All in one write.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteWholeAsync(IoQueue? queue, IoBuffer data, long offset, long place, int head, int tail)
+    {
+        using RentedBuffer buffer = image.Chunks.Lend();
+        int result = head == 0 ? 0 : await reader.ReadAsync(queue, buffer.Part(0, head), offset - head);
+        if (result == 0 && tail > 0)
+        {
+            result = await reader.ReadAsync(queue, buffer.Part(head + data.Length, tail), offset + data.Length);
+        }
+
+        if (result == 0)
+        {
+            data.Span.CopyTo(buffer.Span[head..]);
+            result = await image.Data.WriteAsync(queue, buffer.Part(0, head + data.Length + tail), place - head, offset - head);
+        }
+
+        return result;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> CopyAsync(IoQueue? queue, long offset, long place, int length)
+    {
+        if (length == 0)
+        {
+            return 0;
+        }
+
+        using RentedBuffer buffer = image.Chunks.Lend();
+        int result = 0;
+        while (length > 0 && result == 0)
+        {
+            IoBuffer part = buffer.Part(0, int.Min(length, buffer.Length));
+            result = await reader.ReadAsync(queue, part, offset);
+            result = result < 0 ? result : await image.Data.WriteAsync(queue, part, place, offset);
+            offset += part.Length;
+            place += part.Length;
+            length -= part.Length;
+        }
+
+        return result;
+    }
+}

@@ -1,0 +1,79 @@
+using System.Runtime.CompilerServices;
+using Ublk.Io;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>Reads the disk from an image and what is under it.</summary>
+/// <param name="image">The image.</param>
+/// <param name="map">Where the disk's bytes are.</param>
+/// <param name="tables">The tables in memory.</param>
+/// <param name="compressed">Reads compressed clusters.</param>
+/// <param name="backing">What is under the image, or null.</param>
+internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tables, CompressedReader compressed, DiskLayer? backing)
+{
+    /// <summary>Fills a buffer that is within the disk.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    {
+        Extent extent = map.Find(offset, buffer.Length);
+        return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
+            ? image.Data.ReadAsync(queue, buffer, extent.HostOffset, offset)
+            : ReadPiecesAsync(queue, buffer, offset);
+    }
+
+    /// <summary>Whether a range is known to read as zeroes, without I/O.</summary>
+    public bool ReadsAsZeroes(long offset, long length)
+    {
+        while (length > 0)
+        {
+            Extent extent = map.Find(offset, (int)long.Min(length, int.MaxValue));
+            bool isZero = extent.Kind == ExtentKind.Zero
+                || (extent.Kind == ExtentKind.Unallocated && (backing?.ReadsAsZeroes(offset, extent.Length) ?? true));
+            if (!isZero)
+            {
+                return false;
+            }
+
+            offset += extent.Length;
+            length -= extent.Length;
+        }
+
+        return true;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadPiecesAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    {
+        while (buffer.Length > 0)
+        {
+            Extent extent = map.Find(offset, buffer.Length);
+            IoBuffer piece = buffer.Slice(0, extent.Length);
+            int result = extent.Kind switch
+            {
+                ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
+                ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(queue, piece, extent.HostOffset, offset),
+                ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(queue, piece, offset),
+                ExtentKind.Compressed => await compressed.ReadAsync(queue, piece, image.Layout.OffsetInCluster(offset), extent.Entry),
+                ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),
+                _ => Clear(piece),
+            };
+            if (result < 0)
+            {
+                return result;
+            }
+
+            buffer = buffer.Slice(extent.Length);
+            offset += extent.Length;
+        }
+
+        return 0;
+    }
+
+    private static int Clear(IoBuffer buffer)
+    {
+        buffer.Span.Clear();
+        return 0;
+    }
+}

@@ -1,0 +1,140 @@
+using System.Runtime.CompilerServices;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>Changes an open image: what it takes to write, beside what it takes to read.</summary>
+internal sealed class ImageUpdater : IDisposable
+{
+    private readonly AsyncMutex _beginning = new();
+    private readonly ImageState _image;
+    private readonly RefcountCache _refcounts;
+    private readonly MetadataFlusher _flusher;
+    private readonly ImageWriter _writer;
+    private readonly ZeroWriter _zeroes;
+    private readonly JournalReplay _replay;
+    private bool _hasBegun;
+
+    /// <summary>Puts the parts together.</summary>
+    /// <param name="layer">The image, open for writing.</param>
+    /// <param name="refcounts">Its reference counts; go with this.</param>
+    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+    public ImageUpdater(Qcow2Layer layer, RefcountCache refcounts, bool punchesHoles)
+    {
+        _image = layer.State;
+        _refcounts = refcounts;
+        ClusterAllocator allocator = new(_image, refcounts, punchesHoles);
+        _flusher = new MetadataFlusher(_image, layer.Tables, refcounts, allocator);
+        layer.Tables.Flush = _flusher.FlushAsync;
+        TableWriter tables = new(_image, layer.Tables, allocator);
+        _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
+        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader), _flusher);
+        _writer = new ImageWriter(_image, layer.Map, layer.Tables, placer);
+        _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
+    }
+
+    /// <summary>Writes a buffer.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="buffer">The data.</param>
+    /// <param name="offset">First byte on the disk.</param>
+    /// <param name="durable">Whether it must be durable when it is written.</param>
+    /// <returns>0 or a negative errno.</returns>
+    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) =>
+        durable || !IsReady ? WriteSlowlyAsync(queue, buffer, offset, durable) : _writer.WriteAsync(queue, buffer, offset, durable: false);
+
+    /// <summary>Zeroes or discards a range.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ZeroAsync(IoQueue? queue, long offset, long length, ZeroKind kind, bool durable)
+    {
+        int result = IsReady ? 0 : await BeginAsync(queue);
+        result = result < 0 ? result : await _zeroes.ZeroAsync(queue, offset, length, kind);
+        return result < 0 || !durable ? result : await _flusher.FlushAsync(queue);
+    }
+
+    /// <summary>Makes all that was written durable.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
+
+    /// <summary>Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.</summary>
+    /// <exception cref="UblkException">The image is not the one that the worker left, or cannot be read or written.</exception>
+    public void Keep(WriteJournal journal)
+    {
+        IReadOnlyList<JournalRecord> records = journal.Read();
+        if (records.Count > 0)
+        {
+            int result = ImageTables.ResultOf(_replay.RunAsync(records));
+            result = result < 0 ? result : ImageTables.ResultOf(BeginAsync(null));
+            result = result < 0 ? result : ImageTables.ResultOf(_flusher.FlushAsync(null));
+            if (result < 0)
+            {
+                throw UblkException.FromErrno(-result, "recover", $"What the last worker had not written to {_image.File.Path} cannot be written now");
+            }
+        }
+
+        journal.Clear();
+        _image.Journal = journal;
+    }
+
+    /// <summary>Writes everything back and gives up what is not needed; no request is left.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public int Finish()
+    {
+        int result = _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+        if (result == 0)
+        {
+            _image.Journal?.Clear();
+        }
+
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _flusher.Dispose();
+        _refcounts.Dispose();
+    }
+
+    private bool IsReady => Volatile.Read(ref _hasBegun) && _image.Health.Failure == 0;
+
+    // In place, the write itself is durable; what got a new place is so when its metadata is.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteSlowlyAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    {
+        int result = IsReady ? 0 : await BeginAsync(queue);
+        result = result < 0 ? result : await _writer.WriteAsync(queue, buffer, offset, durable);
+        return result == 0 && durable && _flusher.HasChanges ? await _flusher.FlushAsync(queue) : result;
+    }
+
+    // Before the first write: what this engine does not keep up must not be relied on.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> BeginAsync(IoQueue? queue)
+    {
+        if (_image.Health.Failure != 0)
+        {
+            return _image.Health.Failure;
+        }
+
+        await _beginning.EnterAsync(queue);
+        try
+        {
+            if (_hasBegun)
+            {
+                return 0;
+            }
+
+            AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
+            int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(queue, kept);
+            Volatile.Write(ref _hasBegun, result == 0);
+            return result;
+        }
+        finally
+        {
+            _beginning.Exit();
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using System.Runtime.CompilerServices;
+using Ublk.Io;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>Writes the disk's data: where it has its place already, there; otherwise it gets one.</summary>
+/// <param name="image">The image.</param>
+/// <param name="map">Where the disk's bytes are.</param>
+/// <param name="tables">The tables in memory.</param>
+/// <param name="placer">Writes what has no place yet.</param>
+internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tables, PlacingWriter placer)
+{
+    /// <summary>Writes a buffer that is within the disk.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="buffer">The data.</param>
+    /// <param name="offset">First byte on the disk.</param>
+    /// <param name="durable">Whether what is written in place must be durable when it is written.</param>
+    /// <returns>0 or a negative errno.</returns>
+    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    {
+        Extent extent = map.Find(offset, buffer.Length);
+        return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
+            ? WriteInPlaceAsync(queue, buffer, extent.HostOffset, offset, durable)
+            : WritePiecesAsync(queue, buffer, offset, durable);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WritePiecesAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    {
+        while (buffer.Length > 0)
+        {
+            Extent extent = map.Find(offset, buffer.Length);
+            int written = extent.Length;
+            int result = extent.Kind switch
+            {
+                ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
+                ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),
+                ExtentKind.Data => await WriteInPlaceAsync(queue, buffer.Slice(0, extent.Length), extent.HostOffset, offset, durable),
+                _ => written = await placer.WriteAsync(queue, buffer, offset),
+            };
+            if (result < 0)
+            {
+                return result;
+            }
+
+            buffer = buffer.Slice(written);
+            offset += written;
+        }
+
+        return 0;
+    }
+
+    private ValueTask<int> WriteInPlaceAsync(IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable) =>
+        !image.HasDataFile && image.Metadata.Overlaps(place, buffer.Length)
+            ? image.Health.MarkCorruptAsync(queue)
+            : image.Data.WriteAsync(queue, buffer, place, offset, durable);
+}

@@ -1,0 +1,189 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>Writes data that has no place of its own in the image yet: gets one, fills it, and enters it in the L2 table.</summary>
+/// <remarks>
+/// The clusters are taken meanwhile (<see cref="GuestRange"/>), so that no other write gets another place for them. Reads go on
+/// finding what was there before, until the entry changes.
+/// </remarks>
+/// <param name="image">The image.</param>
+/// <param name="map">Where the disk's bytes are.</param>
+/// <param name="tables">Changes L2 tables.</param>
+/// <param name="allocator">Gives places.</param>
+/// <param name="filler">Writes the data with what surrounds it.</param>
+/// <param name="flusher">Writes metadata back when the journal is full.</param>
+internal sealed class PlacingWriter(
+    ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, ClusterFiller filler, MetadataFlusher flusher)
+{
+    private readonly ClusterLayout _layout = image.Layout;
+
+    /// <summary>Writes some of a buffer, from its beginning.</summary>
+    /// <returns>Bytes written, 0 if the caller is to look again where they belong, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    {
+        if (!TryTake(queue, offset, buffer.Length, out GuestRange? range, out L2Entry old, out ValueTask<int> wait))
+        {
+            return int.Min(await wait, 0);
+        }
+
+        try
+        {
+            bool ownsPlace = map.OwnsPlace(old);
+            int result = await GetPlaceAsync(queue, range!, old, ownsPlace);
+            return result < 0 ? result : await FillAsync(queue, buffer, offset, range!, old, ownsPlace);
+        }
+        finally
+        {
+            Release(range!);
+        }
+    }
+
+    // Writes into the range's place and enters it. A new place that does not come to be used is given back.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FillAsync(IoQueue? queue, IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool ownsPlace)
+    {
+        int result = -Libc.EIO;
+        try
+        {
+            int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
+            FillPlan plan = FillPlan.For(_layout, offset, length, old, ownsPlace);
+            result = await filler.WriteAsync(queue, buffer.Slice(0, length), offset, plan, range);
+            result = result < 0 ? result : await EnterAsync(queue, range, plan);
+            return result < 0 ? result : length;
+        }
+        finally
+        {
+            if (result < 0 && !ownsPlace && !image.HasDataFile)
+            {
+                GiveBack(range);
+            }
+        }
+    }
+
+    // Takes the clusters from the offset on that are in the same case as the first, or says what to wait for.
+    private bool TryTake(
+        IoQueue? queue, long offset, int length, out GuestRange? range, out L2Entry first, out ValueTask<int> wait)
+    {
+        range = null;
+        first = default;
+        lock (image.Gate)
+        {
+            if (tables.Find(offset) is { } table)
+            {
+                long cluster = offset >> _layout.ClusterBits;
+                if (image.Allocating.FindOverlap(cluster, 1) is { } other)
+                {
+                    wait = other.WaitAsync(queue);
+                    return false;
+                }
+
+                wait = default;
+                ExtentKind kind = map.Find(offset, 1).Kind;
+                if (kind is ExtentKind.Data or ExtentKind.Faulty or ExtentKind.NotCached)
+                {
+                    return false;
+                }
+
+                int index = _layout.L2Index(offset);
+                first = table.Read(index);
+                int count = 1;
+                if (!map.OwnsPlace(first))
+                {
+                    long end = (offset + length - 1) >> _layout.ClusterBits;
+                    while (cluster + count <= end && index + count < _layout.L2Entries
+                        && CanFollow(table.Read(index + count)) && image.Allocating.FindOverlap(cluster + count, 1) is null)
+                    {
+                        count++;
+                    }
+                }
+
+                range = image.Allocating.Add(cluster, count);
+                return true;
+            }
+        }
+
+        wait = tables.PrepareAsync(queue, offset);
+        return false;
+    }
+
+    // What must be copied from a cluster with subclusters is known of the first alone.
+    private bool CanFollow(L2Entry entry) => !map.OwnsPlace(entry)
+        && (!_layout.HasExtendedL2 || (entry.AllocatedSubclusters == 0 && !entry.IsCompressed));
+
+    private ValueTask<int> GetPlaceAsync(IoQueue? queue, GuestRange range, L2Entry old, bool ownsPlace)
+    {
+        range.IsVirgin = false;
+        if (ownsPlace)
+        {
+            range.HostOffset = old.Offset;
+        }
+        else if (image.HasDataFile)
+        {
+            range.HostOffset = range.First << _layout.ClusterBits;
+        }
+        else
+        {
+            return allocator.AllocateAsync(queue, range);
+        }
+
+        return new ValueTask<int>(0);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> EnterAsync(IoQueue? queue, GuestRange range, FillPlan plan)
+    {
+        long offset = range.First << _layout.ClusterBits;
+        while (true)
+        {
+            bool isFull;
+            lock (image.Gate)
+            {
+                isFull = image.Journal?.HasRoom(4) == false;
+                if (!isFull && tables.Find(offset) is { } table)
+                {
+                    int index = _layout.L2Index(offset);
+                    for (int number = 0; number < range.Count; number++)
+                    {
+                        long place = range.HostOffset + ((long)number << _layout.ClusterBits);
+                        tables.Change(table, index + number,
+                            L2Entry.At(place, plan.SubclustersOf(_layout, range.First + number, table.Read(index + number))));
+                    }
+
+                    return 0;
+                }
+            }
+
+            int result = isFull ? await flusher.FlushAsync(queue) : await tables.PrepareAsync(queue, offset);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+    }
+
+    private void GiveBack(GuestRange range)
+    {
+        lock (image.Gate)
+        {
+            image.Freed.AddUnreferenced(new HostRange(range.HostOffset, range.Count), image.Epochs.Current);
+        }
+    }
+
+    private void Release(GuestRange range)
+    {
+        QueueWaiter? waiters;
+        lock (image.Gate)
+        {
+            waiters = image.Allocating.Remove(range);
+        }
+
+        QueueWaiter.WakeAll(waiters, 0);
+    }
+}

@@ -1,0 +1,263 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Data;
+
+/// <summary>What becomes of clusters that are to read as zeroes.</summary>
+internal enum ZeroKind
+{
+    /// <summary>They are given up, and read as zeroes if that costs nothing.</summary>
+    Discard,
+
+    /// <summary>They read as zeroes and are given up.</summary>
+    Free,
+
+    /// <summary>They read as zeroes and keep the place they have.</summary>
+    Keep,
+}
+
+/// <summary>Makes parts of the disk read as zeroes by their L2 entries, and by written zeroes where entries cannot tell.</summary>
+/// <param name="image">The image.</param>
+/// <param name="map">Where the disk's bytes are.</param>
+/// <param name="cache">The tables in memory.</param>
+/// <param name="tables">Changes L2 tables.</param>
+/// <param name="reader">Tells what reads as zeroes already.</param>
+/// <param name="writer">Writes zeroes.</param>
+/// <param name="flusher">Writes metadata back when the journal is full.</param>
+/// <param name="backing">What is under the image, or null.</param>
+internal sealed class ZeroWriter(
+    ImageState image, ClusterMap map, L2Cache cache, TableWriter tables, ImageReader reader, ImageWriter writer, MetadataFlusher flusher,
+    DiskLayer? backing)
+{
+    private readonly ClusterLayout _layout = image.Layout;
+
+    /// <summary>Zeroes, or discards, a range within the disk.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ZeroAsync(IoQueue? queue, long offset, long length, ZeroKind kind)
+    {
+        int unit = _layout.SubclusterSize;
+        long end = offset + length;
+        long bodyStart = long.Min((offset + unit - 1) / unit * unit, end);
+
+        // The disk's last cluster is whole as far as there is a disk.
+        long bodyEnd = end >= image.Header.Size ? end : long.Max(end / unit * unit, bodyStart);
+        int result = 0;
+        if (kind != ZeroKind.Discard)
+        {
+            result = await WriteZeroesAsync(queue, offset, bodyStart - offset);
+            result = result < 0 ? result : await WriteZeroesAsync(queue, bodyEnd, end - bodyEnd);
+        }
+
+        return result < 0 ? result : await ZeroUnitsAsync(queue, bodyStart, bodyEnd, kind);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ZeroUnitsAsync(IoQueue? queue, long offset, long end, ZeroKind kind)
+    {
+        while (offset < end)
+        {
+            // As far as one L2 table tells.
+            long stop = long.Min(end, (offset / _layout.L2Coverage * _layout.L2Coverage) + _layout.L2Coverage);
+            if (cache.L1[_layout.L1Index(offset)].Offset == 0 && (kind == ZeroKind.Discard || reader.ReadsAsZeroes(offset, stop - offset)))
+            {
+                offset = stop;
+                continue;
+            }
+
+            // Version 2 has no zero clusters: it can but give clusters up, and then a backing file would show through.
+            if (image.Header.Version < 3
+                && (kind == ZeroKind.Keep || (backing is not null && !backing.ReadsAsZeroes(offset, stop - offset))))
+            {
+                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, stop - offset);
+                if (written < 0)
+                {
+                    return written;
+                }
+
+                offset = stop;
+                continue;
+            }
+
+            int result = await ZeroTableAsync(queue, offset, stop, kind);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            offset = stop;
+        }
+
+        return 0;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ZeroTableAsync(IoQueue? queue, long offset, long end, ZeroKind kind)
+    {
+        if (image.HasDataFile && kind != ZeroKind.Keep)
+        {
+            int punched = await image.DataFile.AllocateAsync(
+                queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, end - offset);
+            if (punched < 0 && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
+            {
+                return kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, end - offset);
+            }
+        }
+        else if (image.HasDataFile && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
+        {
+            return await WriteZeroesAsync(queue, offset, end - offset);
+        }
+
+        while (offset < end)
+        {
+            if (!TryChange(queue, ref offset, end, kind, out ValueTask<int> wait))
+            {
+                int waited = await wait;
+                if (waited < 0)
+                {
+                    return waited;
+                }
+            }
+            else if (offset < end)
+            {
+                // A part of a compressed cluster has no entry of its own.
+                long rest = long.Min(end, _layout.ClusterStart(offset) + _layout.ClusterSize) - offset;
+                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, rest);
+                if (written < 0)
+                {
+                    return written;
+                }
+
+                offset += rest;
+            }
+        }
+
+        return 0;
+    }
+
+    // Changes entries up to where an entry cannot tell what is wanted.
+    private bool TryChange(IoQueue? queue, ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
+    {
+        wait = default;
+        bool isFull = false;
+        lock (image.Gate)
+        {
+            if (tables.Find(offset) is { } table)
+            {
+                long first = offset >> _layout.ClusterBits;
+                long last = (end - 1) >> _layout.ClusterBits;
+                if (image.Allocating.FindOverlap(first, last - first + 1) is { } range)
+                {
+                    wait = range.WaitAsync(queue);
+                    return false;
+                }
+
+                for (long cluster = first; cluster <= last; cluster++)
+                {
+                    int index = (int)(cluster & (_layout.L2Entries - 1));
+                    L2Entry old = table.Read(index);
+                    long start = cluster << _layout.ClusterBits;
+                    ulong whole = MaskOf(offset - start, end - start);
+                    if (Zeroed(old, (uint)whole, kind) is not { } zeroed)
+                    {
+                        offset = long.Max(start, offset);
+                        return true;
+                    }
+
+                    if (zeroed != old)
+                    {
+                        if (image.Journal?.HasRoom(1) == false)
+                        {
+                            offset = long.Max(start, offset);
+                            isFull = true;
+                            break;
+                        }
+
+                        tables.Change(table, index, zeroed);
+                    }
+                }
+
+                if (!isFull)
+                {
+                    offset = end;
+                    return true;
+                }
+            }
+        }
+
+        wait = isFull ? flusher.FlushAsync(queue) : tables.PrepareAsync(queue, offset);
+        return false;
+    }
+
+    // The subclusters, or the one cluster, that a range covers.
+    private uint MaskOf(long from, long to)
+    {
+        if (!_layout.HasExtendedL2)
+        {
+            return uint.MaxValue;
+        }
+
+        int first = (int)(long.Max(from, 0) / _layout.SubclusterSize);
+        int end = (int)((long.Min(to, _layout.ClusterSize) + _layout.SubclusterSize - 1) / _layout.SubclusterSize);
+        return (uint)(((1UL << end) - 1) & ~((1UL << first) - 1));
+    }
+
+    // The entry with some subclusters zeroed; null where an entry cannot tell that.
+    private L2Entry? Zeroed(L2Entry old, uint mask, ZeroKind kind)
+    {
+        if (mask != uint.MaxValue)
+        {
+            return old.IsCompressed ? null : old with
+            {
+                Subclusters = ((ulong)(old.ZeroSubclusters | mask) << 32) | (old.AllocatedSubclusters & ~mask),
+            };
+        }
+
+        bool keepsPlace = kind == ZeroKind.Keep && map.OwnsPlace(old);
+        if (_layout.HasExtendedL2)
+        {
+            return keepsPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
+        }
+
+        return keepsPlace ? old.WithZeroBit() : Plain(old, kind);
+    }
+
+    private L2Entry Plain(L2Entry old, ZeroKind kind)
+    {
+        bool isUnallocated = old == default;
+        return image.Header.Version < 3 || (kind == ZeroKind.Discard && (backing is null || isUnallocated))
+            ? default
+            : L2Entry.ZeroPlain(_layout.HasExtendedL2);
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteZeroesAsync(IoQueue? queue, long offset, long length)
+    {
+        int result = 0;
+        while (length > 0 && result == 0)
+        {
+            Extent extent = map.Find(offset, (int)long.Min(length, image.Chunks.BufferLength));
+            if (extent.Kind == ExtentKind.NotCached)
+            {
+                result = await cache.LoadAsync(queue, _layout.L1Index(offset));
+                continue;
+            }
+
+            if (!reader.ReadsAsZeroes(offset, extent.Length))
+            {
+                using RentedBuffer zeroes = image.Chunks.Lend();
+                zeroes.Span[..extent.Length].Clear();
+                result = await writer.WriteAsync(queue, zeroes.Part(0, extent.Length), offset, durable: false);
+            }
+
+            offset += extent.Length;
+            length -= extent.Length;
+        }
+
+        return result;
+    }
+}

@@ -1,0 +1,52 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+
+namespace Ublk.Qcow2.Encryption;
+
+/// <summary>
+/// A key in so many parts that it is lost with any of them, so that it can be destroyed on a medium that keeps remnants.
+/// (LUKS On-Disk Format Specification 1.2.3, section 2.4.)
+/// </summary>
+internal static class AntiForensicSplit
+{
+    /// <summary>Puts a key together.</summary>
+    /// <param name="parts">All parts, one after the other, each as long as the key.</param>
+    /// <param name="hash">The hash that spreads what a part holds.</param>
+    /// <param name="key">The key.</param>
+    public static void Merge(ReadOnlySpan<byte> parts, HashAlgorithmName hash, Span<byte> key)
+    {
+        key.Clear();
+        for (; parts.Length > key.Length; parts = parts[key.Length..])
+        {
+            Xor.Combine(key, parts, key);
+            Spread(hash, key);
+        }
+
+        Xor.Combine(key, parts, key);
+    }
+
+    // Each piece of the key becomes the hash of its number and itself.
+    private static void Spread(HashAlgorithmName hash, Span<byte> key)
+    {
+        Span<byte> numbered = stackalloc byte[sizeof(int) + SHA512.HashSizeInBytes];
+        Span<byte> digest = stackalloc byte[SHA512.HashSizeInBytes];
+        int pieceLength = LengthOf(hash);
+        for (int number = 0; key.Length > 0; number++)
+        {
+            Span<byte> piece = key[..int.Min(pieceLength, key.Length)];
+            BinaryPrimitives.WriteInt32BigEndian(numbered, number);
+            piece.CopyTo(numbered[sizeof(int)..]);
+            CryptographicOperations.HashData(hash, numbered[..(sizeof(int) + piece.Length)], digest);
+            digest[..piece.Length].CopyTo(piece);
+            key = key[piece.Length..];
+        }
+    }
+
+    private static int LengthOf(HashAlgorithmName hash) => hash.Name switch
+    {
+        nameof(SHA1) => SHA1.HashSizeInBytes,
+        nameof(SHA256) => SHA256.HashSizeInBytes,
+        nameof(SHA384) => SHA384.HashSizeInBytes,
+        _ => SHA512.HashSizeInBytes,
+    };
+}

@@ -1,0 +1,23 @@
+using System.Buffers.Binary;
+
+namespace Ublk.Qcow2.Encryption;
+
+/// <summary>Makes a block of a sector's number, so that equal sectors differ once they are encrypted (dm-crypt's IV generators).</summary>
+/// <param name="isShort">Whether only the lower 32 bits count (plain), or all 64 (plain64).</param>
+/// <param name="hidden">Encrypts the block, so that nobody can choose it (ESSIV); null for none.</param>
+internal sealed class SectorNumbers(bool isShort, AesBlocks? hidden) : IDisposable
+{
+    /// <summary>Writes a sector's block.</summary>
+    /// <param name="sector">The sector's number.</param>
+    /// <param name="room">Where.</param>
+    /// <param name="start">At which byte.</param>
+    public void Write(long sector, byte[] room, int start)
+    {
+        BinaryPrimitives.WriteInt64LittleEndian(room.AsSpan(start), isShort ? (uint)sector : sector);
+        BinaryPrimitives.WriteInt64LittleEndian(room.AsSpan(start + 8), 0);
+        hidden?.Encrypt(room, start, SectorCipher.BlockSize);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => hidden?.Dispose();
+}

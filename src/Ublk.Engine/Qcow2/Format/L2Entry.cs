@@ -1,0 +1,146 @@
+namespace Ublk.Qcow2.Format;
+
+/// <summary>What an L2 entry says of its cluster as a whole.</summary>
+internal enum ClusterKind
+{
+    /// <summary>Nothing: the backing file tells, or it reads as zeroes.</summary>
+    Unallocated,
+
+    /// <summary>It reads as zeroes and has no place in the file.</summary>
+    Zero,
+
+    /// <summary>It reads as zeroes and has a place in the file all the same.</summary>
+    ZeroAllocated,
+
+    /// <summary>Its data is in the file as it is.</summary>
+    Data,
+
+    /// <summary>Its data is in the file, compressed.</summary>
+    Compressed,
+}
+
+/// <summary>An L2 entry: where a cluster of the disk is.</summary>
+/// <param name="Descriptor">The first eight bytes.</param>
+/// <param name="Subclusters">
+/// The second eight bytes of an extended entry: allocated subclusters in the lower half, zero ones in the upper; 0 otherwise.
+/// </param>
+internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
+{
+    private const long OffsetMask = 0x00FF_FFFF_FFFF_FE00;
+    private const ulong CopiedBit = 1UL << 63;
+    private const ulong CompressedBit = 1UL << 62;
+    private const ulong ZeroBit = 1;
+    private const ulong StandardReservedMask = 0x3F00_0000_0000_01FE;
+
+    /// <summary>All subclusters allocated.</summary>
+    public const ulong AllAllocated = 0x0000_0000_FFFF_FFFF;
+
+    /// <summary>All subclusters zero.</summary>
+    public const ulong AllZero = 0xFFFF_FFFF_0000_0000;
+
+    /// <summary>An entry for data at a place of its own.</summary>
+    public static L2Entry At(long offset, ulong subclusters = 0) => new((ulong)offset | CopiedBit, subclusters);
+
+    /// <summary>An entry that reads as zeroes and has no place; not in version 2.</summary>
+    public static L2Entry ZeroPlain(bool extended) => extended ? new L2Entry(0, AllZero) : new L2Entry(ZeroBit);
+
+    /// <summary>An entry of a compressed cluster.</summary>
+    /// <param name="layout">The image's layout.</param>
+    /// <param name="offset">The first byte of the compressed data.</param>
+    /// <param name="length">Its length in bytes, at least 1.</param>
+    public static L2Entry CompressedAt(ClusterLayout layout, long offset, int length)
+    {
+        int bits = CompressedOffsetBits(layout);
+        long sectors = ((offset + length - 1) >> 9) - (offset >> 9);
+        return new L2Entry(CompressedBit | (ulong)offset | ((ulong)sectors << bits));
+    }
+
+    /// <summary>The host offset of a standard cluster; 0 for none (or, with an external data file, for its first cluster).</summary>
+    public long Offset => (long)Descriptor & OffsetMask;
+
+    /// <summary>Whether the cluster's reference count is one, so that it may be written in place.</summary>
+    public bool IsCopied => (Descriptor & CopiedBit) != 0;
+
+    /// <summary>Whether the data is compressed.</summary>
+    public bool IsCompressed => (Descriptor & CompressedBit) != 0;
+
+    /// <summary>Whether the bit that makes a standard entry read as zeroes is set; without meaning in an extended entry.</summary>
+    public bool HasZeroBit => (Descriptor & ZeroBit) != 0;
+
+    /// <summary>Whether there is a place in the file (or in the external data file) for the cluster, as it is.</summary>
+    /// <remarks>
+    /// Host offset 0 is the image's header. In an external data file it is the first cluster; the copied bit is then set on an allocated
+    /// entry.
+    /// </remarks>
+    public bool HasPlace(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
+
+    /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
+    public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
+
+    /// <summary>Which of 32 subclusters have their data here.</summary>
+    public uint AllocatedSubclusters => (uint)Subclusters;
+
+    /// <summary>Which of 32 subclusters read as zeroes.</summary>
+    public uint ZeroSubclusters => (uint)(Subclusters >> 32);
+
+    /// <summary>The entry with the same place, its reference count now one or not.</summary>
+    public L2Entry WithCopied(bool copied) => this with { Descriptor = copied ? Descriptor | CopiedBit : Descriptor & ~CopiedBit };
+
+    /// <summary>The entry with the bit that makes it read as zeroes.</summary>
+    public L2Entry WithZeroBit() => this with { Descriptor = Descriptor | ZeroBit };
+
+    /// <summary>What it says of the cluster as a whole; in an extended entry, of a cluster whose subclusters differ: data.</summary>
+    public ClusterKind KindIn(ClusterLayout layout)
+    {
+        if (IsCompressed)
+        {
+            return ClusterKind.Compressed;
+        }
+
+        bool isZero = layout.HasExtendedL2 ? Subclusters == AllZero : HasZeroBit;
+        if (isZero)
+        {
+            return HasPlace(layout) ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
+        }
+
+        return HasPlace(layout) || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
+    }
+
+    /// <summary>The first byte of compressed data in the file.</summary>
+    public long CompressedOffset(ClusterLayout layout) => (long)(Descriptor & ((1UL << CompressedOffsetBits(layout)) - 1));
+
+    /// <summary>Bytes from there in which the compressed data ends: to the end of its last sector.</summary>
+    public int CompressedLength(ClusterLayout layout)
+    {
+        int bits = CompressedOffsetBits(layout);
+        int sectors = (int)((Descriptor & (CompressedBit - 1)) >> bits) + 1;
+        return (sectors << 9) - (int)(CompressedOffset(layout) & 511);
+    }
+
+    /// <summary>What is wrong with the entry by itself, as the end of a sentence; null if nothing.</summary>
+    /// <param name="layout">The image's layout.</param>
+    /// <param name="version">The image's version.</param>
+    public string? FindFault(ClusterLayout layout, int version)
+    {
+        if (IsCompressed)
+        {
+            return CompressedOffset(layout) > OffsetMask + 511 ? "places compressed data beyond any file" : null;
+        }
+
+        if (!layout.IsAligned(Offset))
+        {
+            return $"places a cluster at byte {Offset}, which is no multiple of the cluster size";
+        }
+
+        if (layout.HasExtendedL2)
+        {
+            return (AllocatedSubclusters & ZeroSubclusters) != 0 ? "calls a subcluster both allocated and zero"
+                : AllocatedSubclusters != 0 && !HasPlace(layout) ? "calls a subcluster allocated that has no place"
+                : null;
+        }
+
+        return HasZeroBit && version < 3 ? "is a zero cluster, which version 2 does not have" : null;
+    }
+
+    private static int CompressedOffsetBits(ClusterLayout layout) => 62 - (layout.ClusterBits - 8);
+}

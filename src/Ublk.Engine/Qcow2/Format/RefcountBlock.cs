@@ -1,0 +1,91 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace Ublk.Qcow2.Format;
+
+/// <summary>Reference counts of 1 to 64 bits in a block. Those narrower than a byte lie from its least significant bit on.</summary>
+internal static class RefcountBlock
+{
+    /// <summary>Reads a count.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
+    /// <param name="index">Which.</param>
+    public static ulong Get(ReadOnlySpan<byte> block, int order, int index)
+    {
+        switch (order)
+        {
+            case 3:
+                return block[index];
+            case 4:
+                return BinaryPrimitives.ReadUInt16BigEndian(block[(index << 1)..]);
+            case 5:
+                return BinaryPrimitives.ReadUInt32BigEndian(block[(index << 2)..]);
+            case 6:
+                return BinaryPrimitives.ReadUInt64BigEndian(block[(index << 3)..]);
+            default:
+                int bit = index << order;
+                return (ulong)(block[bit >> 3] >> (bit & 7)) & MaskOf(order);
+        }
+    }
+
+    /// <summary>Writes a count; one that is too large for the width is the caller's mistake.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
+    /// <param name="index">Which.</param>
+    /// <param name="count">The count.</param>
+    public static void Set(Span<byte> block, int order, int index, ulong count)
+    {
+        switch (order)
+        {
+            case 3:
+                block[index] = (byte)count;
+                break;
+            case 4:
+                BinaryPrimitives.WriteUInt16BigEndian(block[(index << 1)..], (ushort)count);
+                break;
+            case 5:
+                BinaryPrimitives.WriteUInt32BigEndian(block[(index << 2)..], (uint)count);
+                break;
+            case 6:
+                BinaryPrimitives.WriteUInt64BigEndian(block[(index << 3)..], count);
+                break;
+            default:
+                int bit = index << order;
+                int shift = bit & 7;
+                int mask = (int)MaskOf(order) << shift;
+                block[bit >> 3] = (byte)((block[bit >> 3] & ~mask) | (((int)count << shift) & mask));
+                break;
+        }
+    }
+
+    /// <summary>Finds the first count of 0.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
+    /// <param name="start">Where to begin.</param>
+    /// <param name="end">Where to end, and the answer if there is none.</param>
+    public static int FindZero(ReadOnlySpan<byte> block, int order, int start, int end)
+    {
+        // Zero is zero in any byte order.
+        int found = order switch
+        {
+            3 => block[start..end].IndexOf((byte)0),
+            4 => MemoryMarshal.Cast<byte, ushort>(block)[start..end].IndexOf((ushort)0),
+            5 => MemoryMarshal.Cast<byte, uint>(block)[start..end].IndexOf(0u),
+            6 => MemoryMarshal.Cast<byte, ulong>(block)[start..end].IndexOf(0ul),
+            _ => FindNarrowZero(block, order, start, end) - start,
+        };
+        return found < 0 ? end : start + found;
+    }
+
+    private static int FindNarrowZero(ReadOnlySpan<byte> block, int order, int start, int end)
+    {
+        while (start < end && Get(block, order, start) != 0)
+        {
+            start++;
+        }
+
+        return start;
+    }
+
+    private static ulong MaskOf(int order) => (1UL << (1 << order)) - 1;
+}

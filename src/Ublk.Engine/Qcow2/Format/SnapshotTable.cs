@@ -1,0 +1,142 @@
+using System.Buffers.Binary;
+using Ublk.Interop;
+
+namespace Ublk.Qcow2.Format;
+
+/// <summary>The snapshot table: entries of varying length, one after the other.</summary>
+internal static class SnapshotTable
+{
+    /// <summary>Bytes of the largest table.</summary>
+    public const int MaxBytes = 64 << 20;
+
+    private const int FixedLength = 40;
+    private const int MaxExtraLength = 1024;
+
+    /// <summary>Reads the table.</summary>
+    /// <param name="table">The file from the table's place on; as much as <see cref="MaxBytes"/> or the file allow.</param>
+    /// <param name="count">The entries.</param>
+    /// <param name="layout">The image's layout.</param>
+    /// <param name="path">The image, for errors.</param>
+    /// <param name="length">Bytes the table has, with its padding.</param>
+    /// <exception cref="UblkException">An entry does not fit, or is malformed.</exception>
+    public static IReadOnlyList<Snapshot> Parse(ReadOnlySpan<byte> table, int count, ClusterLayout layout, string path, out int length)
+    {
+        List<Snapshot> snapshots = [];
+        length = 0;
+        for (int index = 0; index < count; index++)
+        {
+            ReadOnlySpan<byte> rest = table[int.Min(length, table.Length)..];
+            if (rest.Length < FixedLength)
+            {
+                throw Truncated(path, index);
+            }
+
+            int idLength = BinaryPrimitives.ReadUInt16BigEndian(rest[12..]);
+            int nameLength = BinaryPrimitives.ReadUInt16BigEndian(rest[14..]);
+            uint extraLength = BinaryPrimitives.ReadUInt32BigEndian(rest[36..]);
+            if (extraLength > MaxExtraLength)
+            {
+                throw ImageError.Invalid(path, $"entry {index} of its snapshot table has {extraLength} bytes of extra data");
+            }
+
+            int entryLength = FixedLength + (int)extraLength + idLength + nameLength;
+            if (entryLength > rest.Length)
+            {
+                throw Truncated(path, index);
+            }
+
+            ReadOnlySpan<byte> names = rest.Slice(FixedLength + (int)extraLength, idLength + nameLength);
+            Snapshot snapshot = Read(rest, rest.Slice(FixedLength, (int)extraLength)) with
+            {
+                Id = RawText.Of(names[..idLength]),
+                Name = RawText.Of(names[idLength..]),
+            };
+            Check(snapshot, layout, path);
+            snapshots.Add(snapshot);
+            length += Padded(entryLength);
+        }
+
+        return snapshots;
+    }
+
+    /// <summary>Writes the table.</summary>
+    public static byte[] ToBytes(IReadOnlyList<Snapshot> snapshots)
+    {
+        byte[] table = new byte[snapshots.Sum(LengthOf)];
+        Span<byte> rest = table;
+        foreach (Snapshot snapshot in snapshots)
+        {
+            Write(snapshot, rest);
+            rest = rest[LengthOf(snapshot)..];
+        }
+
+        return table;
+    }
+
+    private static Snapshot Read(ReadOnlySpan<byte> entry, ReadOnlySpan<byte> extra) => new()
+    {
+        L1Offset = BinaryPrimitives.ReadInt64BigEndian(entry),
+        L1Size = BinaryPrimitives.ReadInt32BigEndian(entry[8..]),
+        Id = "",
+        Name = "",
+        Seconds = BinaryPrimitives.ReadUInt32BigEndian(entry[16..]),
+        Nanoseconds = BinaryPrimitives.ReadUInt32BigEndian(entry[20..]),
+        GuestTime = BinaryPrimitives.ReadUInt64BigEndian(entry[24..]),
+        VmStateSize = extra.Length >= 8 ? BinaryPrimitives.ReadUInt64BigEndian(extra) : BinaryPrimitives.ReadUInt32BigEndian(entry[32..]),
+        DiskSize = extra.Length >= 16 ? BinaryPrimitives.ReadInt64BigEndian(extra[8..]) : null,
+        InstructionCount = extra.Length >= 24 ? BinaryPrimitives.ReadUInt64BigEndian(extra[16..]) : null,
+        LaterData = extra.Length > 24 ? extra[24..].ToArray() : [],
+    };
+
+    private static void Write(Snapshot snapshot, Span<byte> room)
+    {
+        byte[] id = RawText.ToBytes(snapshot.Id);
+        byte[] name = RawText.ToBytes(snapshot.Name);
+        BinaryPrimitives.WriteInt64BigEndian(room, snapshot.L1Offset);
+        BinaryPrimitives.WriteInt32BigEndian(room[8..], snapshot.L1Size);
+        BinaryPrimitives.WriteUInt16BigEndian(room[12..], checked((ushort)id.Length));
+        BinaryPrimitives.WriteUInt16BigEndian(room[14..], checked((ushort)name.Length));
+        BinaryPrimitives.WriteUInt32BigEndian(room[16..], snapshot.Seconds);
+        BinaryPrimitives.WriteUInt32BigEndian(room[20..], snapshot.Nanoseconds);
+        BinaryPrimitives.WriteUInt64BigEndian(room[24..], snapshot.GuestTime);
+        BinaryPrimitives.WriteUInt32BigEndian(room[32..], (uint)ulong.Min(snapshot.VmStateSize, uint.MaxValue));
+        int extraLength = ExtraLengthOf(snapshot);
+        BinaryPrimitives.WriteInt32BigEndian(room[36..], extraLength);
+        Span<byte> extra = room.Slice(FixedLength, extraLength);
+        if (snapshot.DiskSize is { } size)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(extra, snapshot.VmStateSize);
+            BinaryPrimitives.WriteInt64BigEndian(extra[8..], size);
+        }
+
+        if (extraLength >= 24)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(extra[16..], snapshot.InstructionCount ?? ulong.MaxValue);
+            snapshot.LaterData.CopyTo(extra[24..]);
+        }
+
+        id.CopyTo(room[(FixedLength + extraLength)..]);
+        name.CopyTo(room[(FixedLength + extraLength + id.Length)..]);
+    }
+
+    private static void Check(Snapshot snapshot, ClusterLayout layout, string path)
+    {
+        if (snapshot.L1Offset < 0 || snapshot.L1Offset > L1Entry.MaxOffset || !layout.IsAligned(snapshot.L1Offset)
+            || snapshot.L1Size < 0 || snapshot.L1Size > HeaderRules.MaxL1Bytes / 8 || snapshot.DiskSize < 0
+            || (snapshot.L1Offset == 0 && snapshot.L1Size > 0))
+        {
+            throw ImageError.Invalid(path, $"the L1 table of its snapshot '{snapshot.Name}' is where none can be, or too large");
+        }
+    }
+
+    private static int ExtraLengthOf(Snapshot snapshot) =>
+        snapshot.DiskSize is null ? 0 : snapshot.InstructionCount is null && snapshot.LaterData.Length == 0 ? 16 : 24 + snapshot.LaterData.Length;
+
+    private static int LengthOf(Snapshot snapshot) => Padded(FixedLength + ExtraLengthOf(snapshot)
+        + RawText.ToBytes(snapshot.Id).Length + RawText.ToBytes(snapshot.Name).Length);
+
+    private static int Padded(int length) => (length + 7) & ~7;
+
+    private static UblkException Truncated(string path, int index) =>
+        ImageError.Invalid(path, $"entry {index} of its snapshot table is beyond the table's end");
+}

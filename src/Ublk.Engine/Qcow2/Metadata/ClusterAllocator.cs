@@ -1,0 +1,241 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>Gives clusters of the image file away.</summary>
+internal sealed class ClusterAllocator
+{
+    // Each allocation frees as much as it takes, and some more.
+    private const int RangesAtAllocation = 8;
+
+    private readonly ImageState _image;
+    private readonly ClusterLayout _layout;
+    private readonly RefcountCache _refcounts;
+    private readonly RefcountTableGrowth _growth;
+    private readonly ClusterReleaser _releaser;
+    private long _cursor;
+    private long _virginStart;
+
+    /// <summary>Wraps an image's reference counts.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="refcounts">Its counts.</param>
+    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+    public ClusterAllocator(ImageState image, RefcountCache refcounts, bool punchesHoles)
+    {
+        _image = image;
+        _layout = image.Layout;
+        _refcounts = refcounts;
+        _growth = new RefcountTableGrowth(image, refcounts);
+        _releaser = new ClusterReleaser(image, refcounts, punchesHoles);
+        _virginStart = image.File.GrowsWithZeroes ? _layout.ClustersFor(image.File.Length) : long.MaxValue;
+    }
+
+    /// <summary>Held by who uses the reference counts, across awaits.</summary>
+    public AsyncMutex Mutex { get; } = new();
+
+    /// <summary>Gets neighbouring clusters for data, as many as are wanted or fewer.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="range">Says how many are wanted; gets how many there are, and where.</param>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range)
+    {
+        // Where nobody flushes, the file must not grow for want of what was given up.
+        await ReclaimAsync(queue, RangesAtAllocation);
+        await Mutex.EnterAsync(queue);
+        try
+        {
+            int result = await FindAsync(queue, range.Count);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            long first = Take(result);
+            range.Count = result;
+            range.HostOffset = first << _layout.ClusterBits;
+            range.IsVirgin = first >= _virginStart && !_image.Data.IsEncrypted;
+            NoteUsed(_cursor);
+            _image.Statistics.Allocations.Add(result);
+            return 0;
+        }
+        finally
+        {
+            Mutex.Exit();
+        }
+    }
+
+    /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
+    /// <returns>Where it is, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<long> AllocateMetadataAsync(IoQueue? queue)
+    {
+        await Mutex.EnterAsync(queue);
+        try
+        {
+            long result = await FindAsync(queue, 1);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            long offset = _cursor << _layout.ClusterBits;
+            result = await RequireRoomAsync(queue, offset);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            Take(1);
+            NoteUsed(_cursor);
+            _image.Metadata.Add(new HostRange(offset, 1));
+            return offset;
+        }
+        finally
+        {
+            Mutex.Exit();
+        }
+    }
+
+    /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
+    /// <returns>1 if it was counted already, else 0; or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> AdoptAsync(long offset)
+    {
+        long cluster = offset >> _layout.ClusterBits;
+        int index = (int)long.Min(cluster >> _layout.RefcountBlockBits, int.MaxValue);
+        if (!_refcounts.Exists(index))
+        {
+            return -Libc.EIO;
+        }
+
+        NoteUsed(cluster + 1);
+        int result = await _refcounts.LoadAsync(null, index);
+        if (result < 0 || _refcounts.GetCount(cluster) > 0)
+        {
+            return result < 0 ? result : 1;
+        }
+
+        _refcounts.SetCount(cluster, 1);
+        return 0;
+    }
+
+    /// <summary>Takes a refcount block that a former worker made; while the image is opened.</summary>
+    /// <returns>As <see cref="AdoptAsync"/>.</returns>
+    public ValueTask<int> AdoptBlockAsync(int index, long offset)
+    {
+        if (!_refcounts.Exists(index))
+        {
+            _image.Metadata.Add(new HostRange(offset, 1));
+            _refcounts.Create(index, offset);
+        }
+
+        return AdoptAsync(offset);
+    }
+
+    /// <summary>Frees what nobody uses any more; not under the mutex.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="maxRanges">The most ranges of clusters to free.</param>
+    /// <returns>0 or a negative errno; what could not be freed then is lost until the image is checked.</returns>
+    public ValueTask<int> ReclaimAsync(IoQueue? queue, int maxRanges) => _releaser.ReclaimAsync(queue, this, maxRanges);
+
+    /// <summary>Notes that clusters from this one on are free; under the mutex.</summary>
+    public void NoteFree(long cluster) => _cursor = long.Min(_cursor, cluster);
+
+    // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FindAsync(IoQueue? queue, int wanted)
+    {
+        while (true)
+        {
+            int index = (int)long.Min(_cursor >> _layout.RefcountBlockBits, int.MaxValue);
+            if (index >= _refcounts.TableLength)
+            {
+                int grown = await _growth.GrowAsync(queue, index);
+                if (grown < 0)
+                {
+                    return grown;
+                }
+
+                NoteUsed(_layout.ClustersFor(_image.File.Length));
+                continue;
+            }
+
+            int result = _refcounts.Exists(index) ? await _refcounts.LoadAsync(queue, index) : await AddBlockAsync(queue, index);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            int start = (int)(_cursor & (_layout.RefcountBlockEntries - 1));
+            ReadOnlySpan<byte> counts = _refcounts[index].Buffer.Span;
+            int free = RefcountBlock.FindZero(counts, _layout.RefcountOrder, start, _layout.RefcountBlockEntries);
+            _cursor += free - start;
+            if (free == _layout.RefcountBlockEntries)
+            {
+                continue;
+            }
+
+            int count = 1;
+            while (count < wanted && free + count < _layout.RefcountBlockEntries
+                && RefcountBlock.Get(counts, _layout.RefcountOrder, free + count) == 0)
+            {
+                count++;
+            }
+
+            // A count of 0 for what is known to be metadata is a lie.
+            return _image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
+                || _cursor > (L1Entry.MaxOffset >> _layout.ClusterBits) - count
+                ? await _image.Health.MarkCorruptAsync(queue)
+                : count;
+        }
+    }
+
+    // Nothing is in use where there is no block, so the block itself gets the first cluster.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> AddBlockAsync(IoQueue? queue, int index)
+    {
+        long offset = _cursor << _layout.ClusterBits;
+        int result = await RequireRoomAsync(queue, offset);
+        if (result < 0)
+        {
+            return result;
+        }
+
+        if (!_image.Metadata.Add(new HostRange(offset, 1)))
+        {
+            return await _image.Health.MarkCorruptAsync(queue);
+        }
+
+        _refcounts.Create(index, offset);
+        Take(1);
+        NoteUsed(_cursor);
+        return 0;
+    }
+
+    // So that a full host disk is noticed by who wants the room, and not when metadata is written back.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> RequireRoomAsync(IoQueue? queue, long offset)
+    {
+        int result = await _image.File.AllocateAsync(queue, 0, offset, _layout.ClusterSize);
+        return result is -Libc.EOPNOTSUPP or -Libc.ENODEV ? 0 : result;
+    }
+
+    // long.MaxValue, where nothing reads as zeroes before it is written, stays.
+    private void NoteUsed(long end) => _virginStart = long.Max(_virginStart, end);
+
+    private long Take(int count)
+    {
+        long first = _cursor;
+        for (; _cursor < first + count; _cursor++)
+        {
+            _refcounts.SetCount(_cursor, 1);
+        }
+
+        return first;
+    }
+}

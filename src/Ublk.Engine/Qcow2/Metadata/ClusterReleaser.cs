@@ -1,0 +1,173 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>Takes clusters of the image file back, once no request uses them any more and the file has forgotten them.</summary>
+/// <remarks>
+/// A slice of clusters is counted under the allocator's mutex, emptied without it, and free from then on. Nobody can get the clusters
+/// meanwhile, as their count is still 1, and no other caller frees any.
+/// </remarks>
+/// <param name="image">The image.</param>
+/// <param name="refcounts">Its counts.</param>
+/// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts, bool punchesHoles)
+{
+    // Clusters whose counts change while the mutex is held once.
+    private const int SliceClusters = 4096;
+
+    private readonly ClusterLayout _layout = image.Layout;
+    private readonly List<HostRange> _unused = [];
+    private bool _isRunning;
+
+    /// <summary>Frees what nobody uses any more. A caller who comes while another one does so returns at once.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="allocator">Whose mutex the counts are under.</param>
+    /// <param name="maxRanges">The most ranges of clusters to free.</param>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ReclaimAsync(IoQueue? queue, ClusterAllocator allocator, int maxRanges)
+    {
+        if (!image.Freed.HasWaiting || image.Health.Failure != 0 || Interlocked.Exchange(ref _isRunning, true))
+        {
+            return 0;
+        }
+
+        try
+        {
+            int result = 0;
+            for (int count = 0; count < maxRanges && result == 0 && TryTake(out HostRange range); count++)
+            {
+                result = await ReleaseAsync(queue, allocator, range);
+            }
+
+            return result;
+        }
+        finally
+        {
+            Volatile.Write(ref _isRunning, false);
+        }
+    }
+
+    private bool TryTake(out HostRange range)
+    {
+        lock (image.Gate)
+        {
+            image.Epochs.TryAdvance();
+            image.Epochs.TryAdvance();
+            return image.Freed.TryTake(image.Epochs.Current, SliceClusters, out range);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> ReleaseAsync(IoQueue? queue, ClusterAllocator allocator, HostRange range)
+    {
+        _unused.Clear();
+        await allocator.Mutex.EnterAsync(queue);
+        try
+        {
+            int result = await LowerAsync(queue, range);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+        finally
+        {
+            allocator.Mutex.Exit();
+        }
+
+        foreach (HostRange unused in _unused)
+        {
+            if (punchesHoles)
+            {
+                // What cannot be punched is free all the same.
+                await image.File.AllocateAsync(
+                    queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, unused.Offset, unused.Count << _layout.ClusterBits);
+            }
+        }
+
+        await allocator.Mutex.EnterAsync(queue);
+        try
+        {
+            return await FreeAsync(queue, allocator);
+        }
+        finally
+        {
+            allocator.Mutex.Exit();
+        }
+    }
+
+    // Lowers the counts that stay above 0, and notes the clusters that nothing refers to any more.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> LowerAsync(IoQueue? queue, HostRange range)
+    {
+        long first = range.Offset >> _layout.ClusterBits;
+        for (long cluster = first; cluster < first + range.Count; cluster++)
+        {
+            long index = cluster >> _layout.RefcountBlockBits;
+            int result = refcounts.Exists(index)
+                ? await refcounts.LoadAsync(queue, (int)index)
+                : await image.Health.MarkCorruptAsync(queue);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            ulong count = refcounts.GetCount(cluster);
+            switch (count)
+            {
+                case 0:
+                    return await image.Health.MarkCorruptAsync(queue);
+                case 1:
+                    NoteUnused(cluster << _layout.ClusterBits);
+                    break;
+                default:
+                    refcounts.SetCount(cluster, count - 1);
+                    break;
+            }
+        }
+
+        return 0;
+    }
+
+    private void NoteUnused(long offset)
+    {
+        if (_unused.Count > 0 && _unused[^1] is { } last && last.Offset + (last.Count << _layout.ClusterBits) == offset)
+        {
+            _unused[^1] = last with { Count = last.Count + 1 };
+        }
+        else
+        {
+            _unused.Add(new HostRange(offset, 1));
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> FreeAsync(IoQueue? queue, ClusterAllocator allocator)
+    {
+        foreach (HostRange unused in _unused)
+        {
+            image.Metadata.Remove(unused);
+            long first = unused.Offset >> _layout.ClusterBits;
+            for (long cluster = first; cluster < first + unused.Count; cluster++)
+            {
+                int result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+                if (result < 0)
+                {
+                    return result;
+                }
+
+                refcounts.SetCount(cluster, 0);
+            }
+
+            allocator.NoteFree(first);
+            image.Statistics.Frees.Add(unused.Count);
+        }
+
+        return 0;
+    }
+}

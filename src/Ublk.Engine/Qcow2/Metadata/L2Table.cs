@@ -1,0 +1,94 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>An L2 table in memory, as it is in the file. Its entries are read without a lock and changed under the image's gate.</summary>
+/// <remarks>
+/// A reader takes the version, reads, and takes it again: if it changed, or is odd, what was read may be of two
+/// states, or of two tables.
+/// </remarks>
+internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
+{
+    private readonly AlignedBuffer _buffer = new(length);
+    private int _version;
+
+    /// <summary>Where the table stands in the file; see <see cref="DirtyRange"/>.</summary>
+    public DirtyRange Dirty;
+
+    /// <summary>Which entry of the L1 table points here; -1 while it is free.</summary>
+    public int L1Index { get; private set; } = -1;
+
+    /// <summary>Where it is in the file.</summary>
+    public long HostOffset { get; set; }
+
+    /// <summary>Whether nothing in the file points to it yet.</summary>
+    public bool IsNew { get; set; }
+
+    /// <summary>Whether it is being read from the file.</summary>
+    public bool IsLoading { get; set; }
+
+    /// <summary>Whether it was used since the cache last looked for one to give up.</summary>
+    public bool IsReferenced { get; set; }
+
+    /// <summary>Requests that wait for its loading.</summary>
+    public QueueWaiter? Waiters { get; set; }
+
+    /// <summary>Its memory, for I/O.</summary>
+    public AlignedBuffer Buffer => _buffer;
+
+    /// <summary>Where the cached version of the table begins to be valid for readers.</summary>
+    public int Version => Volatile.Read(ref _version);
+
+    /// <summary>Whether what was read since a version is of one state.</summary>
+    public bool IsCurrent(int version)
+    {
+        Volatile.ReadBarrier();
+        return (version & 1) == 0 && _version == version;
+    }
+
+    /// <summary>An entry.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public L2Entry Read(int index)
+    {
+        ulong* entries = (ulong*)_buffer.Address;
+        return isExtended
+            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]), BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
+            : new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index]));
+    }
+
+    /// <summary>Gives the memory to another table; nobody finds it in the cache meanwhile.</summary>
+    public void Assign(int l1Index, long hostOffset)
+    {
+        BeginChange();
+        L1Index = l1Index;
+        HostOffset = hostOffset;
+        EndChange();
+    }
+
+    /// <summary>Makes readers notice what happens until <see cref="EndChange"/>.</summary>
+    public void BeginChange() => Interlocked.Increment(ref _version);
+
+    /// <summary>Ends a change.</summary>
+    public void EndChange() => Interlocked.Increment(ref _version);
+
+    /// <summary>Changes an entry, between <see cref="BeginChange"/> and <see cref="EndChange"/>.</summary>
+    public void Write(int index, L2Entry entry)
+    {
+        ulong* entries = (ulong*)_buffer.Address;
+        int place = isExtended ? index * 2 : index;
+        entries[place] = BinaryPrimitives.ReverseEndianness(entry.Descriptor);
+        if (isExtended)
+        {
+            entries[place + 1] = BinaryPrimitives.ReverseEndianness(entry.Subclusters);
+        }
+
+        int size = isExtended ? 16 : 8;
+        Dirty.Mark(index * size, size);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _buffer.Dispose();
+}

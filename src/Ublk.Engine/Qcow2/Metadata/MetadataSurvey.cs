@@ -1,0 +1,71 @@
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>Notes where an image's metadata is before it is written for the first time.</summary>
+internal static class MetadataSurvey
+{
+    // With clusters of 512 bytes, a file of 256 TiB: more would take too much memory to keep watch over.
+    private const int MaxMapPages = 1 << 24;
+
+    /// <summary>Notes the header, all tables and refcount blocks, and the snapshots' L1 tables.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="l1">Its active L1 table.</param>
+    /// <param name="refcountTable">Its refcount table.</param>
+    /// <param name="snapshots">Its snapshots.</param>
+    /// <param name="snapshotTableLength">Bytes of the snapshot table.</param>
+    /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
+    public static void Run(
+        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<ulong> refcountTable,
+        IReadOnlyList<Snapshot> snapshots, int snapshotTableLength)
+    {
+        ImageHeader header = image.Header;
+        if (image.File.Length >> (header.ClusterBits + 15) > MaxMapPages)
+        {
+            throw ImageError.NotSupported(image.File.Path,
+                $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it to larger clusters.");
+        }
+
+        image.Metadata.Add(new HostRange(0, 1));
+        Note(image, header.L1Offset, header.L1Size * 8L, "the L1 table");
+        Note(image, header.RefcountTableOffset, (long)header.RefcountTableClusters << header.ClusterBits, "the refcount table");
+        Note(image, header.SnapshotsOffset, snapshotTableLength, "the snapshot table");
+        if (BitmapDirectory.Of(header, image.File.Path) is { } bitmaps)
+        {
+            Note(image, bitmaps.Offset, bitmaps.Size, "the bitmap directory");
+        }
+
+        // Its length was looked at when the key was read.
+        if (header.Encryption == EncryptionMethod.Luks && header.LuksArea is { } luks)
+        {
+            Note(image, luks.Offset, luks.Length, "the LUKS header");
+        }
+
+        foreach (Snapshot snapshot in snapshots)
+        {
+            Note(image, snapshot.L1Offset, snapshot.L1Size * 8L, $"the L1 table of snapshot '{snapshot.Name}'");
+        }
+
+        foreach (ulong raw in refcountTable)
+        {
+            Note(image, new RefcountTableEntry(raw).Offset, header.Layout.ClusterSize, "a refcount block");
+        }
+
+        foreach (ulong raw in l1)
+        {
+            Note(image, new L1Entry(raw).Offset, header.Layout.ClusterSize, "an L2 table");
+        }
+    }
+
+    // What is where nothing can be is noticed when it is used.
+    private static void Note(ImageState image, long offset, long length, string what)
+    {
+        bool isPossible = offset > 0 && offset < image.File.Length && image.Layout.IsAligned(offset) && length > 0;
+        if (isPossible && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
+        {
+            throw ImageError.Invalid(image.File.Path,
+                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what can be saved");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>Moves a refcount table that is full to a larger place. It happens each time the file has grown by half.</summary>
+/// <param name="image">The image.</param>
+/// <param name="refcounts">Its counts; the caller has the allocator's mutex.</param>
+internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcounts)
+{
+    private readonly ClusterLayout _layout = image.Layout;
+
+    /// <summary>Makes room for a block and more.</summary>
+    /// <remarks>
+    /// The new table lies where the old one's reach ends, with the blocks that count it before it. Blocks are durable before the
+    /// table that points to them, and the table before the header that points to it.
+    /// </remarks>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="index">The block that is wanted; all before the table's end are in use.</param>
+    /// <returns>0 or a negative errno; -EFBIG where the image can have no larger one.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> GrowAsync(IoQueue? queue, int index)
+    {
+        int perCluster = _layout.RefcountTableEntriesPerCluster;
+        long firstBlock = refcounts.TableLength;
+        long clusters = (((firstBlock * 3 / 2) + perCluster) / perCluster) + 1;
+        if (index > firstBlock || clusters << _layout.ClusterBits > HeaderRules.MaxRefcountTableBytes)
+        {
+            return -Libc.EFBIG;
+        }
+
+        long first = firstBlock << _layout.RefcountBlockBits;
+        long blocks = 1;
+        while (blocks << _layout.RefcountBlockBits < blocks + clusters)
+        {
+            blocks++;
+        }
+
+        HostRange area = new(first << _layout.ClusterBits, blocks + clusters);
+        int result = await image.File.AllocateAsync(queue, 0, area.Offset, area.Count << _layout.ClusterBits);
+        if (result is < 0 and not (-Libc.EOPNOTSUPP or -Libc.ENODEV))
+        {
+            return result;
+        }
+
+        if (!image.Metadata.Add(area))
+        {
+            return await image.Health.MarkCorruptAsync(queue);
+        }
+
+        ulong[] table = refcounts.CopyTable((int)clusters * perCluster);
+        long tableOffset = area.Offset + (blocks << _layout.ClusterBits);
+        result = await WriteBlocksAsync(queue, table, area, (int)firstBlock, (int)blocks);
+        result = result < 0 ? result : await refcounts.WriteThroughAsync(queue);
+        result = result < 0 ? result : await WriteTableAsync(queue, table, tableOffset);
+        if (result < 0)
+        {
+            image.Metadata.Remove(area);
+            return result;
+        }
+
+        result = await image.File.SyncAsync(queue);
+        result = result < 0 ? result : await image.HeaderBlock!.SetRefcountTableAsync(queue, tableOffset, (int)clusters);
+        if (result < 0)
+        {
+            // Which table the file has now is unknown.
+            return image.Health.MarkLost(result);
+        }
+
+        HostRange old = new(refcounts.TableOffset, refcounts.TableClusters);
+        refcounts.MoveTable(table, tableOffset);
+        lock (image.Gate)
+        {
+            image.Freed.Add(old);
+        }
+
+        return 0;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteBlocksAsync(IoQueue? queue, ulong[] table, HostRange area, int firstBlock, int blocks)
+    {
+        using AlignedBuffer buffer = new(_layout.ClusterSize);
+        long rest = area.Count;
+        for (int block = 0; block < blocks; block++)
+        {
+            buffer.Span.Clear();
+            int used = (int)long.Min(rest, _layout.RefcountBlockEntries);
+            for (int place = 0; place < used; place++)
+            {
+                RefcountBlock.Set(buffer.Span, _layout.RefcountOrder, place, 1);
+            }
+
+            rest -= used;
+            long offset = area.Offset + ((long)block << _layout.ClusterBits);
+            table[firstBlock + block] = (ulong)offset;
+            int result = await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
+        return 0;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteTableAsync(IoQueue? queue, ulong[] table, long offset)
+    {
+        using AlignedBuffer buffer = new(table.Length * 8);
+        for (int index = 0; index < table.Length; index++)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(buffer.Span[(index * 8)..], table[index]);
+        }
+
+        return await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);
+    }
+}

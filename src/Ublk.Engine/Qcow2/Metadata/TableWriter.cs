@@ -1,0 +1,173 @@
+using System.Runtime.CompilerServices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Metadata;
+
+/// <summary>Sees to it that the L2 table for a part of the disk is in memory and may be changed, and changes it.</summary>
+/// <param name="image">The image.</param>
+/// <param name="tables">The tables in memory.</param>
+/// <param name="allocator">Where new tables get their place.</param>
+internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAllocator allocator)
+{
+    private readonly ClusterLayout _layout = image.Layout;
+
+    // One table is made at a time.
+    private readonly AsyncMutex _mutex = new();
+
+    /// <summary>The table for an offset if it is in memory and may be changed; under the gate.</summary>
+    public L2Table? Find(long offset)
+    {
+        int l1Index = _layout.L1Index(offset);
+        return tables.L1[l1Index].IsCopied ? tables.Find(l1Index) : null;
+    }
+
+    /// <summary>Makes it so that <see cref="Find"/> finds the table, unless it is gone again by then.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> PrepareAsync(IoQueue? queue, long offset)
+    {
+        int l1Index = _layout.L1Index(offset);
+        if (tables.L1[l1Index].IsCopied)
+        {
+            return await tables.LoadAsync(queue, l1Index);
+        }
+
+        await _mutex.EnterAsync(queue);
+        try
+        {
+            L1Entry entry = tables.L1[l1Index];
+            return entry.IsCopied ? 0
+                : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
+                : await MoveAsync(queue, l1Index);
+        }
+        finally
+        {
+            _mutex.Exit();
+        }
+    }
+
+    /// <summary>Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.</summary>
+    public void Change(L2Table table, int index, L2Entry entry)
+    {
+        L2Entry old = table.Read(index);
+        table.BeginChange();
+        table.Write(index, entry);
+        table.EndChange();
+        tables.NoteChange();
+        image.Journal?.AddEntry(((long)table.L1Index << _layout.L2Bits) + index, old, entry);
+        if (image.HasDataFile)
+        {
+            return;
+        }
+
+        if (old.IsCompressed)
+        {
+            long first = _layout.ClusterStart(old.CompressedOffset(_layout));
+            long last = _layout.ClusterStart(old.CompressedOffset(_layout) + old.CompressedLength(_layout) - 1);
+            image.Freed.Add(new HostRange(first, ((last - first) >> _layout.ClusterBits) + 1));
+        }
+        else if (old.Offset != 0 && (entry.IsCompressed || entry.Offset != old.Offset))
+        {
+            image.Freed.Add(new HostRange(old.Offset, 1));
+        }
+    }
+
+    /// <summary>Makes a table, all of whose clusters are unallocated.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="l1Index">Its L1 entry, which has none.</param>
+    /// <param name="offset">Its place; 0 for a new one.</param>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> CreateAtAsync(IoQueue? queue, int l1Index, long offset)
+    {
+        L2Table? table;
+        int result = await tables.TakeAsync(queue, out table);
+        while (table is null && result == 0)
+        {
+            result = await tables.TakeAsync(queue, out table);
+        }
+
+        if (table is null)
+        {
+            return result;
+        }
+
+        bool isPublished = false;
+        try
+        {
+            offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync(queue);
+            if (offset < 0)
+            {
+                return (int)offset;
+            }
+
+            table.Buffer.Span.Clear();
+            lock (image.Gate)
+            {
+                tables.Publish(table, l1Index, offset);
+                isPublished = true;
+            }
+
+            return 0;
+        }
+        finally
+        {
+            if (!isPublished)
+            {
+                tables.GiveBack(table);
+            }
+        }
+    }
+
+    /// <summary>Gives a table another place, and leaves the one it had to whatever else refers to it.</summary>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> MoveToAsync(IoQueue? queue, int l1Index, long offset)
+    {
+        while (true)
+        {
+            int result = await tables.LoadAsync(queue, l1Index);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            lock (image.Gate)
+            {
+                if (tables.Find(l1Index) is { } table)
+                {
+                    image.Freed.Add(new HostRange(table.HostOffset, 1));
+                    tables.Move(table, offset);
+                    return 0;
+                }
+            }
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> MoveAsync(IoQueue? queue, int l1Index)
+    {
+        long offset = await allocator.AllocateMetadataAsync(queue);
+        if (offset < 0)
+        {
+            return (int)offset;
+        }
+
+        int result = -Libc.EIO;
+        try
+        {
+            return result = await MoveToAsync(queue, l1Index, offset);
+        }
+        finally
+        {
+            if (result < 0)
+            {
+                lock (image.Gate)
+                {
+                    image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
+                }
+            }
+        }
+    }
+}

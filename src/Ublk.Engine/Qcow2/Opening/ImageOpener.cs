@@ -1,0 +1,225 @@
+using Ublk.Files;
+using Ublk.Interop;
+using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Data;
+using Ublk.Qcow2.Encryption;
+using Ublk.Qcow2.Format;
+using Ublk.Qcow2.Metadata;
+using Ublk.Qcow2.State;
+
+namespace Ublk.Qcow2.Opening;
+
+/// <summary>Opens an image with its data file and everything under it.</summary>
+internal sealed class ImageOpener
+{
+    private readonly Func<string, bool, int, ImageFile> _openFile;
+    private readonly ImageOptions _options;
+    private readonly Qcow2Statistics _statistics = new();
+    private readonly List<string> _chain = [];
+
+    /// <summary>Prepares for one image.</summary>
+    /// <param name="openFile">Opens a file: by its path, for reading alone or not, for who can do with units of so many bytes.</param>
+    /// <param name="options">How.</param>
+    public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
+    {
+        _openFile = openFile;
+        _options = options;
+    }
+
+    /// <summary>Opens the image.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="updater">What writes it; null where it is only read.</param>
+    /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
+    public Qcow2Layer Open(string path, out ImageUpdater? updater)
+    {
+        bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
+        updater = null;
+        ImageFile file = OpenImageFile(path, readOnly);
+        Qcow2Layer? layer = null;
+        try
+        {
+            readOnly |= file.ReadOnly;
+            layer = OpenLayer(file, readOnly, _options.Snapshot, _options.NoBacking, _options.BackingFormat);
+            updater = readOnly ? null : OpenUpdater(layer);
+            return layer;
+        }
+        catch
+        {
+            (layer as IDisposable ?? file).Dispose();
+            throw;
+        }
+    }
+
+    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, ImageFormat? backingFormat)
+    {
+        ImageHeader header = ImageTables.ReadHeader(file);
+        if (!readOnly)
+        {
+            RequireWritable(header, file.Path);
+        }
+
+        Snapshot? snapshot = snapshotName is null
+            ? null
+            : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
+        long size = snapshot?.DiskSize ?? header.Size;
+        int l1Size = snapshot?.L1Size ?? header.L1Size;
+        if (l1Size < header.Layout.L1EntriesFor(size))
+        {
+            throw ImageError.Invalid(file.Path, $"the L1 table of its snapshot '{snapshotName}' is too short for a disk of {size} bytes");
+        }
+
+        long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
+        ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
+        ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
+        DiskCipher? cipher = null;
+        DiskLayer? backing = null;
+        HeaderBlock? block = null;
+        try
+        {
+            cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
+            backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
+            block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
+            ImageState state = new(file, dataFile, cipher, header, block, _statistics);
+            return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+        }
+        catch
+        {
+            block?.Dispose();
+            backing?.Dispose();
+            cipher?.Dispose();
+            if (dataFile != file)
+            {
+                dataFile.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private ImageUpdater OpenUpdater(Qcow2Layer layer)
+    {
+        ImageState image = layer.State;
+        ImageHeader header = image.Header;
+        int length = header.RefcountTableClusters * header.Layout.RefcountTableEntriesPerCluster;
+        ulong[] table = ImageTables.ReadTable(image.File, header.RefcountTableOffset, length);
+        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(image.File, header, out int snapshotTableLength);
+        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, snapshots, snapshotTableLength);
+        RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
+        return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
+    }
+
+    // What its clusters can do with is in the header, so that is looked at first.
+    private ImageFile OpenImageFile(string path, bool readOnly)
+    {
+        ImageHeader header;
+        using (ImageFile first = _openFile(path, true, 0))
+        {
+            header = ImageTables.ReadHeader(first);
+        }
+
+        // Without what is under it, an image cannot be written: what is unallocated, or becomes so, would show the backing file again.
+        readOnly |= _options.NoBacking && header.BackingFile is not null;
+        if (!readOnly && header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
+        {
+            Repair(path);
+        }
+
+        return _openFile(path, readOnly, header.Layout.SubclusterSize);
+    }
+
+    // A program that writes reference counts late did not come to it.
+    private static void Repair(string path)
+    {
+        using Qcow2File image = Qcow2File.Read(DiskFile.OpenForWriting(path));
+        Qcow2Check left = Qcow2Repair.Run(image, Qcow2Check.Of(image, ImageProgress.None), ImageProgress.None);
+        if (left.Findings.Corruptions > 0)
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look at them with "
+                    + "Test-UblkImage, or attach it with -ReadOnly.");
+        }
+    }
+
+    private ImageFile OpenDataFile(ImageFile file, ImageHeader header, bool readOnly)
+    {
+        string name = header.DataFile
+            ?? throw ImageError.Invalid(file.Path, "its data is in another file, which it does not name");
+        string path = ImageReference.Resolve(file.Path, name);
+        ImageFile? dataFile = null;
+        try
+        {
+            dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
+            ImageReference.Check(file.Path, file.Handle, path, dataFile.Handle, isWritten: !readOnly);
+            return dataFile.ReadOnly && !readOnly
+                ? throw new UblkException(UblkError.PermissionDenied,
+                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
+                : dataFile;
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
+        {
+            throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.", exception.Errno, "open");
+        }
+        catch
+        {
+            dataFile?.Dispose();
+            throw;
+        }
+    }
+
+    private DiskLayer OpenBacking(ImageFile image, ImageHeader header, ImageFormat? formatOption)
+    {
+        BackingName name = BackingName.Of(image.Path, header, formatOption);
+        string path = name.Path;
+        bool isRaw = name.Format == ImageFormat.Raw;
+        _chain.Add(Path.GetFullPath(image.Path));
+        if (_chain.Exists(known => known == path || FileIdentity.IsSame(known, path)))
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {path}. "
+                    + "Use -NoBacking, or correct it with qemu-img rebase.");
+        }
+
+        ImageFile file = OpenBackingFile(path, isRaw);
+        try
+        {
+            ImageReference.Check(image.Path, image.Handle, file.Path, file.Handle, isWritten: false);
+            return isRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private ImageFile OpenBackingFile(string path, bool isRaw)
+    {
+        try
+        {
+            return isRaw ? _openFile(path, true, int.MaxValue) : OpenImageFile(path, readOnly: true);
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
+        {
+            throw new UblkException(UblkError.PathNotFound,
+                $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). "
+                    + "Put it back, or use -NoBacking to go without.",
+                exception.Errno, "open");
+        }
+    }
+
+    private static void RequireWritable(ImageHeader header, string path)
+    {
+        if (header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{path} is marked as corrupt, so it may not be written. Repair it with Test-UblkImage -Repair. "
+                    + "If that leaves errors, attach it with -ReadOnly to copy what can be read.");
+        }
+
+        if (header.RefcountTableClusters == 0)
+        {
+            throw ImageError.Invalid(path,
+                "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
+        }
+    }
+}

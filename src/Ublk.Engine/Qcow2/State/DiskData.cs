@@ -1,0 +1,79 @@
+using System.Runtime.CompilerServices;
+using Ublk.Files;
+using Ublk.Io;
+using Ublk.Qcow2.Encryption;
+
+namespace Ublk.Qcow2.State;
+
+/// <summary>The disk's data where it is in a file, in the clear or encrypted. Results are 0 or a negative errno.</summary>
+/// <param name="file">The file; goes with its image.</param>
+/// <param name="cipher">What encrypts the data, or null; goes with this.</param>
+internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
+{
+    // Enough for a write of each tag of a deep queue.
+    private const int BufferLength = 64 << 10;
+    private const int KeptBuffers = 128;
+
+    private readonly BufferPool? _encrypted = cipher is null ? null : new BufferPool(BufferLength, KeptBuffers);
+
+    /// <summary>Whether it is encrypted, so that a hole of the file does not read as zeroes.</summary>
+    public bool IsEncrypted => cipher is not null;
+
+    /// <summary>Fills a buffer.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="buffer">The buffer.</param>
+    /// <param name="place">The data's first byte in the file.</param>
+    /// <param name="offset">Its first byte on the disk.</param>
+    public ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long place, long offset) => cipher is null
+        ? file.ReadAsync(queue, buffer, place)
+        : DecryptAsync(cipher, queue, buffer, place, offset);
+
+    /// <summary>Writes a buffer whole, and leaves it as it is.</summary>
+    /// <param name="queue">The caller's queue.</param>
+    /// <param name="buffer">The data.</param>
+    /// <param name="place">Its first byte in the file.</param>
+    /// <param name="offset">Its first byte on the disk.</param>
+    /// <param name="durable">Whether it must be durable when the write completes.</param>
+    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable = false) => cipher is null
+        ? file.WriteAsync(queue, buffer, place, durable)
+        : EncryptAsync(cipher, _encrypted!, queue, buffer, place, offset, durable);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        cipher?.Dispose();
+        _encrypted?.Dispose();
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> DecryptAsync(DiskCipher key, IoQueue? queue, IoBuffer buffer, long place, long offset)
+    {
+        int result = await file.ReadAsync(queue, buffer, place);
+        if (result == 0)
+        {
+            key.Decrypt(buffer.Span, place, offset);
+        }
+
+        return result;
+    }
+
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> EncryptAsync(
+        DiskCipher key, BufferPool buffers, IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable)
+    {
+        using RentedBuffer encrypted = buffers.Lend();
+        int result = 0;
+        while (buffer.Length > 0 && result == 0)
+        {
+            IoBuffer part = encrypted.Part(0, int.Min(buffer.Length, encrypted.Length));
+            buffer.Span[..part.Length].CopyTo(part.Span);
+            key.Encrypt(part.Span, place, offset);
+            result = await file.WriteAsync(queue, part, place, durable);
+            buffer = buffer.Slice(part.Length);
+            place += part.Length;
+            offset += part.Length;
+        }
+
+        return result;
+    }
+}

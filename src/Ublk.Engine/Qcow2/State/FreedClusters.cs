@@ -1,0 +1,82 @@
+namespace Ublk.Qcow2.State;
+
+/// <summary>
+/// Clusters that lost a reference. Their count goes down, and they may be used again, only when the file has no trace of the
+/// reference any more and no request that knew of it is left.
+/// </summary>
+/// <remarks>Used under the image's gate.</remarks>
+/// <param name="clusterSize">Bytes in a cluster.</param>
+internal sealed class FreedClusters(int clusterSize)
+{
+    private readonly Queue<(HostRange Range, long Epoch)> _waiting = new();
+    private HostRange _rest;
+    private List<HostRange> _referenced = [];
+    private List<HostRange> _inFlush = [];
+
+    /// <summary>Clusters whose reference is gone from memory but may still be in the file.</summary>
+    public void Add(HostRange range)
+    {
+        // Neighbours that go one after the other are one.
+        if (_referenced.Count > 0 && IsNext(_referenced[^1], range))
+        {
+            _referenced[^1] = _referenced[^1] with { Count = _referenced[^1].Count + range.Count };
+        }
+        else
+        {
+            _referenced.Add(range);
+        }
+    }
+
+    /// <summary>Clusters that nothing ever referred to.</summary>
+    public void AddUnreferenced(HostRange range, long epoch) => _waiting.Enqueue((range, epoch));
+
+    /// <summary>A flush begins that takes the references out of the file.</summary>
+    public void BeginFlush() => (_referenced, _inFlush) = (_inFlush, _referenced);
+
+    /// <summary>The flush has ended.</summary>
+    /// <param name="succeeded">Whether the references are gone from the file.</param>
+    /// <param name="epoch">The current epoch.</param>
+    public void EndFlush(bool succeeded, long epoch)
+    {
+        foreach (HostRange range in _inFlush)
+        {
+            if (succeeded)
+            {
+                _waiting.Enqueue((range, epoch));
+            }
+            else
+            {
+                _referenced.Add(range);
+            }
+        }
+
+        _inFlush.Clear();
+    }
+
+    /// <summary>Takes clusters that nobody uses any more.</summary>
+    /// <param name="epoch">The current epoch.</param>
+    /// <param name="maxCount">The most clusters to take.</param>
+    /// <param name="range">The clusters.</param>
+    public bool TryTake(long epoch, int maxCount, out HostRange range)
+    {
+        if (_rest.Count == 0)
+        {
+            if (!_waiting.TryPeek(out (HostRange Range, long Epoch) first) || first.Epoch + 2 > epoch)
+            {
+                range = default;
+                return false;
+            }
+
+            _rest = _waiting.Dequeue().Range;
+        }
+
+        range = _rest with { Count = long.Min(_rest.Count, maxCount) };
+        _rest = new HostRange(_rest.Offset + (range.Count * clusterSize), _rest.Count - range.Count);
+        return true;
+    }
+
+    /// <summary>Whether clusters wait for requests to end, or to be taken. Asked without the gate, it may be out of date.</summary>
+    public bool HasWaiting => _waiting.Count > 0 || _rest.Count > 0;
+
+    private bool IsNext(HostRange last, HostRange range) => last.Offset + (last.Count * clusterSize) == range.Offset;
+}

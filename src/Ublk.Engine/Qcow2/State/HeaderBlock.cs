@@ -1,0 +1,89 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using Ublk.Files;
+using Ublk.Io;
+using Ublk.Qcow2.Format;
+
+namespace Ublk.Qcow2.State;
+
+/// <summary>The header's fields that change while an image is open, and the block of the file they are in.</summary>
+internal sealed class HeaderBlock : IDisposable
+{
+    private readonly AsyncMutex _mutex = new();
+    private readonly ImageFile _file;
+    private readonly AlignedBuffer _block;
+
+    /// <summary>Keeps the header's block.</summary>
+    /// <param name="file">The image.</param>
+    /// <param name="cluster">The image's first cluster.</param>
+    public HeaderBlock(ImageFile file, ReadOnlySpan<byte> cluster)
+    {
+        _file = file;
+        _block = new AlignedBuffer(int.Max(512, file.Alignment));
+        _block.Span.Clear();
+        cluster[..int.Min(cluster.Length, _block.Length)].CopyTo(_block.Span);
+        Features = (IncompatibleFeatures)(VersionOf(cluster) >= 3
+            ? BinaryPrimitives.ReadUInt64BigEndian(cluster[ImageHeader.IncompatibleFeaturesField..]) : 0);
+        Version = VersionOf(cluster);
+        if (Version >= 3)
+        {
+            // The first write of the block clears what is unknown here.
+            Span<byte> autoclear = _block.Span[ImageHeader.AutoclearFeaturesField..];
+            AutoclearFeatures known = (AutoclearFeatures)BinaryPrimitives.ReadUInt64BigEndian(autoclear) & AutoclearFeatures.Known;
+            BinaryPrimitives.WriteUInt64BigEndian(autoclear, (ulong)known);
+        }
+    }
+
+    /// <summary>2 or 3.</summary>
+    public int Version { get; }
+
+    /// <summary>The incompatible features as they are in the file now.</summary>
+    public IncompatibleFeatures Features { get; private set; }
+
+    /// <summary>Sets the incompatible features, durably. In version 2 there are none to set.</summary>
+    public ValueTask<int> SetFeaturesAsync(IoQueue? queue, IncompatibleFeatures features)
+    {
+        if (Version < 3)
+        {
+            return new ValueTask<int>(0);
+        }
+
+        Features = features;
+        return WriteAsync(queue, ImageHeader.IncompatibleFeaturesField, (ulong)features);
+    }
+
+    /// <summary>Sets the autoclear features, durably.</summary>
+    public ValueTask<int> SetAutoclearAsync(IoQueue? queue, AutoclearFeatures features) =>
+        WriteAsync(queue, ImageHeader.AutoclearFeaturesField, (ulong)features);
+
+    /// <summary>Tells where the refcount table is from now on, durably.</summary>
+    public ValueTask<int> SetRefcountTableAsync(IoQueue? queue, long offset, int clusters) =>
+        WriteAsync(queue, ImageHeader.RefcountTableOffsetField, (ulong)offset, clusters);
+
+    /// <inheritdoc/>
+    public void Dispose() => _block.Dispose();
+
+    private static int VersionOf(ReadOnlySpan<byte> cluster) => BinaryPrimitives.ReadInt32BigEndian(cluster[4..]);
+
+    // All fields of one change are in one sector, which a disk writes whole or not at all.
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    private async ValueTask<int> WriteAsync(IoQueue? queue, int field, ulong value, int following = -1)
+    {
+        await _mutex.EnterAsync(queue);
+        try
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
+            if (following >= 0)
+            {
+                BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
+            }
+
+            int result = await _file.WriteAsync(queue, _block.Part(0, _block.Length), 0);
+            return result < 0 ? result : await _file.SyncAsync(queue);
+        }
+        finally
+        {
+            _mutex.Exit();
+        }
+    }
+}

@@ -1,0 +1,231 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Ublk.Catalog;
+using Ublk.Devices;
+using Ublk.Files;
+using Ublk.Lifecycle;
+using Ublk.Processes;
+using Ublk.Specification;
+using Ublk.Workers;
+
+namespace Ublk.Registration;
+
+/// <summary>Devices that systemd makes at boot: their units, and what these need.</summary>
+internal static class DeviceRegistrar
+{
+    /// <summary>Where registered devices are described.</summary>
+    internal const string Folder = "/etc/ublk";
+
+    /// <summary>What the names of their files end in.</summary>
+    internal const string Extension = ".json";
+
+    // With room for what the names of units put around it.
+    private const int MaxNameLength = 64;
+
+    /// <summary>The registrations there are, by name.</summary>
+    public static IReadOnlyList<UblkRegistration> List() => Directory.Exists(Folder)
+        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order().Select(Describe)]
+        : [];
+
+    /// <summary>Writes and enables a unit that makes a device. It is not started.</summary>
+    /// <param name="name">The registration's name and the device's.</param>
+    /// <param name="specification">The device, which was checked; its name is not read.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <exception cref="UblkException">It could not be registered; nothing of it is left.</exception>
+    public static UblkRegistration Register(string name, DeviceSpecification specification, string workerDirectory)
+    {
+        CheckName(name);
+        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
+
+        // Root runs it at each boot, whoever may have changed it by then.
+        foreach (string file in program)
+        {
+            PathTrust.Check(file);
+        }
+
+        RequireServiceManager();
+        UblkRegistration registration = Describe(name, specification);
+        string unit = RegistrationText.Unit(registration, specification, program);
+        List<string> written = [];
+        try
+        {
+            Write(registration.SpecificationPath, Serialize(specification));
+            Write(registration.RulePath, RegistrationText.Rule(registration));
+            Write(registration.UnitPath, unit);
+            ServiceManager.Control("--quiet", "enable", registration.Unit);
+            ReloadRules();
+            return registration;
+        }
+        catch (Exception exception) when (exception is UblkException or IOException or UnauthorizedAccessException)
+        {
+            if (written.Contains(registration.UnitPath))
+            {
+                ServiceManager.TryControl(out _, "--quiet", "--no-reload", "disable", registration.Unit);
+            }
+
+            Delete(written);
+            ServiceManager.TryControl(out _, "daemon-reload");
+            throw exception is UblkException ? exception : Unwritable(exception);
+        }
+
+        void Write(string path, string text)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            if (Path.Exists(path))
+            {
+                throw new UblkException(UblkError.RegistrationExists,
+                    $"{path} is there already. Unregister it first (Unregister-UblkDevice {name}), or choose another name.");
+            }
+
+            written.Add(path);
+            File.WriteAllText(path, text);
+        }
+    }
+
+    /// <summary>Disables a unit and removes it.</summary>
+    /// <param name="registration">The registration.</param>
+    /// <param name="force">Whether to stop it if it runs, and to remove its device.</param>
+    /// <exception cref="UblkException">It runs, or could not be removed.</exception>
+    public static void Unregister(UblkRegistration registration, bool force)
+    {
+        RequireServiceManager();
+        if (force)
+        {
+            ServiceManager.Control("stop", registration.Unit);
+            if (FindDevice(registration.Name) is { } left)
+            {
+                DeviceRemover.Remove(left.Id, force: true, noWait: false, step: null, CancellationToken.None);
+            }
+        }
+        else if (ServiceManager.TryControl(out _, "--quiet", "is-active", registration.Unit) || FindDevice(registration.Name) is not null)
+        {
+            throw new UblkException(UblkError.DeviceInUse,
+                $"{registration.Symlink} is there. Unmount it and stop it (systemctl stop {registration.Unit}), or use -Force.");
+        }
+
+        try
+        {
+            ServiceManager.Control("--quiet", "--no-reload", "disable", registration.Unit);
+            Delete(registration.Files);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(exception);
+        }
+
+        ServiceManager.Control("daemon-reload");
+        ServiceManager.TryControl(out _, "reset-failed", registration.Unit);
+        ReloadRules();
+    }
+
+    /// <summary>Writes a specification for people to read.</summary>
+    internal static string Serialize(DeviceSpecification specification) =>
+        JsonSerializer.Serialize(specification, RegistrationJson.Default.DeviceSpecification) + "\n";
+
+    /// <summary>Reads the specification of a registered device, whose name is the file's.</summary>
+    /// <exception cref="UblkException">It cannot be read, or makes no sense.</exception>
+    internal static DeviceSpecification Read(string path)
+    {
+        try
+        {
+            DeviceSpecification specification = Deserialize(File.ReadAllText(path));
+            SpecificationCheck.Run(specification);
+            return specification with { Symlink = Path.GetFileNameWithoutExtension(path) };
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UblkException)
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"{path} does not describe a device: {exception.Message}");
+        }
+    }
+
+    // What somebody who writes a file leaves out is as the engine has it; the serializer would make it zero.
+    private static DeviceSpecification Deserialize(string text)
+    {
+        JsonObject properties = JsonNode.Parse(Serialize(new DeviceSpecification { Target = "" }))!.AsObject();
+        JsonObject given = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("It has no properties.");
+        foreach ((string name, JsonNode? value) in given)
+        {
+            properties[name] = value?.DeepClone();
+        }
+
+        return properties.Deserialize(RegistrationJson.Default.DeviceSpecification)!;
+    }
+
+    /// <summary>The device of a registration, if it is there.</summary>
+    internal static UblkDevice? FindDevice(string name) =>
+        DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(name));
+
+    /// <summary>Checks that a name can be a file's, a unit's and a link's without being written differently.</summary>
+    /// <exception cref="UblkException">It cannot.</exception>
+    internal static void CheckName(string name)
+    {
+        bool isGood = name.Length is > 0 and <= MaxNameLength && name[0] is not ('.' or '-')
+            && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-');
+        if (!isGood)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"Name must be 1 to {MaxNameLength} letters, digits, '_', '.' and '-', the last two not at its beginning; not '{name}'.");
+        }
+    }
+
+    private static UblkRegistration Describe(string name)
+    {
+        try
+        {
+            return Describe(name, Read($"{Folder}/{name}{Extension}"));
+        }
+        catch (UblkException)
+        {
+            return new UblkRegistration { Name = name };
+        }
+    }
+
+    private static UblkRegistration Describe(string name, DeviceSpecification specification) => new()
+    {
+        Name = name,
+        Target = specification.Target,
+        BackingPath = specification.BackingPath,
+    };
+
+    private static void Delete(IEnumerable<string> files)
+    {
+        foreach (string file in files)
+        {
+            File.Delete(file);
+        }
+
+        if (Directory.Exists(Folder) && !Directory.EnumerateFileSystemEntries(Folder).Any())
+        {
+            Directory.Delete(Folder);
+        }
+    }
+
+    // udev also notices new rules by itself, if not at once.
+    private static void ReloadRules()
+    {
+        if (File.Exists("/run/udev/control"))
+        {
+            ExternalProgram.TryRun("udevadm", ["control", "--reload"], out _);
+        }
+    }
+
+    private static void RequireServiceManager()
+    {
+        if (!ServiceManager.IsRunning)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                "systemd does not run here, which would make the device at boot. Let what runs at boot here call New-UblkDevice instead.");
+        }
+    }
+
+    private static UblkException Unwritable(Exception exception) => new(
+        exception is UnauthorizedAccessException ? UblkError.PermissionDenied : UblkError.OperationFailed,
+        $"The registration cannot be changed: {exception.Message} Run as root.");
+}
+
+/// <summary>How the specification of a registered device is written: for people to read.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSerializable(typeof(DeviceSpecification))]
+internal sealed partial class RegistrationJson : JsonSerializerContext;

@@ -1,0 +1,122 @@
+using Ublk.Control;
+using Ublk.Files;
+using Ublk.Interop;
+using Ublk.Processes;
+using Ublk.Workers;
+
+namespace Ublk.Registration;
+
+/// <summary>
+/// The rules by which udev opens the control node to ordinary users, and gives the nodes of a device to the user who made it.
+/// </summary>
+internal static class UdevRules
+{
+    /// <summary>The rules' file for this machine.</summary>
+    public const string Path = "/etc/udev/rules.d/59-ublk.rules";
+
+    // udev runs it as root, so it must not lie in a module that somebody else can write.
+    internal const string Helper = "/usr/local/lib/ublk/ublk-worker";
+
+    private const UnixFileMode NodeMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    private const UnixFileMode HelperMode = NodeMode | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+
+    // Where udev looks for rules (udev(7)), a distribution's own included.
+    private static readonly string[] Directories =
+        ["/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"];
+
+    /// <summary>Puts the rules and the program they run in place, and applies them to the nodes there are.</summary>
+    /// <param name="source">The module's file of rules.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <exception cref="UblkException">The caller is not root, or udev does not run; nothing is left behind.</exception>
+    public static void Install(string source, string workerDirectory)
+    {
+        RequireRoot();
+        string worker = WorkerProgram.Locate(workerDirectory).NativeFile;
+        try
+        {
+            CopyWhole(worker, Helper, HelperMode);
+            CopyWhole(source, Path, NodeMode | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+            Apply();
+        }
+        catch (Exception exception)
+        {
+            Delete();
+            throw exception is IOException or UnauthorizedAccessException
+                ? new UblkException(UblkError.OperationFailed, $"The rules of udev cannot be written: {exception.Message}")
+                : exception;
+        }
+    }
+
+    /// <summary>Removes the rules, and closes the control node to ordinary users. Their devices stay theirs.</summary>
+    /// <exception cref="UblkException">The caller is not root, or udev does not run.</exception>
+    public static void Uninstall()
+    {
+        RequireRoot();
+        Delete();
+
+        // Without a rule for it, udev leaves the node as it is.
+        if (File.Exists(ControlDevice.Path))
+        {
+            File.SetUnixFileMode(ControlDevice.Path, NodeMode);
+        }
+
+        Apply();
+    }
+
+    /// <summary>Checks that udev gives users their devices: a device without would be beyond its owner's reach, and stay.</summary>
+    /// <exception cref="UblkException">It does not.</exception>
+    internal static void RequireInstalled()
+    {
+        if (!File.Exists("/run/udev/control") || !Directories.Any(directory => File.Exists($"{directory}/{System.IO.Path.GetFileName(Path)}")))
+        {
+            throw new UblkException(UblkError.PermissionDenied,
+                "udev does not give ordinary users their ublk devices here. Ask root to run Install-UblkUdevRule.", operation: "udev");
+        }
+    }
+
+    private static void RequireRoot()
+    {
+        if (Libc.GetEffectiveUserId() != 0)
+        {
+            throw new UblkException(UblkError.PermissionDenied, "Only root may change the rules of udev. Run as root.", operation: "udev");
+        }
+    }
+
+    // Renamed into place, since udev may be running or reading the old one.
+    private static void CopyWhole(string source, string destination, UnixFileMode mode)
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(destination)!);
+        using NewFile file = new(destination, (int)mode);
+        File.SetUnixFileMode(file.Handle, mode);
+        RandomAccess.Write(file.Handle, File.ReadAllBytes(source), 0);
+        file.Name(replace: true);
+    }
+
+    private static void Delete()
+    {
+        File.Delete(Path);
+
+        string directory = System.IO.Path.GetDirectoryName(Helper)!;
+        if (Directory.Exists(directory))
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static void Apply()
+    {
+        Run("control", "--reload");
+        Run("trigger", "--action=change", "--sysname-match=ublk*", "--settle");
+    }
+
+    private static void Run(params string[] arguments)
+    {
+        if (!ExternalProgram.TryRun("udevadm", arguments, out string error))
+        {
+            throw new UblkException(UblkError.OperationFailed,
+                $"udev cannot be told of its rules: {error} Is it installed, and does it run?", operation: "udevadm");
+        }
+    }
+}

@@ -1,6 +1,0 @@
-namespace Ublk.Targets.Qcow2;
-
-/// <summary>Clusters of the image file that lie one after the other.</summary>
-/// <param name="Offset">Where the first begins, in bytes.</param>
-/// <param name="Count">How many.</param>
-internal readonly record struct HostRange(long Offset, long Count);

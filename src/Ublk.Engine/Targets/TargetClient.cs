@@ -1,0 +1,102 @@
+using System.Runtime.ExceptionServices;
+using Ublk.Interop;
+using Ublk.Io;
+
+namespace Ublk.Targets;
+
+/// <summary>Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.</summary>
+/// <remarks>Each call is one request on a queue of its own, and returns when it is answered. A request that fails throws.</remarks>
+/// <param name="target">The target, which stays the caller's.</param>
+public sealed class TargetClient(BlockTarget target)
+{
+    private static readonly TimeSpan CompletionTimeout = TimeSpan.FromSeconds(20);
+
+    /// <summary>Reads whole blocks.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">How many bytes.</param>
+    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    public byte[] Read(long offset, int length)
+    {
+        byte[] data = new byte[length];
+        Submit(IoOperation.Read, offset, length, data);
+        return data;
+    }
+
+    /// <summary>Writes whole blocks.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="data">The data.</param>
+    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    public void Write(long offset, byte[] data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        Submit(IoOperation.Write, offset, data.Length, data);
+    }
+
+    /// <summary>Has everything that was written made durable.</summary>
+    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    public void Flush() => Submit(IoOperation.Flush, 0, 0, []);
+
+    /// <summary>Tells that a range's content is not needed any more.</summary>
+    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    public void Discard(long offset, long length) => Submit(IoOperation.Discard, offset, length, []);
+
+    /// <summary>Has a range read as zeroes.</summary>
+    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    public void WriteZeroes(long offset, long length) => Submit(IoOperation.WriteZeroes, offset, length, []);
+
+    // A queue belongs to one thread.
+    private void Submit(IoOperation operation, long offset, long length, byte[] data)
+    {
+        ExceptionDispatchInfo? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                Answer(operation, offset, length, data);
+            }
+            catch (Exception exception)
+            {
+                failure = ExceptionDispatchInfo.Capture(exception);
+            }
+        });
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+    }
+
+    private void Answer(IoOperation operation, long offset, long length, byte[] data)
+    {
+        using IoQueue queue = new(1, [], target.Files);
+        using BufferMemory memory = new(1, int.Max(1, (data.Length + 4095) / 4096) * 4096);
+        IoRequest request = new IoRequest(queue, 0, 0).Derive(operation, offset, length, new IoBuffer(memory.AddressOf(0), data.Length));
+        if (operation == IoOperation.Write)
+        {
+            data.CopyTo(request.Buffer.Span);
+        }
+
+        ValueTask<int> answer = target.HandleAsync(request);
+        while (!answer.IsCompleted)
+        {
+            int result = queue.Ring.Enter(1, CompletionTimeout);
+            Check(result, operation);
+            while (queue.Ring.TryReap(out IoUringCqe completion))
+            {
+                queue.TryComplete(completion);
+            }
+        }
+
+        Check(RequestResult.ForDriver(request, answer.GetAwaiter().GetResult()), operation);
+        if (operation == IoOperation.Read)
+        {
+            request.Buffer.Span.CopyTo(data);
+        }
+    }
+
+    private static void Check(int result, IoOperation operation)
+    {
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(-result, operation.ToString(), $"The target failed a {operation}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using Ublk.Files;
+using Ublk.Io;
+
+namespace Ublk.Tests.Qcow2.Crash;
+
+/// <summary>An open file of a simulated disk.</summary>
+/// <param name="file">The file.</param>
+/// <param name="path">By which it was opened.</param>
+/// <param name="readOnly">Whether it may not be written.</param>
+internal sealed class SimulatedHandle(SimulatedFile file, string path, bool readOnly) : ImageFile
+{
+    /// <inheritdoc/>
+    public override string Path => path;
+
+    /// <inheritdoc/>
+    public override bool ReadOnly => readOnly;
+
+    /// <inheritdoc/>
+    public override int Alignment => 1;
+
+    /// <inheritdoc/>
+    public override long Length => file.Length;
+
+    /// <inheritdoc/>
+    public override ValueTask<int> SyncAsync(IoQueue? queue)
+    {
+        long mark = file.BeginSync();
+        return file.Disk.Perform(queue is not null, () => file.EndSync(mark));
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length)
+    {
+        RequireWritable();
+        return file.Disk.Perform(queue is not null, () => file.Allocate(mode, offset, length));
+    }
+
+    protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
+        file.Disk.Perform(queue is not null, () => file.Read(buffer.Span, offset));
+
+    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    {
+        RequireWritable();
+        return file.Disk.Perform(queue is not null, () => file.Write(buffer.Span, offset, durable));
+    }
+
+    private void RequireWritable() => Assert.False(readOnly, $"{path} was written, but is open for reading alone.");
+}
