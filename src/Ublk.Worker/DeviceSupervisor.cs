@@ -52,10 +52,10 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <returns>The exit code.</returns>
     public int Run(string[] arguments)
     {
-        Detachment.LeaveSession();
+        Daemon.LeaveSession();
         ProcessSettings.Apply();
         int worker = Self.Start([WorkerArguments.Serve, .. arguments]);
-        Detachment.CloseStandardStreams();
+        Daemon.CloseStandardStreams();
         return Watch(worker, restores: true, keeps: false);
     }
 
@@ -207,7 +207,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             using ControlDevice control = new();
-            return DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
+            return DeviceTransitions.Waiting.Contains(DeviceTransitions.AwaitServerGone(control, _id, _stop.Token));
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
@@ -227,7 +227,7 @@ internal sealed class DeviceSupervisor : IDisposable
         CountRestart(exit);
         try
         {
-            DeviceLauncher.Restore(_id, DeviceLife.Waiting,
+            DeviceLauncher.Restore(_id, DeviceTransitions.Waiting,
                 (specification, channel) => new StartedWorker(_worker = Self.StartWorker(specification, channel)),
                 _ => { }, _stop.Token);
             return true;

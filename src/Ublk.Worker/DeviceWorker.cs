@@ -43,10 +43,10 @@ internal sealed class DeviceWorker
     /// <returns>The exit code.</returns>
     public static int Serve(string channel)
     {
-        Detachment.LeaveSession();
+        Daemon.LeaveSession();
         ProcessSettings.Apply();
         using LaunchChannel launcher = LaunchChannel.Connect(channel);
-        Detachment.CloseStandardStreams();
+        Daemon.CloseStandardStreams();
         LaunchOrder? order = launcher.ReceiveOrder();
         return order is null ? ExitCode.Unavailable : new DeviceWorker(launcher, order).Run();
     }

@@ -20,7 +20,7 @@ internal sealed class StateDirectory
     private const int OthersWrite = 0x12;
 
     // Beyond every id.
-    private const int NamesPlace = 1 << 30;
+    private const int NamesLockByte = 1 << 30;
 
     private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(30);
 
@@ -188,7 +188,7 @@ internal sealed class StateDirectory
 
     /// <summary>Locks the names of the devices, which no two may share. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle LockNames(CancellationToken cancellation) => Lock(NamesPlace, "Another command is naming a device", cancellation);
+    public SafeFileHandle LockNames(CancellationToken cancellation) => Lock(NamesLockByte, "Another command is naming a device", cancellation);
 
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {

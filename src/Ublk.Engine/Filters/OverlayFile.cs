@@ -17,7 +17,7 @@ internal sealed class OverlayFile
     private const int Page = 4096;
 
     // Where the generation is in the header; an overlay of an older version has zeroes there.
-    private const int GenerationPlace = 24;
+    private const int GenerationOffset = 24;
 
     // It holds a disk's data.
     private const int OwnerReadsAndWrites = 0b110_000_000;
@@ -142,7 +142,7 @@ internal sealed class OverlayFile
         {
             using NewFile file = new(path, OwnerReadsAndWrites);
             byte[] header = Header(disk);
-            BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationPlace), NewGeneration());
+            BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationOffset), NewGeneration());
             RandomAccess.SetLength(file.Handle, FileLength(disk));
             RandomAccess.Write(file.Handle, header, 0);
             file.Name(replace: false);
@@ -159,7 +159,7 @@ internal sealed class OverlayFile
 
     private static unsafe void Stamp(BackingFile backing, ulong generation)
     {
-        if (Libc.PWrite((int)backing.Handle.DangerousGetHandle(), (nint)(&generation), sizeof(ulong), GenerationPlace) != sizeof(ulong)
+        if (Libc.PWrite((int)backing.Handle.DangerousGetHandle(), (nint)(&generation), sizeof(ulong), GenerationOffset) != sizeof(ulong)
             || Libc.FSync(backing.Handle) != 0)
         {
             throw UblkException.FromErrno(Libc.LastErrno, "pwrite", $"{backing.Path} cannot be written");
@@ -185,8 +185,8 @@ internal sealed class OverlayFile
             read = Libc.PRead(backing.Handle, bytes, Page, 0);
         }
 
-        ulong generation = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(GenerationPlace));
-        header.AsSpan(GenerationPlace, sizeof(ulong)).Clear();
+        ulong generation = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(GenerationOffset));
+        header.AsSpan(GenerationOffset, sizeof(ulong)).Clear();
         if (backing.ReadOnly || read != Page || !header.AsSpan().SequenceEqual(Header(disk)) || backing.Length != FileLength(disk))
         {
             string why = backing.ReadOnly ? "cannot be written"

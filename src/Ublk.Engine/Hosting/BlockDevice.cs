@@ -23,10 +23,10 @@ public sealed class BlockDevice : IAsyncDisposable
 {
     private readonly DeviceServer _server;
     private readonly CounterMemory _counters;
-    private readonly DeviceGuard _guard;
+    private readonly GuardProcess _guard;
     private readonly Task _end;
 
-    private BlockDevice(DeviceServer server, CounterMemory counters, DeviceGuard guard)
+    private BlockDevice(DeviceServer server, CounterMemory counters, GuardProcess guard)
     {
         _server = server;
         _counters = counters;
@@ -102,11 +102,11 @@ public sealed class BlockDevice : IAsyncDisposable
     {
         CounterMemory counters = new(null, specification.QueueCount * specification.ThreadsPerQueue, []);
         DeviceServer? server = null;
-        DeviceGuard? guard = null;
+        GuardProcess? guard = null;
         try
         {
             server = DeviceServer.Create(control, LaunchKind.New, specification, target, counters, () => { }, EndProcess);
-            guard = DeviceGuard.Start(program, specification);
+            guard = GuardProcess.Start(program, specification);
             guard.AwaitReady(cancellation);
             return new BlockDevice(server, counters, guard);
         }
@@ -124,7 +124,7 @@ public sealed class BlockDevice : IAsyncDisposable
 
     // A guard that was there removes the device. One that could not be started leaves a device that never was live, which has no
     // request to wait for.
-    private static void Undo(ControlDevice control, DeviceServer server, DeviceGuard? guard)
+    private static void Undo(ControlDevice control, DeviceServer server, GuardProcess? guard)
     {
         if (guard is not null)
         {

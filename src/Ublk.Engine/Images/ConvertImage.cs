@@ -42,7 +42,7 @@ public sealed record ConvertImage : ImageOperation
         source.RequireReadable();
         using NewImage image = NewImage.Begin(Destination, Options, source.Size, Force, source);
         progress.Begin($"Converting {Path}", source.Size);
-        ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewHeader.CompressionOf(Options)) : null, progress);
+        ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewImageHeader.CompressionOf(Options)) : null, progress);
         copy.Run();
         image.Finish();
         return null;

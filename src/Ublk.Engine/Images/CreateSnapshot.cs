@@ -19,7 +19,7 @@ public sealed record CreateSnapshot : ImageOperation
         SnapshotChoice.RequireNew(image, Name);
         ulong[] l1 = image.ReadL1();
         long copy = edit.Add(l1);
-        ReferenceWalk.Visit(image, l1, edit.Refer, progress);
+        MetadataWalk.Visit(image, l1, edit.Refer, progress);
         DateTimeOffset now = DateTimeOffset.UtcNow;
         Snapshot snapshot = new()
         {

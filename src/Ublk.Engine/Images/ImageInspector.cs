@@ -53,7 +53,7 @@ public static class ImageInspector
         using ImageContent top = ImageChain.Open(path, format, backingFormat, DiskFile.Open);
         foreach (ContentExtent extent in ContentExtent.Join(top.Map().Select(Simplify)))
         {
-            bool isPlaced = extent.Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
+            bool hasHostOffset = extent.Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
             yield return new ImageExtent
             {
                 Start = extent.Start,
@@ -63,8 +63,8 @@ public static class ImageInspector
                 Zero = extent.Kind is ExtentKind.Absent or ExtentKind.Zero or ExtentKind.ZeroAllocated,
                 Data = extent.Kind is ExtentKind.Data or ExtentKind.Compressed,
                 Compressed = extent.Kind == ExtentKind.Compressed,
-                Offset = isPlaced ? extent.Offset : null,
-                Path = isPlaced ? extent.Layer!.DataFile.Path : null,
+                Offset = hasHostOffset ? extent.Offset : null,
+                Path = hasHostOffset ? extent.Layer!.DataFile.Path : null,
             };
         }
     }

@@ -47,7 +47,7 @@ internal sealed class NewImage : IDisposable
             return new NewImage(Begin(path, size, replace), null, null);
         }
 
-        ImageHeader header = NewHeader.Make(options, size, path);
+        ImageHeader header = NewImageHeader.Make(options, size, path);
         if (options.BackingFile is { } backing)
         {
             // It must be there, be what it is said to be, and not lead back here.

@@ -43,7 +43,7 @@ internal sealed class BufferMemory : IDisposable
     }
 
     /// <summary>Returns the memory to the kernel: what was in it turns to zeroes.</summary>
-    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
+    public void Trim() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
 
     /// <inheritdoc/>
     public void Dispose()

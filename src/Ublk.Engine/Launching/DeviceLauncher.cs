@@ -119,13 +119,13 @@ internal static class DeviceLauncher
         Action<string> step, CancellationToken cancellation)
     {
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
+        DeviceState state = DeviceTransitions.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
-            throw DeviceLife.WrongState(id, state);
+            throw DeviceTransitions.WrongState(id, state);
         }
 
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         LaunchKind kind = state == DeviceState.Dead ? LaunchKind.Start : LaunchKind.Recover;
         if (kind == LaunchKind.Start)
         {
@@ -152,15 +152,15 @@ internal static class DeviceLauncher
     {
         using ControlDevice control = new();
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        StateDirectory.Own.Write(DeviceLife.RecordOf(control, id).AcceptFiles());
+        StateDirectory.Own.Write(DeviceTransitions.RecordOf(control, id).AcceptFiles());
     }
 
     // Two that restore one device would only be in each other's way.
     private static UblkDevice? RestoredBySupervisor(int id, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
-        bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
+        bool isWaiting = DeviceTransitions.Waiting.Contains(DeviceTransitions.AwaitServerGone(control, id, cancellation));
         if (!isWaiting || !record.IsSupervised)
         {
             return null;
@@ -238,7 +238,7 @@ internal static class DeviceLauncher
 
             // Who waits to serve the same device sees from here on that it is served.
             idLock.Dispose();
-            DeviceLife.AwaitBlockDevice(_id, what =>
+            DeviceTransitions.AwaitBlockDevice(_id, what =>
             {
                 CheckTime(what);
                 CheckWorker();

@@ -51,13 +51,13 @@ internal static class DeviceRemover
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
             if (DeviceStopper.IsOwnersProcess(info))
             {
-                DeviceLife.AwaitWorker(id, info.ServerPid, "removed");
+                DeviceTransitions.AwaitWorker(id, info.ServerPid, "removed");
             }
 
             // What another user's record says nobody vouches for.
             if (info.OwnerUid == Libc.GetEffectiveUserId())
             {
-                DeviceLife.AwaitSupervisor(record!);
+                DeviceTransitions.AwaitSupervisor(record!);
             }
 
             AwaitId(control, id, info.ServerCookie);

@@ -27,7 +27,7 @@ internal static class DeviceResizer
 
         // One at a time, and not while a new worker reads the record.
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
+        DeviceRecord record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
         DeviceSpecification specification = record.Specification;
         if (specification.Assembly is not null || TargetCatalog.Find(specification.Target).OpenStorage is not { } open)
         {

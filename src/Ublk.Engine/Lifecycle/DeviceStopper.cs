@@ -25,7 +25,7 @@ internal static class DeviceStopper
     public static void Stop(int id, bool force, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DeviceState.Dead)
         {
             return;
@@ -36,10 +36,10 @@ internal static class DeviceStopper
         if (info.ServerPid > 0)
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-            DeviceLife.AwaitWorker(id, info.ServerPid, "stopped");
+            DeviceTransitions.AwaitWorker(id, info.ServerPid, "stopped");
         }
 
-        DeviceLife.AwaitSupervisor(record);
+        DeviceTransitions.AwaitSupervisor(record);
     }
 
     /// <summary>Stops a device, whoever serves it, without waiting for the server to end.</summary>

@@ -19,7 +19,7 @@ internal static class DeviceSuspender
     public static void Suspend(int id, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         UblkDeviceInfo info = control.GetInfo(id);
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
@@ -31,9 +31,9 @@ internal static class DeviceSuspender
         }
 
         step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-        DeviceLife.AwaitWorker(id, info.ServerPid, "suspended");
-        DeviceLife.AwaitSupervisor(record);
-        if (DeviceLife.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
+        DeviceTransitions.AwaitWorker(id, info.ServerPid, "suspended");
+        DeviceTransitions.AwaitSupervisor(record);
+        if (DeviceTransitions.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
         {
             throw new UblkException(UblkError.DeviceStateInvalid,
                 $"Device {id} was suspended, but has another worker already: from its supervisor, where its own was killed before it had "
@@ -45,7 +45,7 @@ internal static class DeviceSuspender
     {
         if (info.State != (ushort)DeviceState.Live)
         {
-            throw DeviceLife.WrongState(id, (DeviceState)info.State);
+            throw DeviceTransitions.WrongState(id, (DeviceState)info.State);
         }
 
         if (record.Specification.Recovery is RecoveryMode.None or RecoveryMode.Fail)

@@ -52,7 +52,7 @@ internal static class CopiedFlags
         for (int index = 0; index < image.Layout.L2Entries; index++)
         {
             L2Entry entry = table[index];
-            if (!entry.HasPlace(image.Layout))
+            if (!entry.HasHostOffset(image.Layout))
             {
                 continue;
             }

@@ -11,23 +11,23 @@ namespace Ublk.Qcow2.AtRest;
 internal sealed class Qcow2Edit : IDisposable
 {
     private readonly ImageProgress _progress;
-    private readonly RefcountWriter _writer;
+    private readonly RefcountRebuilder _writer;
     private readonly List<(long Offset, long Length)> _unneeded = [];
     private bool _isUnderWay;
 
-    private Qcow2Edit(Qcow2File image, ReferenceWalk walk, ImageProgress progress)
+    private Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgress progress)
     {
         Image = image;
         Counts = walk.Counts;
         _progress = progress;
-        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        _writer = new RefcountRebuilder(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
     }
 
     /// <summary>The image.</summary>
     public Qcow2File Image { get; }
 
     /// <summary>How often each cluster is referred to.</summary>
-    public ReferenceCounts Counts { get; }
+    public CountedReferences Counts { get; }
 
     /// <summary>Makes sure that an image is sound.</summary>
     /// <param name="file">The image, which nobody else has; disposed of with this, and where this fails.</param>
@@ -151,7 +151,7 @@ internal sealed class Qcow2Edit : IDisposable
             if (_isUnderWay && !Image.File.HasLostWrites)
             {
                 CheckFindings findings = new();
-                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
+                Qcow2Repair.Run(Image, MetadataWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
             }
         }
         catch (UblkException)

@@ -87,7 +87,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
         L2Words table = changed.Find(change => change.Index == index)?.Table ?? _image.ReadL2(offset);
         L2Entry entry = table[_layout.L2Index(end)];
-        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed) || !(entry.HasPlace(_layout) || entry.IsCompressed))
+        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed) || !(entry.HasHostOffset(_layout) || entry.IsCompressed))
         {
             return null;
         }

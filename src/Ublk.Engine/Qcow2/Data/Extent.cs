@@ -24,7 +24,7 @@ internal enum ExtentKind
     Compressed,
 
     /// <summary>The entry contradicts itself.</summary>
-    Faulty,
+    Invalid,
 }
 
 /// <summary>A part of the disk that is in one piece somewhere.</summary>

@@ -31,8 +31,8 @@ internal sealed class ImageUpdater : IDisposable
         layer.Tables.Flush = _flusher.FlushAsync;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
-        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader), _flusher);
-        _writer = new ImageWriter(_image, layer.Map, layer.Tables, placer);
+        AllocatingWriter allocatingWriter = new(_image, layer.Map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
+        _writer = new ImageWriter(_image, layer.Map, layer.Tables, allocatingWriter);
         _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 

@@ -144,7 +144,7 @@ internal sealed class ZeroWriter(
     {
         wait = default;
         bool isFull = false;
-        lock (image.Gate)
+        lock (image.Lock)
         {
             if (tables.Find(offset) is { } table)
             {
@@ -217,13 +217,13 @@ internal sealed class ZeroWriter(
             };
         }
 
-        bool keepsPlace = kind == ZeroKind.Keep && map.OwnsPlace(old);
+        bool isInPlace = kind == ZeroKind.Keep && map.IsWritableInPlace(old);
         if (_layout.HasExtendedL2)
         {
-            return keepsPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
+            return isInPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
         }
 
-        return keepsPlace ? old.WithZeroBit() : Plain(old, kind);
+        return isInPlace ? old.WithZeroBit() : Plain(old, kind);
     }
 
     private L2Entry Plain(L2Entry old, ZeroKind kind)

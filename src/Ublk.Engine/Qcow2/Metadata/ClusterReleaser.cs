@@ -54,7 +54,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
 
     private bool TryTake(out HostRange range)
     {
-        lock (image.Gate)
+        lock (image.Lock)
         {
             image.Epochs.TryAdvance();
             image.Epochs.TryAdvance();

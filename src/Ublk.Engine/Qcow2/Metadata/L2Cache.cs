@@ -65,7 +65,7 @@ internal sealed class L2Cache : IDisposable
         int read = -Libc.EIO;
         try
         {
-            return read = L1.IsFaulty(l1Index)
+            return read = L1.IsInvalid(l1Index)
                 ? await _image.Health.MarkCorruptAsync(queue)
                 : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
         }
@@ -75,12 +75,12 @@ internal sealed class L2Cache : IDisposable
         }
     }
 
-    /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="GiveBack"/>.</summary>
+    /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="Trim"/>.</summary>
     /// <param name="queue">The caller's queue.</param>
     /// <param name="table">The memory; null where all is in use, until the returned task completes with 0.</param>
     public ValueTask<int> TakeAsync(IoQueue? queue, out L2Table? table)
     {
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table = TryTake();
         }
@@ -107,10 +107,10 @@ internal sealed class L2Cache : IDisposable
     }
 
     /// <summary>Gives back what <see cref="TakeAsync"/> took.</summary>
-    public void GiveBack(L2Table table)
+    public void Trim(L2Table table)
     {
         QueueWaiter? waiters;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table.IsLoading = false;
             waiters = TakeRoomWaiters();
@@ -173,7 +173,7 @@ internal sealed class L2Cache : IDisposable
     private ValueTask<int> TryBegin(IoQueue? queue, int l1Index, out L2Table? begun)
     {
         begun = null;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             if (_byL1[l1Index] is not null)
             {
@@ -209,7 +209,7 @@ internal sealed class L2Cache : IDisposable
     {
         QueueWaiter? waiters;
         QueueWaiter? roomWaiters;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table.IsLoading = false;
             waiters = table.Waiters;
@@ -277,7 +277,7 @@ internal sealed class L2Cache : IDisposable
             return Flush!(queue);
         }
 
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             if (HasChanges || _all.Exists(table => !table.IsLoading && table.Dirty.IsClean))
             {

@@ -217,7 +217,7 @@ internal sealed class MetadataFlusher : IDisposable
     private void Stage()
     {
         _refcounts.Stage(_first, _refcountTable);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _tables.Stage(_first, _changes, _changes);
             _image.Freed.BeginFlush();
@@ -237,7 +237,7 @@ internal sealed class MetadataFlusher : IDisposable
         if (result == 0 && !_changes.IsEmpty)
         {
             // Even if this fails half-way, the file may point to them.
-            lock (_image.Gate)
+            lock (_image.Lock)
             {
                 _tables.ConfirmNew();
             }
@@ -270,7 +270,7 @@ internal sealed class MetadataFlusher : IDisposable
         _refcountTable.Clear();
         _changes.Clear();
         _refcounts.Settle(succeeded);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _image.Journal?.EndFlush(succeeded);
             _image.Freed.EndFlush(succeeded, _image.Epochs.Current);

@@ -104,7 +104,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             }
 
             table.Buffer.Span.Clear();
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 tables.Publish(table, l1Index, offset);
                 isPublished = true;
@@ -116,7 +116,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (!isPublished)
             {
-                tables.GiveBack(table);
+                tables.Trim(table);
             }
         }
     }
@@ -133,7 +133,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
                 return result;
             }
 
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 if (tables.Find(l1Index) is { } table)
                 {
@@ -163,7 +163,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (result < 0)
             {
-                lock (image.Gate)
+                lock (image.Lock)
                 {
                     image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
                 }

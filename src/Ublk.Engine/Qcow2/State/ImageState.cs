@@ -56,7 +56,7 @@ internal sealed class ImageState : IDisposable
     public bool HasDataFile => Layout.HasDataFile;
 
     /// <summary>Held for moments, and never across an await, by who changes what the queues share.</summary>
-    public Lock Gate { get; } = new();
+    public Lock Lock { get; } = new();
 
     /// <summary>Whether it may be written.</summary>
     public ImageHealth Health { get; }

@@ -1,7 +1,7 @@
 namespace Ublk.Worker;
 
 /// <summary>Lets the worker outlive the shell, the terminal and the session that asked for it.</summary>
-internal static class Detachment
+internal static class Daemon
 {
     /// <summary>Makes the calling process a session of its own, without a terminal.</summary>
     public static void LeaveSession()

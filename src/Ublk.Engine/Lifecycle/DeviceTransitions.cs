@@ -8,7 +8,7 @@ using Ublk.Specification;
 namespace Ublk.Lifecycle;
 
 /// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
-internal static class DeviceLife
+internal static class DeviceTransitions
 {
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 

@@ -5,7 +5,7 @@ using Ublk.Targets;
 namespace Ublk.Filters;
 
 /// <summary>Fails a share of the requests: the same ones each time, for the same seed and the same requests in the same order.</summary>
-internal sealed class ErrorFilter : FilterTarget
+internal sealed class ErrorRateFilter : FilterTarget
 {
     // The errnos the block layer hands on as they are; it turns every other into EIO (block/blk-core.c: blk_errors).
     private static readonly Dictionary<string, int> Errnos = new(StringComparer.OrdinalIgnoreCase)
@@ -25,7 +25,7 @@ internal sealed class ErrorFilter : FilterTarget
     private readonly ulong _seed;
     private long _candidates;
 
-    private ErrorFilter(BlockTarget inner, TargetOptions options)
+    private ErrorRateFilter(BlockTarget inner, TargetOptions options)
         : base(inner)
     {
         _rate = options.GetFraction("ErrorRate") ?? 0;
@@ -53,7 +53,7 @@ internal sealed class ErrorFilter : FilterTarget
             : Inner.HandleAsync(request);
 
     private static BlockTarget Wrap(BlockTarget inner, TargetOptions options) =>
-        options.GetFraction("ErrorRate") > 0 ? new ErrorFilter(inner, options) : inner;
+        options.GetFraction("ErrorRate") > 0 ? new ErrorRateFilter(inner, options) : inner;
 
     // SplitMix64: the n-th number from 0 to 1 of a seed, without a state that queues would have to share.
     private double Draw(long n)

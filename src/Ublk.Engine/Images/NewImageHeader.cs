@@ -5,7 +5,7 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Images;
 
 /// <summary>The header of a new qcow2 image.</summary>
-internal static class NewHeader
+internal static class NewImageHeader
 {
     private const int DefaultClusterSize = 64 << 10;
     private const int DefaultRefcountBits = 16;

@@ -13,7 +13,7 @@ namespace Ublk.Worker;
 /// Starts a device that another process serves, and removes it when that process lets go of this one's standard input or dies.
 /// The server must not do either: see BlockDevice.
 /// </summary>
-internal static class DeviceGuardian
+internal static class DeviceGuard
 {
     /// <summary>Starts the device, says so, and stays until it is to be removed.</summary>
     /// <param name="id">The device.</param>
@@ -22,7 +22,7 @@ internal static class DeviceGuardian
     public static int Run(int id, int serverId)
     {
         // Whatever ends the server tells this process by the end of its input; a key pressed for the server must not.
-        Detachment.LeaveSession();
+        Daemon.LeaveSession();
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ignore);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
@@ -54,7 +54,7 @@ internal static class DeviceGuardian
         try
         {
             control.Start(id, serverId, WorkerTimeouts.Start);
-            DeviceLife.AwaitBlockDevice(id, what =>
+            DeviceTransitions.AwaitBlockDevice(id, what =>
             {
                 if (!ProcessStatus.IsAlive(serverId))
                 {
