@@ -45,7 +45,9 @@ internal static class FilterArgument
             [FilterDefinition filter] => Make(filter, table, resolvePath),
             [] => throw Invalid($"A table must name one filter: {string.Join(", ", FilterCatalog.All.Select(filter => filter.Name))}. "
                 + $"This one has {string.Join(", ", table.Keys.Cast<object>())}."),
-            _ => throw Invalid($"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. Give each a table of its own."),
+            _ => throw Invalid(
+                $"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. Give each a "
+                    + $"table of its own."),
         };
     }
 

@@ -26,7 +26,8 @@ internal static class OptionText
             string size when option?.Kind == TargetOptionKind.Size && LanguagePrimitives.TryConvertTo(size, out long bytes) => Text(bytes),
             string text => text,
             IEnumerable list => string.Join(',', list.Cast<object?>().Select(item => Of(option, item, resolvePath))),
-            double whole when option?.Kind is TargetOptionKind.Size or TargetOptionKind.Number && double.IsInteger(whole) => Text((long)whole),
+            double whole when option?.Kind is TargetOptionKind.Size or TargetOptionKind.Number && double.IsInteger(whole) =>
+                Text((long)whole),
             _ => Text(given),
         };
     }

@@ -17,7 +17,8 @@ internal static class TargetParameters
     public static RuntimeDefinedParameterDictionary Of(UblkTarget? target, IReadOnlySet<string> taken)
     {
         RuntimeDefinedParameterDictionary parameters = [];
-        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name)) ?? [])
+        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name))
+            ?? [])
         {
             parameters.Add(option.Name, new OptionParameter(option));
         }

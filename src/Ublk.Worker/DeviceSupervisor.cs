@@ -63,8 +63,8 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <param name="worker">The worker's process id; 0 where another process serves the device.</param>
     /// <param name="restores">Whether the device gets another worker when this one dies.</param>
     /// <param name="keeps">
-    /// Whether to stay as long as the device is there, when it is stopped, suspended or served by others too. So the unit of a registered device is
-    /// active until the device is removed, and stopping the unit removes it.
+    /// Whether to stay as long as the device is there, when it is stopped, suspended or served by others too. So the unit of a registered
+    /// device is active until the device is removed, and stopping the unit removes it.
     /// </param>
     /// <returns>The exit code.</returns>
     public int Watch(int worker, bool restores, bool keeps)
@@ -128,7 +128,8 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _stop.Dispose();
 
-    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its disk has users.
+    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its
+    // disk has users.
     private bool Exists()
     {
         try
@@ -193,7 +194,9 @@ internal sealed class DeviceSupervisor : IDisposable
         int signal = status & 0x7F;
         return signal == 0
             ? string.Create(CultureInfo.InvariantCulture, $"exit code {(status >> 8) & 0xFF}")
-            : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
+            : Enum.IsDefined((Signal)signal)
+                ? ((Signal)signal).ToString()
+                : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
     }
 
     // Not when somebody removed or stopped the device, or serves it already.

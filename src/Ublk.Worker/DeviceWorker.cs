@@ -114,7 +114,8 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
+        using OpeningProgress progress =
+            new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
         return TargetOpening.Open(_specification, options);
     }
 
@@ -134,8 +135,8 @@ internal sealed class DeviceWorker
         }
     }
 
-    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked before
-    // it is opened, since that may mend an image, and after, since only an open file stays the same.
+    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked
+    // before it is opened, since that may mend an image, and after, since only an open file stays the same.
     private void RequireSameFiles(FileIdentity? backing, DeviceRecord? former)
     {
         if (_kind != LaunchKind.Recover || former is null)
@@ -155,8 +156,10 @@ internal sealed class DeviceWorker
         if (found is { } file && served is { } recorded && !file.Matches(recorded))
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. If it is "
-                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} -AcceptFile",
+                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the "
+                    + $"device. If it is "
+                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} "
+                        + $"-AcceptFile",
                 operation: "recover", deviceId: _id);
         }
     }

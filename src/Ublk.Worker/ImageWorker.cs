@@ -7,7 +7,9 @@ using Ublk.Workers;
 
 namespace Ublk.Worker;
 
-/// <summary>One operation on an image, for a cmdlet: the order on standard input, reports on standard output, a line of JSON each.</summary>
+/// <summary>
+/// One operation on an image, for a cmdlet: the order on standard input, reports on standard output, a line of JSON each.
+/// </summary>
 internal static class ImageWorker
 {
     /// <summary>Does what is ordered.</summary>

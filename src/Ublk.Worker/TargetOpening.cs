@@ -34,7 +34,8 @@ internal static class TargetOpening
             catch (Exception exception) when (exception is not UblkException)
             {
                 throw new UblkException(UblkError.PluginInvalid,
-                    $"The {definition.Name} target of {assembly} cannot be opened: {exception.GetType().Name}: {exception.Message}", operation: "open");
+                    $"The {definition.Name} target of {assembly} cannot be opened: {exception.GetType().Name}: {exception.Message}",
+                        operation: "open");
             }
         };
     }

@@ -14,7 +14,8 @@ internal static class ControlTrace
     /// <param name="id">The device, or <see cref="UblkAbi.AnyDeviceId"/>.</param>
     /// <param name="result">0 or more, or a negative errno.</param>
     public static void Tell(uint command, uint id, int result) =>
-        Listener?.Invoke($"{NameOf(command)}{(id == UblkAbi.AnyDeviceId ? "" : $" {id}")}: {(result < 0 ? Libc.Describe(-result) : result)}");
+        Listener?.Invoke(
+            $"{NameOf(command)}{(id == UblkAbi.AnyDeviceId ? "" : $" {id}")}: {(result < 0 ? Libc.Describe(-result) : result)}");
 
     private static string NameOf(uint command) => (command & UblkAbi.CommandNumberMask) switch
     {

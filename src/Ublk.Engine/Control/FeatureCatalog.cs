@@ -7,7 +7,8 @@ internal static class FeatureCatalog
 {
     private static readonly Entry[] Entries =
     [
-        new(UblkFeatures.SupportZeroCopy, "6.15", "Request pages can be registered as io_uring buffers by the server, so that nobody copies.",
+        new(UblkFeatures.SupportZeroCopy, "6.15",
+            "Request pages can be registered as io_uring buffers by the server, so that nobody copies.",
             "New-UblkDevice -BufferMode ZeroCopy"),
         new(UblkFeatures.UringCmdCompInTask, "6.0", "Requests are completed in task work; always on."),
         new(UblkFeatures.NeedGetData, "6.0", "The server is asked for a buffer for each write."),

@@ -85,7 +85,9 @@ internal static class DeviceInventory
 
         DeviceRecord? record = RecordOf(id, info);
         SysfsDisk disk = new(id);
-        UblkParameters? parameters = MayAskParameters(disk, info) && control!.TryGetParameters(id, out UblkParameters stored) >= 0 ? stored : null;
+        UblkParameters? parameters = MayAskParameters(disk, info) && control!.TryGetParameters(id, out UblkParameters stored) >= 0
+            ? stored
+            : null;
         return new UblkDevice
         {
             Id = id,

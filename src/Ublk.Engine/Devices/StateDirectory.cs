@@ -68,14 +68,18 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : Read(directory, id);
     }
 
-    /// <summary>What the threads of a device have counted: null where they count nothing that can be read and trusted to be the user's.</summary>
+    /// <summary>
+    /// What the threads of a device have counted: null where they count nothing that can be read and trusted to be the user's.
+    /// </summary>
     public byte[]? TryReadCounters(int id)
     {
         using SafeFileHandle directory = Open();
         return directory.IsInvalid ? null : ReadFile(CountersPath(directory, id), MaxCountersSize);
     }
 
-    /// <summary>What is counted of a device that the driver told of: null where nothing is, or what is counted is another device's.</summary>
+    /// <summary>
+    /// What is counted of a device that the driver told of: null where nothing is, or what is counted is another device's.
+    /// </summary>
     public static byte[]? TryReadCounters(in UblkDeviceInfo info) =>
         Of(info.OwnerUid).TryReadCounters((int)info.DeviceId) is { } counters
         && CounterHeader.CookieOf(counters) is not 0 and var cookie && cookie == info.ServerCookie
@@ -112,7 +116,9 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.</summary>
+    /// <summary>
+    /// Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.
+    /// </summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public void Write(DeviceRecord record)
     {
@@ -122,7 +128,8 @@ internal sealed class StateDirectory
         if (text.Length > MaxRecordSize)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer queues, or fewer "
+                $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer "
+                    + $"queues, or fewer "
                     + "threads for each.", deviceId: id);
         }
 
@@ -165,12 +172,15 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.</summary>
+    /// <summary>
+    /// A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.
+    /// </summary>
     public string TargetStatePath(int id, ulong cookie) => System.IO.Path.Combine(Path, TargetStateName(id, cookie));
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle LockDevice(int id, CancellationToken cancellation) => Lock(id, $"Another command is at work on device {id}", cancellation);
+    public SafeFileHandle LockDevice(int id, CancellationToken cancellation) =>
+        Lock(id, $"Another command is at work on device {id}", cancellation);
 
     /// <summary>Locks a device's id; null where another command has it.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
@@ -188,7 +198,8 @@ internal sealed class StateDirectory
 
     /// <summary>Locks the names of the devices, which no two may share. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle LockNames(CancellationToken cancellation) => Lock(NamesLockByte, "Another command is naming a device", cancellation);
+    public SafeFileHandle LockNames(CancellationToken cancellation) =>
+        Lock(NamesLockByte, "Another command is naming a device", cancellation);
 
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {

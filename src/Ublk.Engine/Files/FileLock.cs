@@ -40,7 +40,9 @@ internal static class FileLock
     /// <returns>Whether nobody has it. Where the file system has no locks, nobody is known to.</returns>
     public static bool TryOwn(SafeFileHandle file) => IsFree(Libc.TryLock(file, Libc.F_WRLCK, 0, 0));
 
-    /// <summary>Gives the locks up before the file is closed: a ring, or a program that is being started, has it open for a while longer.</summary>
+    /// <summary>
+    /// Gives the locks up before the file is closed: a ring, or a program that is being started, has it open for a while longer.
+    /// </summary>
     public static void Release(SafeFileHandle file)
     {
         if (!file.IsClosed)

@@ -32,7 +32,8 @@ internal static class ImageReference
         else if (HasProtocol(name))
         {
             throw new UblkException(UblkError.NotSupported,
-                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.", operation: "qcow2");
+                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.",
+                    operation: "qcow2");
         }
 
         string joined = Path.Combine(Path.GetDirectoryName(Path.Combine(Environment.CurrentDirectory, imagePath))!, file);
@@ -87,7 +88,8 @@ internal static class ImageReference
         if (state.UserId != owner && (isWritten || !CanEverybodyRead(state, file)))
         {
             throw new UblkException(UblkError.PermissionDenied,
-                $"{imagePath} belongs to user {owner} and leads to {path}, which is not his. If you know that it should, make the image yours: chown {user} '{imagePath}'",
+                $"{imagePath} belongs to user {owner} and leads to {path}, which is not his. If you know that it should, make the "
+                    + $"image yours: chown {user} '{imagePath}'",
                 Libc.EPERM, "open");
         }
     }

@@ -65,5 +65,6 @@ internal static class PathTrust
     }
 
     private static UblkException Distrusted(string file, string why, string remedy) => new(UblkError.PluginNotTrusted,
-        $"{file} is not loaded: {why}, so the code could be anybody's. Move it to a folder of your own, or use {remedy}.", Libc.EPERM, "load");
+        $"{file} is not loaded: {why}, so the code could be anybody's. Move it to a folder of your own, or use {remedy}.", Libc.EPERM,
+            "load");
 }

@@ -30,7 +30,8 @@ internal sealed class ErrorRateFilter : FilterTarget
     {
         _rate = options.GetFraction("ErrorRate") ?? 0;
         _errno = Errnos[options.GetText("ErrorKind") ?? "EIO"];
-        _failing = [.. (options.GetChoices("ErrorOn") ?? Enum.GetNames<IoOperation>()).Select(name => Enum.Parse<IoOperation>(name, ignoreCase: true))];
+        _failing = [.. (options.GetChoices("ErrorOn") ?? Enum.GetNames<IoOperation>())
+            .Select(name => Enum.Parse<IoOperation>(name, ignoreCase: true))];
         _seed = (ulong)(options.GetNumber("Seed") ?? 0);
     }
 
@@ -39,9 +40,12 @@ internal sealed class ErrorRateFilter : FilterTarget
         "ErrorRate",
         "Fails a share of the requests.",
         [
-            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default.", IsMandatory: true),
-            new TargetOption("ErrorKind", TargetOptionKind.Choice, "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
-            new TargetOption("ErrorOn", TargetOptionKind.Choices, "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
+            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default.",
+                IsMandatory: true),
+            new TargetOption("ErrorKind", TargetOptionKind.Choice,
+                "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
+            new TargetOption("ErrorOn", TargetOptionKind.Choices,
+                "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
             new TargetOption("Seed", TargetOptionKind.Number, "A number that decides which requests fail; 0 by default."),
         ],
         Wrap);

@@ -18,7 +18,8 @@ internal sealed class HangEveryFilter : FilterTarget
     public static FilterDefinition Definition { get; } = new(
         "HangEvery",
         "Never answers some of the requests.",
-        [new TargetOption("HangEvery", TargetOptionKind.Number, "Each request of this number is never answered; 0, the default, for none.", IsMandatory: true)],
+        [new TargetOption("HangEvery", TargetOptionKind.Number, "Each request of this number is never answered; 0, the default, for none.",
+            IsMandatory: true)],
         (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangEveryFilter(inner, every) : inner);
 
     /// <inheritdoc/>

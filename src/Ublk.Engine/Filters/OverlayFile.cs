@@ -9,8 +9,8 @@ namespace Ublk.Filters;
 
 /// <summary>Where an overlay keeps what is written: a header, a bit for each block of the disk, and the blocks in their places.</summary>
 /// <remarks>
-/// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its header,
-/// the generation, tells it from another overlay that has its name.
+/// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its
+/// header, the generation, tells it from another overlay that has its name.
 /// </remarks>
 internal sealed class OverlayFile
 {
@@ -40,12 +40,16 @@ internal sealed class OverlayFile
     /// <summary>Whether it is gone when it is closed, so that nothing in it need be durable.</summary>
     public bool IsTemporary { get; }
 
-    /// <summary>The random number that the file got when it was made; 0 for one of an older version that no new device has opened since.</summary>
+    /// <summary>
+    /// The random number that the file got when it was made; 0 for one of an older version that no new device has opened since.
+    /// </summary>
     public ulong Generation { get; }
 
     private static ReadOnlySpan<byte> Magic => "UBLKCOW1"u8;
 
-    /// <summary>Opens an overlay. One that is not there is made for a new device, and for no other: its users know what was in it.</summary>
+    /// <summary>
+    /// Opens an overlay. One that is not there is made for a new device, and for no other: its users know what was in it.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="disk">The disk.</param>
     /// <param name="former">The generations of a device that is there already, by path; null for a new device.</param>
@@ -60,7 +64,8 @@ internal sealed class OverlayFile
         else if (!File.Exists(path))
         {
             throw new UblkException(UblkError.PathNotFound,
-                $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device (Remove-UblkDevice).",
+                $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device "
+                    + $"(Remove-UblkDevice).",
                 Libc.ENOENT, "open");
         }
 
@@ -78,7 +83,8 @@ internal sealed class OverlayFile
                 else if (former is not null && former.TryGetValue(path, out ulong known) && known != generation)
                 {
                     throw new UblkException(UblkError.InvalidBackingFile,
-                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the device "
+                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the "
+                            + $"device "
                             + "(Remove-UblkDevice).", operation: "open");
                 }
 
@@ -150,7 +156,8 @@ internal sealed class OverlayFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}", operation: "open");
+            throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}",
+                operation: "open");
         }
     }
 
@@ -192,7 +199,8 @@ internal sealed class OverlayFile
             string why = backing.ReadOnly ? "cannot be written"
                 : read == Page && header.AsSpan(0, 8).SequenceEqual(Magic)
                     ? $"was made for a disk of {BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(8))} bytes in blocks of "
-                        + $"{BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(16))}, and this one has {disk.Size} in blocks of {disk.LogicalBlockSize}"
+                        + $"{BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(16))}, and this one has {disk.Size} in blocks of "
+                            + $"{disk.LogicalBlockSize}"
                 : "is no overlay";
             throw new UblkException(UblkError.InvalidBackingFile, $"{backing.Path} {why}. Name an overlay of this disk, or a new file.");
         }

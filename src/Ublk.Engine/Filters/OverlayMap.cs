@@ -167,7 +167,9 @@ internal sealed unsafe class OverlayMap : IDisposable
         _flushing.Dispose();
     }
 
-    /// <summary>The pages that had changed when the flush began, as they were then: their blocks are written by then, if not durable.</summary>
+    /// <summary>
+    /// The pages that had changed when the flush began, as they were then: their blocks are written by then, if not durable.
+    /// </summary>
     internal sealed class Flush : IDisposable
     {
         private readonly OverlayMap _map;

@@ -46,7 +46,8 @@ public sealed class BlockDevice : IAsyncDisposable
     /// <param name="cancellation">Gives up and undoes what was done.</param>
     /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
     /// <exception cref="OperationCanceledException">It was given up; nothing of it is left.</exception>
-    public static Task<BlockDevice> OpenAsync(BlockTarget target, BlockDeviceOptions? options = null, CancellationToken cancellation = default)
+    public static Task<BlockDevice> OpenAsync(BlockTarget target, BlockDeviceOptions? options = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(target);
         return Task.Run(() => Open(target, options ?? new BlockDeviceOptions(), cancellation), cancellation);
@@ -168,5 +169,6 @@ public sealed class BlockDevice : IAsyncDisposable
         _counters.Dispose();
     }
 
-    private static void EndProcess(Exception exception) => Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
+    private static void EndProcess(Exception exception) =>
+        Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
 }

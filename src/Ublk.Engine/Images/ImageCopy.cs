@@ -60,7 +60,8 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCode
     {
         List<ContentExtent> piece = [];
         long pieceEnd = 0;
-        foreach (ContentExtent extent in ContentExtent.Join(source.Map()).Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
+        foreach (ContentExtent extent in ContentExtent.Join(source.Map())
+            .Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
         {
             for (long start = extent.Start; start < extent.End; start = long.Min(extent.End, pieceEnd))
             {

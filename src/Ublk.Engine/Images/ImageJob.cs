@@ -47,7 +47,8 @@ public static class ImageJob
         {
             stop.ThrowIfCancellationRequested();
             throw new UblkException(UblkError.WorkerDied,
-                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. {complaints.Result.Trim()}".TrimEnd());
+                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. "
+                    + $"{complaints.Result.Trim()}".TrimEnd());
         }
 
         return last.Failure is { } failure ? throw failure.ToException() : last.Check;

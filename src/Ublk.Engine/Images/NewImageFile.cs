@@ -17,7 +17,9 @@ internal sealed class NewImageFile : IDisposable
     /// <summary>Makes the file, empty.</summary>
     /// <param name="path">The image's name.</param>
     /// <param name="replace">Whether a file that has the name gives way to it.</param>
-    /// <exception cref="UblkException">It cannot be made; or the name is taken, by something that cannot or must not be replaced.</exception>
+    /// <exception cref="UblkException">
+    /// It cannot be made; or the name is taken, by something that cannot or must not be replaced.
+    /// </exception>
     public NewImageFile(string path, bool replace)
     {
         // Where a link leads, the image goes: the link stays one.

@@ -77,7 +77,9 @@ internal static partial class Libc
     /// <summary>Refuse a symbolic link: 0x20000 on x86-64, 0x8000 on arm64 (asm/fcntl.h).</summary>
     public static int O_NOFOLLOW { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
-    /// <summary>Whether the constants and structures of this class hold on a machine. Others, such as ppc64le, have other numbers.</summary>
+    /// <summary>
+    /// Whether the constants and structures of this class hold on a machine. Others, such as ppc64le, have other numbers.
+    /// </summary>
     public static bool IsKnown(Architecture architecture) => architecture is Architecture.X64 or Architecture.Arm64;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]

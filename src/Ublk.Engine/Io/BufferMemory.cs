@@ -38,7 +38,8 @@ internal sealed class BufferMemory : IDisposable
         if (Libc.MAdvise(_address, _length, Libc.MADV_POPULATE_WRITE) != 0)
         {
             throw UblkException.FromErrno(Libc.LastErrno, "madvise",
-                $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave BufferMode out");
+                $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave "
+                    + $"BufferMode out");
         }
     }
 

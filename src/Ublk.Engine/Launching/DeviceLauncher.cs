@@ -82,7 +82,9 @@ internal static class DeviceLauncher
     /// <summary>Gives a device that nobody serves a new worker, as its record describes it.</summary>
     /// <param name="id">The device.</param>
     /// <param name="from">The states it may be in.</param>
-    /// <param name="acceptFiles">Whether the files that the record's paths lead to are the right ones, although they look like others.</param>
+    /// <param name="acceptFiles">
+    /// Whether the files that the record's paths lead to are the right ones, although they look like others.
+    /// </param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Told each step in a sentence, on the calling thread.</param>
     /// <param name="cancellation">Gives up; the device stays as it was.</param>
@@ -100,7 +102,8 @@ internal static class DeviceLauncher
 
         return RestoredBySupervisor(id, step, cancellation) is { } device
             ? new LaunchResult(device, [])
-            : Restore(id, from, (specification, channel) => WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
+            : Restore(id, from, (specification, channel) =>
+                WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
                 step ?? (_ => { }), cancellation);
     }
 
@@ -136,7 +139,8 @@ internal static class DeviceLauncher
         return launch.Run();
     }
 
-    // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be lost.
+    // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be
+    // lost.
     private static void RequireReleased(int id)
     {
         if ((DeviceUsers.Find(id) ?? DeviceUsers.FindElsewhere(id)) is { } users)
@@ -194,7 +198,8 @@ internal static class DeviceLauncher
     /// <summary>One attempt at one id.</summary>
     private sealed class Launch(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification,
-        Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
+        Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step,
+            CancellationToken cancellation) : IDisposable
     {
         // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
         private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(3);
@@ -250,8 +255,8 @@ internal static class DeviceLauncher
             return new LaunchResult(device, warnings);
         }
 
-        // The disk is there, and its users go on as soon as the driver has ended the recovery. That cannot be undone: the worker is approved of
-        // at once, and what goes wrong after is no reason to end it.
+        // The disk is there, and its users go on as soon as the driver has ended the recovery. That cannot be undone: the worker is
+        // approved of at once, and what goes wrong after is no reason to end it.
         private LaunchResult Recover(IReadOnlyList<string> warnings)
         {
             try
@@ -356,7 +361,8 @@ internal static class DeviceLauncher
             if (_deadline.IsOver)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it was stopped. "
+                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it "
+                        + $"was stopped. "
                         + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }

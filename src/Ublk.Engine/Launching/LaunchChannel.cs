@@ -67,7 +67,8 @@ internal sealed class LaunchChannel : IDisposable
         {
             channel.Dispose();
             throw new UblkException(UblkError.NotSupported,
-                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command outside of the "
+                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command "
+                    + "outside of the "
                     + "container, or where the container has a service manager of its own.", operation: "start");
         }
 
@@ -75,7 +76,9 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Calls the launcher.</summary>
-    /// <exception cref="UblkException">Another user has taken the name of a launcher that is gone, and would say what this process opens.</exception>
+    /// <exception cref="UblkException">
+    /// Another user has taken the name of a launcher that is gone, and would say what this process opens.
+    /// </exception>
     public static LaunchChannel Connect(string name)
     {
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -86,7 +89,8 @@ internal sealed class LaunchChannel : IDisposable
         }
 
         socket.Dispose();
-        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM, "connect");
+        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM,
+            "connect");
     }
 
     /// <summary>Launcher: what is wanted.</summary>
@@ -109,7 +113,9 @@ internal sealed class LaunchChannel : IDisposable
         }
     }
 
-    /// <summary>Launcher: waits for the worker's next report. It restarts the deadline: a worker that makes progress may take its time.</summary>
+    /// <summary>
+    /// Launcher: waits for the worker's next report. It restarts the deadline: a worker that makes progress may take its time.
+    /// </summary>
     /// <param name="deadline">The deadline of the opening.</param>
     /// <param name="check">Called every 50 ms; throws when the wait is to end.</param>
     /// <returns>The report; null when the worker is gone.</returns>

@@ -67,7 +67,8 @@ internal static class DeviceRemover
         state.Delete(id, info.ServerCookie);
         if (failure is not null)
         {
-            throw new UblkException(UblkError.OperationFailed, $"Device {id} is removed, but its worker failed at the end: {failure}", operation: "flush", deviceId: id);
+            throw new UblkException(UblkError.OperationFailed, $"Device {id} is removed, but its worker failed at the end: {failure}",
+                operation: "flush", deviceId: id);
         }
     }
 

@@ -87,7 +87,8 @@ internal static class DeviceStopper
             if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close "
+                        + $"it first, or use -Force, "
                         + "with which its users lose what they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
@@ -140,7 +141,9 @@ internal static class DeviceStopper
     }
 
     /// <summary>Whether the server is a process of the device's owner.</summary>
-    /// <remarks>Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.</remarks>
+    /// <remarks>
+    /// Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.
+    /// </remarks>
     internal static bool IsOwnersProcess(UblkDeviceInfo info)
     {
         using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);

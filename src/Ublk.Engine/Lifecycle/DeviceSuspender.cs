@@ -51,7 +51,8 @@ internal static class DeviceSuspender
         if (record.Specification.Recovery is RecoveryMode.None or RecoveryMode.Fail)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"The requests of device {id} would fail instead of waiting. Make it with -Recovery Queue or -Recovery Reissue.", deviceId: id);
+                $"The requests of device {id} would fail instead of waiting. Make it with -Recovery Queue or -Recovery Reissue.",
+                    deviceId: id);
         }
 
         if (!((UblkFeatures)info.Flags).HasFlag(UblkFeatures.Quiesce))

@@ -25,7 +25,8 @@ internal static class DeviceTransitions
         return record?.Specification.Cookie == info.ServerCookie
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
-                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to serve it. "
+                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to "
+                    + $"serve it. "
                     + "All that can be done here is to remove it: Remove-UblkDevice",
                 deviceId: id);
     }
@@ -90,7 +91,9 @@ internal static class DeviceTransitions
         }
     }
 
-    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.</summary>
+    /// <summary>
+    /// Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.
+    /// </summary>
     public static void AwaitSupervisor(DeviceRecord record)
     {
         DeviceSpecification specification = record.Specification;

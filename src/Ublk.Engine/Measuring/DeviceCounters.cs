@@ -124,7 +124,8 @@ public sealed unsafe class DeviceCounters
         ]);
 
     private static bool IsWhole(byte[] memory) =>
-        MemoryMarshal.TryRead(memory, out CounterHeader header) && header.Threads > 0 && memory.Length == CounterMemory.LengthFor((int)header.Threads);
+        MemoryMarshal.TryRead(memory, out CounterHeader header) && header.Threads > 0
+            && memory.Length == CounterMemory.LengthFor((int)header.Threads);
 
     private static void Add(long[] sums, long* values)
     {

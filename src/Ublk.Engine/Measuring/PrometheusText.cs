@@ -36,7 +36,8 @@ public static class PrometheusText
             operation => Line(name, device, $",operation=\"{operation.Name}\"", select(device)[(int)operation.Operation])));
 
     private static IEnumerable<string> Metric(
-        IReadOnlyCollection<DeviceCounters> devices, string name, string help, string type, Func<DeviceCounters, IEnumerable<string>> lines) =>
+        IReadOnlyCollection<DeviceCounters> devices, string name, string help, string type, Func<DeviceCounters,
+            IEnumerable<string>> lines) =>
         [$"# HELP {name} {help}", $"# TYPE {name} {type}", .. devices.SelectMany(lines)];
 
     // One bucket for each doubling: eight times as many would be a burden to who stores them.

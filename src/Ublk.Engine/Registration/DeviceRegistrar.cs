@@ -25,7 +25,8 @@ internal static class DeviceRegistrar
 
     /// <summary>The registrations there are, by name.</summary>
     public static IReadOnlyList<UblkRegistration> List() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order().Select(Describe)]
+        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order()
+            .Select(Describe)]
         : [];
 
     /// <summary>Writes and enables a unit that makes a device. It is not started.</summary>

@@ -73,7 +73,8 @@ internal static class RegistrationText
         StringBuilder name = new();
         foreach (byte letter in Encoding.UTF8.GetBytes(path.Trim('/')))
         {
-            bool isPlain = char.IsAsciiLetterOrDigit((char)letter) || letter is (byte)':' or (byte)'_' || (letter == '.' && name.Length > 0);
+            bool isPlain = char.IsAsciiLetterOrDigit((char)letter) || letter is (byte)':' or (byte)'_'
+                || (letter == '.' && name.Length > 0);
             _ = letter == '/' ? name.Append('-')
                 : isPlain ? name.Append((char)letter)
                 : name.Append(CultureInfo.InvariantCulture, $"\\x{letter:x2}");
@@ -89,8 +90,10 @@ internal static class RegistrationText
         IEnumerable<string> target = specification.Assembly is { } assembly
             // What its options mean is not known here; a path among them is where a mount can be waited for.
             ? specification.Options.Values.Where(Path.IsPathRooted).Prepend(assembly)
-            : PathsOf(TargetCatalog.Find(specification.Target).Options, specification.Options).SelectMany(path => ImageFiles.Behind(path).Prepend(path));
-        IEnumerable<string> filters = specification.Filters.SelectMany(filter => PathsOf(FilterCatalog.Find(filter.Name).Options, filter.Options));
+            : PathsOf(TargetCatalog.Find(specification.Target).Options, specification.Options)
+                .SelectMany(path => ImageFiles.Behind(path).Prepend(path));
+        IEnumerable<string> filters =
+            specification.Filters.SelectMany(filter => PathsOf(FilterCatalog.Find(filter.Name).Options, filter.Options));
         return target.Concat(filters).SelectMany(WithReal).Distinct();
     }
 

@@ -69,7 +69,8 @@ internal static class UdevRules
     /// <exception cref="UblkException">It does not.</exception>
     internal static void RequireInstalled()
     {
-        if (!File.Exists("/run/udev/control") || !Directories.Any(directory => File.Exists($"{directory}/{System.IO.Path.GetFileName(Path)}")))
+        if (!File.Exists("/run/udev/control")
+            || !Directories.Any(directory => File.Exists($"{directory}/{System.IO.Path.GetFileName(Path)}")))
         {
             throw new UblkException(UblkError.PermissionDenied,
                 "udev does not give ordinary users their ublk devices here. Ask root to run Install-UblkUdevRule.", operation: "udev");

@@ -85,11 +85,14 @@ internal static class DeviceParameters
         bool isZeroCopy = flags.HasFlag(UblkFeatures.SupportZeroCopy);
         string? reason =
             size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
-            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than {storage.LogicalBlockSize} now"
-            : isWritable && (storage.ReadOnly || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
+            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than "
+                + $"{storage.LogicalBlockSize} now"
+            : isWritable && (storage.ReadOnly
+                || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
                 ? "sends no flush, but what is behind it needs one to keep what is written now"
-            : hasDiscard && disk.MaxDiscardSectors > 0 && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
+            : hasDiscard && disk.MaxDiscardSectors > 0
+                && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
                 ? $"discards in units of {disk.DiscardGranularity} bytes, but what is behind it cannot now"
             : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes ? "zeroes ranges, but what is behind it cannot now"
             : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
@@ -99,7 +102,8 @@ internal static class DeviceParameters
         if (reason is not null)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it up.",
+                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force "
+                    + $"gives it up.",
                 operation: "recover", deviceId: id);
         }
     }

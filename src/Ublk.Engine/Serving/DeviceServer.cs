@@ -45,7 +45,8 @@ internal sealed class DeviceServer : IDisposable
     /// <param name="onFatal">Called on a queue's thread when it cannot go on; the process must then end at once.</param>
     /// <exception cref="UblkException">It cannot be served; what was made is undone.</exception>
     public static DeviceServer Create(
-        LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded, Action<Exception> onFatal)
+        LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded,
+            Action<Exception> onFatal)
     {
         using ControlDevice control = new();
         return Create(control, kind, specification, target, counters, onAdded, onFatal);
@@ -116,7 +117,8 @@ internal sealed class DeviceServer : IDisposable
         if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
         {
             throw new UblkException(UblkError.NotSupported,
-                "This kernel's driver cannot fail the requests of a device that waits for its worker. -Recovery Fail needs kernel 6.13 or newer.");
+                "This kernel's driver cannot fail the requests of a device that waits for its worker. -Recovery Fail needs kernel "
+                    + "6.13 or newer.");
         }
 
         if (specification.Recovery != RecoveryMode.None)
@@ -179,7 +181,8 @@ internal sealed class DeviceServer : IDisposable
     {
         if (control.GetInfo(id).ServerCookie != cookie)
         {
-            throw new UblkException(UblkError.DeviceNotFound, $"Device {id} is gone, and another one has its id.", operation: "start", deviceId: id);
+            throw new UblkException(UblkError.DeviceNotFound, $"Device {id} is gone, and another one has its id.", operation: "start",
+                deviceId: id);
         }
     }
 

@@ -9,7 +9,9 @@ using Ublk.Targets;
 
 namespace Ublk.Serving;
 
-/// <summary>One hardware queue, or a thread's share of its tags: fetches the requests, has the target answer them, and commits the answers.</summary>
+/// <summary>
+/// One hardware queue, or a thread's share of its tags: fetches the requests, has the target answer them, and commits the answers.
+/// </summary>
 /// <remarks>Everything happens on the thread that made the loop: the driver takes answers from no other.</remarks>
 internal sealed class QueueLoop : IDisposable
 {
@@ -48,7 +50,8 @@ internal sealed class QueueLoop : IDisposable
     /// <param name="counters">What counts them.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
     public QueueLoop(
-        Ring ring, SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target, QueueCounters counters)
+        Ring ring, SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target,
+            QueueCounters counters)
     {
         int[] tags = share.TagsOf(info.QueueDepth);
         _share = share;
@@ -221,7 +224,8 @@ internal sealed class QueueLoop : IDisposable
     }
 
     // Gives the buffers back when nothing came since the last look. Every completion must have been reaped: the driver has filled the
-    // buffer of a write before its completion is seen. One timer now and then: a limit on each wait would set the clock anew with every turn.
+    // buffer of a write before its completion is seen. One timer now and then: a limit on each wait would set the clock anew with every
+    // turn.
     private void CheckIdle()
     {
         _isIdleTimeUp = false;

@@ -4,7 +4,9 @@ using Ublk.Io;
 
 namespace Ublk.Targets;
 
-/// <summary>Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.</summary>
+/// <summary>
+/// Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.
+/// </summary>
 /// <remarks>Each call is one request on a queue of its own, and returns when it is answered. A request that fails throws.</remarks>
 /// <param name="target">The target, which stays the caller's.</param>
 public sealed class TargetClient(BlockTarget target)

@@ -45,7 +45,9 @@ public sealed class TargetOptions
     /// </summary>
     public string? StatePath { get; init; }
 
-    /// <summary>Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.</summary>
+    /// <summary>
+    /// Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.
+    /// </summary>
     internal bool MustHaveState { get; init; }
 
     /// <summary>The block size, in bytes, that clients of the disk will see; null where it is the target's own.</summary>
@@ -55,8 +57,8 @@ public sealed class TargetOptions
     public IList<string> Warnings { get; }
 
     /// <summary>
-    /// The files of a device that is there already which were made for it, with the random number in each; null for a new device. Only a new
-    /// device may make such a file, and what another opens must have the same number.
+    /// The files of a device that is there already which were made for it, with the random number in each; null for a new device. Only a
+    /// new device may make such a file, and what another opens must have the same number.
     /// </summary>
     internal IReadOnlyDictionary<string, ulong>? FormerGenerations { get; init; }
 

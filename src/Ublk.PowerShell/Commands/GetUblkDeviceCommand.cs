@@ -55,7 +55,8 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     {
         if (_isSomethingHidden)
         {
-            WriteWarning("The driver tells the state, the flags and the owner of a device to its owner and to root alone: run as root to see them.");
+            WriteWarning(
+                "The driver tells the state, the flags and the owner of a device to its owner and to root alone: run as root to see them.");
         }
     }
 

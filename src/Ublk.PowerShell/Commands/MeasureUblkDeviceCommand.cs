@@ -68,7 +68,8 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
         }
         else if (Id is null)
         {
-            foreach (UblkDevice device in DeviceInventory.List().Where(device => device.Target is not null && device.State == DeviceState.Live))
+            foreach (UblkDevice device in DeviceInventory.List()
+                .Where(device => device.Target is not null && device.State == DeviceState.Live))
             {
                 Attempt(device.Id, () => Look(device.Id));
             }

@@ -201,7 +201,8 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     }
 
     private HashSet<string> OwnParameters() => new(
-        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null).Select(property => property.Name)
+        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null)
+            .Select(property => property.Name)
             .Concat(["WhatIf", "Confirm"]),
         StringComparer.OrdinalIgnoreCase);
 }

@@ -17,7 +17,8 @@ internal static class TargetListing
         {
             report = new PluginReport
             {
-                Targets = [.. PluginLoader.Load(assembly).Select(target => new UblkTarget(target.Name, target.Summary, target.Options) { Assembly = assembly })],
+                Targets = [.. PluginLoader.Load(assembly)
+                    .Select(target => new UblkTarget(target.Name, target.Summary, target.Options) { Assembly = assembly })],
             };
         }
         catch (UblkException exception)

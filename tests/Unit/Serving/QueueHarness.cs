@@ -93,7 +93,9 @@ internal sealed class QueueHarness : IDisposable
     /// <summary>The first tag's request, loaded and not answered.</summary>
     public IoRequest Request(UblkIoDescriptor descriptor) => Load(0, descriptor);
 
-    /// <summary>Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.</summary>
+    /// <summary>
+    /// Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.
+    /// </summary>
     public ValueTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
 
     /// <summary>The memory of a tag.</summary>

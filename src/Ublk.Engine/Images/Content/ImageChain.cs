@@ -43,7 +43,8 @@ internal sealed class ImageChain
     {
         if (_paths.Exists(known => FileIdentity.IsSame(known, path)))
         {
-            throw ImageError.Invalid(_paths[0], $"its chain of backing files leads back to {path}: {string.Join(" -> ", [.. _paths, path])}");
+            throw ImageError.Invalid(_paths[0],
+                $"its chain of backing files leads back to {path}: {string.Join(" -> ", [.. _paths, path])}");
         }
 
         _paths.Add(path);

@@ -29,7 +29,8 @@ internal sealed class Qcow2Check
     public static Qcow2Check Of(Qcow2File image, ImageProgress progress)
     {
         // Every entry of every L1 table is visited twice.
-        progress.Begin($"Checking {image.File.Path}", ((image.Header.L1Size * 2L) + image.Snapshots.Sum(snapshot => (long)snapshot.L1Size)) * 8);
+        progress.Begin($"Checking {image.File.Path}",
+            ((image.Header.L1Size * 2L) + image.Snapshots.Sum(snapshot => (long)snapshot.L1Size)) * 8);
         CheckFindings findings = new();
         MetadataWalk walk = MetadataWalk.Of(image, findings, progress);
         Qcow2Check check = new(findings, walk, new StoredRefcounts(image, walk.RefcountBlocks));
@@ -90,7 +91,8 @@ internal sealed class Qcow2Check
             }
             else if (stored > counted)
             {
-                Findings.AddLeak($"Cluster {first + entry} is leaked: it is referred to {counted} times, and its reference count is {stored}.");
+                Findings.AddLeak(
+                    $"Cluster {first + entry} is leaked: it is referred to {counted} times, and its reference count is {stored}.");
             }
         }
     }

@@ -3,7 +3,9 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
 
-/// <summary>A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.</summary>
+/// <summary>
+/// A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.
+/// </summary>
 /// <remarks>
 /// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
 /// marked dirty where its version has that mark: who opens it after a crash then puts its reference counts right.

@@ -18,7 +18,9 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
 
     /// <summary>Writes what differs.</summary>
     /// <param name="onlyIncrease">Whether counts that are too high stay as they are for now.</param>
-    /// <exception cref="UblkException">A count is too large for its width, the table for an image, or the file cannot be written.</exception>
+    /// <exception cref="UblkException">
+    /// A count is too large for its width, the table for an image, or the file cannot be written.
+    /// </exception>
     public void Write(bool onlyIncrease)
     {
         WantBlocks();

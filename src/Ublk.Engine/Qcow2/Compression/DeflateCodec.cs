@@ -27,7 +27,8 @@ internal sealed partial class DeflateCodec : ClusterCodec
         fixed (byte* from = cluster)
         fixed (byte* to = compressed)
         {
-            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
+            ZStream stream =
+                new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
             if (DeflateInit2(&stream, DefaultLevel, Deflated, RawWindowBits, MemoryLevel, DefaultStrategy) != 0)
             {
                 throw new UblkException(UblkError.OperationFailed, "zlib cannot compress.", operation: "deflateInit2");

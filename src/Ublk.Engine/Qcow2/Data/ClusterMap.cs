@@ -27,7 +27,8 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             {
                 return tables.L1[l1Index].Offset != 0
                     ? new Extent(ExtentKind.NotCached, 0)
-                    : new Extent(ExtentKind.Unallocated, (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
+                    : new Extent(ExtentKind.Unallocated,
+                        (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
             }
 
             int version = table.Version;

@@ -55,7 +55,8 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
     {
         ulong* entries = (ulong*)_buffer.Address;
         return isExtended
-            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]), BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
+            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]),
+                BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
             : new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index]));
     }
 

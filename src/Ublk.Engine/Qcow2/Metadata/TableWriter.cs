@@ -49,7 +49,9 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
     }
 
-    /// <summary>Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.</summary>
+    /// <summary>
+    /// Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.
+    /// </summary>
     public void Change(L2Table table, int index, L2Entry entry)
     {
         L2Entry old = table.Read(index);

@@ -19,7 +19,8 @@ internal sealed class ImageState : IDisposable
     /// <param name="header">The header as it was when opened.</param>
     /// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
     /// <param name="statistics">What is done is counted there.</param>
-    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock, Qcow2Statistics statistics)
+    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock,
+        Qcow2Statistics statistics)
     {
         File = file;
         DataFile = dataFile;
