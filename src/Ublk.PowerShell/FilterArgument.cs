@@ -13,7 +13,7 @@ internal static class FilterArgument
     /// <summary>Reads a filter.</summary>
     /// <param name="value">What the user gave.</param>
     /// <param name="resolvePath">Makes a path absolute.</param>
-    /// <exception cref="UblkException">It is none.</exception>
+    /// <exception cref="UblkException">The text is malformed.</exception>
     public static UblkFilter Read(object value, Func<string, string> resolvePath) =>
         (value is PSObject wrapped ? wrapped.BaseObject : value) switch
         {

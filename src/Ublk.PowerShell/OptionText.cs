@@ -9,7 +9,7 @@ namespace Ublk.PowerShell;
 internal static class OptionText
 {
     /// <summary>Turns a value into text.</summary>
-    /// <param name="option">What it is for; null where nobody knows.</param>
+    /// <param name="option">The option; null where it is unknown.</param>
     /// <param name="value">The value.</param>
     /// <param name="resolvePath">Makes a path absolute.</param>
     public static string Of(TargetOption? option, object? value, Func<string, string> resolvePath)

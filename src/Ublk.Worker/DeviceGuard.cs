@@ -21,7 +21,7 @@ internal static class DeviceGuard
     /// <returns>The exit code.</returns>
     public static int Run(int id, int serverId)
     {
-        // Whatever ends the server tells this process by the end of its input; a key pressed for the server must not.
+        // The end of its input shows that the server ended. Ctrl+C for the server must not reach this process.
         Daemon.LeaveSession();
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ignore);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
@@ -87,7 +87,7 @@ internal static class DeviceGuard
         }
         catch (IOException)
         {
-            // The server is dead, which the end of the input tells as well.
+            // The server is dead, which the end of the input shows as well.
         }
     }
 

@@ -128,7 +128,7 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _stop.Dispose();
 
-    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its
+    // The device that this process was started for, even if its id was reused. The driver keeps the id of one that was deleted while its
     // disk has users.
     private bool Exists()
     {
@@ -161,7 +161,7 @@ internal sealed class DeviceSupervisor : IDisposable
         }
     }
 
-    // Nobody is to wait for this process: it neither ends nor restores the device.
+    // No command should wait for this process: it neither removes nor restores the device.
     private void Resign() => ChangeRecord(record => record.SupervisorId == Environment.ProcessId
         ? record with { SupervisorId = 0, SupervisorStartTicks = 0 }
         : record);
@@ -259,7 +259,7 @@ internal sealed class DeviceSupervisor : IDisposable
             {
                 StateDirectory.Own.Write(change(record));
 
-                // Who removed the device meanwhile took the former record.
+                // A removal in the meantime took the former record.
                 if (!Exists())
                 {
                     StateDirectory.Own.Delete(_id, record.Specification.Cookie);

@@ -90,7 +90,7 @@ internal sealed class DeviceWorker
             {
                 DeleteSymlink();
 
-                // Who removes the device has yet to read of the failure, and deletes the record then.
+                // The removing command has yet to read the failure, and deletes the record then.
                 if (isFinished)
                 {
                     StateDirectory.Own.Delete(_id, _specification.Cookie);
@@ -215,7 +215,7 @@ internal sealed class DeviceWorker
         _log.Write(LogLevel.Information, $"device {_id} has ended");
     }
 
-    // Leaves a failure in the record, for who removes the device.
+    // Leaves a failure in the record, for the command that removes the device.
     private bool Finish(BlockTarget target)
     {
         try
@@ -242,7 +242,7 @@ internal sealed class DeviceWorker
         StartRemoval();
     }
 
-    // Once the driver has ended the recovery the disk's users go on, whether who started that is still there or not.
+    // Once the driver has ended the recovery the disk's users go on, even if the launcher is gone.
     private bool IsLive()
     {
         using ControlDevice control = new();
@@ -250,16 +250,16 @@ internal sealed class DeviceWorker
             && info.ServerCookie == _specification.Cookie && info.State == (ushort)DeviceState.Live;
     }
 
-    // A new device nobody knows of must go; one that was there before is left to the next worker.
+    // A new device without a launcher is removed; one that was there before is left to the next worker.
     private void Forsake()
     {
         if (_kind != LaunchKind.New)
         {
-            _log.Write(LogLevel.Warning, $"device {_id} is left: who wanted it served went away");
+            _log.Write(LogLevel.Warning, $"device {_id} is left without a worker: its launcher went away");
             Environment.Exit(ExitCode.Unavailable);
         }
 
-        _log.Write(LogLevel.Warning, $"device {_id} is removed: who asked for it went away");
+        _log.Write(LogLevel.Warning, $"device {_id} is removed: its launcher went away");
         StartRemoval();
     }
 
@@ -275,7 +275,7 @@ internal sealed class DeviceWorker
         }
     }
 
-    // For who deleted the device may not know of it.
+    // The command that deleted the device may not know of it.
     private void DeleteSymlink()
     {
         using ControlDevice control = new();

@@ -20,7 +20,7 @@ internal static class TargetOpening
         return FilterStack.Open(specification.Filters, open, options);
     }
 
-    // What goes wrong in it is told as the plug-in's own fault.
+    // Its exceptions are reported as errors of the plug-in.
     private static Func<TargetOptions, BlockTarget> Find(string assembly, DeviceSpecification specification)
     {
         TargetDefinition definition = PluginCatalog.Find(assembly, specification.Target, PluginLoader.Load(assembly));

@@ -7,7 +7,7 @@ using Ublk.Workers;
 
 namespace Ublk.Catalog;
 
-/// <summary>The targets that assemblies have, as a worker tells of them: nothing of an assembly is loaded into this process.</summary>
+/// <summary>The targets that assemblies have. A worker lists them, so that no assembly is loaded into this process.</summary>
 internal static class PluginCatalog
 {
     // An assembly is asked again when it has changed.
@@ -65,7 +65,7 @@ internal static class PluginCatalog
     }
 }
 
-/// <summary>What a worker tells of an assembly.</summary>
+/// <summary>A worker's description of an assembly.</summary>
 internal sealed record PluginReport
 {
     /// <summary>Its targets.</summary>

@@ -39,7 +39,7 @@ internal unsafe struct TargetCounterSlot
         foreach (ref readonly TargetCounterSlot slot in
             MemoryMarshal.Cast<byte, TargetCounterSlot>(counters.Slice(FirstOffset, count * Size)))
         {
-            // The file may be another user's, who may have written anything.
+            // The file may belong to another user and hold anything.
             string name = slot.Name;
             if (name.Length > 0 && name.All(char.IsAsciiLetterOrDigit))
             {

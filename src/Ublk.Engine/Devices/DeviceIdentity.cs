@@ -13,7 +13,7 @@ internal static class DeviceIdentity
         return Exists(control, id, cookie);
     }
 
-    /// <summary>The same, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     public static bool Exists(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
 
@@ -25,7 +25,7 @@ internal static class DeviceIdentity
 
     /// <summary>Checks that an id is still that of the device somebody looked at.</summary>
     /// <param name="id">The id.</param>
-    /// <param name="cookie">The device's cookie; null where it was not told.</param>
+    /// <param name="cookie">The device's cookie; null where it is unknown.</param>
     /// <exception cref="UblkException">Another device has the id.</exception>
     public static void RequireSame(int id, ulong? cookie)
     {

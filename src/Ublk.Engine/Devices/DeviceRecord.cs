@@ -35,7 +35,7 @@ internal sealed record DeviceRecord
     /// <summary>When the worker made the device, in UTC.</summary>
     public required DateTime StartTime { get; init; }
 
-    /// <summary>The process that gives the device a new worker when one dies; 0 where nobody does.</summary>
+    /// <summary>The supervisor, which starts a new worker when one dies; 0 without one.</summary>
     public int SupervisorId { get; init; }
 
     /// <summary>

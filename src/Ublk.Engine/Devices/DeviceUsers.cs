@@ -4,7 +4,7 @@ using Ublk.Processes;
 
 namespace Ublk.Devices;
 
-/// <summary>Who uses a disk or one of its partitions. A disk that is gone may still have users: they are found by its name.</summary>
+/// <summary>The users of a disk or one of its partitions. A disk that is gone may still have users; they are found by its name.</summary>
 internal static class DeviceUsers
 {
     /// <summary>Where it is mounted, as this process sees it.</summary>

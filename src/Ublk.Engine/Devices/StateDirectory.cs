@@ -69,7 +69,7 @@ internal sealed class StateDirectory
     }
 
     /// <summary>
-    /// What the threads of a device have counted: null where they count nothing that can be read and trusted to be the user's.
+    /// The counters of a device's threads: null where there are none that can be read and trusted.
     /// </summary>
     public byte[]? TryReadCounters(int id)
     {
@@ -78,7 +78,7 @@ internal sealed class StateDirectory
     }
 
     /// <summary>
-    /// What is counted of a device that the driver told of: null where nothing is, or what is counted is another device's.
+    /// The counters of a device: null where there are none, or they belong to another device of the same id.
     /// </summary>
     public static byte[]? TryReadCounters(in UblkDeviceInfo info) =>
         Of(info.OwnerUid).TryReadCounters((int)info.DeviceId) is { } counters
@@ -252,7 +252,7 @@ internal sealed class StateDirectory
     // A device's own: what is left of one is never taken for that of the next with its id.
     private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
 
-    // New, whatever lies there, and readable by nobody else even where somebody opens the directory.
+    // Always a new file, and readable by the owner alone even if the directory is opened to others.
     private static SafeFileHandle CreateFile(string path)
     {
         File.Delete(path);

@@ -4,7 +4,7 @@ using Ublk.Interop;
 
 namespace Ublk.Devices;
 
-/// <summary>What the kernel tells everybody of a block device; null where there is no disk.</summary>
+/// <summary>The public attributes of a block device in sysfs; null where there is no disk.</summary>
 internal readonly struct SysfsDisk(int id)
 {
     private readonly string _root = $"/sys/block/ublkb{id}";

@@ -16,7 +16,7 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
     /// <param name="path">The file.</param>
     /// <param name="readOnly">Whether for reading alone.</param>
     /// <param name="maxAlignment">
-    /// The largest unit that its user can do with, in bytes; 0 for one who only looks at it for a moment.
+    /// The largest alignment that the caller accepts, in bytes; 0 to read the header only.
     /// </param>
     /// <exception cref="UblkException">It cannot be opened, is in use, or cannot be opened as was asked for.</exception>
     public ImageFile Open(string path, bool readOnly, int maxAlignment)

@@ -10,7 +10,7 @@ namespace Ublk.Filters;
 /// <summary>Where an overlay keeps what is written: a header, a bit for each block of the disk, and the blocks in their places.</summary>
 /// <remarks>
 /// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its
-/// header, the generation, tells it from another overlay that has its name.
+/// header, the generation, distinguishes it from another overlay of the same name.
 /// </remarks>
 internal sealed class OverlayFile
 {

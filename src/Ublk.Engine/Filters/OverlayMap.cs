@@ -57,7 +57,7 @@ internal sealed unsafe class OverlayMap : IDisposable
                 }
             }
 
-            // A page of zeroes that nobody touches takes no memory.
+            // A page of zeroes that is not touched takes no memory.
             if (page.AsSpan().IndexOfAnyExcept((byte)0) >= 0)
             {
                 page.CopyTo(new Span<byte>((byte*)_words + ((long)i * Page), Page));

@@ -5,7 +5,7 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>Lets through no more bytes, or no more requests, in a second than told.</summary>
+/// <summary>Limits the bytes or the requests in a second.</summary>
 internal sealed class RateLimitFilter : FilterTarget
 {
     // What a disk that was idle may do at once.

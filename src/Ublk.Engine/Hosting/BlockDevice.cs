@@ -41,7 +41,7 @@ public sealed class BlockDevice : IAsyncDisposable
     public string DevicePath => $"/dev/ublkb{Id}";
 
     /// <summary>Makes a device and returns when its disk can be used.</summary>
-    /// <param name="target">What answers the requests; it stays the caller's, who disposes it after the device.</param>
+    /// <param name="target">The target that answers the requests. The caller disposes of it after the device.</param>
     /// <param name="options">What differs from the default.</param>
     /// <param name="cancellation">Gives up and undoes what was done.</param>
     /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
@@ -161,7 +161,7 @@ public sealed class BlockDevice : IAsyncDisposable
         Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
     };
 
-    // Whoever removes the device waits until it is closed here.
+    // A removal waits until the device is closed here.
     private void End()
     {
         _server.WaitForEnd();

@@ -24,7 +24,7 @@ internal static class DeviceLauncher
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
     /// <param name="specification">What is wanted; it was checked.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up and undoes what was done.</param>
     /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
     /// <exception cref="OperationCanceledException">It was given up; nothing of it is left.</exception>
@@ -41,7 +41,7 @@ internal static class DeviceLauncher
         return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
     }
 
-    /// <summary>As the public one, by a control node that is open already and with the way to start a worker.</summary>
+    /// <summary>Starts a device through an open control node, with a function that starts the worker.</summary>
     internal static LaunchResult Start(
         ControlDevice control, DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
@@ -79,14 +79,14 @@ internal static class DeviceLauncher
         }
     }
 
-    /// <summary>Gives a device that nobody serves a new worker, as its record describes it.</summary>
+    /// <summary>Starts a new worker for a device without a server, as its record describes it.</summary>
     /// <param name="id">The device.</param>
     /// <param name="from">The states it may be in.</param>
     /// <param name="acceptFiles">
     /// Whether the files that the record's paths lead to are the right ones, although they look like others.
     /// </param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up; the device stays as it was.</param>
     /// <exception cref="UblkException">It is served, or not ours, or cannot be served; it stays as it was.</exception>
     /// <exception cref="OperationCanceledException">It was given up; the device stays as it was.</exception>
@@ -116,7 +116,7 @@ internal static class DeviceLauncher
         return Restore(control, id, from, startWorker, step, cancellation);
     }
 
-    /// <summary>The same, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     internal static LaunchResult Restore(
         ControlDevice control, int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
@@ -201,7 +201,7 @@ internal static class DeviceLauncher
         Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step,
             CancellationToken cancellation) : IDisposable
     {
-        // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
+        // If the worker was killed early, udev may not have set the node's owner yet, and until then the owner has no access.
         private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(3);
 
         private readonly int _id = specification.Id!.Value;
@@ -241,7 +241,7 @@ internal static class DeviceLauncher
         {
             control.Start(_id, _workerId!.Value, _deadline.Left);
 
-            // Who waits to serve the same device sees from here on that it is served.
+            // From here on, other launchers that wait for this device see that it is served.
             idLock.Dispose();
             DeviceTransitions.AwaitBlockDevice(_id, what =>
             {
@@ -335,7 +335,7 @@ internal static class DeviceLauncher
             }
         }
 
-        // The worker knows only that the file is locked; who has it stands in the records.
+        // The worker knows only that the file is locked. The records name the device that holds it.
         private UblkException Explain(WorkerFailure failure)
         {
             UblkDevice? owner = failure.Error == UblkError.BackingFileInUse && FileIdentity.Of(specification.BackingPath) is { } file
@@ -380,7 +380,7 @@ internal static class DeviceLauncher
                 + (string.IsNullOrEmpty(complaint) ? "The log of 'ublk' may say why: journalctl -t ublk" : $"It said: {complaint}"),
             operation: "start", deviceId: _id);
 
-        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that
+        // A device that was there before stays, to be tried again. The cookie distinguishes our half-made device from one that
         // another server may have made under the same id.
         private void Undo()
         {

@@ -10,7 +10,7 @@ namespace Ublk.Launching;
 
 /// <summary>
 /// The conversation of a launcher and its worker: the specification one way, reports the other, and the launcher's
-/// approval at last. Whoever dies is noticed by the other at once.
+/// approval at last. Each side notices at once when the other dies.
 /// </summary>
 /// <remarks>
 /// A socket rather than the worker's standard streams, since a worker that the service manager starts has none of its
@@ -61,7 +61,7 @@ internal sealed class LaunchChannel : IDisposable
             return null;
         }
 
-        // The driver must be told the worker's process, and a worker that hangs is killed by its id.
+        // START_DEV takes the worker's process id, and a worker that hangs is killed by it.
         LaunchChannel channel = new(socket);
         if (channel.PeerProcessId <= 0)
         {
@@ -199,7 +199,7 @@ internal sealed class LaunchChannel : IDisposable
     }
 }
 
-/// <summary>What a launcher tells its worker to do.</summary>
+/// <summary>The order of a launcher to its worker.</summary>
 internal sealed record LaunchOrder(LaunchKind Kind, DeviceSpecification Specification);
 
 /// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>

@@ -16,7 +16,7 @@ internal static class DeviceResizer
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
     /// <param name="force">Whether the disk, or what is behind it, may lose its end.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before anything is changed.</param>
     /// <exception cref="UblkException">
     /// It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.

@@ -19,7 +19,7 @@ internal static class DeviceStopper
     /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to stop it although it is mounted, held or open, and to kill a worker that hangs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up between steps.</param>
     /// <exception cref="UblkException">There is no such device, it is not ours, it is in use, or the driver refuses.</exception>
     public static void Stop(int id, bool force, Action<string>? step, CancellationToken cancellation)

@@ -13,7 +13,7 @@ internal static class DeviceSuspender
 
     /// <summary>Suspends a device.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before the driver is asked.</param>
     /// <exception cref="UblkException">It is not ours, not live, or cannot wait for a worker; or its worker does not leave it.</exception>
     public static void Suspend(int id, Action<string>? step, CancellationToken cancellation)

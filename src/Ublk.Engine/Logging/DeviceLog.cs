@@ -19,7 +19,7 @@ public static class DeviceLog
     // Where Debian and Fedora have syslog write.
     private static readonly string[] SyslogFiles = ["/var/log/syslog", "/var/log/messages"];
 
-    /// <summary>The file that the caller's workers write where nobody takes their messages.</summary>
+    /// <summary>The log file of the caller's workers, where no logging daemon runs.</summary>
     internal static string OwnFile => Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
 
     /// <summary>

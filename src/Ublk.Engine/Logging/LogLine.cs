@@ -7,7 +7,7 @@ namespace Ublk.Logging;
 /// <summary>A line of a log, in each of the forms that it takes where it ends up.</summary>
 internal static partial class LogLine
 {
-    /// <summary>Who writes.</summary>
+    /// <summary>The identifier of the writer.</summary>
     public const string Identifier = "ublk";
 
     /// <summary>A line for a log without fields: the process, the device, the level, the message.</summary>

@@ -10,7 +10,7 @@ using Ublk.Workers;
 
 namespace Ublk.Registration;
 
-/// <summary>What systemd and udev are told of a registered device.</summary>
+/// <summary>The systemd unit and the udev rule of a registered device.</summary>
 internal static class RegistrationText
 {
     private const string Head = "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.";
@@ -58,7 +58,7 @@ internal static class RegistrationText
             """;
     }
 
-    /// <summary>The rule: systemd waits for a device of /etc/fstab until udev tells of it, by the name that stands there.</summary>
+    /// <summary>The rule: systemd waits for a device of /etc/fstab until udev announces it, by the name in that file.</summary>
     public static string Rule(UblkRegistration registration) => $$"""
         {{Head}}
         SUBSYSTEM=="block", KERNEL=="ublkb*", ENV{DEVTYPE}=="disk", ACTION!="remove", \

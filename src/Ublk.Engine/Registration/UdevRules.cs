@@ -7,7 +7,7 @@ using Ublk.Workers;
 namespace Ublk.Registration;
 
 /// <summary>
-/// The rules by which udev opens the control node to ordinary users, and gives the nodes of a device to the user who made it.
+/// The udev rules that open the control node to ordinary users, and set the owner of a device's nodes.
 /// </summary>
 internal static class UdevRules
 {
@@ -117,7 +117,7 @@ internal static class UdevRules
         if (!ExternalProgram.TryRun("udevadm", arguments, out string error))
         {
             throw new UblkException(UblkError.OperationFailed,
-                $"udev cannot be told of its rules: {error} Is it installed, and does it run?", operation: "udevadm");
+                $"udev cannot reload its rules: {error} Check that it is installed and runs.", operation: "udevadm");
         }
     }
 }

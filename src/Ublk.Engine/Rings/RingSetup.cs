@@ -71,7 +71,7 @@ internal readonly struct RingSetup
 
     /// <summary>Why the kernel refuses a ring with EPERM.</summary>
     /// <param name="setting">
-    /// What the setting is: 0 for everybody, 1 for root and the members of a group, 2 for nobody (kernel 6.6).
+    /// The value of io_uring_disabled: 0 allows all users, 1 root and the members of a group, 2 none (kernel 6.6).
     /// </param>
     /// <param name="isRoot">Whether the caller is root.</param>
     internal static UblkException Forbidden(string setting, bool isRoot) => new(UblkError.PermissionDenied,

@@ -6,7 +6,7 @@ using Ublk.Targets;
 
 namespace Ublk.Serving;
 
-/// <summary>What the driver is told of a disk: the target's geometry, with what the user chose.</summary>
+/// <summary>The driver's parameters of a disk: the target's geometry, with the user's choices.</summary>
 internal static class DeviceParameters
 {
     // 2 GiB: a range of more bytes than 32 bits hold could not be asked for in one request anyway.
@@ -108,7 +108,7 @@ internal static class DeviceParameters
         }
     }
 
-    /// <summary>Has the kernel align the clients' own memory as the storage wants it, for requests that nobody copies.</summary>
+    /// <summary>Has the kernel align the clients' own memory as the storage requires it, for requests without a copy.</summary>
     public static void AlignClients(ref UblkParameters parameters, TargetGeometry geometry)
     {
         if (geometry.MemoryAlignment > 1)

@@ -12,7 +12,7 @@ namespace Ublk.Serving;
 /// <remarks>
 /// A server never starts, stops or deletes its own live device. Those commands wait for requests that its threads answer;
 /// if the process were killed meanwhile, its end would wait for the command and the command for its threads. Another
-/// process sends them: who launched the server, or who removes the device.
+/// process sends them: the launcher, or the command that removes the device.
 /// </remarks>
 internal sealed class DeviceServer : IDisposable
 {
@@ -52,7 +52,7 @@ internal sealed class DeviceServer : IDisposable
         return Create(control, kind, specification, target, counters, onAdded, onFatal);
     }
 
-    /// <summary>As the other one, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     public static DeviceServer Create(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
         Action onAdded, Action<Exception> onFatal)
@@ -64,7 +64,7 @@ internal sealed class DeviceServer : IDisposable
             RequireCookie(control, id, specification.Cookie);
 
             // The driver keeps a stopped device as it was: before 6.16 with its old queues, and from 7.0 on, once it was stopped
-            // on condition that nobody has it open, for root alone to open again. So it is made anew.
+            // on condition that it is not open, and then for root alone to open again. So it is made anew.
             control.Delete(id, UndoTimeout);
             kind = LaunchKind.New;
         }
@@ -169,7 +169,7 @@ internal sealed class DeviceServer : IDisposable
         {
             control.Delete(id, UndoTimeout);
             throw new UblkException(UblkError.InvalidArgument,
-                "Whoever may administer the system makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
+                "A process with CAP_SYS_ADMIN makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
                 operation: "ADD_DEV", deviceId: id);
         }
 
@@ -206,7 +206,7 @@ internal sealed class DeviceServer : IDisposable
         }
     }
 
-    // The driver takes no command for an unprivileged device from who may not use its node, not even to delete it.
+    // The driver refuses every command for an unprivileged device, even to delete it, from a caller without access to its node.
     private static void AwaitNode(ControlDevice control, int id)
     {
         int result = control.AwaitInfo(id, NodeTimeout, out _);
@@ -254,7 +254,7 @@ internal sealed class DeviceServer : IDisposable
         }
         catch (UblkException)
         {
-            // The error that led here tells more; who launched this process deletes what is left.
+            // The first error says more; the launcher deletes what is left.
         }
     }
 

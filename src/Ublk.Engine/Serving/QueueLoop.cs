@@ -140,7 +140,7 @@ internal sealed class QueueLoop : IDisposable
         _buffers?.Dispose();
     }
 
-    /// <summary>Has the loop leave as if the driver had told it. Callable from any thread.</summary>
+    /// <summary>Ends the loop as the driver's abort does. Callable from any thread.</summary>
     internal void Dismiss() => _queue.Post(static loop => ((QueueLoop)loop!)._isLeaving = true, this);
 
     private void OnCommand(int slot, int result)

@@ -6,7 +6,7 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>Where the data of a thread's requests is, and what the driver is told of it with each command.</summary>
+/// <summary>The data buffers of a thread's requests, and how its commands name them.</summary>
 internal abstract unsafe class RequestBuffers : IDisposable
 {
     /// <summary>The buffers a device's features call for.</summary>
@@ -39,7 +39,7 @@ internal abstract unsafe class RequestBuffers : IDisposable
     private static bool CutsWritesShort(UblkFeatures features) =>
         features.HasFlag(UblkFeatures.SafeStopDev) && !features.HasFlag(UblkFeatures.UnprivilegedDev);
 
-    /// <summary>Whether idle memory can be given back.</summary>
+    /// <summary>Whether idle memory can be trimmed.</summary>
     public virtual bool CanTrim => false;
 
     /// <summary>Whether requests go through <see cref="CopyIn"/> and <see cref="CopyOut"/>.</summary>
@@ -63,18 +63,18 @@ internal abstract unsafe class RequestBuffers : IDisposable
             operation is IoOperation.Read or IoOperation.Write ? Of(request.Slot, (int)length) : default);
     }
 
-    /// <summary>Brings the data of a write from its client.</summary>
+    /// <summary>Copies the data of a write in from its client.</summary>
     /// <returns>0 or a negative errno.</returns>
     public virtual int CopyIn(IoRequest request) => 0;
 
-    /// <summary>Brings the data of a read to its client, if it succeeded, and takes the buffer back.</summary>
+    /// <summary>Copies the data of a read that succeeded out to its client, and releases the buffer.</summary>
     /// <returns>The result, or a negative errno.</returns>
     public virtual int CopyOut(IoRequest request, int result) => result;
 
     /// <summary>Whether a request's buffer must be registered before the target uses it, and unregistered after.</summary>
     public virtual bool NeedsRegistration(in UblkIoDescriptor descriptor) => false;
 
-    /// <summary>Tells the driver where the slot's next request goes, in an entry whose command is filled already.</summary>
+    /// <summary>Sets the buffer of the slot's next request in an SQE whose command is filled in.</summary>
     public virtual void Prepare(IoUringSqe* entry, int slot)
     {
     }

@@ -4,7 +4,7 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>A thread's data in the mode where nobody copies: the clients' own pages, in its ring's table of buffers.</summary>
+/// <summary>A thread's data with zero copy: the clients' own pages, in its ring's table of buffers.</summary>
 internal sealed unsafe class ZeroCopyBuffers : RequestBuffers
 {
     private readonly bool _isAutomatic;

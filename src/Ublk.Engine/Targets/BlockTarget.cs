@@ -22,7 +22,7 @@ public abstract class BlockTarget : IDisposable
 
     /// <summary>
     /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
-    /// so that nobody needs to copy it.
+    /// so that it need not be copied.
     /// </summary>
     public virtual bool ForwardsData => false;
 

@@ -14,7 +14,7 @@ public sealed class TargetOptions
     {
     }
 
-    // Everything but the values: what is left in the lists comes to who made the first one.
+    // Everything but the values: the lists are shared with the original.
     private TargetOptions(IReadOnlyDictionary<string, string> values, TargetOptions other)
         : this(values, other.Warnings, other.Generations)
     {
@@ -41,7 +41,7 @@ public sealed class TargetOptions
 
     /// <summary>
     /// The device's own file, in memory, for what must outlive the worker and not the device; null where there is none. The target makes
-    /// it, and who removes the device deletes it.
+    /// it, and the removal of the device deletes it.
     /// </summary>
     public string? StatePath { get; init; }
 

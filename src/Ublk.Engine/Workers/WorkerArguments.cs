@@ -36,7 +36,7 @@ internal static class WorkerArguments
     public const string Launcher = "--launcher";
 
     /// <summary>
-    /// What follows the verb of a worker that is to serve. Those before the last two are read by people in ps, and by nobody else.
+    /// What follows the verb of a worker that is to serve. Those before the last two are for ps(1) alone.
     /// </summary>
     /// <param name="specification">The device.</param>
     /// <param name="channel">The name of its launcher's channel.</param>

@@ -67,7 +67,7 @@ internal static class WorkerPrivileges
 
     private static unsafe void LimitThread(int[] numbers)
     {
-        // What a program of root's gets when it is executed, whatever the thread has; only who has CAP_SETPCAP can drop it.
+        // A program executed by root gets these whatever the thread has. Dropping them takes CAP_SETPCAP.
         for (int number = 0; Libc.PrCtl(Libc.PR_CAPBSET_READ, (nuint)number, 0, 0, 0) >= 0; number++)
         {
             if (!numbers.Contains(number))

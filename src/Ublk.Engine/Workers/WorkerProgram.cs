@@ -171,7 +171,7 @@ internal sealed class WorkerProgram
     private static bool IsExecutable(string path) =>
         (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
-    // A package from a gallery carries no permissions: whoever installed the module for himself, or as root, can give it this one.
+    // A package from a gallery carries no permissions. The user who installed the module, or root, can set this one.
     private static bool TryMakeExecutable(string path)
     {
         try

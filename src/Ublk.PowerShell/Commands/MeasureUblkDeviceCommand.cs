@@ -6,7 +6,7 @@ using Ublk.Measuring;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Tells what devices do: rates, times and sizes of requests.</summary>
+/// <summary>Measures devices: rates, latencies and sizes of requests.</summary>
 [Cmdlet(VerbsDiagnostic.Measure, "UblkDevice", DefaultParameterSetName = "Id")]
 [OutputType(typeof(UblkMeasurement), typeof(string))]
 public sealed class MeasureUblkDeviceCommand : UblkCommand

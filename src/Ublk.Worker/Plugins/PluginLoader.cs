@@ -26,7 +26,7 @@ internal static class PluginLoader
         return IsSupported ? LoadTrusted(file) : throw Invalid(file, "this worker is native and loads no assemblies");
     }
 
-    [RequiresUnreferencedCode("Loads code that nobody knows of when the program is built.")]
+    [RequiresUnreferencedCode("Loads code that is unknown when the program is built.")]
     private static TargetDefinition[] LoadTrusted(string file)
     {
         try

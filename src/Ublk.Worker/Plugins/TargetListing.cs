@@ -5,7 +5,7 @@ using Ublk.Workers;
 
 namespace Ublk.Worker.Plugins;
 
-/// <summary>Tells the cmdlets which targets an assembly has, so that none of its code runs in the user's shell.</summary>
+/// <summary>Lists the targets of an assembly for the cmdlets, so that none of its code runs in the user's shell.</summary>
 internal static class TargetListing
 {
     /// <summary>Prints a <see cref="PluginReport"/> on a line.</summary>

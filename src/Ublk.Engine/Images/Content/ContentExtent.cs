@@ -3,7 +3,7 @@ namespace Ublk.Images.Content;
 /// <summary>What a layer of an image says of a range of the disk.</summary>
 internal enum ExtentKind
 {
-    /// <summary>Nothing: the layer below tells, or it reads as zeroes.</summary>
+    /// <summary>Unallocated: read from the layer below, or zeroes without one.</summary>
     Absent,
 
     /// <summary>It reads as zeroes.</summary>

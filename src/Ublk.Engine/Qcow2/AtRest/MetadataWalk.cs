@@ -60,8 +60,8 @@ internal sealed class MetadataWalk
     /// <summary>What a disk's tables refer to: each L2 table, and each cluster of data.</summary>
     /// <param name="image">The image.</param>
     /// <param name="l1">The L1 table.</param>
-    /// <param name="refer">Told the first byte, and the bytes, of each thing that is referred to.</param>
-    /// <param name="progress">Told how far it is.</param>
+    /// <param name="refer">Called with the offset and the length of each reference.</param>
+    /// <param name="progress">Receives the progress.</param>
     public static void Visit(Qcow2File image, ulong[] l1, Action<long, long> refer, ImageProgress progress)
     {
         ClusterLayout layout = image.Layout;

@@ -8,7 +8,7 @@ namespace Ublk.Qcow2.AtRest;
 /// </summary>
 /// <remarks>
 /// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
-/// marked dirty where its version has that mark: who opens it after a crash then puts its reference counts right.
+/// marked dirty where its version has that mark, so that the next opener after a crash rebuilds its reference counts.
 /// </remarks>
 internal sealed class Qcow2Edit : IDisposable
 {
@@ -32,8 +32,8 @@ internal sealed class Qcow2Edit : IDisposable
     public CountedReferences Counts { get; }
 
     /// <summary>Makes sure that an image is sound.</summary>
-    /// <param name="file">The image, which nobody else has; disposed of with this, and where this fails.</param>
-    /// <param name="progress">Told how far it is.</param>
+    /// <param name="file">The image, locked by the caller; disposed of with this, and if this fails.</param>
+    /// <param name="progress">Receives the progress.</param>
     /// <exception cref="UblkException">It is no image, or corrupt.</exception>
     public static Qcow2Edit Open(DiskFile file, ImageProgress progress)
     {

@@ -5,7 +5,7 @@ namespace Ublk.Qcow2.Compression;
 
 /// <summary>Raw deflate streams, whose distances must stay within 4 KiB: qemu looks back no further.</summary>
 /// <remarks>
-/// The framework's streams look back 32 KiB and cannot be told otherwise, so its native zlib is called as they do it.
+/// The framework's streams use a window of 32 KiB that cannot be changed, so its native zlib is called directly.
 /// </remarks>
 internal sealed partial class DeflateCodec : ClusterCodec
 {

@@ -15,7 +15,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
 
     /// <summary>Looks up a part of the disk.</summary>
     /// <param name="offset">Its first byte.</param>
-    /// <param name="maxLength">Bytes, at least 1; no more than that are told of.</param>
+    /// <param name="maxLength">Bytes, at least 1; the extent is cut off there.</param>
     public Extent Find(long offset, int maxLength)
     {
         int l1Index = _layout.L1Index(offset);
@@ -47,7 +47,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         }
     }
 
-    /// <summary>Whether an entry's place is its own, to be written as it likes.</summary>
+    /// <summary>Whether the cluster's host offset is its own, so that it may be written in place.</summary>
     public bool IsWritableInPlace(L2Entry entry) => entry.HasHostOffset(_layout) && (entry.IsCopied || image.HasDataFile);
 
     private Extent FindClusters(L2Table table, long offset, int maxLength)

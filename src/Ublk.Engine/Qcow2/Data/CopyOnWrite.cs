@@ -6,7 +6,7 @@ namespace Ublk.Qcow2.Data;
 
 /// <summary>Fills the place of new clusters: with the data, and with what was around it on the disk before.</summary>
 /// <param name="image">The image.</param>
-/// <param name="reader">Tells what was there before.</param>
+/// <param name="reader">Reads the old content.</param>
 internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 {
     /// <summary>Writes data and its surroundings.</summary>

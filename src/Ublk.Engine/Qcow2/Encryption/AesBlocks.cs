@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Ublk.Qcow2.Encryption;
 
 /// <summary>
-/// AES on independent blocks (ECB), from which the modes for sectors are made: the framework has none that is told a sector's number.
+/// AES on independent blocks (ECB), from which the modes for sectors are made: the framework has no mode that takes a sector number.
 /// </summary>
 internal sealed class AesBlocks : IDisposable
 {

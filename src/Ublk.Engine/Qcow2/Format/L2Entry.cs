@@ -3,7 +3,7 @@ namespace Ublk.Qcow2.Format;
 /// <summary>What an L2 entry says of its cluster as a whole.</summary>
 internal enum ClusterKind
 {
-    /// <summary>Nothing: the backing file tells, or it reads as zeroes.</summary>
+    /// <summary>Unallocated: read from the backing file, or zeroes without one.</summary>
     Unallocated,
 
     /// <summary>It reads as zeroes and has no place in the file.</summary>

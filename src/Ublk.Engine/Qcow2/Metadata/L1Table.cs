@@ -4,7 +4,7 @@ using Ublk.Qcow2.State;
 
 namespace Ublk.Qcow2.Metadata;
 
-/// <summary>The active L1 table, whole in memory. Its entries are read without a lock and changed under the image's gate.</summary>
+/// <summary>The active L1 table, whole in memory. Its entries are read without a lock and changed under the image's lock.</summary>
 /// <param name="image">The image.</param>
 /// <param name="entries">The entries, in this machine's byte order.</param>
 /// <param name="offset">Where the table is in the file.</param>

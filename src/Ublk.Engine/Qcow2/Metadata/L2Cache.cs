@@ -88,7 +88,7 @@ internal sealed class L2Cache : IDisposable
         return table is null ? MakeRoom(queue) : new ValueTask<int>(0);
     }
 
-    /// <summary>Shows a table that was made, and points its L1 entry to it; under the gate.</summary>
+    /// <summary>Shows a table that was made, and points its L1 entry to it; under the lock.</summary>
     public void Publish(L2Table table, int l1Index, long hostOffset)
     {
         table.IsLoading = false;
@@ -98,7 +98,7 @@ internal sealed class L2Cache : IDisposable
         L1.Set(l1Index, hostOffset);
     }
 
-    /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the gate.</summary>
+    /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the lock.</summary>
     public void Move(L2Table table, long hostOffset)
     {
         table.HostOffset = hostOffset;
@@ -122,10 +122,10 @@ internal sealed class L2Cache : IDisposable
     /// <summary>Whether a flush has something to do.</summary>
     public bool HasChanges => Volatile.Read(ref _hasChanges);
 
-    /// <summary>Notes that an entry was changed; under the gate.</summary>
+    /// <summary>Notes that an entry was changed; under the lock.</summary>
     public void NoteChange() => Volatile.Write(ref _hasChanges, true);
 
-    /// <summary>Copies what changed, for a flush; under the gate.</summary>
+    /// <summary>Copies what changed, for a flush; under the lock.</summary>
     /// <param name="newTables">Gets tables that nothing in the file points to.</param>
     /// <param name="changes">Gets the changes of the others.</param>
     /// <param name="l1">Gets the changes of the L1 table, which go to the file after the new tables.</param>
@@ -144,7 +144,7 @@ internal sealed class L2Cache : IDisposable
         L1.Stage(l1);
     }
 
-    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the gate.</summary>
+    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the lock.</summary>
     public void ConfirmNew()
     {
         foreach (L2Table table in _all)
@@ -153,8 +153,8 @@ internal sealed class L2Cache : IDisposable
         }
     }
 
-    /// <summary>A flush has ended; under the gate.</summary>
-    /// <returns>Those who waited for room, to be woken outside the gate.</returns>
+    /// <summary>A flush has ended; under the lock.</summary>
+    /// <returns>The waiters for room, to be woken outside the lock.</returns>
     public QueueWaiter? Settle(bool succeeded)
     {
         foreach (L2Table table in _all)

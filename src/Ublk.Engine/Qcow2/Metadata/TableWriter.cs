@@ -17,7 +17,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     // One table is made at a time.
     private readonly AsyncMutex _mutex = new();
 
-    /// <summary>The table for an offset if it is in memory and may be changed; under the gate.</summary>
+    /// <summary>The table for an offset if it is in memory and may be changed; under the lock.</summary>
     public L2Table? Find(long offset)
     {
         int l1Index = _layout.L1Index(offset);
@@ -50,7 +50,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     }
 
     /// <summary>
-    /// Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.
+    /// Changes an entry of a table that <see cref="Find"/> found; under the lock. What it pointed to loses the reference.
     /// </summary>
     public void Change(L2Table table, int index, L2Entry entry)
     {

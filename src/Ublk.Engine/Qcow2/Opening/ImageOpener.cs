@@ -18,7 +18,7 @@ internal sealed class ImageOpener
     private readonly List<string> _chain = [];
 
     /// <summary>Prepares for one image.</summary>
-    /// <param name="openFile">Opens a file: by its path, for reading alone or not, for who can do with units of so many bytes.</param>
+    /// <param name="openFile">Opens a file: its path, whether it is only read, and the largest alignment that is acceptable.</param>
     /// <param name="options">How.</param>
     public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
     {

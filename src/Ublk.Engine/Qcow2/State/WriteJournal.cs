@@ -11,7 +11,7 @@ namespace Ublk.Qcow2.State;
 /// directory. Writes that were answered survive the worker's death by it. A power cut takes it, as it may take what was not flushed.
 /// </summary>
 /// <remarks>
-/// It has two halves: while a flush writes back what is in one, changes go to the other. Used under the image's gate. A process
+/// It has two halves: while a flush writes back what is in one, changes go to the other. Used under the image's lock. A process
 /// that is killed between two instructions leaves whole records: a record counts once the count says so.
 /// </remarks>
 internal sealed unsafe class WriteJournal : IDisposable

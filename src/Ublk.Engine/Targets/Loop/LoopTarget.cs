@@ -15,7 +15,7 @@ internal sealed class LoopTarget : BlockTarget
     private readonly bool _direct;
     private readonly int _index;
 
-    /// <summary>A disk of a file that is open already.</summary>
+    /// <summary>A disk on an open file.</summary>
     /// <param name="file">The file; the target disposes it.</param>
     /// <param name="direct">Whether it is open for direct I/O.</param>
     /// <param name="offset">Where in the file the disk begins, in bytes.</param>

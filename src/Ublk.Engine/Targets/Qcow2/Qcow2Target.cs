@@ -193,7 +193,7 @@ public sealed class Qcow2Target : BlockTarget
             }
             catch (UblkException)
             {
-                // Who wants to know asks before.
+                // Callers that need the result call Finish before.
             }
             finally
             {
