@@ -114,7 +114,8 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimes.Progress);
+        using OpeningProgress progress = new(
+            () => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimes.Progress);
         return TargetOpening.Open(_specification, options);
     }
 

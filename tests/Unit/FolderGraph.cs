@@ -7,7 +7,8 @@ using System.Text.RegularExpressions;
 
 namespace Ublk.Tests;
 
-/// <summary>Which folder of the engine uses which: by the types that its code refers to, and by its using directives, as the compiler replaces constants.</summary>
+/// <summary>Which folder of the engine uses which: by the types that its code refers to, and by its using directives.</summary>
+/// <remarks>The compiler replaces constants by their values, so only a using directive shows where one is used.</remarks>
 internal sealed partial class FolderGraph : IDisposable
 {
     /// <summary>How the table calls the folder that the others are in.</summary>
@@ -165,7 +166,8 @@ internal sealed partial class FolderGraph : IDisposable
 
     private void AddConstraints(GenericParameterHandleCollection parameters)
     {
-        foreach (GenericParameterConstraintHandle constraint in parameters.SelectMany(parameter => _metadata.GetGenericParameter(parameter).GetConstraints()))
+        foreach (GenericParameterConstraintHandle constraint in
+            parameters.SelectMany(parameter => _metadata.GetGenericParameter(parameter).GetConstraints()))
         {
             Add(_metadata.GetGenericParameterConstraint(constraint).Type);
         }
@@ -228,7 +230,8 @@ internal sealed partial class FolderGraph : IDisposable
     {
         public bool GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) => Note(handle);
 
-        public bool GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) => Note(handle);
+        public bool GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) =>
+            Note(handle);
 
         public bool GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) => false;
 

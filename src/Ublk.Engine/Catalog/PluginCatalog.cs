@@ -44,7 +44,8 @@ internal static class PluginCatalog
     {
         try
         {
-            using Process process = WorkerProgram.LocatePortable(workerDirectory).RunLimited(replacesFiles: false, WorkerArguments.Targets, assembly);
+            using Process process = WorkerProgram.LocatePortable(workerDirectory)
+                .RunLimited(replacesFiles: false, WorkerArguments.Targets, assembly);
             process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();

@@ -17,7 +17,8 @@ internal static class DeviceIdentity
     public static bool Exists(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
 
-    /// <summary>Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.</summary>
+    /// <summary>Whether the device of this cookie is gone and another has its id.</summary>
+    /// <remarks>The driver has no command that asks and acts in one.</remarks>
     public static bool IsReplaced(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie != cookie;
 

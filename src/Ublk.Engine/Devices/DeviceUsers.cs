@@ -90,9 +90,11 @@ internal static class DeviceUsers
     // Mounted file systems that have several disks, with the disks' names.
     private static IEnumerable<DiskSet> DiskSets() =>
     [
-        .. KernelFiles.List("/sys/fs/btrfs").Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
+        .. KernelFiles.List("/sys/fs/btrfs")
+            .Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
         .. KernelFiles.List("/sys/fs/bcachefs").Select(uuid => new DiskSet($"bcachefs {uuid}",
-            [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}").Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
+            [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}")
+                .Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
     ];
 
     private static bool IsNode(string path, int id) => path.StartsWith('/') && IsDisk(NameOf(path), id);

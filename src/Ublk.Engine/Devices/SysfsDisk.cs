@@ -31,5 +31,7 @@ internal readonly struct SysfsDisk(int id)
     public string? DeviceNumber => KernelFiles.Read($"{_root}/dev");
 
     private long? ReadNumber(string name) =>
-        long.TryParse(KernelFiles.Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+        long.TryParse(KernelFiles.Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            ? number
+            : null;
 }

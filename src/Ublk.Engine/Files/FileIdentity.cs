@@ -86,7 +86,9 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
     private static ulong? SequenceOf(uint major, uint minor)
     {
         string? folder = new DirectoryInfo($"/sys/dev/block/{major}:{minor}").ResolveLinkTarget(returnFinalTarget: false)?.FullName;
-        string? text = folder is null ? null : KernelFiles.Read($"{folder}/diskseq") ?? KernelFiles.Read($"{Path.GetDirectoryName(folder)}/diskseq");
+        string? text = folder is null
+            ? null
+            : KernelFiles.Read($"{folder}/diskseq") ?? KernelFiles.Read($"{Path.GetDirectoryName(folder)}/diskseq");
         return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong sequence) ? sequence : null;
     }
 }

@@ -32,7 +32,8 @@ internal static class ImageReference
         else if (HasProtocol(name))
         {
             throw new UblkException(UblkError.NotSupported,
-                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.", operation: "qcow2");
+                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.",
+                operation: "qcow2");
         }
 
         string joined = Path.Combine(Path.GetDirectoryName(Path.Combine(Environment.CurrentDirectory, imagePath))!, file);

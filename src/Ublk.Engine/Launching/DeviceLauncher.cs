@@ -365,8 +365,8 @@ internal static class DeviceLauncher
             if (Environment.TickCount64 > _deadline)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {WorkerTimes.Start.TotalSeconds} s without progress, so it was stopped. "
-                        + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
+                    $"The worker of device {_id} did not {what} within {WorkerTimes.Start.TotalSeconds} s without progress, "
+                        + "so it was stopped. The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
 

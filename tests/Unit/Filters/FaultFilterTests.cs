@@ -158,8 +158,8 @@ public class FaultFilterTests
         UblkFilter[] filters =
         [
             .. new[] { "HangEvery", "Delay", "ErrorRate" }
-                .Select(name => new UblkFilter(
-                    name, options.Where(option => FilterOf(option.Name) == name).ToDictionary(option => option.Name, option => option.Value)))
+                .Select(name => new UblkFilter(name, options.Where(option => FilterOf(option.Name) == name)
+                    .ToDictionary(option => option.Name, option => option.Value)))
                 .Where(filter => filter.Options.Count > 0),
         ];
         Array.ForEach(filters, filter => FilterCatalog.Check(filter));

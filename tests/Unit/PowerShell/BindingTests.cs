@@ -79,7 +79,8 @@ public sealed class BindingTests : IDisposable
         using ImageFolder folder = new();
         string image = folder["image"];
         Shell.Run("qemu-img", "create", "-q", "-f", format, image, "4M");
-        string[] commands = ["New-UblkDevice Loop", "New-UblkDevice Loop -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
+        string[] commands =
+            ["New-UblkDevice Loop", "New-UblkDevice Loop -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
         foreach (string command in commands)
         {
             _session.Run($"{command} $args[0] -WhatIf", image);

@@ -36,7 +36,8 @@ internal sealed class LoopTarget : BlockTarget
         "Loop",
         "Serves a file or a block device.",
         [
-            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
+            new TargetOption(
+                DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
                 "Whether to pass by the page cache; by default where the file system allows it."),
             new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
