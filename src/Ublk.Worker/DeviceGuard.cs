@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Processes;
@@ -66,7 +67,7 @@ internal static class DeviceGuard
                 {
                     throw new UblkException(UblkError.TimedOut,
                         $"The process that serves device {id} did not let this one {what} within {WorkerTimeouts.Start.TotalSeconds} s.",
-                        Interop.Libc.ETIMEDOUT, "start", id);
+                        Libc.ETIMEDOUT, "start", id);
                 }
             });
             return cookie;

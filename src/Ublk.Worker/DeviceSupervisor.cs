@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Logging;
@@ -173,27 +174,21 @@ internal sealed class DeviceSupervisor : IDisposable
         _stop.Cancel();
         if (_worker > 0)
         {
-            _ = Interop.Libc.Kill(_worker, Interop.Libc.SIGTERM);
+            _ = Libc.Kill(_worker, Libc.SIGTERM);
         }
     }
 
-    private unsafe string AwaitWorker()
+    private string AwaitWorker()
     {
-        int status = 0;
-        while (Libc.WaitPid(_worker, &status, 0) < 0 && Marshal.GetLastPInvokeError() == Interop.Libc.EINTR)
-        {
-        }
-
+        (int signal, int exitCode) = Libc.WaitPid(_worker);
         _worker = 0;
         if (_cookie is null && StateDirectory.Own.TryRead(_id) is { } record && record.SupervisorId == Environment.ProcessId)
         {
             _cookie = record.Specification.Cookie;
         }
 
-        // wait(2): the low seven bits are the signal, the next byte the exit code.
-        int signal = status & 0x7F;
         return signal == 0
-            ? string.Create(CultureInfo.InvariantCulture, $"exit code {(status >> 8) & 0xFF}")
+            ? string.Create(CultureInfo.InvariantCulture, $"exit code {exitCode}")
             : Enum.IsDefined((Signal)signal)
                 ? ((Signal)signal).ToString()
                 : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");

@@ -271,7 +271,7 @@ internal sealed class DeviceWorker
     {
         if (_removal != 0)
         {
-            _ = Libc.WaitPid(_removal, null, 0);
+            _ = Libc.WaitPid(_removal);
         }
     }
 

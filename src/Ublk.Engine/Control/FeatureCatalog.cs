@@ -59,19 +59,17 @@ internal static class FeatureCatalog
         [.. Entries.Select(entry => entry.Describe(said, kernel))];
 
     /// <summary>Checks that a driver has a feature.</summary>
-    /// <param name="control">The driver.</param>
+    /// <param name="features">The driver's features.</param>
     /// <param name="feature">The feature.</param>
     /// <param name="what">What needs it, as the beginning of a sentence.</param>
-    /// <param name="id">The device it is needed for.</param>
-    /// <exception cref="UblkException">It does not.</exception>
-    internal static void Require(ControlDevice control, UblkFeatures feature, string what, int id)
-    {
-        UblkFeature known = Entries.Single(entry => entry.Flag == feature).Describe(control.Features, Kernel);
-        if (!known.Supported)
-        {
-            throw new UblkException(UblkError.NotSupported, $"{what} {known.Note}.", deviceId: id);
-        }
-    }
+    /// <param name="id">The device it is needed for; null where it has no id yet.</param>
+    /// <returns>The feature.</returns>
+    /// <exception cref="UblkException">The driver lacks it; the message names the kernel that is needed and the one that runs.</exception>
+    internal static UblkFeatures Require(UblkFeatures features, UblkFeatures feature, string what, int? id = null) =>
+        features.HasFlag(feature)
+            ? feature
+            : throw new UblkException(UblkError.NotSupported,
+                $"{what} {Entries.Single(entry => entry.Flag == feature).Explain(Kernel)}.", deviceId: id);
 
     private sealed record Entry(UblkFeatures Flag, string Since, string Description, params string[] Parameters)
     {
@@ -91,12 +89,12 @@ internal static class FeatureCatalog
                 Since = since,
                 Description = Description,
                 Parameters = Parameters,
-                Note = supported ? null : Explain(since, kernel),
+                Note = supported ? null : Explain(kernel),
             };
         }
 
-        private static string Explain(Version since, Version kernel) => kernel < since
-            ? $"needs kernel {since} or newer, this is {kernel}"
-            : $"needs a kernel that is built with it, and this one ({kernel}) is not";
+        public string Explain(Version kernel) => kernel < Version.Parse(Since)
+            ? $"needs kernel {Since} or newer, this is {kernel}"
+            : $"needs the driver of kernel {Since} or newer, and that of this kernel ({kernel}) lacks it";
     }
 }

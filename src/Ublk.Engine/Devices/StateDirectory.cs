@@ -15,8 +15,6 @@ internal sealed class StateDirectory
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    private const int OwnerReadsAndWrites = 0x180;
-
     private const int OthersWrite = 0x12;
 
     // Beyond every id.
@@ -129,8 +127,7 @@ internal sealed class StateDirectory
         {
             throw new UblkException(UblkError.InvalidArgument,
                 $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer "
-                    + $"queues, or fewer "
-                    + "threads for each.", deviceId: id);
+                    + "queues, or fewer threads for each.", deviceId: id);
         }
 
         string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
@@ -236,7 +233,7 @@ internal sealed class StateDirectory
     {
         CreateDirectory();
         using SafeFileHandle directory = OpenOrThrow();
-        SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
+        SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, Libc.OwnerReadWrite);
         return file.IsInvalid ? throw NotWritable($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
 
@@ -256,7 +253,7 @@ internal sealed class StateDirectory
     private static SafeFileHandle CreateFile(string path)
     {
         File.Delete(path);
-        SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, OwnerReadsAndWrites);
+        SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, Libc.OwnerReadWrite);
         return file.IsInvalid ? throw new IOException($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
 

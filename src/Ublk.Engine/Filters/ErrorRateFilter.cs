@@ -40,7 +40,7 @@ internal sealed class ErrorRateFilter : FilterTarget
         "ErrorRate",
         "Fails a share of the requests.",
         [
-            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default.",
+            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1.",
                 IsMandatory: true),
             new TargetOption("ErrorKind", TargetOptionKind.Choice,
                 "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },

@@ -19,9 +19,6 @@ internal sealed class OverlayFile
     // Where the generation is in the header; an overlay of an older version has zeroes there.
     private const int GenerationOffset = 24;
 
-    // It holds a disk's data.
-    private const int OwnerReadsAndWrites = 0b110_000_000;
-
     private readonly long _blocks;
     private readonly TargetGeometry _disk;
 
@@ -146,7 +143,7 @@ internal sealed class OverlayFile
     {
         try
         {
-            using NewFile file = new(path, OwnerReadsAndWrites);
+            using NewFile file = new(path, Libc.OwnerReadWrite);
             byte[] header = Header(disk);
             BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationOffset), NewGeneration());
             RandomAccess.SetLength(file.Handle, FileLength(disk));

@@ -7,7 +7,6 @@ namespace Ublk.Images;
 /// <remarks>One that replaces another gets the owner, permissions and labels of that. Until then only its owner may use it.</remarks>
 internal sealed class NewImageFile : IDisposable
 {
-    private const int OwnerReadsAndWrites = 0b110_000_000;
     private const int OthersRead = 0b000_100_100;
 
     private readonly string _finalPath;
@@ -33,7 +32,7 @@ internal sealed class NewImageFile : IDisposable
             throw new UblkException(UblkError.PathNotFound, $"There is no folder {directory}.", Libc.ENOENT, "open");
         }
 
-        _file = Try(() => new NewFile(_finalPath, OwnerReadsAndWrites | (old is null ? OthersRead : 0)), "open", "Cannot create");
+        _file = Try(() => new NewFile(_finalPath, Libc.OwnerReadWrite | (old is null ? OthersRead : 0)), "open", "Cannot create");
         try
         {
             // Once now, so that what cannot be is an error before the work.

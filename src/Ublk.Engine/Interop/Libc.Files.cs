@@ -17,6 +17,9 @@ internal static partial class Libc
     /// <summary>Only a hold on the file: nothing is done to it (linux fcntl.h).</summary>
     public const int O_PATH = 0x200000;
 
+    /// <summary>S_IRUSR and S_IWUSR: the owner reads and writes (mode 0600).</summary>
+    public const int OwnerReadWrite = 0x180;
+
     public const int F_OFD_GETLK = 36;
     public const int F_OFD_SETLK = 37;
     public const short F_RDLCK = 0;

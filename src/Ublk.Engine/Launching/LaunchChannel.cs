@@ -146,9 +146,8 @@ internal sealed class LaunchChannel : IDisposable
 
     private static (int ProcessId, uint UserId) PeerCredentials(Socket socket)
     {
-        // SOL_SOCKET 1, SO_PEERCRED 17: struct ucred, pid, uid and gid (asm-generic/socket.h).
         byte[] credentials = new byte[12];
-        socket.GetRawSocketOption(1, 17, credentials);
+        socket.GetRawSocketOption(Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials);
         ReadOnlySpan<int> words = MemoryMarshal.Cast<byte, int>(credentials);
         return (words[0], (uint)words[1]);
     }

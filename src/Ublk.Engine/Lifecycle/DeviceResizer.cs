@@ -25,7 +25,7 @@ internal static class DeviceResizer
     {
         using ControlDevice control = new();
         control.GetInfo(id);
-        FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
+        FeatureCatalog.Require(control.Features, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
 
         // One at a time, and not while a new worker reads the record.
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);

@@ -55,11 +55,8 @@ internal static class DeviceSuspender
                     deviceId: id);
         }
 
-        if (!((UblkFeatures)info.Flags).HasFlag(UblkFeatures.Quiesce))
-        {
-            throw new UblkException(UblkError.NotSupported,
-                "This kernel's driver cannot part a device from its worker. It takes kernel 6.16 or newer.", deviceId: id);
-        }
+        // The flag is the device's: one that a worker of an older version made may lack it.
+        FeatureCatalog.Require((UblkFeatures)info.Flags, UblkFeatures.Quiesce, "Suspending or updating a device", id);
     }
 
     // The driver has held new requests back since, and nothing but a new server makes it let them through.

@@ -114,11 +114,9 @@ internal sealed class DeviceServer : IDisposable
     {
         UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | UblkFeatures.UringCmdCompInTask | specification.Recovery.ToFeatures()
             | BufferFeatures.Choose(specification, target, control.Features);
-        if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
+        if (specification.Recovery == RecoveryMode.Fail)
         {
-            throw new UblkException(UblkError.NotSupported,
-                "This kernel's driver cannot fail the requests of a device that waits for its worker. -Recovery Fail needs kernel "
-                    + "6.13 or newer.");
+            FeatureCatalog.Require(control.Features, UblkFeatures.UserRecoveryFailIo, "-Recovery Fail");
         }
 
         if (specification.Recovery != RecoveryMode.None)
@@ -128,24 +126,17 @@ internal sealed class DeviceServer : IDisposable
 
         if (specification.Unprivileged)
         {
-            wanted |= control.Features.HasFlag(UblkFeatures.UnprivilegedDev)
-                ? UblkFeatures.UnprivilegedDev
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver makes devices for root alone. -Unprivileged needs kernel 6.5 or newer.");
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.UnprivilegedDev, "-Unprivileged");
         }
 
         if (specification.ThreadsPerQueue > 1)
         {
-            FeatureCatalog.Require(control, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1", specification.Id!.Value);
-            wanted |= UblkFeatures.PerIoDaemon;
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1");
         }
 
         if (specification.NoPartitionScan)
         {
-            wanted |= control.Features.HasFlag(UblkFeatures.NoAutoPartScan)
-                ? UblkFeatures.NoAutoPartScan
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver always scans for partitions. -NoPartitionScan needs kernel 7.0 or newer.");
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.NoAutoPartScan, "-NoPartitionScan");
         }
 
         UblkDeviceInfo info = new()

@@ -49,9 +49,11 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     {
         foreach ((string name, string value) in values)
         {
-            TargetOption option = Find(options, name) ?? throw new UblkException(UblkError.UnsupportedOption,
-                $"{owner} takes no {name}. {(options.Count == 0 ? "It has no options." : $"Its options: {string.Join(", ", "
-                    + "options.Select(known => known.Name))}.")}");
+            string known = options.Count == 0
+                ? "It has no options."
+                : $"Its options: {string.Join(", ", options.Select(option => option.Name))}.";
+            TargetOption option = Find(options, name)
+                ?? throw new UblkException(UblkError.UnsupportedOption, $"{owner} takes no {name}. {known}");
             option.Check(value);
         }
 

@@ -27,7 +27,7 @@ public class FeatureCatalogTests
 
     [Theory]
     [InlineData("6.12", "needs kernel 6.16 or newer, this is 6.12")]
-    [InlineData("6.16", "needs a kernel that is built with it, and this one (6.16) is not")]
+    [InlineData("6.16", "needs the driver of kernel 6.16 or newer, and that of this kernel (6.16) lacks it")]
     public void What_is_missing_says_why(string kernel, string note) => Assert.Equal(note,
         FeatureCatalog.List(UblkFeatures.UserCopy, Version.Parse(kernel)).Single(feature => feature.Name == "UpdateSize").Note);
 

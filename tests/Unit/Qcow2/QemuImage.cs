@@ -70,7 +70,7 @@ internal sealed class QemuImage : IDisposable
     public void CheckButForLeaks() => Shell.Run(
         "sh", "-c",
             $"out=$(qemu-img check -f qcow2 '{Path}' 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; "
-                + "exit 1; }}");
+                + "exit 1; }");
 
     /// <summary>The whole disk as qemu reads it.</summary>
     public byte[] Read()

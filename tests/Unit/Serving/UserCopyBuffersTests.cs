@@ -40,13 +40,13 @@ public class UserCopyBuffersTests
     [Fact]
     public void A_read_that_failed_leaves_no_data() => OnNode((node, queue, buffers) =>
     {
-        Assert.Equal(-Libc.EIO, buffers.Give(Load(queue, buffers, 1, IoOperation.Read, 4096), -Libc.EIO));
+        Assert.Equal(-Libc.EIO, buffers.CopyOut(Load(queue, buffers, 1, IoOperation.Read, 4096), -Libc.EIO));
         Assert.Equal(0, RandomAccess.GetLength(node));
     });
 
     [Fact]
     public void A_write_that_is_gone_is_an_error() => OnNode((_, queue, buffers) =>
-        Assert.Equal(-Libc.EIO, buffers.Take(Load(queue, buffers, 0, IoOperation.Write, 4096))));
+        Assert.Equal(-Libc.EIO, buffers.CopyIn(Load(queue, buffers, 0, IoOperation.Write, 4096))));
 
     [Fact]
     public void One_request_at_a_time_needs_one_buffer() => OnNode((_, queue, buffers) =>
@@ -72,7 +72,7 @@ public class UserCopyBuffersTests
         // Freed in another order, they are all there again.
         foreach (int tag in new[] { 3, 0, 7, 1, 6, 2, 5, 4 })
         {
-            buffers.Give(first[tag], Size);
+            buffers.CopyOut(first[tag], Size);
         }
 
         Assert.Equal(addresses, Addresses(LoadAll()));

@@ -46,7 +46,8 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <exception cref="UblkException">There is no room for it; or it must exist and does not, or is of another image.</exception>
     public static WriteJournal Open(string path, (ulong Device, ulong Inode) image, int clusterSize, bool mustExist)
     {
-        using SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | (mustExist ? 0 : Libc.O_CREAT), mode: 0x180);
+        using SafeFileHandle file =
+            Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | (mustExist ? 0 : Libc.O_CREAT), mode: Libc.OwnerReadWrite);
         int errno = file.IsInvalid ? Libc.LastErrno : 0;
         if (mustExist && errno == 0 && (Libc.Statx(file, out Libc.StatxBuffer state) != 0 || state.Size != (ulong)Length))
         {
