@@ -28,6 +28,15 @@ internal static class KnownTargets
         }
     }
 
+    /// <summary>The target that a command line names, or that follows from its first file; null where it has neither.</summary>
+    public static string? NameIn(IDictionary boundParameters) => boundParameters["Target"]?.ToString()
+        ?? ((boundParameters["Path"] ?? boundParameters["LiteralPath"]) switch
+        {
+            object[] and [{ } first, ..] => TargetCatalog.ForFile($"{first}"),
+            { } file => TargetCatalog.ForFile($"{file}"),
+            null => null,
+        });
+
     // Completers run inside a pipeline, in which the session's state can only be asked by a nested one.
     private static string CurrentLocation()
     {

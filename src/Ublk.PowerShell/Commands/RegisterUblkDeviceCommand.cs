@@ -14,10 +14,13 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     public string Name { get; set; } = "";
 
     /// <summary>The file behind the disk, taken as it is.</summary>
-    [Parameter(Position = 1, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string? Path { get; set; }
+
+    /// <inheritdoc/>
+    private protected override string? FirstFile => Path;
 
     /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Name, () =>

@@ -101,8 +101,8 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public void Choices_of_a_target_come_with_it()
     {
-        Assert.Contains("Reissue", Complete("New-UblkDevice Null -Recovery R").Select(match => match.CompletionText));
-        Assert.Equal(["Ignore"], Complete("New-UblkDevice Qcow2 -Discard Ig").Select(match => match.CompletionText));
+        Assert.Contains("Reissue", Complete("New-UblkDevice -Target Null -Recovery R").Select(match => match.CompletionText));
+        Assert.Equal(["Ignore"], Complete("New-UblkDevice x.qcow2 -Discard Ig").Select(match => match.CompletionText));
         Assert.Contains("-CacheSize", Complete("New-UblkDevice -Target Qcow2 -Cache").Select(match => match.CompletionText));
     }
 
