@@ -10,7 +10,7 @@ namespace Ublk.PowerShell;
 /// <summary>The targets a user can name: those that are built in, or those of the assembly that he names with them.</summary>
 internal static class KnownTargets
 {
-    /// <summary>The targets for a completer, which has nobody to tell errors to.</summary>
+    /// <summary>The targets for a completer, which cannot report errors.</summary>
     public static IReadOnlyList<UblkTarget> For(IDictionary boundParameters)
     {
         if (boundParameters["Assembly"] is not string assembly)

@@ -24,7 +24,7 @@ try
             DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
         case [WorkerArguments.Guard, string id, string server]:
-            return DeviceGuardian.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
+            return DeviceGuard.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
         case [WorkerArguments.Targets, string assembly]:
             return TargetListing.Print(assembly);
         case [WorkerArguments.Owner, string node]:

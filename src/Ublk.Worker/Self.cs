@@ -1,3 +1,4 @@
+using Ublk.Interop;
 using Ublk.Specification;
 using Ublk.Workers;
 

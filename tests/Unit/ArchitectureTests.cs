@@ -14,7 +14,8 @@ public partial class ArchitectureTests
         [.. FolderGraph.Read(typeof(UblkException).Assembly.Location, s_sources).Where(arrow => arrow.To != FolderGraph.Root).Order()];
 
     private static readonly Dictionary<string, string[]> s_table = s_page.Select(line => Row().Match(line)).Where(row => row.Success)
-        .ToDictionary(row => row.Groups["folder"].Value, row => (string[])[.. Name().Matches(row.Groups["uses"].Value).Select(name => name.Groups[1].Value)]);
+        .ToDictionary(row => row.Groups["folder"].Value, row =>
+            (string[])[.. Name().Matches(row.Groups["uses"].Value).Select(name => name.Groups[1].Value)]);
 
     [Fact]
     public void No_folder_uses_one_that_uses_it()
@@ -56,7 +57,8 @@ public partial class ArchitectureTests
     [Fact]
     public void The_picture_has_each_folder_above_those_that_it_uses()
     {
-        string[] picture = [.. s_page.SkipWhile(line => !line.StartsWith("    ", StringComparison.Ordinal)).TakeWhile(line => line.Length > 0)];
+        string[] picture =
+            [.. s_page.SkipWhile(line => !line.StartsWith("    ", StringComparison.Ordinal)).TakeWhile(line => line.Length > 0)];
         Dictionary<string, int> lines = s_table.Keys.ToDictionary(folder => folder, folder => Array.FindIndex(
             picture, line => line.Split([' ', '│'], StringSplitOptions.RemoveEmptyEntries).Contains(folder)));
         Assert.All(lines, folder => Assert.True(folder.Value >= 0, $"{folder.Key} is not in the picture"));

@@ -30,7 +30,8 @@ public partial class DocumentationTests
     {
         string text = File.ReadAllText(Path.Combine(Repository.Root, page));
         string folder = Path.GetDirectoryName(Path.Combine(Repository.Root, page))!;
-        IEnumerable<string> links = Link().Matches(text).Select(match => match.Groups[1].Value).Where(link => !link.Contains(':', StringComparison.Ordinal));
+        IEnumerable<string> links = Link().Matches(text).Select(match => match.Groups[1].Value)
+            .Where(link => !link.Contains(':', StringComparison.Ordinal));
         Assert.DoesNotContain(links, link => !Path.Exists(Path.Combine(folder, link)));
     }
 

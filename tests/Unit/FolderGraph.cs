@@ -7,7 +7,10 @@ using System.Text.RegularExpressions;
 
 namespace Ublk.Tests;
 
-/// <summary>Which folder of the engine uses which: by the types that its code refers to, and by its using directives, as the compiler replaces constants.</summary>
+/// <summary>
+/// Which folder of the engine uses which: by the types that its code refers to, and by its using directives, as the compiler replaces
+/// constants.
+/// </summary>
 internal sealed partial class FolderGraph : IDisposable
 {
     /// <summary>How the table calls the folder that the others are in.</summary>
@@ -165,7 +168,8 @@ internal sealed partial class FolderGraph : IDisposable
 
     private void AddConstraints(GenericParameterHandleCollection parameters)
     {
-        foreach (GenericParameterConstraintHandle constraint in parameters.SelectMany(parameter => _metadata.GetGenericParameter(parameter).GetConstraints()))
+        foreach (GenericParameterConstraintHandle constraint in parameters.SelectMany(parameter =>
+            _metadata.GetGenericParameter(parameter).GetConstraints()))
         {
             Add(_metadata.GetGenericParameterConstraint(constraint).Type);
         }
@@ -228,7 +232,8 @@ internal sealed partial class FolderGraph : IDisposable
     {
         public bool GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) => Note(handle);
 
-        public bool GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) => Note(handle);
+        public bool GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle,
+            byte rawTypeKind) => Note(handle);
 
         public bool GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) => false;
 

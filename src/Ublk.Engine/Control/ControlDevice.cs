@@ -123,7 +123,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <summary>Removes the disk (STOP_DEV); waits for the requests under way, which the server must still answer.</summary>
     public void Stop(int id, TimeSpan timeout) => Check(TryStop(id, timeout, evenIfOpen: true), "STOP_DEV", id);
 
-    /// <summary>Removes the disk, in use or not (STOP_DEV), or only if nobody has it open (TRY_STOP_DEV, from 7.0).</summary>
+    /// <summary>Removes the disk, in use or not (STOP_DEV), or only if it is not open (TRY_STOP_DEV, from 7.0).</summary>
     /// <returns>0 or a negative errno: -EBUSY while it is open, -ENODEV when it is not started.</returns>
     public int TryStop(int id, TimeSpan timeout, bool evenIfOpen = false) =>
         Send(evenIfOpen ? UblkAbi.CmdStopDev : UblkAbi.CmdTryStopDev, (uint)id, 0, 0, timeout);
@@ -193,7 +193,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     private bool IsUnprivileged(uint id) => Features.HasFlag(UblkFeatures.UnprivilegedDev)
         && SendOnce(UblkAbi.CmdGetDevInfo, id, _path, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTimeout) == -Libc.EINVAL;
 
-    // Whoever may use the device's node may use the device.
+    // Access to the device follows from access to its node.
     private int SendWithPath(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
         Span<byte> path = new(_path, PathRoom);

@@ -16,7 +16,7 @@ internal abstract class ImageFile : IDisposable
     /// <summary>The file's path, for errors.</summary>
     public abstract string Path { get; }
 
-    /// <summary>The open file; null for one that is none of the system's.</summary>
+    /// <summary>The open file; null for a file that is not the operating system's, such as a simulated one.</summary>
     public virtual SafeFileHandle? Handle => null;
 
     /// <summary>Whether it cannot be written.</summary>

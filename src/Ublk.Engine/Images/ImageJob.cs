@@ -5,14 +5,14 @@ using Ublk.Workers;
 namespace Ublk.Images;
 
 /// <summary>An operation on an image in a process of its own, which has the codecs and may take long.</summary>
-/// <remarks>The worker reads the order from its standard input and keeps that open: its end tells it to stop and to clear up.</remarks>
+/// <remarks>The worker reads the order from its standard input and keeps that open: its end makes the worker stop and clean up.</remarks>
 public static class ImageJob
 {
     /// <summary>Does an operation, to its end.</summary>
     /// <param name="operation">What to do.</param>
     /// <param name="workerDirectory">The module's folder of workers.</param>
     /// <param name="progress">Told how far it is: the step, and the bytes done and to do, which are 0 where that is not known.</param>
-    /// <param name="warn">Told what the user should know although it works.</param>
+    /// <param name="warn">Called with warnings for the user.</param>
     /// <param name="stop">Cancelled when it is to stop.</param>
     /// <returns>What a check found; null from the others.</returns>
     /// <exception cref="UblkException">It failed, and left the image as it was.</exception>
@@ -47,7 +47,8 @@ public static class ImageJob
         {
             stop.ThrowIfCancellationRequested();
             throw new UblkException(UblkError.WorkerDied,
-                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. {complaints.Result.Trim()}".TrimEnd());
+                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. "
+                    + $"{complaints.Result.Trim()}".TrimEnd());
         }
 
         return last.Failure is { } failure ? throw failure.ToException() : last.Check;

@@ -25,8 +25,8 @@ public sealed record RestoreSnapshot : ImageOperation
         }
 
         long place = edit.Add(restored);
-        ReferenceWalk.Visit(image, restored, edit.Refer, progress);
-        ReferenceWalk.Visit(image, current, edit.Drop, progress);
+        MetadataWalk.Visit(image, restored, edit.Refer, progress);
+        MetadataWalk.Visit(image, current, edit.Drop, progress);
         edit.Drop(header.L1Offset, header.L1Size * 8L);
         edit.Commit(Bitmaps.Remove(edit, header, progress) with { L1Offset = place, L1Size = restored.Length, Size = size });
         return null;

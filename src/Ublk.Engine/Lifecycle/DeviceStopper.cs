@@ -19,13 +19,13 @@ internal static class DeviceStopper
     /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to stop it although it is mounted, held or open, and to kill a worker that hangs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up between steps.</param>
     /// <exception cref="UblkException">There is no such device, it is not ours, it is in use, or the driver refuses.</exception>
     public static void Stop(int id, bool force, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DeviceState.Dead)
         {
             return;
@@ -36,10 +36,10 @@ internal static class DeviceStopper
         if (info.ServerPid > 0)
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-            DeviceLife.AwaitWorker(id, info.ServerPid, "stopped");
+            DeviceTransitions.AwaitWorker(id, info.ServerPid, "stopped");
         }
 
-        DeviceLife.AwaitSupervisor(record);
+        DeviceTransitions.AwaitSupervisor(record);
     }
 
     /// <summary>Stops a device, whoever serves it, without waiting for the server to end.</summary>
@@ -87,7 +87,8 @@ internal static class DeviceStopper
             if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close "
+                        + $"it first, or use -Force, "
                         + "with which its users lose what they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
@@ -140,7 +141,9 @@ internal static class DeviceStopper
     }
 
     /// <summary>Whether the server is a process of the device's owner.</summary>
-    /// <remarks>Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.</remarks>
+    /// <remarks>
+    /// Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.
+    /// </remarks>
     internal static bool IsOwnersProcess(UblkDeviceInfo info)
     {
         using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);

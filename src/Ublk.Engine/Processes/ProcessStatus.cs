@@ -8,7 +8,9 @@ internal static class ProcessStatus
     /// <summary>Whether a process exists and is no zombie.</summary>
     public static bool IsAlive(int processId) => StatusOf(processId) is [not ("Z" or "X"), ..];
 
-    /// <summary>When a process started, in ticks since the machine did; with its id it is told from a later one. 0 where there is none.</summary>
+    /// <summary>
+    /// When a process started, in ticks since the machine did; together with the id it identifies the process. 0 where there is none.
+    /// </summary>
     public static long StartTicksOf(int processId) =>
         StatusOf(processId) is { Length: > 19 } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : 0;
 

@@ -35,7 +35,9 @@ internal static class WorkerArguments
     /// <summary>Before the name of the launcher's channel: the last argument but one.</summary>
     public const string Launcher = "--launcher";
 
-    /// <summary>What follows the verb of a worker that is to serve. Those before the last two are read by people in ps, and by nobody else.</summary>
+    /// <summary>
+    /// What follows the verb of a worker that is to serve. Those before the last two are for ps(1) alone.
+    /// </summary>
     /// <param name="specification">The device.</param>
     /// <param name="channel">The name of its launcher's channel.</param>
     public static string[] ForServing(DeviceSpecification specification, string channel) =>

@@ -32,7 +32,8 @@ internal sealed class WorkerProgram
 
     // What needs root.
     private static string[] ManagerOptions => IsRoot
-        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000", .. WorkerPrivileges.UnitSettings.Select(setting => $"--property={setting}")]
+        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000",
+            .. WorkerPrivileges.UnitSettings.Select(setting => $"--property={setting}")]
         : ["--user", $"--property={WorkerPrivileges.NoNewPrivileges}"];
 
     /// <summary>Finds the program for a device: only the dotnet host loads assemblies.</summary>
@@ -68,7 +69,8 @@ internal sealed class WorkerProgram
             throw Missing($"The worker program {portable} is missing. Install what it came with again.");
         }
 
-        string host = FindDotnet() ?? throw Missing($"There is no dotnet to run {portable}. Install the .NET runtime, version 10 or newer.");
+        string host = FindDotnet()
+            ?? throw Missing($"There is no dotnet to run {portable}. Install the .NET runtime, version 10 or newer.");
         return new WorkerProgram(host, portable);
     }
 
@@ -169,7 +171,7 @@ internal sealed class WorkerProgram
     private static bool IsExecutable(string path) =>
         (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
-    // A package from a gallery carries no permissions: whoever installed the module for himself, or as root, can give it this one.
+    // A package from a gallery carries no permissions. The user who installed the module, or root, can set this one.
     private static bool TryMakeExecutable(string path)
     {
         try
@@ -212,7 +214,9 @@ internal sealed class StartedWorker(int? processId) : IDisposable
     /// <summary>The process, where the launcher itself started it detached.</summary>
     public DetachedProcess? Process { get; init; }
 
-    /// <summary>Asks the service manager for the main process of the worker's unit: 0 when that has ended; null where it does not answer.</summary>
+    /// <summary>
+    /// Asks the service manager for the main process of the worker's unit: 0 when that has ended; null where it does not answer.
+    /// </summary>
     public Func<int?>? FindMainProcess { get; init; }
 
     /// <summary>Whether it is known to have ended.</summary>

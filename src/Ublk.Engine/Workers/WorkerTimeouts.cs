@@ -9,6 +9,6 @@ internal static class WorkerTimeouts
     /// <summary>How often a worker that opens its target reports progress: well below the time a launcher waits for a sign.</summary>
     public static TimeSpan ProgressInterval { get; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a worker that was told to stop may clear up: longer than any needs to delete what it has begun.</summary>
+    /// <summary>How long a worker may clean up after it was asked to stop.</summary>
     public static TimeSpan Stop { get; } = TimeSpan.FromSeconds(30);
 }

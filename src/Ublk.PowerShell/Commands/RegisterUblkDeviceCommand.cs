@@ -22,7 +22,8 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Name, () =>
     {
-        DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
+        DeviceSpecification specification =
+            Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
         if (ShouldProcess(Name, "Register ublk device"))
         {
             WithProgress($"Register ublk device {Name}", step =>

@@ -101,7 +101,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
     /// <param name="symlink">Its stable name, or null.</param>
-    /// <param name="unprivileged">Whether it belongs to the ordinary user who makes it.</param>
+    /// <param name="unprivileged">Whether it is an unprivileged device, which belongs to the calling user.</param>
     /// <exception cref="UblkException">The target, an option or a filter is not what it should be.</exception>
     private protected DeviceSpecification Specify(string? file, string? symlink, bool unprivileged)
     {
@@ -187,7 +187,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         ? TargetCatalog.Find(Target)
         : PluginCatalog.Find(ResolvePath(Assembly), Target, WorkerDirectory);
 
-    // Parameters are wanted while the user still types; what is wrong is told when the command runs.
+    // Parameters are wanted while the user still types; errors are reported when the command runs.
     private UblkTarget? FindTargetOrNone()
     {
         try
@@ -201,7 +201,8 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     }
 
     private HashSet<string> OwnParameters() => new(
-        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null).Select(property => property.Name)
+        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null)
+            .Select(property => property.Name)
             .Concat(["WhatIf", "Confirm"]),
         StringComparer.OrdinalIgnoreCase);
 }

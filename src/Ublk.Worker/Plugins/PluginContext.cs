@@ -7,7 +7,7 @@ using Ublk.Targets;
 namespace Ublk.Worker.Plugins;
 
 /// <summary>Where a plug-in's own libraries are found. The engine is the worker's, whatever lies beside the plug-in.</summary>
-[RequiresUnreferencedCode("Loads code that nobody knows of when the program is built.")]
+[RequiresUnreferencedCode("Loads code that is unknown when the program is built.")]
 internal sealed class PluginContext(string plugin) : AssemblyLoadContext(Path.GetFileNameWithoutExtension(plugin))
 {
     private static readonly string? s_engine = typeof(BlockTarget).Assembly.GetName().Name;

@@ -49,13 +49,15 @@ public sealed class PluginTests : IDisposable
         TargetOption option = Assert.Single(target.Options);
         Assert.Equal(("Colour", TargetOptionKind.Choice, true), (option.Name, option.Kind, option.IsMandatory));
         Assert.Equal(["Red", "Green"], option.Choices);
-        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => target.CheckOptions(new Dictionary<string, string>())).Error);
+        Assert.Equal(UblkError.InvalidArgument,
+            Assert.Throws<UblkException>(() => target.CheckOptions(new Dictionary<string, string>())).Error);
     }
 
     [Fact]
     public void A_target_that_an_assembly_lacks_is_named_with_those_it_has()
     {
-        UblkException exception = Assert.Throws<UblkException>(() => PluginCatalog.Find(typeof(PluginTests).Assembly.Location, "Other", _workers));
+        UblkException exception =
+            Assert.Throws<UblkException>(() => PluginCatalog.Find(typeof(PluginTests).Assembly.Location, "Other", _workers));
         Assert.Equal(UblkError.UnknownTarget, exception.Error);
         Assert.Contains("Sample", exception.Message, StringComparison.Ordinal);
     }

@@ -91,7 +91,8 @@ public class StateDirectoryTests
         RequireRoot();
         DeviceRecord record = new()
         {
-            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, LastExit = new string('x', 17 << 20),
+            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, LastExit =
+                new string('x', 17 << 20),
         };
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(Id, CancellationToken.None);
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => StateDirectory.Own.Write(record)).Error);

@@ -65,8 +65,10 @@ public class FileIdentityTests
     {
         DeviceRecord record = new()
         {
-            Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath = "/nowhere/at/all", BackingFile = File,
-            SupervisorId = 7, SupervisorStartTicks = 8, Overlays = new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
+            Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath =
+                "/nowhere/at/all", BackingFile = File,
+            SupervisorId = 7, SupervisorStartTicks = 8, Overlays =
+                new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
         };
         byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.DeviceRecord);
         DeviceRecord read = DeviceRecord.TryParse(text, isOthers: true)!;
@@ -90,7 +92,8 @@ public class FileIdentityTests
     public void A_block_device_has_the_number_of_its_disk()
     {
         string? disk = Directory.Exists("/sys/block")
-            ? Directory.EnumerateFileSystemEntries("/sys/block").FirstOrDefault(path => Path.Exists($"/dev/{Path.GetFileName(path)}") && Path.Exists($"{path}/diskseq"))
+            ? Directory.EnumerateFileSystemEntries("/sys/block")
+                .FirstOrDefault(path => Path.Exists($"/dev/{Path.GetFileName(path)}") && Path.Exists($"{path}/diskseq"))
             : null;
         Assert.SkipWhen(disk is null, "there is no block device here");
         FileIdentity identity = FileIdentity.Of($"/dev/{Path.GetFileName(disk)}")!.Value;

@@ -5,7 +5,9 @@ using Ublk.Tests.Images;
 
 namespace Ublk.Tests.PowerShell;
 
-/// <summary>How input reaches the parameters of cmdlets. With -WhatIf a cmdlet says which device it would change, and needs no driver.</summary>
+/// <summary>
+/// How input reaches the parameters of cmdlets. With -WhatIf a cmdlet says which device it would change, and needs no driver.
+/// </summary>
 public sealed class BindingTests : IDisposable
 {
     private readonly CmdletSession _session = new();
@@ -79,7 +81,8 @@ public sealed class BindingTests : IDisposable
         using ImageFolder folder = new();
         string image = folder["image"];
         Shell.Run("qemu-img", "create", "-q", "-f", format, image, "4M");
-        string[] commands = ["New-UblkDevice Loop", "New-UblkDevice Loop -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
+        string[] commands =
+            ["New-UblkDevice Loop", "New-UblkDevice Loop -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
         foreach (string command in commands)
         {
             _session.Run($"{command} $args[0] -WhatIf", image);
@@ -104,7 +107,8 @@ public sealed class BindingTests : IDisposable
     }
 
     public static TheoryData<string> ImageCmdlets =>
-        ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf", "Convert-UblkImage -Destination new -WhatIf",
+        ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf",
+            "Convert-UblkImage -Destination new -WhatIf",
             "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Qcow2 -WhatIf"];
 
     // The name of the one is a pattern that the name of the other matches.
@@ -133,7 +137,8 @@ public sealed class BindingTests : IDisposable
         string other = folder.Create("a1.qcow2", 1 << 20);
         Assert.Equal([other], _session.Run("Get-UblkImage -Path $args[0]", literal).Select(image => image.Properties["Path"].Value));
         Assert.Equal([other], _session.Run("$args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
-        Assert.Equal([literal], _session.Run("Get-UblkImage -LiteralPath $args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
+        Assert.Equal([literal], _session.Run("Get-UblkImage -LiteralPath $args[0] | Get-UblkImage", literal)
+            .Select(image => image.Properties["Path"].Value));
     }
 
     [Theory]

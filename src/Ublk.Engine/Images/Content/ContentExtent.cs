@@ -3,7 +3,7 @@ namespace Ublk.Images.Content;
 /// <summary>What a layer of an image says of a range of the disk.</summary>
 internal enum ExtentKind
 {
-    /// <summary>Nothing: the layer below tells, or it reads as zeroes.</summary>
+    /// <summary>Unallocated: read from the layer below, or zeroes without one.</summary>
     Absent,
 
     /// <summary>It reads as zeroes.</summary>
@@ -49,12 +49,12 @@ internal readonly record struct ContentExtent(long Start, long Length, ExtentKin
     {
         long first = long.Clamp(Start, start, end);
         long last = long.Clamp(End, first, end);
-        bool isPlaced = Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
+        bool hasHostOffset = Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
         return this with
         {
             Start = first,
             Length = last - first,
-            Offset = isPlaced ? Offset + (first - Start) : Offset,
+            Offset = hasHostOffset ? Offset + (first - Start) : Offset,
             Skip = Kind == ExtentKind.Compressed ? Skip + (int)(first - Start) : 0,
         };
     }

@@ -21,7 +21,7 @@ internal sealed class ImageChain
     /// <summary>Opens an image.</summary>
     /// <param name="path">The image.</param>
     /// <param name="format">Its format; null to see by how it begins.</param>
-    /// <param name="backingFormat">The format of backing files whose format no header tells; null to refuse those.</param>
+    /// <param name="backingFormat">The format of backing files where the header does not name it; null to refuse those.</param>
     /// <param name="open">Opens a file of the chain.</param>
     /// <param name="snapshot">The id or name of a snapshot to show in the place of the disk; null for the disk.</param>
     /// <exception cref="UblkException">A file is missing, invalid or in use, or the chain leads back to itself.</exception>
@@ -43,7 +43,8 @@ internal sealed class ImageChain
     {
         if (_paths.Exists(known => FileIdentity.IsSame(known, path)))
         {
-            throw ImageError.Invalid(_paths[0], $"its chain of backing files leads back to {path}: {string.Join(" -> ", [.. _paths, path])}");
+            throw ImageError.Invalid(_paths[0],
+                $"its chain of backing files leads back to {path}: {string.Join(" -> ", [.. _paths, path])}");
         }
 
         _paths.Add(path);

@@ -122,7 +122,7 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
         int size = _layout.SubclusterSize;
         bool isZero = (entry.ZeroSubclusters >> sub & 1) != 0;
         bool isAllocated = (entry.AllocatedSubclusters >> sub & 1) != 0;
-        ExtentKind kind = isZero ? entry.HasPlace(_layout) ? ExtentKind.ZeroAllocated : ExtentKind.Zero
+        ExtentKind kind = isZero ? entry.HasHostOffset(_layout) ? ExtentKind.ZeroAllocated : ExtentKind.Zero
             : isAllocated ? ExtentKind.Data
             : ExtentKind.Absent;
         return new ContentExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));

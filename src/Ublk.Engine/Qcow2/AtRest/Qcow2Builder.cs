@@ -10,7 +10,7 @@ internal sealed class Qcow2Builder
     private readonly Qcow2File _image;
     private readonly DiskFile? _dataFile;
     private readonly ClusterLayout _layout;
-    private readonly ReferenceCounts _counts = new();
+    private readonly CountedReferences _counts = new();
     private readonly ulong[] _l1;
     private L2Words _l2;
     private int _l2Index = -1;
@@ -85,7 +85,7 @@ internal sealed class Qcow2Builder
     {
         FlushTable();
         _image.WriteTable(_image.Header.L1Offset, _l1);
-        new RefcountWriter(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
+        new RefcountRebuilder(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
         _image.File.SetLength(_counts.End << _layout.ClusterBits);
     }
 

@@ -48,7 +48,7 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : IDisposable
         {
             ForeignFormat.Refuse(file);
 
-            // A header is in the first cluster, whose size it tells.
+            // The header is in the first cluster; the cluster size is in the header.
             byte[] cluster = new byte[long.Min(1 << ClusterLayout.MaxClusterBits, file.Length)];
             file.Read(cluster, 0);
             return new Qcow2File(file, ImageHeader.Parse(cluster, file.Path));

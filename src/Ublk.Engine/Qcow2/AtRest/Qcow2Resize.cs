@@ -25,7 +25,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (_layout.L1EntriesFor(size) > HeaderRules.MaxL1Bytes / 8)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an image with larger ones.");
+                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an "
+                    + $"image with larger ones.");
         }
 
         if (header.SnapshotCount > 0 && (header.Version == 2 || size < header.Size))
@@ -87,7 +88,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
         L2Words table = changed.Find(change => change.Index == index)?.Table ?? _image.ReadL2(offset);
         L2Entry entry = table[_layout.L2Index(end)];
-        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed) || !(entry.HasPlace(_layout) || entry.IsCompressed))
+        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed)
+            || !(entry.HasHostOffset(_layout) || entry.IsCompressed))
         {
             return null;
         }
@@ -153,7 +155,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (sizeOf(BackingName.Of(path, header, null)) > header.Size)
         {
             throw ImageError.NotSupported(path,
-                $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a backing file first.");
+                $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a "
+                    + $"backing file first.");
         }
     }
 

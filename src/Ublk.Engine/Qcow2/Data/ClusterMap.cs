@@ -15,7 +15,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
 
     /// <summary>Looks up a part of the disk.</summary>
     /// <param name="offset">Its first byte.</param>
-    /// <param name="maxLength">Bytes, at least 1; no more than that are told of.</param>
+    /// <param name="maxLength">Bytes, at least 1; the extent is cut off there.</param>
     public Extent Find(long offset, int maxLength)
     {
         int l1Index = _layout.L1Index(offset);
@@ -27,7 +27,8 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             {
                 return tables.L1[l1Index].Offset != 0
                     ? new Extent(ExtentKind.NotCached, 0)
-                    : new Extent(ExtentKind.Unallocated, (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
+                    : new Extent(ExtentKind.Unallocated,
+                        (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
             }
 
             int version = table.Version;
@@ -46,8 +47,8 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         }
     }
 
-    /// <summary>Whether an entry's place is its own, to be written as it likes.</summary>
-    public bool OwnsPlace(L2Entry entry) => entry.HasPlace(_layout) && (entry.IsCopied || image.HasDataFile);
+    /// <summary>Whether the cluster's host offset is its own, so that it may be written in place.</summary>
+    public bool IsWritableInPlace(L2Entry entry) => entry.HasHostOffset(_layout) && (entry.IsCopied || image.HasDataFile);
 
     private Extent FindClusters(L2Table table, long offset, int maxLength)
     {
@@ -56,7 +57,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         L2Entry entry = table.Read(index);
         ExtentKind kind = KindOf(entry, offset);
         long length = _layout.ClusterSize - start;
-        while (length < maxLength && ++index < _layout.L2Entries && kind is not (ExtentKind.Compressed or ExtentKind.Faulty))
+        while (length < maxLength && ++index < _layout.L2Entries && kind is not (ExtentKind.Compressed or ExtentKind.Invalid))
         {
             L2Entry next = table.Read(index);
             if (KindOf(next, offset + length) != kind || (IsData(kind) && next.Offset != entry.Offset + start + length))
@@ -80,7 +81,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         long length = 0;
         long position = start;
         L2Entry current = entry;
-        while (kind is not (ExtentKind.Compressed or ExtentKind.Faulty))
+        while (kind is not (ExtentKind.Compressed or ExtentKind.Invalid))
         {
             // As many subclusters of this kind as follow in the cluster.
             int run = RunOf(current, kind, subcluster);
@@ -110,12 +111,12 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             return CompressedKindOf(entry);
         }
 
-        if (IsFaulty(entry, offset))
+        if (IsInvalid(entry, offset))
         {
-            return ExtentKind.Faulty;
+            return ExtentKind.Invalid;
         }
 
-        return entry.HasZeroBit ? ExtentKind.Zero : PlaceKindOf(entry);
+        return entry.HasZeroBit ? ExtentKind.Zero : AllocatedKindOf(entry);
     }
 
     private ExtentKind KindOf(L2Entry entry, long offset, int subcluster)
@@ -125,14 +126,14 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             return CompressedKindOf(entry);
         }
 
-        if (IsFaulty(entry, offset))
+        if (IsInvalid(entry, offset))
         {
-            return ExtentKind.Faulty;
+            return ExtentKind.Invalid;
         }
 
         uint bit = 1u << subcluster;
         return (entry.ZeroSubclusters & bit) != 0 ? ExtentKind.Zero
-            : (entry.AllocatedSubclusters & bit) != 0 ? PlaceKindOf(entry)
+            : (entry.AllocatedSubclusters & bit) != 0 ? AllocatedKindOf(entry)
             : ExtentKind.Unallocated;
     }
 
@@ -148,14 +149,14 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
     }
 
     private ExtentKind CompressedKindOf(L2Entry entry) =>
-        image.HasDataFile || entry.FindFault(_layout, _version) is not null ? ExtentKind.Faulty : ExtentKind.Compressed;
+        image.HasDataFile || entry.FindFault(_layout, _version) is not null ? ExtentKind.Invalid : ExtentKind.Compressed;
 
-    private ExtentKind PlaceKindOf(L2Entry entry) =>
-        !entry.HasPlace(_layout) ? ExtentKind.Unallocated : OwnsPlace(entry) ? ExtentKind.Data : ExtentKind.SharedData;
+    private ExtentKind AllocatedKindOf(L2Entry entry) =>
+        !entry.HasHostOffset(_layout) ? ExtentKind.Unallocated : IsWritableInPlace(entry) ? ExtentKind.Data : ExtentKind.SharedData;
 
-    private bool IsFaulty(L2Entry entry, long offset) =>
+    private bool IsInvalid(L2Entry entry, long offset) =>
         entry.FindFault(_layout, _version) is not null
-        || (image.HasDataFile && entry.HasPlace(_layout) && entry.Offset != _layout.ClusterStart(offset));
+        || (image.HasDataFile && entry.HasHostOffset(_layout) && entry.Offset != _layout.ClusterStart(offset));
 
     private static bool IsData(ExtentKind kind) => kind is ExtentKind.Data or ExtentKind.SharedData;
 }

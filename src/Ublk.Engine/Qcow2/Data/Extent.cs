@@ -5,10 +5,10 @@ namespace Ublk.Qcow2.Data;
 /// <summary>Where a part of the disk is.</summary>
 internal enum ExtentKind
 {
-    /// <summary>The L2 table that tells is not in memory.</summary>
+    /// <summary>Unknown: the L2 table is not in memory.</summary>
     NotCached,
 
-    /// <summary>The backing file tells.</summary>
+    /// <summary>Unallocated: read from the backing file.</summary>
     Unallocated,
 
     /// <summary>It reads as zeroes.</summary>
@@ -24,7 +24,7 @@ internal enum ExtentKind
     Compressed,
 
     /// <summary>The entry contradicts itself.</summary>
-    Faulty,
+    Invalid,
 }
 
 /// <summary>A part of the disk that is in one piece somewhere.</summary>

@@ -31,8 +31,8 @@ internal sealed class ImageUpdater : IDisposable
         layer.Tables.Flush = _flusher.FlushAsync;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
-        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader), _flusher);
-        _writer = new ImageWriter(_image, layer.Map, layer.Tables, placer);
+        AllocatingWriter allocatingWriter = new(_image, layer.Map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
+        _writer = new ImageWriter(_image, layer.Map, layer.Tables, allocatingWriter);
         _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
@@ -59,7 +59,9 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
 
-    /// <summary>Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.</summary>
+    /// <summary>
+    /// Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.
+    /// </summary>
     /// <exception cref="UblkException">The image is not the one that the worker left, or cannot be read or written.</exception>
     public void Keep(WriteJournal journal)
     {
@@ -71,7 +73,8 @@ internal sealed class ImageUpdater : IDisposable
             result = result < 0 ? result : ImageTables.ResultOf(_flusher.FlushAsync(null));
             if (result < 0)
             {
-                throw UblkException.FromErrno(-result, "recover", $"What the last worker had not written to {_image.File.Path} cannot be written now");
+                throw UblkException.FromErrno(-result, "recover",
+                    $"What the last worker had not written to {_image.File.Path} cannot be written now");
             }
         }
 

@@ -32,7 +32,8 @@ internal static class LuksKey
     }
 
     // What comes of a wrong passphrase is no key.
-    private static void Unlock(ImageFile file, long offset, LuksHeader header, LuksKeySlot slot, ReadOnlySpan<byte> passphrase, Span<byte> key)
+    private static void Unlock(ImageFile file, long offset, LuksHeader header, LuksKeySlot slot, ReadOnlySpan<byte> passphrase,
+        Span<byte> key)
     {
         Span<byte> slotKey = stackalloc byte[key.Length];
         Rfc2898DeriveBytes.Pbkdf2(passphrase, slot.Salt, slotKey, slot.Iterations, header.Hash);

@@ -3,7 +3,7 @@ namespace Ublk.Qcow2.Format;
 /// <summary>What an L2 entry says of its cluster as a whole.</summary>
 internal enum ClusterKind
 {
-    /// <summary>Nothing: the backing file tells, or it reads as zeroes.</summary>
+    /// <summary>Unallocated: read from the backing file, or zeroes without one.</summary>
     Unallocated,
 
     /// <summary>It reads as zeroes and has no place in the file.</summary>
@@ -72,7 +72,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     /// Host offset 0 is the image's header. In an external data file it is the first cluster; the copied bit is then set on an allocated
     /// entry.
     /// </remarks>
-    public bool HasPlace(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
+    public bool HasHostOffset(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
 
     /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
     public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
@@ -100,10 +100,10 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         bool isZero = layout.HasExtendedL2 ? Subclusters == AllZero : HasZeroBit;
         if (isZero)
         {
-            return HasPlace(layout) ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
+            return HasHostOffset(layout) ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
         }
 
-        return HasPlace(layout) || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
+        return HasHostOffset(layout) || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
     }
 
     /// <summary>The first byte of compressed data in the file.</summary>
@@ -135,7 +135,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         if (layout.HasExtendedL2)
         {
             return (AllocatedSubclusters & ZeroSubclusters) != 0 ? "calls a subcluster both allocated and zero"
-                : AllocatedSubclusters != 0 && !HasPlace(layout) ? "calls a subcluster allocated that has no place"
+                : AllocatedSubclusters != 0 && !HasHostOffset(layout) ? "calls a subcluster allocated that has no place"
                 : null;
         }
 

@@ -5,7 +5,7 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.Metadata;
 
-/// <summary>An L2 table in memory, as it is in the file. Its entries are read without a lock and changed under the image's gate.</summary>
+/// <summary>An L2 table in memory, as it is in the file. Its entries are read without a lock and changed under the image's lock.</summary>
 /// <remarks>
 /// A reader takes the version, reads, and takes it again: if it changed, or is odd, what was read may be of two
 /// states, or of two tables.
@@ -55,11 +55,12 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
     {
         ulong* entries = (ulong*)_buffer.Address;
         return isExtended
-            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]), BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
+            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]),
+                BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
             : new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index]));
     }
 
-    /// <summary>Gives the memory to another table; nobody finds it in the cache meanwhile.</summary>
+    /// <summary>Gives the memory to another table, which cannot be found in the cache meanwhile.</summary>
     public void Assign(int l1Index, long hostOffset)
     {
         BeginChange();

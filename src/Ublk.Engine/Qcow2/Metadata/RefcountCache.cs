@@ -112,7 +112,7 @@ internal sealed class RefcountCache : IDisposable
         block.Dirty.Mark(0, _layout.ClusterSize);
         _table[index] = (ulong)offset;
         _tableDirty.Mark(index * 8, 8);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _image.Journal?.AddRefcountBlock(index, offset);
         }

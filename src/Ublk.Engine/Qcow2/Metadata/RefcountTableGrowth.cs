@@ -73,7 +73,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
 
         HostRange old = new(refcounts.TableOffset, refcounts.TableClusters);
         refcounts.MoveTable(table, tableOffset);
-        lock (image.Gate)
+        lock (image.Lock)
         {
             image.Freed.Add(old);
         }

@@ -17,7 +17,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     // One table is made at a time.
     private readonly AsyncMutex _mutex = new();
 
-    /// <summary>The table for an offset if it is in memory and may be changed; under the gate.</summary>
+    /// <summary>The table for an offset if it is in memory and may be changed; under the lock.</summary>
     public L2Table? Find(long offset)
     {
         int l1Index = _layout.L1Index(offset);
@@ -49,7 +49,9 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
     }
 
-    /// <summary>Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.</summary>
+    /// <summary>
+    /// Changes an entry of a table that <see cref="Find"/> found; under the lock. What it pointed to loses the reference.
+    /// </summary>
     public void Change(L2Table table, int index, L2Entry entry)
     {
         L2Entry old = table.Read(index);
@@ -104,7 +106,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             }
 
             table.Buffer.Span.Clear();
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 tables.Publish(table, l1Index, offset);
                 isPublished = true;
@@ -116,7 +118,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (!isPublished)
             {
-                tables.GiveBack(table);
+                tables.Trim(table);
             }
         }
     }
@@ -133,7 +135,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
                 return result;
             }
 
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 if (tables.Find(l1Index) is { } table)
                 {
@@ -163,7 +165,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (result < 0)
             {
-                lock (image.Gate)
+                lock (image.Lock)
                 {
                     image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
                 }

@@ -18,7 +18,7 @@ internal sealed class ImageOpener
     private readonly List<string> _chain = [];
 
     /// <summary>Prepares for one image.</summary>
-    /// <param name="openFile">Opens a file: by its path, for reading alone or not, for who can do with units of so many bytes.</param>
+    /// <param name="openFile">Opens a file: its path, whether it is only read, and the largest alignment that is acceptable.</param>
     /// <param name="options">How.</param>
     public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
     {
@@ -80,7 +80,8 @@ internal sealed class ImageOpener
             backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
             block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
-            return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+            return new Qcow2Layer(state,
+                new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
         catch
         {
@@ -135,7 +136,8 @@ internal sealed class ImageOpener
         if (left.Findings.Corruptions > 0)
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look at them with "
+                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look "
+                    + $"at them with "
                     + "Test-UblkImage, or attach it with -ReadOnly.");
         }
     }
@@ -152,12 +154,14 @@ internal sealed class ImageOpener
             ImageReference.Check(file.Path, file.Handle, path, dataFile.Handle, isWritten: !readOnly);
             return dataFile.ReadOnly && !readOnly
                 ? throw new UblkException(UblkError.PermissionDenied,
-                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
+                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.",
+                        Libc.EACCES, "open")
                 : dataFile;
         }
         catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
         {
-            throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.", exception.Errno, "open");
+            throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.",
+                exception.Errno, "open");
         }
         catch
         {

@@ -58,16 +58,21 @@ public sealed class Qcow2Target : BlockTarget
             {
                 Choices = ["Qcow2", "Raw"],
             },
-            new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
-            new TargetOption("Snapshot", TargetOptionKind.Text, "The id or name of an internal snapshot to read instead of the disk as it is now."),
+            new TargetOption("NoBacking", TargetOptionKind.Boolean,
+                "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
+            new TargetOption("Snapshot", TargetOptionKind.Text,
+                "The id or name of an internal snapshot to read instead of the disk as it is now."),
             new TargetOption("KeyFile", TargetOptionKind.Path, "The file that has the passphrase of an encrypted image."),
-            new TargetOption("CacheSize", TargetOptionKind.Size, "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
+            new TargetOption("CacheSize", TargetOptionKind.Size,
+                "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
             new TargetOption("Discard", TargetOptionKind.Choice,
-                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read as zeroes.")
+                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read "
+                    + "as zeroes.")
             {
                 Choices = Enum.GetNames<DiscardMode>(),
             },
-            new TargetOption("DirectIO", TargetOptionKind.Boolean, "Whether to pass by the page cache; by default where the file system allows it."),
+            new TargetOption("DirectIO", TargetOptionKind.Boolean,
+                "Whether to pass by the page cache; by default where the file system allows it."),
         ],
         Open);
 
@@ -172,7 +177,8 @@ public sealed class Qcow2Target : BlockTarget
         int result = _updater?.Finish() ?? 0;
         if (result < 0)
         {
-            throw UblkException.FromErrno(-result, "flush", $"What was written to {BackingPath} after its last flush may be lost, as it could not be written back");
+            throw UblkException.FromErrno(-result, "flush",
+                $"What was written to {BackingPath} after its last flush may be lost, as it could not be written back");
         }
     }
 
@@ -187,7 +193,7 @@ public sealed class Qcow2Target : BlockTarget
             }
             catch (UblkException)
             {
-                // Who wants to know asks before.
+                // Callers that need the result call Finish before.
             }
             finally
             {

@@ -59,7 +59,9 @@ internal static class SimulatedImage
         string source = disk.Files.ContainsKey("key")
             ? $"--object secret,id=key,file=key --image-opts driver=qcow2,file.filename={Name},encrypt.key-secret=key"
             : $"-f qcow2 {Name}";
-        Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check {source} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+        Shell.Run("sh", "-c",
+            $"cd '{folder}' || exit; out=$(qemu-img check {source} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || "
+                + $"{{ echo \"$out\" >&2; exit 1; }}");
     }
 
     /// <summary>Writes the disk's files into a folder.</summary>

@@ -19,7 +19,8 @@ public class TableEntryTests
         image.Play($"write -P 1 0 {size}", $"write -z {size} {size}", $"write -P 2 {2 * size} {size}", $"write -z {2 * size} {size}",
             $"write -c -P 3 {3 * size} {size}");
         ClusterKind[] kinds = [.. Entries(image.Path, 5).Select(entry => entry.KindIn(ImageHeaderTests.Read(image.Path).Header.Layout))];
-        Assert.Equal([ClusterKind.Data, ClusterKind.Zero, ClusterKind.ZeroAllocated, ClusterKind.Compressed, ClusterKind.Unallocated], kinds);
+        Assert.Equal([ClusterKind.Data, ClusterKind.Zero, ClusterKind.ZeroAllocated, ClusterKind.Compressed, ClusterKind.Unallocated],
+            kinds);
     }
 
     [Fact]

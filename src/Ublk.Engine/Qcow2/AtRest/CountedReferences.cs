@@ -1,7 +1,7 @@
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>How often each cluster of an image's file is referred to, in memory: 4 bytes a cluster, where any is referred to.</summary>
-internal sealed class ReferenceCounts
+internal sealed class CountedReferences
 {
     private const int ChunkBits = 14;
     private const int ChunkMask = (1 << ChunkBits) - 1;

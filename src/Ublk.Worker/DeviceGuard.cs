@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Processes;
@@ -13,7 +14,7 @@ namespace Ublk.Worker;
 /// Starts a device that another process serves, and removes it when that process lets go of this one's standard input or dies.
 /// The server must not do either: see BlockDevice.
 /// </summary>
-internal static class DeviceGuardian
+internal static class DeviceGuard
 {
     /// <summary>Starts the device, says so, and stays until it is to be removed.</summary>
     /// <param name="id">The device.</param>
@@ -21,8 +22,8 @@ internal static class DeviceGuardian
     /// <returns>The exit code.</returns>
     public static int Run(int id, int serverId)
     {
-        // Whatever ends the server tells this process by the end of its input; a key pressed for the server must not.
-        Detachment.LeaveSession();
+        // The end of its input shows that the server ended. Ctrl+C for the server must not reach this process.
+        Daemon.LeaveSession();
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ignore);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
@@ -54,7 +55,7 @@ internal static class DeviceGuardian
         try
         {
             control.Start(id, serverId, WorkerTimeouts.Start);
-            DeviceLife.AwaitBlockDevice(id, what =>
+            DeviceTransitions.AwaitBlockDevice(id, what =>
             {
                 if (!ProcessStatus.IsAlive(serverId))
                 {
@@ -66,7 +67,7 @@ internal static class DeviceGuardian
                 {
                     throw new UblkException(UblkError.TimedOut,
                         $"The process that serves device {id} did not let this one {what} within {WorkerTimeouts.Start.TotalSeconds} s.",
-                        Interop.Libc.ETIMEDOUT, "start", id);
+                        Libc.ETIMEDOUT, "start", id);
                 }
             });
             return cookie;
@@ -87,7 +88,7 @@ internal static class DeviceGuardian
         }
         catch (IOException)
         {
-            // The server is dead, which the end of the input tells as well.
+            // The server is dead, which the end of the input shows as well.
         }
     }
 

@@ -12,13 +12,13 @@ namespace Ublk.Hosting;
 /// The process that starts and removes a device which this one serves: <c>ublk-worker guard</c>. Its standard input is this
 /// process's hold on the device: when it ends, by a wish or by a death, the device goes.
 /// </summary>
-internal sealed class DeviceGuard : IAsyncDisposable
+internal sealed class GuardProcess : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly WorkerProgram _program;
     private readonly DeviceSpecification _specification;
 
-    private DeviceGuard(Process process, WorkerProgram program, DeviceSpecification specification)
+    private GuardProcess(Process process, WorkerProgram program, DeviceSpecification specification)
     {
         _process = process;
         _program = program;
@@ -27,7 +27,7 @@ internal sealed class DeviceGuard : IAsyncDisposable
 
     /// <summary>Starts the process, which starts the device at once.</summary>
     /// <exception cref="UblkException">It cannot be started.</exception>
-    public static DeviceGuard Start(WorkerProgram program, DeviceSpecification specification) =>
+    public static GuardProcess Start(WorkerProgram program, DeviceSpecification specification) =>
         new(program.Run(WorkerArguments.Guard, Text(specification.Id!.Value), Text(Environment.ProcessId)), program, specification);
 
     /// <summary>Waits until the disk can be used.</summary>

@@ -8,7 +8,7 @@ using Ublk.Specification;
 namespace Ublk.Lifecycle;
 
 /// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
-internal static class DeviceLife
+internal static class DeviceTransitions
 {
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
@@ -25,13 +25,14 @@ internal static class DeviceLife
         return record?.Specification.Cookie == info.ServerCookie
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
-                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to serve it. "
+                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost, so it cannot be served. "
+                    + $"serve it. "
                     + "All that can be done here is to remove it: Remove-UblkDevice",
                 deviceId: id);
     }
 
     /// <summary>The record of a device that a worker of ours serves.</summary>
-    /// <exception cref="UblkException">There is no such device, it has no record, or nobody serves it.</exception>
+    /// <exception cref="UblkException">There is no such device, it has no record, or no worker serves it.</exception>
     public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
     {
         DeviceRecord record = RecordOf(control, id);
@@ -56,7 +57,7 @@ internal static class DeviceLife
 
     /// <summary>Waits until a started device's disk is there and opens.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="check">Throws when the time is up, or the server dead; it is told what was waited for.</param>
+    /// <param name="check">Called with what is waited for; throws when the time is up, or the server is dead.</param>
     public static void AwaitBlockDevice(int id, Action<string> check)
     {
         string path = $"/dev/ublkb{id}";
@@ -90,7 +91,9 @@ internal static class DeviceLife
         }
     }
 
-    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.</summary>
+    /// <summary>
+    /// Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.
+    /// </summary>
     public static void AwaitSupervisor(DeviceRecord record)
     {
         DeviceSpecification specification = record.Specification;
