@@ -109,7 +109,7 @@ public static class ImageInspector
             DataPath = Resolve(path, header.DataFile),
             DataFileRaw = image.HasDataFile ? header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData) : null,
             Snapshots = [.. image.Snapshots.Select(snapshot => Describe(snapshot, path))],
-            Bitmaps = image.ReadBitmapDirectory() is { } directory ? [.. image.ReadBitmaps(directory).Select(bitmap => bitmap.Name)] : [],
+            Bitmaps = [.. image.ReadBitmaps().Select(bitmap => bitmap.Name)],
         };
     }
 

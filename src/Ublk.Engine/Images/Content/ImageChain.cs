@@ -70,7 +70,7 @@ internal sealed class ImageChain
         Qcow2File image = Qcow2File.Read(file);
         try
         {
-            return OpenQcow2(image, snapshot is null ? null : SnapshotChoice.Find(image, snapshot));
+            return OpenQcow2(image, snapshot is null ? null : image.FindSnapshot(snapshot));
         }
         catch
         {

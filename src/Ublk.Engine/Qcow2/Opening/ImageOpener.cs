@@ -52,15 +52,14 @@ internal sealed class ImageOpener
 
     private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, ImageFormat? backingFormat)
     {
-        ImageHeader header = ImageTables.ReadHeader(file);
+        ImageTables tables = new(file, ImageTables.ReadHeader(file));
+        ImageHeader header = tables.Header;
         if (!readOnly)
         {
             RequireWritable(header, file.Path);
         }
 
-        Snapshot? snapshot = snapshotName is null
-            ? null
-            : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
+        Snapshot? snapshot = snapshotName is null ? null : tables.FindSnapshot(snapshotName);
         long size = snapshot?.DiskSize ?? header.Size;
         int l1Size = snapshot?.L1Size ?? header.L1Size;
         if (l1Size < header.Layout.L1EntriesFor(size))
@@ -69,7 +68,7 @@ internal sealed class ImageOpener
         }
 
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
-        ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
+        ulong[] l1 = tables.ReadTable(l1Offset, l1Size);
         ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
         DiskCipher? cipher = null;
         DiskLayer? backing = null;
@@ -78,7 +77,7 @@ internal sealed class ImageOpener
         {
             cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
             backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
-            block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
+            block = readOnly ? null : new HeaderBlock(file, file.ReadBytes(0, 4096));
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
             return new Qcow2Layer(state,
                 new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
@@ -101,10 +100,9 @@ internal sealed class ImageOpener
     {
         ImageState image = layer.State;
         ImageHeader header = image.Header;
-        int length = header.RefcountTableClusters * header.Layout.RefcountTableEntriesPerCluster;
-        ulong[] table = ImageTables.ReadTable(image.File, header.RefcountTableOffset, length);
-        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(image.File, header, out int snapshotTableLength);
-        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, snapshots, snapshotTableLength);
+        ImageTables tables = new(image.File, header);
+        RefcountTableEntry[] table = tables.ReadRefcountTable();
+        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, tables.Snapshots, tables.SnapshotTableLength);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
         return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
     }
