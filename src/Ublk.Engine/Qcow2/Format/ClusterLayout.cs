@@ -40,6 +40,9 @@ internal readonly record struct ClusterLayout
     /// <summary>Bytes in a cluster.</summary>
     public int ClusterSize => 1 << ClusterBits;
 
+    /// <summary>Subclusters in a cluster; the cluster itself is one where L2 entries are not extended.</summary>
+    public int Subclusters => HasExtendedL2 ? SubclustersPerCluster : 1;
+
     /// <summary>Bytes in the unit that can be allocated within a cluster: a subcluster, or the cluster itself.</summary>
     public int SubclusterSize => HasExtendedL2 ? ClusterSize / SubclustersPerCluster : ClusterSize;
 

@@ -66,7 +66,13 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     ];
 
     /// <summary>An L2 table.</summary>
-    public L2Words ReadL2(long offset) => new(Layout, ReadTable(offset, Layout.ClusterSize / 8));
+    /// <exception cref="UblkException">The file cannot be read.</exception>
+    public L2Words ReadL2(long offset)
+    {
+        L2Words table = new(Layout);
+        file.Read(table.Bytes, offset);
+        return table;
+    }
 
     /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
     /// <exception cref="UblkException">There is none, or several have the name.</exception>
