@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Ublk.Files;
 
 /// <summary>A file that is read on the calling thread.</summary>
@@ -5,6 +7,9 @@ internal interface IReadableFile
 {
     /// <summary>The file's path, for errors.</summary>
     string Path { get; }
+
+    /// <summary>The open file; null for a file that is not the operating system's, such as a simulated one.</summary>
+    SafeFileHandle? Handle { get; }
 
     /// <summary>Its length in bytes now.</summary>
     long Length { get; }
