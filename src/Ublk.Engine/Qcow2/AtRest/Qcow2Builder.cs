@@ -73,8 +73,7 @@ internal sealed class Qcow2Builder
         }
 
         SetEntry(position, L2Entry.CompressedAt(_layout, offset, compressed.Length));
-        long first = offset >> _layout.ClusterBits;
-        _counts.Add(first, ((offset + compressed.Length - 1) >> _layout.ClusterBits) - first + 1, 1);
+        _counts.Add(_layout, offset, compressed.Length, 1);
         _image.File.Write(compressed, offset);
         _next = offset + compressed.Length;
     }

@@ -213,25 +213,18 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
     private void Drop(L2Entry entry)
     {
-        if (entry.IsCompressed)
-        {
-            edit.Drop(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
-        }
-        else if (entry.Offset != 0 && !_image.HasDataFile)
-        {
-            edit.Drop(entry.Offset, _layout.ClusterSize);
-        }
+        (long offset, long length) = entry.ReferenceIn(_layout);
+        edit.Drop(offset, length);
     }
 
     private void ResizeDataFile()
     {
-        if (!_image.HasDataFile || _image.Header.DataFile is not { } name)
+        if (!_image.HasDataFile || _image.Header.DataFile is null)
         {
             return;
         }
 
-        using DiskFile data = openForWriting(ImageReference.Resolve(_image.File.Path, name));
-        ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
+        using DiskFile data = BackingChain.OpenData(_image.File, _image.Header, isWritten: true, openForWriting);
         long oldLength = DataLength(_image.Header.Size);
         long newLength = DataLength(size);
         if (newLength > oldLength && data.Length > oldLength)

@@ -147,6 +147,12 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         return (sectors << 9) - (int)(CompressedOffset(layout) & 511);
     }
 
+    /// <summary>The bytes of the image that the entry refers to; of length 0 for none, as where data is in an external file.</summary>
+    public (long Offset, long Length) ReferenceIn(ClusterLayout layout) =>
+        layout.HasDataFile ? default
+        : IsCompressed ? (CompressedOffset(layout), CompressedLength(layout))
+        : (Offset, Offset == 0 ? 0 : layout.ClusterSize);
+
     /// <summary>What is wrong with the entry by itself, as the end of a sentence; null if nothing.</summary>
     /// <param name="layout">The image's layout.</param>
     /// <param name="version">The image's version.</param>
