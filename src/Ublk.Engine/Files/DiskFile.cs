@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Files;
 
 /// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
-internal class DiskFile : IDisposable
+internal class DiskFile : IReadableFile, IDisposable
 {
     private readonly SafeFileHandle _handle;
 

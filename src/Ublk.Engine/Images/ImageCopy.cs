@@ -2,6 +2,7 @@ using System.Buffers;
 using Ublk.Images.Content;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 

@@ -59,8 +59,8 @@ public static class ImageInspector
                 Start = extent.Start,
                 Length = extent.Length,
                 Depth = extent.Depth,
-                Present = extent.Kind != ExtentKind.Absent,
-                Zero = extent.Kind is ExtentKind.Absent or ExtentKind.Zero or ExtentKind.ZeroAllocated,
+                Present = extent.Kind != ExtentKind.Unallocated,
+                Zero = extent.Kind is ExtentKind.Unallocated or ExtentKind.Zero or ExtentKind.ZeroAllocated,
                 Data = extent.Kind is ExtentKind.Data or ExtentKind.Compressed,
                 Compressed = extent.Kind == ExtentKind.Compressed,
                 Offset = hasHostOffset ? extent.Offset : null,
@@ -109,7 +109,7 @@ public static class ImageInspector
             DataPath = Resolve(path, header.DataFile),
             DataFileRaw = image.HasDataFile ? header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData) : null,
             Snapshots = [.. image.Snapshots.Select(snapshot => Describe(snapshot, path))],
-            Bitmaps = image.ReadBitmapDirectory() is { } directory ? [.. image.ReadBitmaps(directory).Select(bitmap => bitmap.Name)] : [],
+            Bitmaps = [.. image.ReadBitmaps().Select(bitmap => bitmap.Name)],
         };
     }
 

@@ -15,7 +15,7 @@ public sealed record RestoreSnapshot : ImageOperation
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
-        Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);
+        Snapshot snapshot = image.FindSnapshot(Snapshot);
         ulong[] current = image.ReadL1();
         ulong[] restored = image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
         long size = snapshot.DiskSize ?? header.Size;

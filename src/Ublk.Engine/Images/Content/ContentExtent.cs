@@ -1,23 +1,6 @@
+using Ublk.Qcow2.Format;
+
 namespace Ublk.Images.Content;
-
-/// <summary>What a layer of an image says of a range of the disk.</summary>
-internal enum ExtentKind
-{
-    /// <summary>Unallocated: read from the layer below, or zeroes without one.</summary>
-    Absent,
-
-    /// <summary>It reads as zeroes.</summary>
-    Zero,
-
-    /// <summary>It reads as zeroes, and has a place in the file all the same.</summary>
-    ZeroAllocated,
-
-    /// <summary>It is in the file as it is.</summary>
-    Data,
-
-    /// <summary>It is part of one cluster that is compressed in the file.</summary>
-    Compressed,
-}
 
 /// <summary>A range of the disk that lies together in one layer.</summary>
 /// <param name="Start">The first byte, on the disk.</param>

@@ -36,7 +36,7 @@ internal static class CopiedFlags
             L2Words table = image.ReadL2(entry.Offset);
             if (CompareL2(image, table, entry.Offset, counts, differs) && fix)
             {
-                image.WriteTable(entry.Offset, table.Words);
+                image.File.Write(table.Bytes, entry.Offset);
             }
         }
 

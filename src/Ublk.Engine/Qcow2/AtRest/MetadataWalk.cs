@@ -71,14 +71,9 @@ internal sealed class MetadataWalk
             L2Words table = image.ReadL2(entry.Offset);
             for (int index = 0; index < layout.L2Entries; index++)
             {
-                L2Entry cluster = table[index];
-                if (cluster.IsCompressed)
+                if (table[index].ReferenceIn(layout) is (var offset, > 0 and var length))
                 {
-                    refer(cluster.CompressedOffset(layout), cluster.CompressedLength(layout));
-                }
-                else if (cluster.Offset != 0 && !image.HasDataFile)
-                {
-                    refer(cluster.Offset, layout.ClusterSize);
+                    refer(offset, length);
                 }
             }
 
@@ -376,7 +371,6 @@ internal sealed class MetadataWalk
             return;
         }
 
-        long first = offset >> _layout.ClusterBits;
-        Counts.Add(first, ((offset + length - 1) >> _layout.ClusterBits) - first + 1, 1);
+        Counts.Add(_layout, offset, length, 1);
     }
 }

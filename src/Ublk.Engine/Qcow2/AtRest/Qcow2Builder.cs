@@ -73,8 +73,7 @@ internal sealed class Qcow2Builder
         }
 
         SetEntry(position, L2Entry.CompressedAt(_layout, offset, compressed.Length));
-        long first = offset >> _layout.ClusterBits;
-        _counts.Add(first, ((offset + compressed.Length - 1) >> _layout.ClusterBits) - first + 1, 1);
+        _counts.Add(_layout, offset, compressed.Length, 1);
         _image.File.Write(compressed, offset);
         _next = offset + compressed.Length;
     }
@@ -108,7 +107,7 @@ internal sealed class Qcow2Builder
         {
             FlushTable();
             _l2Index = index;
-            _l2 = new L2Words(_layout, new ulong[_layout.ClusterSize / 8]);
+            _l2 = new L2Words(_layout);
             _l1[index] = L1Entry.At(Take(1)).Raw;
         }
     }
@@ -117,7 +116,7 @@ internal sealed class Qcow2Builder
     {
         if (_l2Index >= 0)
         {
-            _image.WriteTable(new L1Entry(_l1[_l2Index]).Offset, _l2.Words);
+            _image.File.Write(_l2.Bytes, new L1Entry(_l1[_l2Index]).Offset);
         }
     }
 

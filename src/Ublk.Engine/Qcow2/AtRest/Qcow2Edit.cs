@@ -104,14 +104,16 @@ internal sealed class Qcow2Edit : IDisposable
     }
 
     /// <summary>Counts one reference more to what is there.</summary>
-    public void Refer(long offset, long length)
-    {
-        long first = offset >> Image.Layout.ClusterBits;
-        Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, 1);
-    }
+    public void Refer(long offset, long length) => Counts.Add(Image.Layout, offset, length, 1);
 
     /// <summary>Lets something go once the change is made.</summary>
-    public void Drop(long offset, long length) => _unneeded.Add((offset, length));
+    public void Drop(long offset, long length)
+    {
+        if (length > 0)
+        {
+            _unneeded.Add((offset, length));
+        }
+    }
 
     /// <summary>Makes the change.</summary>
     /// <param name="next">The header that makes it.</param>
@@ -131,10 +133,9 @@ internal sealed class Qcow2Edit : IDisposable
         Image.File.Flush();
         afterwards?.Invoke();
         Image.File.Flush();
-        foreach ((long offset, long length) in _unneeded.Where(range => range.Length > 0))
+        foreach ((long offset, long length) in _unneeded)
         {
-            long first = offset >> Image.Layout.ClusterBits;
-            Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, -1);
+            Counts.Add(Image.Layout, offset, length, -1);
         }
 
         _writer.Write(onlyIncrease: false);

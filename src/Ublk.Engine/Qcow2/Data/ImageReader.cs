@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ublk.Io;
+using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
 using Ublk.Qcow2.State;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
@@ -68,9 +69,9 @@ internal sealed class ImageUpdater : IDisposable
         IReadOnlyList<JournalRecord> records = journal.Read();
         if (records.Count > 0)
         {
-            int result = ImageTables.ResultOf(_replay.RunAsync(records));
-            result = result < 0 ? result : ImageTables.ResultOf(BeginAsync(null));
-            result = result < 0 ? result : ImageTables.ResultOf(_flusher.FlushAsync(null));
+            int result = ImageFile.ResultOf(_replay.RunAsync(records));
+            result = result < 0 ? result : ImageFile.ResultOf(BeginAsync(null));
+            result = result < 0 ? result : ImageFile.ResultOf(_flusher.FlushAsync(null));
             if (result < 0)
             {
                 throw UblkException.FromErrno(-result, "recover",
@@ -86,7 +87,7 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public int Finish()
     {
-        int result = _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+        int result = _hasBegun ? ImageFile.ResultOf(_flusher.FinishAsync()) : 0;
         if (result == 0)
         {
             _image.Journal?.Clear();

@@ -55,7 +55,7 @@ internal static class ImageKey
             throw ImageError.Invalid(file.Path, $"its LUKS header is at byte {offset}, beyond the file's end");
         }
 
-        LuksHeader luks = LuksHeader.Parse(ImageTables.Read(file, offset, LuksHeader.Length), length, file.Path);
+        LuksHeader luks = LuksHeader.Parse(file.ReadBytes(offset, LuksHeader.Length), length, file.Path);
         byte[] key = LuksKey.Find(file, offset, luks, passphrase)
             ?? throw new UblkException(UblkError.PermissionDenied,
                 $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line "

@@ -39,7 +39,7 @@ internal static class LuksKey
         Rfc2898DeriveBytes.Pbkdf2(passphrase, slot.Salt, slotKey, slot.Iterations, header.Hash);
         int length = key.Length * LuksHeader.Stripes;
         int sectors = (length + SectorCipher.SectorSize - 1) / SectorCipher.SectorSize;
-        byte[] parts = ImageTables.Read(file, offset, (long)sectors * SectorCipher.SectorSize);
+        byte[] parts = file.ReadBytes(offset, (long)sectors * SectorCipher.SectorSize);
         using (SectorCipher cipher = header.Suite.Prepare(slotKey))
         {
             cipher.Decrypt(parts, 0);

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -51,14 +50,7 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
 
     /// <summary>An entry.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public L2Entry Read(int index)
-    {
-        ulong* entries = (ulong*)_buffer.Address;
-        return isExtended
-            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]),
-                BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
-            : new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index]));
-    }
+    public L2Entry Read(int index) => L2Entry.Read(Words, index, isExtended);
 
     /// <summary>Gives the memory to another table, which cannot be found in the cache meanwhile.</summary>
     public void Assign(int l1Index, long hostOffset)
@@ -78,18 +70,13 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
     /// <summary>Changes an entry, between <see cref="BeginChange"/> and <see cref="EndChange"/>.</summary>
     public void Write(int index, L2Entry entry)
     {
-        ulong* entries = (ulong*)_buffer.Address;
-        int place = isExtended ? index * 2 : index;
-        entries[place] = BinaryPrimitives.ReverseEndianness(entry.Descriptor);
-        if (isExtended)
-        {
-            entries[place + 1] = BinaryPrimitives.ReverseEndianness(entry.Subclusters);
-        }
-
+        entry.Write(Words, index, isExtended);
         int size = isExtended ? 16 : 8;
         Dirty.Mark(index * size, size);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _buffer.Dispose();
+
+    private Span<ulong> Words => new((void*)_buffer.Address, length / sizeof(ulong));
 }

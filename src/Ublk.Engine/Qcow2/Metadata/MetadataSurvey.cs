@@ -17,7 +17,7 @@ internal static class MetadataSurvey
     /// <param name="snapshotTableLength">Bytes of the snapshot table.</param>
     /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
     public static void Run(
-        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<ulong> refcountTable,
+        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<RefcountTableEntry> refcountTable,
         IReadOnlyList<Snapshot> snapshots, int snapshotTableLength)
     {
         ImageHeader header = image.Header;
@@ -48,9 +48,9 @@ internal static class MetadataSurvey
             Note(image, snapshot.L1Offset, snapshot.L1Size * 8L, $"the L1 table of snapshot '{snapshot.Name}'");
         }
 
-        foreach (ulong raw in refcountTable)
+        foreach (RefcountTableEntry entry in refcountTable)
         {
-            Note(image, new RefcountTableEntry(raw).Offset, header.Layout.ClusterSize, "a refcount block");
+            Note(image, entry.Offset, header.Layout.ClusterSize, "a refcount block");
         }
 
         foreach (ulong raw in l1)

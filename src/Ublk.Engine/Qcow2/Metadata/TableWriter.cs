@@ -60,20 +60,11 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         table.EndChange();
         tables.NoteChange();
         image.Journal?.AddEntry(((long)table.L1Index << _layout.L2Bits) + index, old, entry);
-        if (image.HasDataFile)
+        (long offset, long length) = old.ReferenceIn(_layout);
+        if (length > 0 && (old.IsCompressed || entry.IsCompressed || entry.Offset != old.Offset))
         {
-            return;
-        }
-
-        if (old.IsCompressed)
-        {
-            long first = _layout.ClusterStart(old.CompressedOffset(_layout));
-            long last = _layout.ClusterStart(old.CompressedOffset(_layout) + old.CompressedLength(_layout) - 1);
-            image.Freed.Add(new HostRange(first, ((last - first) >> _layout.ClusterBits) + 1));
-        }
-        else if (old.Offset != 0 && (entry.IsCompressed || entry.Offset != old.Offset))
-        {
-            image.Freed.Add(new HostRange(old.Offset, 1));
+            (long first, long count) = _layout.ClustersOf(offset, length);
+            image.Freed.Add(new HostRange(first << _layout.ClusterBits, count));
         }
     }
 

@@ -234,7 +234,7 @@ public sealed class Qcow2Target : BlockTarget
         {
             string[] names =
             [
-                .. ImageTables.ReadBitmaps(image.File, image.Header)
+                .. new ImageTables(image.File, image.Header).ReadBitmaps()
                     .Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'"),
             ];
             return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";

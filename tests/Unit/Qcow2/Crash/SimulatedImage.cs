@@ -1,4 +1,5 @@
 using System.Text;
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
@@ -36,7 +37,7 @@ internal static class SimulatedImage
         for (int start = 0; start < content.Length; start += buffer.Length)
         {
             IoBuffer part = buffer.Part(0, int.Min(buffer.Length, content.Length - start));
-            Assert.Equal(0, ImageTables.ResultOf(layer.Reader.ReadAsync(null, part, start)));
+            Assert.Equal(0, ImageFile.ResultOf(layer.Reader.ReadAsync(null, part, start)));
             part.Span.CopyTo(content.AsSpan(start));
         }
 

@@ -67,7 +67,7 @@ internal sealed class FuzzRun : IDisposable
     {
         try
         {
-            ImageTables.ReadBitmaps(image.File, image.Header);
+            new ImageTables(image.File, image.Header).ReadBitmaps();
         }
         catch (UblkException)
         {
