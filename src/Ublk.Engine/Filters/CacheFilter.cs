@@ -15,8 +15,8 @@ internal sealed class CacheFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "Cache",
-        "Keeps what was read in memory.",
-        [new TargetOption("Cache", TargetOptionKind.Size, "Bytes of memory to keep it in; 64 MiB by default.")],
+        "Caches reads in memory.",
+        [new TargetOption("Cache", TargetOptionKind.Size, "The size of the cache in bytes; 64 MiB by default.")],
         (inner, options) => new CacheFilter(inner, options.GetNumber("Cache") ?? 64 << 20));
 
     /// <inheritdoc/>

@@ -43,10 +43,10 @@ internal sealed class ErrorRateFilter : FilterTarget
             new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1.",
                 IsMandatory: true),
             new TargetOption("ErrorKind", TargetOptionKind.Choice,
-                "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
+                "The errno of failed requests; EIO by default.") { Choices = [.. Errnos.Keys] },
             new TargetOption("ErrorOn", TargetOptionKind.Choices,
                 "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
-            new TargetOption("Seed", TargetOptionKind.Number, "A number that decides which requests fail; 0 by default."),
+            new TargetOption("Seed", TargetOptionKind.Number, "The seed of the random choice of requests that fail; 0 by default."),
         ],
         Wrap);
 

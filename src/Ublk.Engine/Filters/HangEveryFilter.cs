@@ -17,8 +17,8 @@ internal sealed class HangEveryFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "HangEvery",
-        "Never answers some of the requests.",
-        [new TargetOption("HangEvery", TargetOptionKind.Number, "Each request of this number is never answered; 0, the default, for none.",
+        "Leaves some requests unanswered.",
+        [new TargetOption("HangEvery", TargetOptionKind.Number, "Every Nth request is never answered.",
             IsMandatory: true)],
         (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangEveryFilter(inner, every) : inner);
 

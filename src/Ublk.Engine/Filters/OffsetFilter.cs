@@ -34,8 +34,8 @@ internal sealed class OffsetFilter : FilterTarget
         "Offset",
         "Shows a part of the disk.",
         [
-            new TargetOption("Offset", TargetOptionKind.Size, "The first byte of the part.", IsMandatory: true),
-            new TargetOption("Length", TargetOptionKind.Size, "Bytes in the part; all that follow by default."),
+            new TargetOption("Offset", TargetOptionKind.Size, "The offset of the first byte.", IsMandatory: true),
+            new TargetOption("Length", TargetOptionKind.Size, "The length in bytes; up to the end of the disk by default."),
         ],
         (inner, options) => new OffsetFilter(inner, options.GetNumber("Offset")!.Value, options.GetNumber("Length")));
 

@@ -47,9 +47,9 @@ internal sealed class OverlayFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "Overlay",
-        "Keeps what is written elsewhere; the disk behind it stays as it is.",
+        "Stores writes elsewhere; the disk below does not change.",
         [new TargetOption("Overlay", TargetOptionKind.Path,
-            "The file to keep it in, which is made if it is not there; by default in memory, until the disk is removed.")],
+            "The file that stores the writes, created if missing. By default they are stored in memory until the disk is removed.")],
         Wrap)
     {
         OnlyReads = true,

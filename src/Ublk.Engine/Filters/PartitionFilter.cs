@@ -8,7 +8,7 @@ internal static class PartitionFilter
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "Partition",
-        "Shows one partition of the disk.",
+        "Exposes one partition of the disk below.",
         [new TargetOption("Partition", TargetOptionKind.Number, "The partition's number, from 1.", IsMandatory: true)],
         (inner, options) => Open(inner, options.GetNumber("Partition")!.Value, options.LogicalBlockSize ?? 0));
 

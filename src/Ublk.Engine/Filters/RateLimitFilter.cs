@@ -25,10 +25,11 @@ internal sealed class RateLimitFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "RateLimit",
-        "Lets through only so much in a second.",
+        "Limits the throughput or the request rate.",
         [
-            new TargetOption("RateLimit", TargetOptionKind.Size, "Bytes in a second, of reads and writes together; any number by default."),
-            new TargetOption("RequestLimit", TargetOptionKind.Number, "Requests in a second; any number by default."),
+            new TargetOption("RateLimit", TargetOptionKind.Size,
+                "The limit of reads and writes together, in bytes per second; unlimited by default."),
+            new TargetOption("RequestLimit", TargetOptionKind.Number, "The limit in requests per second; unlimited by default."),
         ],
         Wrap);
 
@@ -46,7 +47,7 @@ internal sealed class RateLimitFilter : FilterTarget
         long? requests = options.GetNumber("RequestLimit");
         return bytes is null && requests is null || bytes == 0 || requests == 0
             ? throw new UblkException(UblkError.InvalidArgument,
-                "The RateLimit filter needs a RateLimit or a RequestLimit, of 1 or more in a second.")
+                "The RateLimit filter needs a RateLimit or a RequestLimit of 1 or more.")
             : new RateLimitFilter(inner, bytes, requests);
     }
 

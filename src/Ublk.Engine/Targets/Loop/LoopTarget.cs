@@ -39,8 +39,8 @@ internal sealed class LoopTarget : BlockTarget
             new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.",
                 IsMandatory: true),
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
-                "Whether to pass by the page cache; by default where the file system allows it."),
-            new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
+                "Whether to bypass the page cache; by default where the file system supports it."),
+            new TargetOption("Offset", TargetOptionKind.Size, "The offset of the disk in the file, in bytes; 0 by default."),
             new TargetOption("Format", TargetOptionKind.Choice, "Raw serves a file that holds an image of another format byte for byte.")
             {
                 Choices = ["Raw"],

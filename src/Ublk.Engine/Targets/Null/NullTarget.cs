@@ -11,7 +11,7 @@ internal sealed class NullTarget : BlockTarget
     /// <summary>The catalogue's entry.</summary>
     public static TargetDefinition Definition { get; } = new(
         "Null",
-        "Completes every request at once, for measuring the path to a target.",
+        "Completes every request at once, to measure the overhead of the data path.",
         [new TargetOption("Size", TargetOptionKind.Size, "Size of the disk in bytes; 250 GiB by default.")],
         options => new NullTarget(options.GetNumber("Size") ?? DefaultSize, options.ReadOnly))
     {

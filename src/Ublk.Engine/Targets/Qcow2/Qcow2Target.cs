@@ -54,17 +54,17 @@ public sealed class Qcow2Target : BlockTarget
         "Serves a qcow2 image.",
         [
             new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The image.", IsMandatory: true),
-            new TargetOption("BackingFormat", TargetOptionKind.Choice, "The format of the backing file where the image does not say.")
+            new TargetOption("BackingFormat", TargetOptionKind.Choice, "The format of the backing file if the image does not name it.")
             {
                 Choices = ["Qcow2", "Raw"],
             },
             new TargetOption("NoBacking", TargetOptionKind.Boolean,
-                "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
+                "Whether to ignore the backing file: unallocated clusters read as zeroes, and the disk is read-only."),
             new TargetOption("Snapshot", TargetOptionKind.Text,
-                "The id or name of an internal snapshot to read instead of the disk as it is now."),
+                "The id or name of an internal snapshot to serve instead of the current disk."),
             new TargetOption("KeyFile", TargetOptionKind.Path, "The file that has the passphrase of an encrypted image."),
             new TargetOption("CacheSize", TargetOptionKind.Size,
-                "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
+                "The size of the metadata cache for each image of the chain, in bytes; 10 MiB by default."),
             new TargetOption("Discard", TargetOptionKind.Choice,
                 "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read "
                     + "as zeroes.")
@@ -72,7 +72,7 @@ public sealed class Qcow2Target : BlockTarget
                 Choices = Enum.GetNames<DiscardMode>(),
             },
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
-                "Whether to pass by the page cache; by default where the file system allows it."),
+                "Whether to bypass the page cache; by default where the file system supports it."),
         ],
         Open);
 
