@@ -61,8 +61,12 @@ internal sealed unsafe class NbdReceiver : IDisposable
 
         _vectors[count++] = new Libc.IoVector { Base = _staging.Address + _staged, Length = (nuint)(StagingLength - _staged) };
         _message[0].VectorCount = (nuint)count;
-        Libc.MessageHeader* message = (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]);
-        _receiving = _queue.ReceiveMessageAsync(_connection.File, message, expectsNothing).GetAwaiter();
+        Await(_queue.ReceiveMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), expectsNothing));
+    }
+
+    private void Await(ValueTask<int> receiving)
+    {
+        _receiving = receiving.GetAwaiter();
         _receiving.UnsafeOnCompleted(_onReceived);
     }
 

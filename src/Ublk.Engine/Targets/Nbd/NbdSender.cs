@@ -69,8 +69,12 @@ internal sealed unsafe class NbdSender
         _bytes = 0;
         _notGathered = _first;
         Gather();
-        Libc.MessageHeader* message = (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]);
-        _sending = _queue.SendMessageAsync(_connection.File, message, out _number).GetAwaiter();
+        Await(_queue.SendMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), out _number));
+    }
+
+    private void Await(ValueTask<int> sending)
+    {
+        _sending = sending.GetAwaiter();
         _sending.UnsafeOnCompleted(_onSent);
     }
 
