@@ -22,7 +22,7 @@ public class NbdDataTests
             script.Open(8ul << 30);
             Echo(script, requests);
         });
-        using (NbdTarget target = NbdServer.Open(server.Uri))
+        using (NbdTarget target = NbdServer.OpenUri(server.Uri))
         {
             QueueHarness.Run(target, harness =>
             {
@@ -55,7 +55,7 @@ public class NbdDataTests
             script.Open(8ul << 30);
             Echo(script, requests);
         });
-        using (NbdTarget target = NbdServer.Open(server.Uri))
+        using (NbdTarget target = NbdServer.OpenUri(server.Uri))
         {
             TargetClient client = new(target);
             client.Discard(4096, (1L << 31) + 8192);
@@ -77,7 +77,7 @@ public class NbdDataTests
             script.Open(flags: flags);
             Echo(script, requests);
         });
-        using (NbdTarget target = NbdServer.Open(server.Uri))
+        using (NbdTarget target = NbdServer.OpenUri(server.Uri))
         {
             QueueHarness.Run(target, harness =>
             {
@@ -91,7 +91,7 @@ public class NbdDataTests
         Assert.All(requests, request => Assert.Equal(0, request.Flags));
         requests.Clear();
         flags = NbdExportFlags.HasFlags;
-        using (NbdTarget target = NbdServer.Open(server.Uri))
+        using (NbdTarget target = NbdServer.OpenUri(server.Uri))
         {
             new TargetClient(target).Flush();
         }
@@ -103,7 +103,7 @@ public class NbdDataTests
     public void A_read_only_disk_writes_nothing()
     {
         using ScriptedServer server = new(script => script.Open());
-        using NbdTarget target = NbdServer.Open(server.Uri, readOnly: true);
+        using NbdTarget target = NbdServer.OpenUri(server.Uri, readOnly: true);
         QueueHarness.Run(target, harness =>
         {
             foreach (IoOperation operation in new[] { IoOperation.Write, IoOperation.Discard, IoOperation.WriteZeroes })
@@ -134,7 +134,7 @@ public class NbdDataTests
                 }
             }
         });
-        using NbdTarget target = NbdServer.Open(server.Uri);
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
         QueueHarness.Run(target, harness =>
         {
             // Each round waits for all before the next begins, as the server does.
@@ -165,7 +165,7 @@ public class NbdDataTests
                 script.Send(ScriptedServer.Simple(request.Cookie, 0, request.Type == NbdCommandType.Read ? stored : null));
             }
         });
-        using NbdTarget target = NbdServer.Open(server.Uri);
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
         TargetClient client = new(target);
         byte[] data = new byte[Length];
         new Random(1).NextBytes(data);
@@ -188,7 +188,7 @@ public class NbdDataTests
                     : ReplyInHalves(request));
             }
         });
-        using NbdTarget target = NbdServer.Open(server.Uri);
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
         QueueHarness.Run(target, harness =>
         {
             byte[] data = new byte[Block];
@@ -201,9 +201,10 @@ public class NbdDataTests
 
     public static TheoryData<string, NbdHandshakeTests.Script> Losses() => new()
     {
-        { "closed the connection", new(_ => { }) },
-        { "begins with", new(script => script.Send(new byte[16])) },
-        { "not under way", new(script => script.Send(ScriptedServer.Simple(0x1234))) },
+        { "sending failed", new(_ => { }) },
+        { "closed the connection", new(script => First(script)) },
+        { "begins with", new(script => script.Send(new byte[16], (uint)First(script))) },
+        { "not under way", new(script => script.Send(ScriptedServer.Simple(First(script) + 1))) },
         { "left out", new(script => script.Send(ScriptedServer.Chunk(1, 0, First(script), []))) },
         { "closed the connection", new(script => script.Send(ScriptedServer.Chunk(1, 1, First(script), ScriptedServer.Bytes(0ul, new byte[Block])).AsSpan(0, 1000).ToArray())) },
         { "more than was asked for", new(Babble) },
@@ -243,7 +244,7 @@ public class NbdDataTests
                 script.ReceiveRequest();
             }
         });
-        using NbdTarget target = NbdServer.Open(server.Uri);
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
         QueueHarness.Run(target, harness =>
         {
             ValueTask<int>[] answers = [.. Enumerable.Range(1, 20).Select(
@@ -271,7 +272,7 @@ public class NbdDataTests
     }
 
     [Fact]
-    public void A_server_is_told_goodbye()
+    public async Task A_server_is_told_goodbye()
     {
         TaskCompletionSource<NbdCommandType> last = new();
         using ScriptedServer server = new(script =>
@@ -279,8 +280,8 @@ public class NbdDataTests
             script.Open();
             last.SetResult(script.ReceiveRequest().Type);
         });
-        NbdServer.Open(server.Uri).Dispose();
-        Assert.Equal(NbdCommandType.Disconnect, last.Task.GetAwaiter().GetResult());
+        NbdServer.OpenUri(server.Uri).Dispose();
+        Assert.Equal(NbdCommandType.Disconnect, await last.Task);
     }
 
     private static void Echo(ScriptedServer script, List<ScriptedServer.Request> requests)

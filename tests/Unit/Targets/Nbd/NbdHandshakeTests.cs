@@ -1,3 +1,4 @@
+using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Targets.Nbd;
 
@@ -210,20 +211,20 @@ public class NbdHandshakeTests
     [Fact]
     public void A_server_that_is_not_there_is_told()
     {
-        UblkException unix = Assert.Throws<UblkException>(() => NbdServer.Open("nbd+unix:///?socket=/nonexistent"));
+        UblkException unix = Assert.Throws<UblkException>(() => NbdServer.OpenUri("nbd+unix:///?socket=/nonexistent"));
         Assert.Equal(UblkError.ConnectionFailed, unix.Error);
         Assert.Contains("No such file", unix.Message, StringComparison.Ordinal);
-        UblkException tcp = Assert.Throws<UblkException>(() => NbdServer.Open("nbd://127.0.0.1:1"));
+        UblkException tcp = Assert.Throws<UblkException>(() => NbdServer.OpenUri("nbd://127.0.0.1:1"));
         Assert.Equal(UblkError.ConnectionFailed, tcp.Error);
         Assert.Contains("refused", tcp.Message, StringComparison.Ordinal);
-        Assert.Equal(UblkError.ConnectionFailed, Assert.Throws<UblkException>(() => NbdServer.Open("nbd://no-such-host.invalid")).Error);
+        Assert.Equal(UblkError.ConnectionFailed, Assert.Throws<UblkException>(() => NbdServer.OpenUri("nbd://no-such-host.invalid")).Error);
     }
 
     [Fact]
     public void Several_threads_need_a_server_that_allows_several_connections()
     {
         using ScriptedServer server = new(script => script.Open());
-        UblkException refused = Assert.Throws<UblkException>(() => NbdServer.Open(server.Uri, threads: 2));
+        UblkException refused = Assert.Throws<UblkException>(() => NbdServer.OpenUri(server.Uri, threads: 2));
         Assert.Equal(UblkError.NotSupported, refused.Error);
         Assert.Contains("QueueCount", refused.Message, StringComparison.Ordinal);
         Assert.Contains("CAN_MULTI_CONN", refused.Message, StringComparison.Ordinal);
@@ -234,7 +235,7 @@ public class NbdHandshakeTests
     {
         ulong size = 4096;
         using ScriptedServer server = new(script => script.Open(size += 4096, flags: AllFlags | NbdExportFlags.CanMultiConn));
-        Assert.Equal(UblkError.ServerRefused, Assert.Throws<UblkException>(() => NbdServer.Open(server.Uri, threads: 2)).Error);
+        Assert.Equal(UblkError.ServerRefused, Assert.Throws<UblkException>(() => NbdServer.OpenUri(server.Uri, threads: 2)).Error);
     }
 
     [Fact]
@@ -243,9 +244,9 @@ public class NbdHandshakeTests
         using ScriptedServer server = new(script => script.Open());
         Dictionary<string, string> values = new() { ["Uri"] = server.Uri };
         UblkException refused = Assert.Throws<UblkException>(
-            () => NbdTarget.Open(new TargetOptions(values) { Recovery = Specification.RecoveryMode.Reissue }));
+            () => NbdTarget.Open(new TargetOptions(values) { Recovery = RecoveryMode.Reissue }));
         Assert.Contains("-Recovery Reissue", refused.Message, StringComparison.Ordinal);
-        NbdTarget.Open(new TargetOptions(values) { Recovery = Specification.RecoveryMode.Reissue, ReadOnly = true }).Dispose();
+        NbdTarget.Open(new TargetOptions(values) { Recovery = RecoveryMode.Reissue, ReadOnly = true }).Dispose();
     }
 
     /// <summary>A name that tests are listed by.</summary>

@@ -13,6 +13,7 @@ internal sealed class NbdServer : IDisposable
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ublk-nbd-");
     private readonly Process _process;
+    private bool _servesOnce;
 
     private NbdServer(string program, Func<NbdServer, IEnumerable<string>> arguments)
     {
@@ -51,6 +52,8 @@ internal sealed class NbdServer : IDisposable
         File.WriteAllText(settings,
             $"[generic]\nlistenaddr = 127.0.0.1\nport = {server.Port}\nunixsock = {server.SocketPath}\n"
                 + $"[disk]\nexportname = {path}\nflush = true\nfua = true\ntrim = true\n");
+        // For one client, which it ends with: an attempt to connect would be that.
+        server._servesOnce = true;
         return ["-d", "-C", settings];
     });
 
@@ -58,10 +61,10 @@ internal sealed class NbdServer : IDisposable
     public string Uri(string export = "") => $"nbd+unix:///{export}?socket={SocketPath}";
 
     /// <summary>A disk of an export.</summary>
-    public NbdTarget Open(string export = "", bool readOnly = false, int threads = 1) => Open(Uri(export), readOnly, threads);
+    public NbdTarget Open(string export = "", bool readOnly = false, int threads = 1) => OpenUri(Uri(export), readOnly, threads);
 
     /// <summary>A disk of the export of a URI.</summary>
-    public static NbdTarget Open(string uri, bool readOnly = false, int threads = 1) =>
+    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) =>
         NbdTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Uri"] = uri }) { ReadOnly = readOnly, QueueThreads = threads });
 
     /// <summary>Ends the server as a crash does.</summary>
@@ -87,6 +90,11 @@ internal sealed class NbdServer : IDisposable
 
     private bool Listens()
     {
+        if (_servesOnce)
+        {
+            return File.Exists(SocketPath);
+        }
+
         try
         {
             using Socket client = new(File.Exists(SocketPath) ? AddressFamily.Unix : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Unspecified);

@@ -168,7 +168,7 @@ public class NbdServerTests
         byte[] data = [.. Enumerable.Repeat((byte)5, Block)];
         foreach (string host in new[] { "127.0.0.1", "localhost" })
         {
-            using NbdTarget target = NbdServer.Open($"nbd://{host}:{server.Port}");
+            using NbdTarget target = NbdServer.OpenUri($"nbd://{host}:{server.Port}");
             TargetClient client = new(target);
             client.Write(Block, data);
             Assert.Equal([.. new byte[Block], .. data], client.Read(0, 2 * Block));
