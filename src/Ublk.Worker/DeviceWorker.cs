@@ -81,7 +81,7 @@ internal sealed class DeviceWorker
             };
             RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
             using BlockTarget target = OpenTarget(options);
-            FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
+            FileIdentity? backing = Path.IsPathRooted(target.BackingPath) && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
             RequireSameFiles(backing, former);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters(target);

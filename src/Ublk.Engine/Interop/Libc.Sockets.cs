@@ -24,6 +24,15 @@ internal static partial class Libc
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
 
+    /// <summary>Seconds of silence after which the peer is probed (linux/tcp.h).</summary>
+    public const int TCP_KEEPIDLE = 4;
+
+    /// <summary>Seconds between probes (linux/tcp.h).</summary>
+    public const int TCP_KEEPINTVL = 5;
+
+    /// <summary>Probes without an answer that end the connection (linux/tcp.h).</summary>
+    public const int TCP_KEEPCNT = 6;
+
     /// <summary>EPIPE instead of a signal (linux/socket.h).</summary>
     public const int MSG_NOSIGNAL = 0x4000;
 

@@ -102,9 +102,14 @@ internal sealed unsafe class NbdSocket : IDisposable
             {
                 NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port);
 
-                // Each turn's requests leave at once, and a server that is gone is noticed while nothing is asked of it.
+                // Each turn's requests leave at once.
                 socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+
+                // A machine that is gone is noticed after three minutes. One that is slow answers the probes.
                 socket.SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, 60);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, 15);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 8);
                 return socket;
             }
             catch (UblkException exception)

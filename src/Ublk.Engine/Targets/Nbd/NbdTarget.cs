@@ -14,9 +14,10 @@ internal sealed class NbdTarget : BlockTarget
 
     private readonly NbdConnection[] _connections;
 
-    private NbdTarget(NbdConnection[] connections, TargetGeometry geometry)
+    private NbdTarget(NbdConnection[] connections, TargetGeometry geometry, string name)
     {
         _connections = connections;
+        BackingPath = name;
         Geometry = geometry;
         Files = [.. connections.Select(connection => connection.Handle)];
     }
@@ -29,13 +30,19 @@ internal sealed class NbdTarget : BlockTarget
             new TargetOption("Uri", TargetOptionKind.Text,
                 "Where the export is: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.", IsMandatory: true),
         ],
-        Open);
+        Open)
+    {
+        NeedsNetwork = true,
+    };
 
     /// <inheritdoc/>
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<SafeFileHandle> Files { get; }
+
+    /// <inheritdoc/>
+    public override string BackingPath { get; }
 
     private NbdExport Export => _connections[0].Export;
 
@@ -68,7 +75,7 @@ internal sealed class NbdTarget : BlockTarget
                 }
             }
 
-            return new NbdTarget([.. connections], geometry);
+            return new NbdTarget([.. connections], geometry, name);
         }
         catch
         {
