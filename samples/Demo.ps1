@@ -28,7 +28,7 @@ $session = [Diagnostics.Stopwatch]::StartNew()
 try {
     # An image becomes a disk.
     . Show { truncate --size 256M disk.img }
-    . Show { $disk = New-UblkDevice -Target Loop -Path disk.img }
+    . Show { $disk = New-UblkDevice disk.img }
     . Show { Get-UblkDevice }
     . Show { Get-UblkDevice -Id $disk.Id | Format-List }
     . Show { lsblk --output NAME,SIZE,TYPE,RO $disk.DevicePath }
@@ -53,7 +53,7 @@ try {
 
     # What was written is in the image, and a second disk of it shows the same.
     . Show { $disk | Remove-UblkDevice }
-    . Show { $disk = New-UblkDevice -Target Loop -Path disk.img -ReadOnly }
+    . Show { $disk = New-UblkDevice disk.img -ReadOnly }
     . Show { mount -o ro $disk.DevicePath mnt }
     . Show { Get-Content mnt/hello.txt }
     . Show { umount mnt }

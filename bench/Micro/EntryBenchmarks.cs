@@ -5,7 +5,9 @@ using Ublk.Interop;
 
 namespace Ublk.Micro;
 
-/// <summary>The entries of 64 answers: written anew, or, as the loop does, copied from one that was prepared for the tag, and patched.</summary>
+/// <summary>
+/// The entries of 64 answers: written anew, or, as the loop does, copied from one that was prepared for the tag, and patched.
+/// </summary>
 public unsafe class EntryBenchmarks : IDisposable
 {
     private const int Count = 64;

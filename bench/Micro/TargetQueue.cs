@@ -13,7 +13,7 @@ internal sealed class TargetQueue : IDisposable
 
     private readonly BlockTarget _target;
     private readonly IoQueue _queue;
-    private readonly CopiedBuffers _buffers;
+    private readonly KernelCopyBuffers _buffers;
     private readonly IoRequest[] _requests;
     private readonly ValueTask<int>[] _answers;
     private readonly UblkIoDescriptor[] _descriptors;
@@ -30,7 +30,7 @@ internal sealed class TargetQueue : IDisposable
         _counters = _memory?.For(0, depth);
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
-        _buffers = new CopiedBuffers(depth, 64 << 10);
+        _buffers = new KernelCopyBuffers(depth, 64 << 10);
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _descriptors = [.. Enumerable.Range(0, depth).Select(tag => new UblkIoDescriptor

@@ -80,7 +80,8 @@ internal sealed class RangeChart
         for (int i = 0; i < contenders.Count; i++)
         {
             double offset = (i + 0.5) / contenders.Count * 0.8 - 0.4;
-            Add(contenders[i], marks.Where(one => one.Contender == contenders[i]).Select(one => (rows.IndexOf(one.Row) + offset, one.Mark!)));
+            Add(contenders[i], marks.Where(one => one.Contender == contenders[i])
+                .Select(one => (rows.IndexOf(one.Row) + offset, one.Mark!)));
         }
     }
 
@@ -93,7 +94,8 @@ internal sealed class RangeChart
         OxyColor colour = s_colours[contender];
         LineSeries lines = new() { Color = colour, StrokeThickness = 1.5 };
         ScatterSeries dots = new() { Title = contender, MarkerType = MarkerType.Circle, MarkerSize = 3.5, MarkerFill = colour };
-        ScatterSeries crosses = new() { MarkerType = MarkerType.Cross, MarkerSize = 3.5, MarkerStroke = colour, MarkerStrokeThickness = 1.5 };
+        ScatterSeries crosses =
+            new() { MarkerType = MarkerType.Cross, MarkerSize = 3.5, MarkerStroke = colour, MarkerStrokeThickness = 1.5 };
         foreach ((double y, Mark mark) in marks)
         {
             lines.Points.AddRange([new DataPoint(mark.Min, y), new DataPoint(mark.Max, y), DataPoint.Undefined]);

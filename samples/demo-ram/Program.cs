@@ -53,5 +53,6 @@ internal sealed class RamDisk(long size) : BlockTarget
         return new ValueTask<int>(0);
     }
 
-    public override string ToString() => $"{_reads} reads, {_writes} writes, {_discards} discards; {_chunks.Count(chunk => chunk is not null)} chunks in use";
+    public override string ToString() =>
+        $"{_reads} reads, {_writes} writes, {_discards} discards; {_chunks.Count(chunk => chunk is not null)} chunks in use";
 }

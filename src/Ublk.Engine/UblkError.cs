@@ -3,7 +3,7 @@ namespace Ublk;
 /// <summary>What went wrong, as a stable name: the error id users of the cmdlets see and script against.</summary>
 public enum UblkError
 {
-    /// <summary>A failure of the operating system without a name of its own here; the errno tells.</summary>
+    /// <summary>Another failure of the operating system; see the errno.</summary>
     OperationFailed,
 
     /// <summary>The kernel has no ublk driver, or it is not loaded.</summary>
@@ -81,7 +81,7 @@ public enum UblkError
     /// <summary>The device is not in the state that the operation needs.</summary>
     DeviceStateInvalid,
 
-    /// <summary>Another server made the device, or its record is lost: nobody here knows how to serve it.</summary>
+    /// <summary>Another server made the device, or its record is lost, so it cannot be served from here.</summary>
     DeviceForeign,
 
     /// <summary>The worker program is missing or cannot be executed.</summary>

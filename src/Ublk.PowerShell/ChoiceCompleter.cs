@@ -11,7 +11,7 @@ public sealed class ChoiceCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownTargets.For(fakeBoundParameters)
-            .Where(target => string.Equals(target.Name, fakeBoundParameters["Target"]?.ToString(), StringComparison.OrdinalIgnoreCase))
+            .Where(target => string.Equals(target.Name, KnownTargets.NameIn(fakeBoundParameters), StringComparison.OrdinalIgnoreCase))
             .SelectMany(target => target.Options)
             .Where(option => string.Equals(option.Name, parameterName, StringComparison.OrdinalIgnoreCase))
             .SelectMany(option => option.Choices)

@@ -21,7 +21,8 @@ public sealed class CpuListCompleter : IArgumentCompleter
             .DistinctBy(item => item.List)
             .Where(item => item.List.StartsWith(word, StringComparison.Ordinal))
             // Without quotes a comma would make an array of it, which means a list for each queue.
-            .Select(item => new CompletionResult(CompletionText.Quote(item.List), item.List, CompletionResultType.ParameterValue, item.Meaning));
+            .Select(item =>
+                new CompletionResult(CompletionText.Quote(item.List), item.List, CompletionResultType.ParameterValue, item.Meaning));
     }
 
     private static IEnumerable<(string List, string Meaning)> Lists()

@@ -13,7 +13,7 @@ internal static class FilterArgument
     /// <summary>Reads a filter.</summary>
     /// <param name="value">What the user gave.</param>
     /// <param name="resolvePath">Makes a path absolute.</param>
-    /// <exception cref="UblkException">It is none.</exception>
+    /// <exception cref="UblkException">The text is malformed.</exception>
     public static UblkFilter Read(object value, Func<string, string> resolvePath) =>
         (value is PSObject wrapped ? wrapped.BaseObject : value) switch
         {
@@ -45,7 +45,9 @@ internal static class FilterArgument
             [FilterDefinition filter] => Make(filter, table, resolvePath),
             [] => throw Invalid($"A table must name one filter: {string.Join(", ", FilterCatalog.All.Select(filter => filter.Name))}. "
                 + $"This one has {string.Join(", ", table.Keys.Cast<object>())}."),
-            _ => throw Invalid($"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. Give each a table of its own."),
+            _ => throw Invalid(
+                $"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. Give each a "
+                    + $"table of its own."),
         };
     }
 

@@ -5,7 +5,9 @@ using Ublk.Catalog;
 
 namespace Ublk.PowerShell;
 
-/// <summary>Completes the names of filters, with an equals sign where a value has to follow; and then the names of further options.</summary>
+/// <summary>
+/// Completes the names of filters, with an equals sign where a value has to follow; and then the names of further options.
+/// </summary>
 public sealed class FilterCompleter : IArgumentCompleter
 {
     /// <inheritdoc/>
@@ -21,7 +23,9 @@ public sealed class FilterCompleter : IArgumentCompleter
         from filter in FilterCatalog.All
         where filter.Name.StartsWith(word, StringComparison.OrdinalIgnoreCase)
         let needsValue = filter.Options.Any(option => option.IsMandatory && option.Name == filter.Name)
-        select new CompletionResult(needsValue ? $"{filter.Name}=" : filter.Name, filter.Name, CompletionResultType.ParameterValue, filter.Summary);
+        select new CompletionResult(needsValue
+            ? $"{filter.Name}="
+            : filter.Name, filter.Name, CompletionResultType.ParameterValue, filter.Summary);
 
     private static IEnumerable<CompletionResult> Options(string before, string word) =>
         from option in FilterCatalog.TryFind(before.Split(';', '=')[0])?.Options ?? []

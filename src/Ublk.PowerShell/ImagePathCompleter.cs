@@ -38,7 +38,7 @@ public class ImagePathCompleter : IArgumentCompleter
     /// <summary>The path that a typed text names.</summary>
     protected virtual string Read(string typed) => typed;
 
-    /// <summary>Tells the names that a typed one may become.</summary>
+    /// <summary>Lists the completions of a name.</summary>
     protected virtual Func<string, bool> Match(string typed) => name => name.StartsWith(typed, StringComparison.Ordinal);
 
     /// <summary>A path as it stands on the command line.</summary>

@@ -10,7 +10,8 @@ internal readonly record struct ImageRate(long Done, long Total, TimeSpan Elapse
     public int Percent => Total > 0 ? (int)(double.Min(Done, Total) / Total * 100) : -1;
 
     /// <summary>The seconds it will take; -1 where that is not known.</summary>
-    public int SecondsLeft => Total > 0 && Done > 0 ? (int)double.Min(Elapsed.TotalSeconds * long.Max(0, Total - Done) / Done, int.MaxValue) : -1;
+    public int SecondsLeft =>
+        Total > 0 && Done > 0 ? (int)double.Min(Elapsed.TotalSeconds * long.Max(0, Total - Done) / Done, int.MaxValue) : -1;
 
     /// <summary>A sentence with what is done and the rate.</summary>
     public string Describe(string step)

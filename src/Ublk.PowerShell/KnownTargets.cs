@@ -10,7 +10,7 @@ namespace Ublk.PowerShell;
 /// <summary>The targets a user can name: those that are built in, or those of the assembly that he names with them.</summary>
 internal static class KnownTargets
 {
-    /// <summary>The targets for a completer, which has nobody to tell errors to.</summary>
+    /// <summary>The targets for a completer, which cannot report errors.</summary>
     public static IReadOnlyList<UblkTarget> For(IDictionary boundParameters)
     {
         if (boundParameters["Assembly"] is not string assembly)
@@ -27,6 +27,15 @@ internal static class KnownTargets
             return [];
         }
     }
+
+    /// <summary>The target that a command line names, or that follows from its first file; null where it has neither.</summary>
+    public static string? NameIn(IDictionary boundParameters) => boundParameters["Target"]?.ToString()
+        ?? ((boundParameters["Path"] ?? boundParameters["LiteralPath"]) switch
+        {
+            object[] and [{ } first, ..] => TargetCatalog.ForFile($"{first}"),
+            { } file => TargetCatalog.ForFile($"{file}"),
+            null => null,
+        });
 
     // Completers run inside a pipeline, in which the session's state can only be asked by a nested one.
     private static string CurrentLocation()

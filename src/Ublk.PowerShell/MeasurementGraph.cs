@@ -12,7 +12,8 @@ internal static class MeasurementGraph
     public static IEnumerable<string> Draw(UblkMeasurement measurement)
     {
         yield return string.Create(CultureInfo.InvariantCulture,
-            $"{measurement.DevicePath}  {measurement.Time:HH:mm:ss}  {measurement.ReadsPerSecond:0} reads/s, {measurement.WritesPerSecond:0} writes/s, {measurement.InFlight} under way");
+            $"{measurement.DevicePath}  {measurement.Time:HH:mm:ss}  {measurement.ReadsPerSecond:0} reads/s, "
+                + $"{measurement.WritesPerSecond:0} writes/s, {measurement.InFlight} under way");
         foreach (string line in Bars("reads by time", Octaves(measurement.ReadTimes), Time)
             .Concat(Bars("writes by time", Octaves(measurement.WriteTimes), Time))
             .Concat(Bars("reads by size", measurement.ReadSizes, Size))

@@ -9,7 +9,7 @@ namespace Ublk.PowerShell;
 internal static class OptionText
 {
     /// <summary>Turns a value into text.</summary>
-    /// <param name="option">What it is for; null where nobody knows.</param>
+    /// <param name="option">The option; null where it is unknown.</param>
     /// <param name="value">The value.</param>
     /// <param name="resolvePath">Makes a path absolute.</param>
     public static string Of(TargetOption? option, object? value, Func<string, string> resolvePath)
@@ -26,7 +26,8 @@ internal static class OptionText
             string size when option?.Kind == TargetOptionKind.Size && LanguagePrimitives.TryConvertTo(size, out long bytes) => Text(bytes),
             string text => text,
             IEnumerable list => string.Join(',', list.Cast<object?>().Select(item => Of(option, item, resolvePath))),
-            double whole when option?.Kind is TargetOptionKind.Size or TargetOptionKind.Number && double.IsInteger(whole) => Text((long)whole),
+            double whole when option?.Kind is TargetOptionKind.Size or TargetOptionKind.Number && double.IsInteger(whole) =>
+                Text((long)whole),
             _ => Text(given),
         };
     }

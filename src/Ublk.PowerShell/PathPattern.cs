@@ -2,7 +2,9 @@ using System.Management.Automation;
 
 namespace Ublk.PowerShell;
 
-/// <summary>An absolute path with wildcards, which match within a component: as in a shell, <c>/images/*</c> matches no file of a folder below.</summary>
+/// <summary>
+/// An absolute path with wildcards, which match within a component: as in a shell, <c>/images/*</c> matches no file of a folder below.
+/// </summary>
 internal sealed class PathPattern
 {
     private readonly WildcardPattern[] _components;

@@ -17,7 +17,8 @@ internal static class TargetParameters
     public static RuntimeDefinedParameterDictionary Of(UblkTarget? target, IReadOnlySet<string> taken)
     {
         RuntimeDefinedParameterDictionary parameters = [];
-        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name)) ?? [])
+        foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name))
+            ?? [])
         {
             parameters.Add(option.Name, new OptionParameter(option));
         }
@@ -34,7 +35,7 @@ internal static class TargetParameters
             parameter => OptionText.Of(parameter.Option, parameter.Value, resolvePath),
             StringComparer.OrdinalIgnoreCase);
 
-    // None is mandatory to the shell, since it may come with -Option instead; what is missing is told when the command runs.
+    // None is mandatory to the shell, since it may come with -Option instead; a missing option is reported when the command runs.
     private sealed class OptionParameter(TargetOption option)
         : RuntimeDefinedParameter(option.Name, TypeOf(option.Kind), Describe(option))
     {

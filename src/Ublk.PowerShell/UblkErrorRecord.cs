@@ -19,7 +19,8 @@ internal static class UblkErrorRecord
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnknownFilter or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile or UblkError.PluginInvalid => ErrorCategory.InvalidArgument,
         UblkError.InvalidImage => ErrorCategory.InvalidData,
-        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound => ErrorCategory.ObjectNotFound,
+        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound =>
+            ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
         UblkError.DeviceIdInUse or UblkError.SymlinkInUse or UblkError.RegistrationExists

@@ -37,15 +37,15 @@ internal static class DeviceAttachment
         using ControlDevice control = new();
         if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left && IsRegistered(left, specification))
         {
-            DeviceState state = DeviceLife.AwaitServerGone(control, left.Id, CancellationToken.None);
+            DeviceState state = DeviceTransitions.AwaitServerGone(control, left.Id, CancellationToken.None);
             if (state == DeviceState.Live)
             {
                 return new LaunchResult(left, []);
             }
 
-            if (DeviceLife.Waiting.Contains(state))
+            if (DeviceTransitions.Waiting.Contains(state))
             {
-                return DeviceLauncher.Restore(left.Id, DeviceLife.Waiting, startWorker, _ => { }, CancellationToken.None);
+                return DeviceLauncher.Restore(left.Id, DeviceTransitions.Waiting, startWorker, _ => { }, CancellationToken.None);
             }
 
             if (state == DeviceState.Dead)

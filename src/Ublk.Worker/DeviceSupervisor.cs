@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
+using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
 using Ublk.Logging;
@@ -26,7 +27,7 @@ internal sealed class DeviceSupervisor : IDisposable
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(10);
 
     // How often the main process of a unit looks at least whether its device, which others serve, is still there.
-    private static readonly TimeSpan MaxGlance = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxPollInterval = TimeSpan.FromSeconds(1);
 
     // A worker that lived this long has shown that it can.
     private static readonly TimeSpan ProbationTime = TimeSpan.FromSeconds(1);
@@ -52,10 +53,10 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <returns>The exit code.</returns>
     public int Run(string[] arguments)
     {
-        Detachment.LeaveSession();
+        Daemon.LeaveSession();
         ProcessSettings.Apply();
-        int worker = Self.Start(["serve", .. arguments]);
-        Detachment.CloseStandardStreams();
+        int worker = Self.Start([WorkerArguments.Serve, .. arguments]);
+        Daemon.CloseStandardStreams();
         return Watch(worker, restores: true, keeps: false);
     }
 
@@ -63,8 +64,8 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <param name="worker">The worker's process id; 0 where another process serves the device.</param>
     /// <param name="restores">Whether the device gets another worker when this one dies.</param>
     /// <param name="keeps">
-    /// Whether to stay as long as the device is there, when it is stopped, suspended or served by others too. So the unit of a registered device is
-    /// active until the device is removed, and stopping the unit removes it.
+    /// Whether to stay as long as the device is there, when it is stopped, suspended or served by others too. So the unit of a registered
+    /// device is active until the device is removed, and stopping the unit removes it.
     /// </param>
     /// <returns>The exit code.</returns>
     public int Watch(int worker, bool restores, bool keeps)
@@ -78,7 +79,7 @@ internal sealed class DeviceSupervisor : IDisposable
             Resign();
             for (TimeSpan glance = TimeSpan.FromMilliseconds(10); !_stop.Token.WaitHandle.WaitOne(glance) && Exists();)
             {
-                glance = TimeSpan.FromTicks(long.Min(MaxGlance.Ticks, glance.Ticks * 2));
+                glance = TimeSpan.FromTicks(long.Min(MaxPollInterval.Ticks, glance.Ticks * 2));
             }
         }
 
@@ -128,7 +129,8 @@ internal sealed class DeviceSupervisor : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _stop.Dispose();
 
-    // The device that this process was started for, whoever has its id by now. The driver keeps the id of one that was deleted while its disk has users.
+    // The device that this process was started for, even if its id was reused. The driver keeps the id of one that was deleted while its
+    // disk has users.
     private bool Exists()
     {
         try
@@ -160,9 +162,9 @@ internal sealed class DeviceSupervisor : IDisposable
         }
     }
 
-    // Nobody is to wait for this process: it neither ends nor restores the device.
+    // No command should wait for this process: it neither removes nor restores the device.
     private void Resign() => ChangeRecord(record => record.SupervisorId == Environment.ProcessId
-        ? record with { SupervisorId = 0, SupervisorStartTime = 0 }
+        ? record with { SupervisorId = 0, SupervisorStartTicks = 0 }
         : record);
 
     // The worker answers by removing its device.
@@ -172,28 +174,24 @@ internal sealed class DeviceSupervisor : IDisposable
         _stop.Cancel();
         if (_worker > 0)
         {
-            _ = Interop.Libc.Kill(_worker, Interop.Libc.SIGTERM);
+            _ = Libc.Kill(_worker, Libc.SIGTERM);
         }
     }
 
-    private unsafe string AwaitWorker()
+    private string AwaitWorker()
     {
-        int status = 0;
-        while (Libc.WaitPid(_worker, &status, 0) < 0 && Marshal.GetLastPInvokeError() == Interop.Libc.EINTR)
-        {
-        }
-
+        (int signal, int exitCode) = Libc.WaitPid(_worker);
         _worker = 0;
         if (_cookie is null && StateDirectory.Own.TryRead(_id) is { } record && record.SupervisorId == Environment.ProcessId)
         {
             _cookie = record.Specification.Cookie;
         }
 
-        // wait(2): the low seven bits are the signal, the next byte the exit code.
-        int signal = status & 0x7F;
         return signal == 0
-            ? string.Create(CultureInfo.InvariantCulture, $"exit code {(status >> 8) & 0xFF}")
-            : Enum.IsDefined((Signal)signal) ? ((Signal)signal).ToString() : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
+            ? string.Create(CultureInfo.InvariantCulture, $"exit code {exitCode}")
+            : Enum.IsDefined((Signal)signal)
+                ? ((Signal)signal).ToString()
+                : string.Create(CultureInfo.InvariantCulture, $"signal {signal}");
     }
 
     // Not when somebody removed or stopped the device, or serves it already.
@@ -207,7 +205,7 @@ internal sealed class DeviceSupervisor : IDisposable
         try
         {
             using ControlDevice control = new();
-            return DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, _id, _stop.Token));
+            return DeviceTransitions.Waiting.Contains(DeviceTransitions.AwaitServerGone(control, _id, _stop.Token));
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
@@ -227,7 +225,7 @@ internal sealed class DeviceSupervisor : IDisposable
         CountRestart(exit);
         try
         {
-            DeviceLauncher.Restore(_id, DeviceLife.Waiting,
+            DeviceLauncher.Restore(_id, DeviceTransitions.Waiting,
                 (specification, channel) => new StartedWorker(_worker = Self.StartWorker(specification, channel)),
                 _ => { }, _stop.Token);
             return true;
@@ -256,7 +254,7 @@ internal sealed class DeviceSupervisor : IDisposable
             {
                 StateDirectory.Own.Write(change(record));
 
-                // Who removed the device meanwhile took the former record.
+                // A removal in the meantime took the former record.
                 if (!Exists())
                 {
                     StateDirectory.Own.Delete(_id, record.Specification.Cookie);

@@ -21,9 +21,6 @@ namespace Ublk.Worker;
 /// <summary>The life of one worker: open the target, add the device, serve it, clean up.</summary>
 internal sealed class DeviceWorker
 {
-    // Well below the time a launcher waits for a sign.
-    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(2);
-
     private readonly LaunchChannel _launcher;
     private readonly LaunchKind _kind;
     private readonly DeviceSpecification _specification;
@@ -46,10 +43,10 @@ internal sealed class DeviceWorker
     /// <returns>The exit code.</returns>
     public static int Serve(string channel)
     {
-        Detachment.LeaveSession();
+        Daemon.LeaveSession();
         ProcessSettings.Apply();
         using LaunchChannel launcher = LaunchChannel.Connect(channel);
-        Detachment.CloseStandardStreams();
+        Daemon.CloseStandardStreams();
         LaunchOrder? order = launcher.ReceiveOrder();
         return order is null ? ExitCode.Unavailable : new DeviceWorker(launcher, order).Run();
     }
@@ -96,7 +93,7 @@ internal sealed class DeviceWorker
             {
                 DeleteSymlink();
 
-                // Who removes the device has yet to read of the failure, and deletes the record then.
+                // The removing command has yet to read the failure, and deletes the record then.
                 if (isFinished)
                 {
                     StateDirectory.Own.Delete(_id, _specification.Cookie);
@@ -120,7 +117,8 @@ internal sealed class DeviceWorker
 
     private BlockTarget OpenTarget(TargetOptions options)
     {
-        using OpeningProgress progress = new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), ProgressInterval);
+        using OpeningProgress progress =
+            new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
         return TargetOpening.Open(_specification, options);
     }
 
@@ -140,8 +138,8 @@ internal sealed class DeviceWorker
         }
     }
 
-    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked before
-    // it is opened, since that may mend an image, and after, since only an open file stays the same.
+    // The disk's users go on with what they know of it. Where somebody else may rename, its path could lead to any file by now. Asked
+    // before it is opened, since that may mend an image, and after, since only an open file stays the same.
     private void RequireSameFiles(FileIdentity? backing, DeviceRecord? former)
     {
         if (_kind != LaunchKind.Recover || former is null)
@@ -161,8 +159,10 @@ internal sealed class DeviceWorker
         if (found is { } file && served is { } recorded && !file.Matches(recorded))
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. If it is "
-                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} -AcceptFile",
+                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the "
+                    + $"device. If it is "
+                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} "
+                        + $"-AcceptFile",
                 operation: "recover", deviceId: _id);
         }
     }
@@ -182,7 +182,7 @@ internal sealed class DeviceWorker
                     overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
                 SupervisorId = supervisor,
-                SupervisorStartTime = supervisor == 0 ? 0 : ProcessStatus.StartTimeOf(supervisor),
+                SupervisorStartTicks = supervisor == 0 ? 0 : ProcessStatus.StartTicksOf(supervisor),
                 Restarts = former?.Restarts ?? 0,
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,
@@ -218,7 +218,7 @@ internal sealed class DeviceWorker
         _log.Write(LogLevel.Information, $"device {_id} has ended");
     }
 
-    // Leaves a failure in the record, for who removes the device.
+    // Leaves a failure in the record, for the command that removes the device.
     private bool Finish(BlockTarget target)
     {
         try
@@ -245,7 +245,7 @@ internal sealed class DeviceWorker
         StartRemoval();
     }
 
-    // Once the driver has ended the recovery the disk's users go on, whether who started that is still there or not.
+    // Once the driver has ended the recovery the disk's users go on, even if the launcher is gone.
     private bool IsLive()
     {
         using ControlDevice control = new();
@@ -253,32 +253,32 @@ internal sealed class DeviceWorker
             && info.ServerCookie == _specification.Cookie && info.State == (ushort)DeviceState.Live;
     }
 
-    // A new device nobody knows of must go; one that was there before is left to the next worker.
+    // A new device without a launcher is removed; one that was there before is left to the next worker.
     private void Forsake()
     {
         if (_kind != LaunchKind.New)
         {
-            _log.Write(LogLevel.Warning, $"device {_id} is left: who wanted it served went away");
+            _log.Write(LogLevel.Warning, $"device {_id} is left without a worker: its launcher went away");
             Environment.Exit(ExitCode.Unavailable);
         }
 
-        _log.Write(LogLevel.Warning, $"device {_id} is removed: who asked for it went away");
+        _log.Write(LogLevel.Warning, $"device {_id} is removed: its launcher went away");
         StartRemoval();
     }
 
     // Not from this process: see DeviceServer.
-    private void StartRemoval() => _removal = Self.Start("remove", _id.ToString(CultureInfo.InvariantCulture));
+    private void StartRemoval() => _removal = Self.Start(WorkerArguments.Remove, _id.ToString(CultureInfo.InvariantCulture));
 
     // A service manager would kill it with the worker, and the stopped device would stay.
     private unsafe void AwaitRemoval()
     {
         if (_removal != 0)
         {
-            _ = Libc.WaitPid(_removal, null, 0);
+            _ = Libc.WaitPid(_removal);
         }
     }
 
-    // For who deleted the device may not know of it.
+    // The command that deleted the device may not know of it.
     private void DeleteSymlink()
     {
         using ControlDevice control = new();

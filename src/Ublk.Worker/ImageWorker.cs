@@ -1,14 +1,15 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Ublk.Images;
-using Ublk.Launching;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
 using Ublk.Workers;
 
 namespace Ublk.Worker;
 
-/// <summary>One operation on an image, for a cmdlet: the order on standard input, reports on standard output, a line of JSON each.</summary>
+/// <summary>
+/// One operation on an image, for a cmdlet: the order on standard input, reports on standard output, a line of JSON each.
+/// </summary>
 internal static class ImageWorker
 {
     /// <summary>Does what is ordered.</summary>
@@ -54,7 +55,7 @@ internal static class ImageWorker
             stop.Cancel();
         });
 
-    // Who ordered it closes the stream, or dies, which closes it.
+    // The caller closes the stream, or dies, which closes it.
     private static void StopAtEnd(CancellationTokenSource stop)
     {
         while (Console.In.ReadLine() is not null)
@@ -72,7 +73,7 @@ internal static class ImageWorker
         }
         catch (IOException)
         {
-            // Nobody listens any more, which the end of standard input tells, too.
+            // The caller is gone, which the end of standard input shows as well.
         }
     }
 }

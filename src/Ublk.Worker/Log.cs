@@ -17,7 +17,8 @@ internal sealed class Log(int deviceId)
     {
         string line = message.ReplaceLineEndings(" ");
         string text = LogLine.Format(Environment.ProcessId, deviceId, level, line);
-        if (TrySend(DeviceLog.JournalSocket, $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={LogLine.Identifier}\nUBLK_DEVICE={deviceId}\n")
+        if (TrySend(DeviceLog.JournalSocket,
+            $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={LogLine.Identifier}\nUBLK_DEVICE={deviceId}\n")
             || TrySend(SyslogSocket, $"<{DaemonFacility | (int)level}>{text}"))
         {
             return;

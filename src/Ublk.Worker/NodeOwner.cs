@@ -4,7 +4,7 @@ using Ublk.Interop;
 
 namespace Ublk.Worker;
 
-/// <summary>Tells udev whose a device is, so that its rules give the nodes to an ordinary user who made one.</summary>
+/// <summary>Prints a device's owner for udev, whose rules then set the owner of its nodes.</summary>
 internal static class NodeOwner
 {
     /// <summary>Prints the user and the group of an unprivileged device.</summary>

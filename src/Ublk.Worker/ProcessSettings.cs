@@ -1,3 +1,5 @@
+using Ublk.Interop;
+
 namespace Ublk.Worker;
 
 /// <summary>What the kernel should know of a process on which a disk depends. Without the right to say so it serves all the same.</summary>
@@ -7,10 +9,10 @@ internal static class ProcessSettings
     public static void Apply()
     {
         // Memory allocated for serving the disk must not wait for that disk.
-        _ = Interop.Libc.PrCtl(Interop.Libc.PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+        _ = Libc.PrCtl(Libc.PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 
         // Nor must what the process needs be swapped to that disk. Only what is touched is locked: the heap reserves far more.
-        _ = Interop.Libc.MLockAll(Interop.Libc.MCL_CURRENT | Interop.Libc.MCL_FUTURE | Interop.Libc.MCL_ONFAULT);
+        _ = Libc.MLockAll(Libc.MCL_CURRENT | Libc.MCL_FUTURE | Libc.MCL_ONFAULT);
         try
         {
             // The last process to be killed when memory runs out: it could not be freed without its disk.

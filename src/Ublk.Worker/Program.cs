@@ -3,32 +3,33 @@ using System.Net.Sockets;
 using Ublk;
 using Ublk.Worker;
 using Ublk.Worker.Plugins;
+using Ublk.Workers;
 
 // Started by the engine's launcher, not by people: the arguments after the verb are what ps shows of the device.
 try
 {
     switch (args)
     {
-        case ["supervise", "--id", string id, .. string[] rest]:
+        case [WorkerArguments.Supervise, WorkerArguments.Id, string id, .. string[] rest]:
             using (DeviceSupervisor supervisor = new(int.Parse(id, CultureInfo.InvariantCulture)))
             {
-                return supervisor.Run(["--id", id, .. rest]);
+                return supervisor.Run([WorkerArguments.Id, id, .. rest]);
             }
 
-        case ["attach", string file]:
+        case [WorkerArguments.Attach, string file]:
             return DeviceAttachment.Run(file);
-        case ["serve", .., "--launcher", string channel]:
+        case [WorkerArguments.Serve, .., WorkerArguments.Launcher, string channel]:
             return DeviceWorker.Serve(channel);
-        case ["remove", string id]:
+        case [WorkerArguments.Remove, string id]:
             DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
-        case ["guard", string id, string server]:
-            return DeviceGuardian.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
-        case ["targets", string assembly]:
+        case [WorkerArguments.Guard, string id, string server]:
+            return DeviceGuard.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
+        case [WorkerArguments.Targets, string assembly]:
             return TargetListing.Print(assembly);
-        case ["owner", string node]:
+        case [WorkerArguments.Owner, string node]:
             return NodeOwner.Print(node);
-        case ["image"]:
+        case [WorkerArguments.Image]:
             return ImageWorker.Run();
         default:
             Console.Error.WriteLine("ublk-worker serves a device for New-UblkDevice and is not started by hand.");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ublk.Interop;
 
 namespace Ublk.Worker;
 
@@ -21,7 +22,7 @@ internal static class ProgramText
             string[] bounds = fields[0].Split('-');
             nint start = nint.Parse(bounds[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
             nint end = nint.Parse(bounds[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            _ = Interop.Libc.MAdvise(start, (nuint)(end - start), Interop.Libc.MADV_DONTNEED_LOCKED);
+            _ = Libc.MAdvise(start, (nuint)(end - start), Libc.MADV_DONTNEED_LOCKED);
         }
     }
 }

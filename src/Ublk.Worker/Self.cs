@@ -1,3 +1,4 @@
+using Ublk.Interop;
 using Ublk.Specification;
 using Ublk.Workers;
 
@@ -14,7 +15,7 @@ internal static class Self
     /// <returns>The process id.</returns>
     /// <exception cref="UblkException">It cannot be started.</exception>
     public static int StartWorker(DeviceSpecification specification, string channel) =>
-        Start(["serve", .. WorkerProgram.Arguments(specification, channel)]);
+        Start([WorkerArguments.Serve, .. WorkerArguments.ForServing(specification, channel)]);
 
     /// <summary>Starts it without waiting for it.</summary>
     /// <remarks>By posix_spawn(3) rather than the framework's Process, which would add a fifth to the worker's memory.</remarks>

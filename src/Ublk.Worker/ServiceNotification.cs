@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Ublk.Worker;
 
-/// <summary>What a service tells its manager (sd_notify(3)).</summary>
+/// <summary>Notifications of a service to its manager (sd_notify(3)).</summary>
 internal static class ServiceNotification
 {
-    /// <summary>The service is ready; without a manager that waits for it, nobody is told.</summary>
+    /// <summary>The service is ready. Does nothing without a manager that waits for it.</summary>
     /// <param name="status">What systemctl status shows.</param>
     public static void Ready(string status)
     {

@@ -20,7 +20,7 @@ internal static class TargetOpening
         return FilterStack.Open(specification.Filters, open, options);
     }
 
-    // What goes wrong in it is told as the plug-in's own fault.
+    // Its exceptions are reported as errors of the plug-in.
     private static Func<TargetOptions, BlockTarget> Find(string assembly, DeviceSpecification specification)
     {
         TargetDefinition definition = PluginCatalog.Find(assembly, specification.Target, PluginLoader.Load(assembly));
@@ -34,7 +34,8 @@ internal static class TargetOpening
             catch (Exception exception) when (exception is not UblkException)
             {
                 throw new UblkException(UblkError.PluginInvalid,
-                    $"The {definition.Name} target of {assembly} cannot be opened: {exception.GetType().Name}: {exception.Message}", operation: "open");
+                    $"The {definition.Name} target of {assembly} cannot be opened: {exception.GetType().Name}: {exception.Message}",
+                        operation: "open");
             }
         };
     }

@@ -109,6 +109,7 @@ Describe 'A disk with faults' {
 
     It 'completes what there is to choose' {
         $line = 'New-UblkDevice -Target Qcow2 -Discard U'
-        [Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText | Should -Be 'Unmap'
+        [Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText |
+            Should -Be 'Unmap'
     }
 }

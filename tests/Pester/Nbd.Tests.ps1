@@ -88,7 +88,7 @@ Describe 'A disk of an NBD server' -Tag Core {
         Stop-Server
         Wait-Fio $fio -Fails
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Link has been severed|Input/output error'
-        Get-UblkLog $device.Id | Where-Object Message -Like '*connection is lost*' | Should -Not -BeNullOrEmpty
+        Get-UblkLog $device.Id | Where-Object Message -Like '*is lost*' | Should -Not -BeNullOrEmpty
         $device | Remove-UblkDevice -Force
     }
 
@@ -116,32 +116,32 @@ Describe 'An NBD server that cannot be used' {
         Get-UblkDevice | Should -BeNullOrEmpty
     }
 
-    It 'is told: one that is not there' {
+    It 'is reported: one that is not there' {
         { New-UblkDevice -Target Nbd -Uri $uri -ErrorAction Stop } | Should -Throw '*cannot be reached*' -ErrorId "ConnectionFailed,$new"
     }
 
-    It 'is told: one without the export, in its own words' {
+    It 'is reported: one without the export, in its own words' {
         $null = New-Image "$TestDrive/disk.img" 1MB
         Start-QemuNbd --format=raw --export-name=there "$TestDrive/disk.img"
         { New-UblkDevice -Target Nbd -Uri "nbd+unix:///elsewhere?socket=$socket" -ErrorAction Stop } |
             Should -Throw "*export 'elsewhere' not present*" -ErrorId "ServerRefused,$new"
     }
 
-    It 'is told: one that allows a single connection, when there are to be two queues' {
+    It 'is reported: one that allows a single connection, when there are to be two queues' {
         $null = New-Image "$TestDrive/disk.img" 1MB
         Start-QemuNbd --format=raw "$TestDrive/disk.img"
         { New-UblkDevice -Target Nbd -Uri $uri -QueueCount 2 -ErrorAction Stop } | Should -Throw '*CAN_MULTI_CONN*' -ErrorId "NotSupported,$new"
     }
 
-    It 'is told: <What>' -ForEach @(
+    It 'is reported: <What>' -ForEach @(
         @{ What = 'TLS'; With = @{ Uri = 'nbds://host/disk' }; Says = '*TLS*'; Error = 'NotSupported' }
-        @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*no NBD URI*'; Error = 'InvalidArgument' }
+        @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*not an NBD URI*'; Error = 'InvalidArgument' }
         @{ What = 'no URI'; With = @{}; Says = '*needs a Uri*'; Error = 'InvalidArgument' }
     ) {
         { New-UblkDevice -Target Nbd @With -ErrorAction Stop } | Should -Throw $Says -ErrorId "$Error,$new"
     }
 
-    It 'is told: a recovery of what is written' {
+    It 'is reported: a recovery of what is written' {
         Start-Nbdkit memory 64M
         { New-UblkDevice -Target Nbd -Uri $uri -Recovery Reissue -ErrorAction Stop } |
             Should -Throw '*-Recovery Reissue*' -ErrorId "NotSupported,$new"

@@ -13,7 +13,8 @@ internal sealed class LoopDevice : IDisposable
     /// <param name="blockSize">Its logical block size in bytes.</param>
     public LoopDevice(long size, int blockSize = 512)
     {
-        Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/dev/loop-control"), "needs root and the loop driver, to make a block device");
+        Assert.SkipUnless(Environment.IsPrivilegedProcess
+            && File.Exists("/dev/loop-control"), "needs root and the loop driver, to make a block device");
         _file = new TemporaryFile(size);
         Path = Shell.Run("losetup", "--find", "--show", "--sector-size", $"{blockSize}", _file.Path).Trim();
     }

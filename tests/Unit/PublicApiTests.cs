@@ -14,7 +14,8 @@ public class PublicApiTests
     [Fact]
     public void The_public_surface_is_what_was_agreed_on()
     {
-        string[] actual = [.. typeof(UblkException).Assembly.GetExportedTypes().OrderBy(type => type.FullName, StringComparer.Ordinal).SelectMany(Describe)];
+        string[] actual = [.. typeof(UblkException).Assembly.GetExportedTypes().OrderBy(type => type.FullName, StringComparer.Ordinal)
+            .SelectMany(Describe)];
         if (Environment.GetEnvironmentVariable("UBLK_ACCEPT_API") is not null)
         {
             System.IO.File.WriteAllLines(File(), actual);
@@ -22,14 +23,17 @@ public class PublicApiTests
 
         // Set UBLK_ACCEPT_API to write the file anew, and read what changed.
         string[] agreed = System.IO.File.ReadAllLines(File());
-        Assert.Empty((string[])[.. actual.Except(agreed).Select(line => $"new: {line}"), .. agreed.Except(actual).Select(line => $"gone: {line}")]);
+        Assert.Empty(
+            (string[])[.. actual.Except(agreed).Select(line => $"new: {line}"), .. agreed.Except(actual).Select(line => $"gone: {line}")]);
     }
 
     private static IEnumerable<string> Describe(Type type)
     {
         string name = Name(type);
         string kind = type.IsEnum ? "enum" : type.IsValueType ? "struct" : type.IsInterface ? "interface"
-            : type is { IsAbstract: true, IsSealed: true } ? "static class" : type.IsAbstract ? "abstract class" : type.IsSealed ? "sealed class" : "class";
+            : type is { IsAbstract: true, IsSealed: true }
+                ? "static class"
+                : type.IsAbstract ? "abstract class" : type.IsSealed ? "sealed class" : "class";
         yield return $"{kind} {name}";
         if (type.IsEnum)
         {

@@ -18,5 +18,6 @@ public class TemplateTests
         Version("Directory.Packages.props", "xunit.v3"), Version("templates/ublk-target/MyDisk.Tests/MyDisk.Tests.csproj", "xunit.v3"));
 
     private static string Version(string file, string package) =>
-        Regex.Match(File.ReadAllText(Path.Combine(Root(), file)), $"Include=\"{Regex.Escape(package)}\" Version=\"([^\"]+)\"").Groups[1].Value;
+        Regex.Match(File.ReadAllText(Path.Combine(Root(), file)),
+            $"Include=\"{Regex.Escape(package)}\" Version=\"([^\"]+)\"").Groups[1].Value;
 }

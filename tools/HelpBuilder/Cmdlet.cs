@@ -76,7 +76,7 @@ internal sealed class Cmdlet
     private static CmdletInfo Variant(Shell shell, CmdletInfo info, string target)
     {
         shell.Commands.Clear();
-        _ = shell.AddCommand("Get-Command").AddParameter("Name", info.Name).AddParameter("ArgumentList", new object[] { target });
+        _ = shell.AddCommand("Get-Command").AddParameter("Name", info.Name).AddParameter("ArgumentList", new object[] { "file", target });
         return shell.Invoke<CmdletInfo>().Single();
     }
 

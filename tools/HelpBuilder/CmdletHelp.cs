@@ -60,7 +60,8 @@ internal sealed class CmdletHelp
 
     private void Check(string file)
     {
-        string[] unhelped = [.. Cmdlet.Parameters.Where(parameter => Describe(parameter).Count == 0).Select(parameter => parameter.Info.Name)];
+        string[] unhelped =
+            [.. Cmdlet.Parameters.Where(parameter => Describe(parameter).Count == 0).Select(parameter => parameter.Info.Name)];
         string[] unknown = [.. Page.Parameters.Keys.Except(Cmdlet.Parameters.Select(parameter => parameter.Info.Name))];
         string problem = this switch
         {

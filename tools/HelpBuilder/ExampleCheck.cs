@@ -17,7 +17,8 @@ internal sealed class ExampleCheck(IEnumerable<Cmdlet> cmdlets)
         Ast ast = Parser.ParseInput(code, out _, out ParseError[] errors);
         string? problem = errors.Length > 0
             ? errors[0].Message
-            : ast.FindAll(node => node is CommandAst, searchNestedScriptBlocks: true).Cast<CommandAst>().Select(ProblemOf).FirstOrDefault(found => found is not null);
+            : ast.FindAll(node => node is CommandAst, searchNestedScriptBlocks: true).Cast<CommandAst>().Select(ProblemOf)
+                .FirstOrDefault(found => found is not null);
         if (problem is not null)
         {
             throw new HelpException($"{file}: {problem}\n{code}");

@@ -62,7 +62,8 @@ internal static class PlainText
     {
         string[][] rows =
         [
-            .. table.OfType<TableRow>().Select(row => row.OfType<TableCell>().Select(cell => string.Join(' ', cell.SelectMany(Paragraphs))).ToArray())
+            .. table.OfType<TableRow>()
+                .Select(row => row.OfType<TableCell>().Select(cell => string.Join(' ', cell.SelectMany(Paragraphs))).ToArray())
                 .Where(row => row.Any(cell => cell.Length > 0)),
         ];
         int[] widths = [.. Enumerable.Range(0, rows[0].Length - 1).Select(column => rows.Max(row => row[column].Length))];

@@ -12,8 +12,8 @@ internal static class FilterCatalog
     [
         CacheFilter.Definition,
         DelayFilter.Definition,
-        ErrorFilter.Definition,
-        HangFilter.Definition,
+        ErrorRateFilter.Definition,
+        HangEveryFilter.Definition,
         OffsetFilter.Definition,
         OverlayFilter.Definition,
         PartitionFilter.Definition,

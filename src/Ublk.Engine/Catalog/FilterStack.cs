@@ -14,7 +14,8 @@ internal static class FilterStack
         foreach (UblkFilter filter in specification.Filters)
         {
             FilterDefinition definition = FilterCatalog.Check(filter);
-            if (specification.Recovery != RecoveryMode.None && definition.WhyNotRecoverable(new TargetOptions(filter.Options)) is { } reason)
+            if (specification.Recovery != RecoveryMode.None
+                && definition.WhyNotRecoverable(new TargetOptions(filter.Options)) is { } reason)
             {
                 throw new UblkException(UblkError.InvalidArgument, $"{reason} Leave out -Recovery and -AutoRestore.");
             }

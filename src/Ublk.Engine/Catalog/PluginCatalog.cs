@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -8,7 +7,7 @@ using Ublk.Workers;
 
 namespace Ublk.Catalog;
 
-/// <summary>The targets that assemblies have, as a worker tells of them: nothing of an assembly is loaded into this process.</summary>
+/// <summary>The targets that assemblies have. A worker lists them, so that no assembly is loaded into this process.</summary>
 internal static class PluginCatalog
 {
     // An assembly is asked again when it has changed.
@@ -31,7 +30,8 @@ internal static class PluginCatalog
 
     /// <summary>A target of an assembly.</summary>
     /// <exception cref="UblkException">The assembly cannot be used, or has no such target.</exception>
-    public static UblkTarget Find(string assembly, string name, string workerDirectory) => Find(assembly, name, List(assembly, workerDirectory));
+    public static UblkTarget Find(string assembly, string name, string workerDirectory) =>
+        Find(assembly, name, List(assembly, workerDirectory));
 
     /// <summary>The one of a name, in any casing.</summary>
     /// <exception cref="UblkException">There is none.</exception>
@@ -43,38 +43,29 @@ internal static class PluginCatalog
 
     private static IReadOnlyList<UblkTarget> Ask(string assembly, string workerDirectory)
     {
-        IReadOnlyList<string> command = WorkerProgram.LocatePortable(workerDirectory).Command;
         try
         {
-            ProcessStartInfo start = new(command[0], [.. command.Skip(1), "targets", assembly])
-            {
-                WorkingDirectory = "/",
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            using Process process = WorkerPrivileges.Start(start);
+            using Process process = WorkerProgram.LocatePortable(workerDirectory)
+                .RunLimited(replacesFiles: false, WorkerArguments.Targets, assembly);
             process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();
             string error = errors.GetAwaiter().GetResult().Trim();
             PluginReport? report = output.Length > 0 ? JsonSerializer.Deserialize(output, PluginJson.Default.PluginReport) : null;
             return report is null
-                ? throw new UblkException(UblkError.PluginInvalid, $"{assembly} ended the process that looked at it: {error}", operation: "load")
+                ? throw new UblkException(UblkError.PluginInvalid, $"{assembly} ended the process that looked at it: {error}",
+                    operation: "load")
                 : report.Failure is { } failure ? throw failure.ToException() : report.Targets;
-        }
-        catch (Win32Exception exception)
-        {
-            throw new UblkException(UblkError.WorkerMissing, $"Cannot run {command[0]}: {exception.Message}.");
         }
         catch (JsonException)
         {
-            throw new UblkException(UblkError.PluginInvalid, $"{assembly} wrote something when it was looked at, which it must not.", operation: "load");
+            throw new UblkException(UblkError.PluginInvalid, $"{assembly} wrote something when it was looked at, which it must not.",
+                operation: "load");
         }
     }
 }
 
-/// <summary>What a worker tells of an assembly.</summary>
+/// <summary>A worker's description of an assembly.</summary>
 internal sealed record PluginReport
 {
     /// <summary>Its targets.</summary>

@@ -3,7 +3,7 @@ using Ublk.Specification;
 namespace Ublk.Catalog;
 
 /// <summary>Checks all of a specification: the device, its filters and its target's options.</summary>
-/// <remarks>What makes a specification from a user's input checks it, once. What gets one relies on that.</remarks>
+/// <remarks>Code that makes a specification from user input checks it once. Code that receives one relies on that.</remarks>
 internal static class SpecificationCheck
 {
     /// <summary>Checks what can be checked without touching a device or a file, and without the assembly.</summary>

@@ -24,4 +24,10 @@ internal static class TargetCatalog
         All.FirstOrDefault(target => string.Equals(target.Name, name, StringComparison.OrdinalIgnoreCase))
         ?? throw new UblkException(UblkError.UnknownTarget,
             $"There is no target named '{name}'. Choose one of: {string.Join(", ", All.Select(target => target.Name))}.");
+
+    /// <summary>The target that serves a file where none is named: by the extension of its name, never by its content.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>Qcow2 for <c>.qcow2</c> and <c>.qcow</c>, in any casing; Loop for all others.</returns>
+    public static string ForFile(string path) =>
+        Path.GetExtension(path).ToUpperInvariant() is ".QCOW2" or ".QCOW" ? Qcow2Target.Definition.Name : LoopTarget.Definition.Name;
 }

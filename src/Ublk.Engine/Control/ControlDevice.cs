@@ -14,7 +14,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     internal const int PathRoom = 64;
 
     // Long for the driver's own work; what waits for others (start, stop, delete) is given its bound by the caller.
-    private static readonly TimeSpan CommandTime = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(20);
 
     private readonly IControlChannel _channel;
     private readonly byte* _path;
@@ -35,7 +35,7 @@ internal sealed unsafe class ControlDevice : IDisposable
         _channel = channel;
         _path = channel.Buffer;
         _buffer = channel.Buffer + PathRoom;
-        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, _buffer, sizeof(ulong), 0, 0, CommandTime) >= 0)
+        if (SendOnce(UblkAbi.CmdGetFeatures, UblkAbi.AnyDeviceId, _buffer, sizeof(ulong), 0, 0, CommandTimeout) >= 0)
         {
             _isEncodingKnown = true;
             Features = (UblkFeatures)(*(ulong*)_buffer);
@@ -51,7 +51,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     public int TryAdd(ref UblkDeviceInfo info)
     {
         *(UblkDeviceInfo*)_buffer = info;
-        int result = Send(UblkAbi.CmdAddDev, info.DeviceId, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
+        int result = Send(UblkAbi.CmdAddDev, info.DeviceId, (ushort)sizeof(UblkDeviceInfo), 0, CommandTimeout);
         info = *(UblkDeviceInfo*)_buffer;
         return result;
     }
@@ -60,7 +60,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     public void SetParameters(int id, in UblkParameters parameters)
     {
         *(UblkParameters*)_buffer = parameters;
-        Check(Send(UblkAbi.CmdSetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTime), "SET_PARAMS", id);
+        Check(Send(UblkAbi.CmdSetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTimeout), "SET_PARAMS", id);
     }
 
     /// <summary>A device's parameters (GET_PARAMS).</summary>
@@ -68,7 +68,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     public int TryGetParameters(int id, out UblkParameters parameters)
     {
         *(UblkParameters*)_buffer = new UblkParameters { Length = (uint)sizeof(UblkParameters) };
-        int result = Send(UblkAbi.CmdGetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTime);
+        int result = Send(UblkAbi.CmdGetParams, (uint)id, (ushort)sizeof(UblkParameters), 0, CommandTimeout);
         parameters = *(UblkParameters*)_buffer;
         return result;
     }
@@ -84,7 +84,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <returns>0 or a negative errno: -ENODEV where there is no such device.</returns>
     public int TryGetInfo(int id, out UblkDeviceInfo info)
     {
-        int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTime);
+        int result = Send(UblkAbi.CmdGetDevInfo, (uint)id, (ushort)sizeof(UblkDeviceInfo), 0, CommandTimeout);
         info = *(UblkDeviceInfo*)_buffer;
         return result;
     }
@@ -101,20 +101,17 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <returns>0 or a negative errno: -EACCES where udev has not.</returns>
     public int AwaitInfo(int id, TimeSpan timeout, out UblkDeviceInfo info)
     {
-        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        int result;
-        while ((result = TryGetInfo(id, out info)) == -Libc.EACCES && Environment.TickCount64 < deadline)
-        {
-            Thread.Sleep(5);
-        }
-
+        int result = 0;
+        UblkDeviceInfo last = default;
+        new Deadline(timeout).Wait(() => (result = TryGetInfo(id, out last)) != -Libc.EACCES);
+        info = last;
         return result;
     }
 
     /// <summary>The CPUs whose requests come to a queue (GET_QUEUE_AFFINITY).</summary>
     public CpuSet GetQueueAffinity(int id, int queueId)
     {
-        int result = Send(UblkAbi.CmdGetQueueAffinity, (uint)id, CpuSet.MaskBytes, (ulong)queueId, CommandTime);
+        int result = Send(UblkAbi.CmdGetQueueAffinity, (uint)id, CpuSet.MaskBytes, (ulong)queueId, CommandTimeout);
         Check(result, "GET_QUEUE_AFFINITY", id);
         return CpuSet.FromMask(new ReadOnlySpan<byte>(_buffer, CpuSet.MaskBytes));
     }
@@ -126,7 +123,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <summary>Removes the disk (STOP_DEV); waits for the requests under way, which the server must still answer.</summary>
     public void Stop(int id, TimeSpan timeout) => Check(TryStop(id, timeout, evenIfOpen: true), "STOP_DEV", id);
 
-    /// <summary>Removes the disk, in use or not (STOP_DEV), or only if nobody has it open (TRY_STOP_DEV, from 7.0).</summary>
+    /// <summary>Removes the disk, in use or not (STOP_DEV), or only if it is not open (TRY_STOP_DEV, from 7.0).</summary>
     /// <returns>0 or a negative errno: -EBUSY while it is open, -ENODEV when it is not started.</returns>
     public int TryStop(int id, TimeSpan timeout, bool evenIfOpen = false) =>
         Send(evenIfOpen ? UblkAbi.CmdStopDev : UblkAbi.CmdTryStopDev, (uint)id, 0, 0, timeout);
@@ -137,11 +134,11 @@ internal sealed unsafe class ControlDevice : IDisposable
 
     /// <summary>Deletes a device without waiting for its server (DEL_DEV_ASYNC, from 6.7).</summary>
     /// <returns>0 or a negative errno.</returns>
-    public int TryDeleteAsync(int id) => Send(UblkAbi.CmdDelDevAsync, (uint)id, 0, 0, CommandTime);
+    public int TryDeleteAsync(int id) => Send(UblkAbi.CmdDelDevAsync, (uint)id, 0, 0, CommandTimeout);
 
     /// <summary>Prepares a device whose server is gone for another one (START_USER_RECOVERY).</summary>
     /// <returns>0 or a negative errno: -EBUSY while the old server has the device open or it is not in recovery.</returns>
-    public int TryStartRecovery(int id) => Send(UblkAbi.CmdStartUserRecovery, (uint)id, 0, 0, CommandTime);
+    public int TryStartRecovery(int id) => Send(UblkAbi.CmdStartUserRecovery, (uint)id, 0, 0, CommandTimeout);
 
     /// <summary>Brings a recovered device back to life (END_USER_RECOVERY); waits for every tag to be fetched.</summary>
     public void EndRecovery(int id, int serverPid, TimeSpan timeout) =>
@@ -152,13 +149,13 @@ internal sealed unsafe class ControlDevice : IDisposable
     /// <param name="timeout">How long the driver may wait for each queue to have an idle tag.</param>
     /// <returns>0 or a negative errno: -EBUSY when the time was up, and then nothing but a new server helps.</returns>
     public int TryQuiesce(int id, TimeSpan timeout) =>
-        Send(UblkAbi.CmdQuiesceDev, (uint)id, 0, (ulong)timeout.TotalMilliseconds, timeout + CommandTime);
+        Send(UblkAbi.CmdQuiesceDev, (uint)id, 0, (ulong)timeout.TotalMilliseconds, timeout + CommandTimeout);
 
     /// <summary>Changes the size of a live disk (UPDATE_SIZE, from 6.16).</summary>
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes, a multiple of the logical block size.</param>
     public void UpdateSize(int id, long size) =>
-        Check(Send(UblkAbi.CmdUpdateSize, (uint)id, 0, (ulong)size >> UblkAbi.SectorShift, CommandTime), "UPDATE_SIZE", id);
+        Check(Send(UblkAbi.CmdUpdateSize, (uint)id, 0, (ulong)size >> UblkAbi.SectorShift, CommandTimeout), "UPDATE_SIZE", id);
 
     /// <inheritdoc/>
     public void Dispose() => _channel.Dispose();
@@ -194,9 +191,9 @@ internal sealed unsafe class ControlDevice : IDisposable
 
     // The driver misses the path before anything else, and only with such a device.
     private bool IsUnprivileged(uint id) => Features.HasFlag(UblkFeatures.UnprivilegedDev)
-        && SendOnce(UblkAbi.CmdGetDevInfo, id, _path, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTime) == -Libc.EINVAL;
+        && SendOnce(UblkAbi.CmdGetDevInfo, id, _path, (ushort)sizeof(UblkDeviceInfo), 0, 0, CommandTimeout) == -Libc.EINVAL;
 
-    // Whoever may use the device's node may use the device.
+    // Access to the device follows from access to its node.
     private int SendWithPath(uint command, uint id, ushort length, ulong data, TimeSpan timeout)
     {
         Span<byte> path = new(_path, PathRoom);

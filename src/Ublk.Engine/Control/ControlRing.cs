@@ -11,7 +11,7 @@ internal sealed unsafe class ControlRing : IControlChannel
     private const ulong CancelMark = ulong.MaxValue;
 
     // What a cancelled command takes to come back.
-    private static readonly TimeSpan CancelTime = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CancelTimeout = TimeSpan.FromSeconds(1);
 
     private readonly SafeFileHandle _device;
     private readonly Ring _ring;
@@ -51,7 +51,7 @@ internal sealed unsafe class ControlRing : IControlChannel
         }
 
         Cancel(sequence);
-        if (TryAwait(sequence, CancelTime, out result))
+        if (TryAwait(sequence, CancelTimeout, out result))
         {
             return result is -Libc.EINTR or -Libc.ECANCELED ? -Libc.ETIMEDOUT : result;
         }
@@ -83,7 +83,7 @@ internal sealed unsafe class ControlRing : IControlChannel
 
     private bool TryAwait(ulong sequence, TimeSpan timeout, out int result)
     {
-        long deadline = timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        Deadline deadline = new(timeout);
         while (true)
         {
             while (_ring.TryReap(out IoUringCqe completion))
@@ -95,14 +95,13 @@ internal sealed unsafe class ControlRing : IControlChannel
                 }
             }
 
-            long left = deadline == long.MaxValue ? long.MaxValue : deadline - Environment.TickCount64;
-            if (left <= 0)
+            if (deadline.IsOver)
             {
                 result = 0;
                 return false;
             }
 
-            int entered = _ring.Enter(1, left == long.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromMilliseconds(left));
+            int entered = _ring.Enter(1, deadline.Left);
             if (entered < 0 && entered is not (-Libc.ETIME or -Libc.EBUSY or -Libc.EAGAIN))
             {
                 result = entered;

@@ -2,19 +2,20 @@ using Ublk.Interop;
 
 namespace Ublk.Control;
 
-/// <summary>Tells of the control commands, and what the driver answered, to whoever listens on the thread that sends them.</summary>
+/// <summary>A trace of control commands and their results, for a listener on the thread that sends them.</summary>
 internal static class ControlTrace
 {
-    /// <summary>Told a line for each command; null where nobody wants to know.</summary>
+    /// <summary>Called with a line for each command; null for no trace.</summary>
     [field: ThreadStatic]
     public static Action<string>? Listener { get; set; }
 
-    /// <summary>Tells of a command.</summary>
+    /// <summary>Traces a command.</summary>
     /// <param name="command">Its number, encoded or bare.</param>
     /// <param name="id">The device, or <see cref="UblkAbi.AnyDeviceId"/>.</param>
     /// <param name="result">0 or more, or a negative errno.</param>
     public static void Tell(uint command, uint id, int result) =>
-        Listener?.Invoke($"{NameOf(command)}{(id == UblkAbi.AnyDeviceId ? "" : $" {id}")}: {(result < 0 ? Libc.Describe(-result) : result)}");
+        Listener?.Invoke(
+            $"{NameOf(command)}{(id == UblkAbi.AnyDeviceId ? "" : $" {id}")}: {(result < 0 ? Libc.Describe(-result) : result)}");
 
     private static string NameOf(uint command) => (command & UblkAbi.CommandNumberMask) switch
     {

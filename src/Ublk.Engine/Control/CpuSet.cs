@@ -22,7 +22,7 @@ internal sealed class CpuSet
     public static CpuSet Of(IEnumerable<int> cpus) => Parse(string.Join(',', cpus));
 
     /// <summary>Reads a list such as <c>0-3,8</c>.</summary>
-    /// <exception cref="UblkException">It is none.</exception>
+    /// <exception cref="UblkException">The text is malformed.</exception>
     public static CpuSet Parse(string list)
     {
         BitArray cpus = new(MaskBytes * 8);

@@ -2,12 +2,13 @@ using System.Numerics;
 
 namespace Ublk.Control;
 
-/// <summary>What is known of the driver's features: when they came, what they mean, and who needs them here.</summary>
+/// <summary>The driver's features: since which kernel, their meaning, and their use here.</summary>
 internal static class FeatureCatalog
 {
     private static readonly Entry[] Entries =
     [
-        new(UblkFeatures.SupportZeroCopy, "6.15", "Request pages can be registered as io_uring buffers by the server, so that nobody copies.",
+        new(UblkFeatures.SupportZeroCopy, "6.15",
+            "The server can register request pages as io_uring buffers, which avoids copies.",
             "New-UblkDevice -BufferMode ZeroCopy"),
         new(UblkFeatures.UringCmdCompInTask, "6.0", "Requests are completed in task work; always on."),
         new(UblkFeatures.NeedGetData, "6.0", "The server is asked for a buffer for each write."),
@@ -16,7 +17,7 @@ internal static class FeatureCatalog
         new(UblkFeatures.UserRecoveryReissue, "6.1", "Requests that a dead server held are given to the next one.",
             "New-UblkDevice -Recovery Reissue"),
 
-        // In the driver since 6.3, but none before 6.5 tells what it has, and this is not a thing to try.
+        // In the driver since 6.3, but drivers before 6.5 do not report features, and this one is not safe to try.
         new(UblkFeatures.UnprivilegedDev, "6.5", "Ordinary users can make devices.", "New-UblkDevice -Unprivileged"),
         new(UblkFeatures.CmdIoctlEncode, "6.4", "Commands are encoded as ioctl(2) has them; older drivers take bare numbers."),
         new(UblkFeatures.UserCopy, "6.5", "The server copies data by reading and writing the character device.",
@@ -32,7 +33,7 @@ internal static class FeatureCatalog
         new(UblkFeatures.BatchIo, "7.0", "One command fetches or completes many requests."),
         new(UblkFeatures.Integrity, "7.0", "Integrity metadata beside the data."),
         new(UblkFeatures.SafeStopDev, "7.0",
-            "A disk is stopped only if nobody has it open; with older drivers, who has it open is looked for beforehand.",
+            "A disk is stopped only if it is not open; with older drivers, openers are looked for first.",
             "Remove-UblkDevice", "Stop-UblkDevice"),
         new(UblkFeatures.NoAutoPartScan, "7.0", "The partition table is left unread.", "New-UblkDevice -NoPartitionScan"),
         new(UblkFeatures.ShmemZc, "7.1", "Zero copy through memory shared with the client."),
@@ -58,19 +59,17 @@ internal static class FeatureCatalog
         [.. Entries.Select(entry => entry.Describe(said, kernel))];
 
     /// <summary>Checks that a driver has a feature.</summary>
-    /// <param name="control">The driver.</param>
+    /// <param name="features">The driver's features.</param>
     /// <param name="feature">The feature.</param>
     /// <param name="what">What needs it, as the beginning of a sentence.</param>
-    /// <param name="id">The device it is needed for.</param>
-    /// <exception cref="UblkException">It does not.</exception>
-    internal static void Require(ControlDevice control, UblkFeatures feature, string what, int id)
-    {
-        UblkFeature known = Entries.Single(entry => entry.Flag == feature).Describe(control.Features, Kernel);
-        if (!known.Supported)
-        {
-            throw new UblkException(UblkError.NotSupported, $"{what} {known.Note}.", deviceId: id);
-        }
-    }
+    /// <param name="id">The device it is needed for; null where it has no id yet.</param>
+    /// <returns>The feature.</returns>
+    /// <exception cref="UblkException">The driver lacks it; the message names the kernel that is needed and the one that runs.</exception>
+    internal static UblkFeatures Require(UblkFeatures features, UblkFeatures feature, string what, int? id = null) =>
+        features.HasFlag(feature)
+            ? feature
+            : throw new UblkException(UblkError.NotSupported,
+                $"{what} {Entries.Single(entry => entry.Flag == feature).Explain(Kernel)}.", deviceId: id);
 
     private sealed record Entry(UblkFeatures Flag, string Since, string Description, params string[] Parameters)
     {
@@ -90,12 +89,12 @@ internal static class FeatureCatalog
                 Since = since,
                 Description = Description,
                 Parameters = Parameters,
-                Note = supported ? null : Explain(since, kernel),
+                Note = supported ? null : Explain(kernel),
             };
         }
 
-        private static string Explain(Version since, Version kernel) => kernel < since
-            ? $"needs kernel {since} or newer, this is {kernel}"
-            : $"needs a kernel that is built with it, and this one ({kernel}) is not";
+        public string Explain(Version kernel) => kernel < Version.Parse(Since)
+            ? $"needs kernel {Since} or newer, this is {kernel}"
+            : $"needs the driver of kernel {Since} or newer, and that of this kernel ({kernel}) lacks it";
     }
 }

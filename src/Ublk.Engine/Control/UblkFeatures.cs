@@ -58,7 +58,7 @@ public enum UblkFeatures : ulong
     /// <summary>Integrity metadata.</summary>
     Integrity = 1UL << 16,
 
-    /// <summary>A device can be stopped on condition that nobody has it open.</summary>
+    /// <summary>A device can be stopped on condition that it is not open.</summary>
     SafeStopDev = 1UL << 17,
 
     /// <summary>The partition table is left unread.</summary>

@@ -5,7 +5,7 @@ using Ublk.Io;
 namespace Ublk.Counters;
 
 /// <summary>
-/// What one thread of a queue counts, from the start of its worker on. Others read it while its thread, and nobody else, writes it: every
+/// What one thread of a queue counts, from the start of its worker on. Only that thread writes it, while others read: every
 /// number only grows, and is aligned.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = Size)]
@@ -17,7 +17,7 @@ internal unsafe struct CounterBlock
     /// <summary>Numbers of operations, <see cref="IoOperation"/>, one of which is not used.</summary>
     public const int Operations = 6;
 
-    /// <summary>Kinds of requests that are told apart by how long they take: reads, writes and the others.</summary>
+    /// <summary>Kinds of requests with a latency histogram each: reads, writes and the others.</summary>
     public const int Kinds = 3;
 
     /// <summary>Steps of times: eight for each doubling, from 32 ns to 2 minutes.</summary>

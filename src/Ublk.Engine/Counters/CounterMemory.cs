@@ -47,7 +47,9 @@ internal sealed unsafe class CounterMemory : IDisposable
     private nint _address;
 
     /// <summary>Maps it.</summary>
-    /// <param name="file">A header and zeroes, of which every block is allocated; without one nobody else can look.</param>
+    /// <param name="file">
+    /// A header and zeroes, of which every block is allocated; without one, other processes cannot read the counters.
+    /// </param>
     /// <param name="threads">How many count.</param>
     /// <param name="target">What the target counts, as far as there is room; it may go on to when this is disposed.</param>
     /// <exception cref="UblkException">There is no memory.</exception>

@@ -3,7 +3,7 @@ using Ublk.Io;
 
 namespace Ublk.Counters;
 
-/// <summary>Counts what a queue's thread does, for whoever looks. Used on that thread alone.</summary>
+/// <summary>Counts the requests of a queue's thread. Used on that thread alone.</summary>
 /// <remarks>
 /// The clock is read twice a turn, not for each request: what comes in one turn arrives together, and what is answered
 /// in one turn leaves together with the next io_uring_enter.

@@ -12,10 +12,10 @@ internal unsafe struct TargetCounterSlot
     public const int Size = 64;
 
     /// <summary>Slots that the page has room for.</summary>
-    public const int MaxCount = (CounterHeader.Room - FirstPlace) / Size;
+    public const int MaxCount = (CounterHeader.Room - FirstOffset) / Size;
 
     // Room for the header to grow.
-    private const int FirstPlace = 64;
+    private const int FirstOffset = 64;
 
     /// <summary>What was counted.</summary>
     public long Value;
@@ -23,7 +23,7 @@ internal unsafe struct TargetCounterSlot
     private fixed byte _name[Size - sizeof(long)];
 
     /// <summary>The slots of a page.</summary>
-    public static TargetCounterSlot* In(nint page) => (TargetCounterSlot*)(page + FirstPlace);
+    public static TargetCounterSlot* In(nint page) => (TargetCounterSlot*)(page + FirstOffset);
 
     /// <summary>What a target has counted up to now, in its order.</summary>
     /// <param name="counters">A device's counters; empty where they are not even a page.</param>
@@ -37,9 +37,9 @@ internal unsafe struct TargetCounterSlot
 
         int count = (int)long.Clamp(MemoryMarshal.Read<CounterHeader>(counters).TargetCounters, 0, MaxCount);
         foreach (ref readonly TargetCounterSlot slot in
-            MemoryMarshal.Cast<byte, TargetCounterSlot>(counters.Slice(FirstPlace, count * Size)))
+            MemoryMarshal.Cast<byte, TargetCounterSlot>(counters.Slice(FirstOffset, count * Size)))
         {
-            // The file may be another user's, who may have written anything.
+            // The file may belong to another user and hold anything.
             string name = slot.Name;
             if (name.Length > 0 && name.All(char.IsAsciiLetterOrDigit))
             {

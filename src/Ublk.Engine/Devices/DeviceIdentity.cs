@@ -13,17 +13,19 @@ internal static class DeviceIdentity
         return Exists(control, id, cookie);
     }
 
-    /// <summary>The same, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     public static bool Exists(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
 
-    /// <summary>Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.</summary>
+    /// <summary>
+    /// Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.
+    /// </summary>
     public static bool IsReplaced(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie != cookie;
 
     /// <summary>Checks that an id is still that of the device somebody looked at.</summary>
     /// <param name="id">The id.</param>
-    /// <param name="cookie">The device's cookie; null where it was not told.</param>
+    /// <param name="cookie">The device's cookie; null where it is unknown.</param>
     /// <exception cref="UblkException">Another device has the id.</exception>
     public static void RequireSame(int id, ulong? cookie)
     {

@@ -7,7 +7,7 @@ using Ublk.Interop;
 
 namespace Ublk.Devices;
 
-/// <summary>The devices this kernel has, whoever serves them.</summary>
+/// <summary>The ublk devices of this kernel, of any server.</summary>
 internal static class DeviceInventory
 {
     private const string CharDevices = "/sys/class/ublk-char";
@@ -43,7 +43,7 @@ internal static class DeviceInventory
         return Describe(control, id);
     }
 
-    /// <summary>One device, or null, by a control node that is open already.</summary>
+    /// <summary>One device, or null, through an open control node.</summary>
     internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id) : null;
 
     /// <summary>Checks that there is a driver and that the caller may use it.</summary>
@@ -85,7 +85,9 @@ internal static class DeviceInventory
 
         DeviceRecord? record = RecordOf(id, info);
         SysfsDisk disk = new(id);
-        UblkParameters? parameters = MayAskParameters(disk, info) && control!.TryGetParameters(id, out UblkParameters stored) >= 0 ? stored : null;
+        UblkParameters? parameters = MayAskParameters(disk, info) && control!.TryGetParameters(id, out UblkParameters stored) >= 0
+            ? stored
+            : null;
         return new UblkDevice
         {
             Id = id,
@@ -132,8 +134,8 @@ internal static class DeviceInventory
     private static bool MayAskParameters(SysfsDisk disk, UblkDeviceInfo? info) =>
         info is { } known && disk.Size is null && known.State != (ushort)DeviceState.Live;
 
-    // The cookie tells the record of this device from one that a killed worker left under the same id. Only what the driver
-    // tells of owner and cookie vouches for a record.
+    // The cookie distinguishes this device's record from one that a killed worker left under the same id. Only the owner and
+    // the cookie that the driver reports vouch for a record.
     private static DeviceRecord? RecordOf(int id, UblkDeviceInfo? info)
     {
         DeviceRecord? record = info is { } known ? StateDirectory.Of(known.OwnerUid).TryRead(id) : null;

@@ -35,16 +35,18 @@ internal sealed record DeviceRecord
     /// <summary>When the worker made the device, in UTC.</summary>
     public required DateTime StartTime { get; init; }
 
-    /// <summary>The process that gives the device a new worker when one dies; 0 where nobody does.</summary>
+    /// <summary>The supervisor, which starts a new worker when one dies; 0 without one.</summary>
     public int SupervisorId { get; init; }
 
-    /// <summary>When that process started, in ticks since the machine did: its id may be another's by now. 0 in a record of an older version.</summary>
-    public long SupervisorStartTime { get; init; }
+    /// <summary>
+    /// When that process started, in ticks since the machine did: its id may be another's by now. 0 in a record of an older version.
+    /// </summary>
+    public long SupervisorStartTicks { get; init; }
 
     /// <summary>Whether that process is still there.</summary>
     [JsonIgnore]
     public bool IsSupervised => SupervisorId > 0 && ProcessStatus.IsAlive(SupervisorId)
-        && (SupervisorStartTime == 0 || SupervisorStartTime == ProcessStatus.StartTimeOf(SupervisorId));
+        && (SupervisorStartTicks == 0 || SupervisorStartTicks == ProcessStatus.StartTicksOf(SupervisorId));
 
     /// <summary>How often the supervisor did.</summary>
     public int Restarts { get; init; }
@@ -57,7 +59,9 @@ internal sealed record DeviceRecord
 
     /// <summary>Reads a record; null where it is none.</summary>
     /// <param name="text">The record's file.</param>
-    /// <param name="isOthers">Whether another user wrote it. What it says comes to the caller's terminal, so it must not control that.</param>
+    /// <param name="isOthers">
+    /// Whether another user wrote it. What it says comes to the caller's terminal, so it must not control that.
+    /// </param>
     public static DeviceRecord? TryParse(byte[] text, bool isOthers)
     {
         try

@@ -49,7 +49,7 @@ internal static class DeviceSymlink
         {
             if (!Directory.Exists(Folder))
             {
-                // Everybody may look names up, whatever the umask of who made the first.
+                // All users may look names up, whatever the umask of the first command was.
                 Directory.CreateDirectory(Folder);
                 File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
             }
@@ -65,7 +65,7 @@ internal static class DeviceSymlink
         }
     }
 
-    /// <summary>Removes the links to an id that nobody else can have: it is free under the lock, or the caller's own.</summary>
+    /// <summary>Removes the links to an id that is free under the lock, or the caller's own.</summary>
     public static void Delete(int id)
     {
         try

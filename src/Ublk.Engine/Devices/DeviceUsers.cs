@@ -4,13 +4,15 @@ using Ublk.Processes;
 
 namespace Ublk.Devices;
 
-/// <summary>Who uses a disk or one of its partitions. A disk that is gone may still have users: they are found by its name.</summary>
+/// <summary>The users of a disk or one of its partitions. A disk that is gone may still have users; they are found by its name.</summary>
 internal static class DeviceUsers
 {
     /// <summary>Where it is mounted, as this process sees it.</summary>
     public static IReadOnlyList<string> MountPoints(int id) => MountPoints(id, MountTable.Of("self"));
 
-    /// <summary>Devices on top of it, swap areas in it, and file systems of several disks that are mounted where this process sees no mount point.</summary>
+    /// <summary>
+    /// Devices on top of it, swap areas in it, and file systems of several disks that are mounted where this process sees no mount point.
+    /// </summary>
     public static IReadOnlyList<string> Holders(int id)
     {
         // A disk that is gone has no folder; those above it still name it.
@@ -40,12 +42,16 @@ internal static class DeviceUsers
     public static IReadOnlyList<string> Openers(int id) =>
         [.. Processes().Where(process => OpenFiles(process).Any(node => IsNode(node, id))).Select(Describe)];
 
-    /// <summary>A mount of it in another mount namespace than the caller's, as <c>mounted on /mnt in the namespace of sh (process 1234)</c>, or null.</summary>
+    /// <summary>
+    /// A mount of it in another mount namespace than the caller's, as <c>mounted on /mnt in the namespace of sh (process 1234)</c>, or
+    /// null.
+    /// </summary>
     public static string? FindElsewhere(int id)
     {
         HashSet<string> seen = [LinkTarget("/proc/self/ns/mnt"), ""];
         return Processes().Where(process => seen.Add(LinkTarget($"/proc/{process}/ns/mnt")))
-            .SelectMany(process => MountPoints(id, MountTable.Of(process)).Select(path => $"mounted on {path} in the namespace of {Describe(process)}"))
+            .SelectMany(process =>
+                MountPoints(id, MountTable.Of(process)).Select(path => $"mounted on {path} in the namespace of {Describe(process)}"))
             .FirstOrDefault();
     }
 
@@ -64,7 +70,9 @@ internal static class DeviceUsers
             && int.TryParse(name.AsSpan(disk.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _));
     }
 
-    /// <summary>Whether a mount uses the disk: as its source, as a member of a set of disks, or for a log, which is among the options.</summary>
+    /// <summary>
+    /// Whether a mount uses the disk: as its source, as a member of a set of disks, or for a log, which is among the options.
+    /// </summary>
     internal static bool IsOn(MountTable mount, int id, IReadOnlyCollection<string> numbers, IReadOnlyCollection<DiskSet> sets)
     {
         // bcachefs names all its disks, with colons between them.
@@ -90,9 +98,11 @@ internal static class DeviceUsers
     // Mounted file systems that have several disks, with the disks' names.
     private static IEnumerable<DiskSet> DiskSets() =>
     [
-        .. KernelFiles.List("/sys/fs/btrfs").Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
+        .. KernelFiles.List("/sys/fs/btrfs")
+            .Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
         .. KernelFiles.List("/sys/fs/bcachefs").Select(uuid => new DiskSet($"bcachefs {uuid}",
-            [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}").Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
+            [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}")
+                .Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
     ];
 
     private static bool IsNode(string path, int id) => path.StartsWith('/') && IsDisk(NameOf(path), id);

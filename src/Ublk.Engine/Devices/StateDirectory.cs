@@ -15,14 +15,12 @@ internal sealed class StateDirectory
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    private const int OwnerReadsAndWrites = 0x180;
-
     private const int OthersWrite = 0x12;
 
     // Beyond every id.
-    private const int NamesPlace = 1 << 30;
+    private const int NamesLockByte = 1 << 30;
 
-    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(30);
 
     // Room for some 300,000 threads of queues. Root reads the records of others, and must not run out of memory.
     private const int MaxRecordSize = 16 << 20;
@@ -68,14 +66,18 @@ internal sealed class StateDirectory
         return directory.IsInvalid ? null : Read(directory, id);
     }
 
-    /// <summary>What the threads of a device have counted: null where they count nothing that can be read and trusted to be the user's.</summary>
+    /// <summary>
+    /// The counters of a device's threads: null where there are none that can be read and trusted.
+    /// </summary>
     public byte[]? TryReadCounters(int id)
     {
         using SafeFileHandle directory = Open();
         return directory.IsInvalid ? null : ReadFile(CountersPath(directory, id), MaxCountersSize);
     }
 
-    /// <summary>What is counted of a device that the driver told of: null where nothing is, or what is counted is another device's.</summary>
+    /// <summary>
+    /// The counters of a device: null where there are none, or they belong to another device of the same id.
+    /// </summary>
     public static byte[]? TryReadCounters(in UblkDeviceInfo info) =>
         Of(info.OwnerUid).TryReadCounters((int)info.DeviceId) is { } counters
         && CounterHeader.CookieOf(counters) is not 0 and var cookie && cookie == info.ServerCookie
@@ -112,7 +114,9 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.</summary>
+    /// <summary>
+    /// Writes a record whole: a reader sees the old one or the new one, never half of one. The caller has the device's lock.
+    /// </summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public void Write(DeviceRecord record)
     {
@@ -122,8 +126,8 @@ internal sealed class StateDirectory
         if (text.Length > MaxRecordSize)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer queues, or fewer "
-                    + "threads for each.", deviceId: id);
+                $"The record of device {id} would have {text.Length} bytes, and none may have more than {MaxRecordSize}. Use fewer "
+                    + "queues, or fewer threads for each.", deviceId: id);
         }
 
         string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
@@ -165,12 +169,15 @@ internal sealed class StateDirectory
         }
     }
 
-    /// <summary>A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.</summary>
+    /// <summary>
+    /// A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.
+    /// </summary>
     public string TargetStatePath(int id, ulong cookie) => System.IO.Path.Combine(Path, TargetStateName(id, cookie));
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle LockDevice(int id, CancellationToken cancellation) => Lock(id, $"Another command is at work on device {id}", cancellation);
+    public SafeFileHandle LockDevice(int id, CancellationToken cancellation) =>
+        Lock(id, $"Another command is at work on device {id}", cancellation);
 
     /// <summary>Locks a device's id; null where another command has it.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
@@ -188,23 +195,23 @@ internal sealed class StateDirectory
 
     /// <summary>Locks the names of the devices, which no two may share. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
-    public SafeFileHandle LockNames(CancellationToken cancellation) => Lock(NamesPlace, "Another command is naming a device", cancellation);
+    public SafeFileHandle LockNames(CancellationToken cancellation) =>
+        Lock(NamesLockByte, "Another command is naming a device", cancellation);
 
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {
         SafeFileHandle file = OpenLock();
-        long deadline = Environment.TickCount64 + (long)LockTime.TotalMilliseconds;
-        while (!IsLocked(file, place))
+        try
         {
-            if (Environment.TickCount64 > deadline || cancellation.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(5)))
-            {
-                file.Dispose();
-                cancellation.ThrowIfCancellationRequested();
-                throw new UblkException(UblkError.TimedOut, $"{what}, and has been for too long.");
-            }
+            return new Deadline(LockTimeout).Wait(() => IsLocked(file, place), cancellation)
+                ? file
+                : throw new UblkException(UblkError.TimedOut, $"{what}, and has been for {LockTimeout.TotalSeconds} s.");
         }
-
-        return file;
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     // A byte of the file stands for each id. The kernel drops a lock with the process that has it.
@@ -226,7 +233,7 @@ internal sealed class StateDirectory
     {
         CreateDirectory();
         using SafeFileHandle directory = OpenOrThrow();
-        SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
+        SafeFileHandle file = Libc.Open($"{PathOf(directory)}/lock", Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, Libc.OwnerReadWrite);
         return file.IsInvalid ? throw NotWritable($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
 
@@ -242,11 +249,11 @@ internal sealed class StateDirectory
     // A device's own: what is left of one is never taken for that of the next with its id.
     private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
 
-    // New, whatever lies there, and readable by nobody else even where somebody opens the directory.
+    // Always a new file, and readable by the owner alone even if the directory is opened to others.
     private static SafeFileHandle CreateFile(string path)
     {
         File.Delete(path);
-        SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, OwnerReadsAndWrites);
+        SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, Libc.OwnerReadWrite);
         return file.IsInvalid ? throw new IOException($"{Libc.Describe(Libc.LastErrno)}.") : file;
     }
 

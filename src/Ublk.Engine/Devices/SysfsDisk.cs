@@ -4,7 +4,7 @@ using Ublk.Interop;
 
 namespace Ublk.Devices;
 
-/// <summary>What the kernel tells everybody of a block device; null where there is no disk.</summary>
+/// <summary>The public attributes of a block device in sysfs; null where there is no disk.</summary>
 internal readonly struct SysfsDisk(int id)
 {
     private readonly string _root = $"/sys/block/ublkb{id}";
@@ -31,5 +31,7 @@ internal readonly struct SysfsDisk(int id)
     public string? DeviceNumber => KernelFiles.Read($"{_root}/dev");
 
     private long? ReadNumber(string name) =>
-        long.TryParse(KernelFiles.Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+        long.TryParse(KernelFiles.Read($"{_root}/{name}"), NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            ? number
+            : null;
 }

@@ -6,7 +6,7 @@ namespace Ublk.Devices;
 
 /// <summary>A ublk device as it was when looked at: what the kernel says, joined with what its worker recorded.</summary>
 /// <remarks>
-/// A null value is one that could not be learnt: the state of a device, for one, is told to root and its owner alone, and a device of
+/// A null value is one that could not be learnt: the state of a device, for one, is visible to root and its owner alone, and a device of
 /// another server has no record of its target.
 /// </remarks>
 public sealed class UblkDevice
@@ -74,7 +74,7 @@ public sealed class UblkDevice
     /// <summary>The process that serves the device; null when none does.</summary>
     public int? ProcessId { get; init; }
 
-    /// <summary>The user who made the device, by name where there is one.</summary>
+    /// <summary>The device's owner: a user name, or the number of a user without one.</summary>
     public string? Owner { get; init; }
 
     /// <summary>The driver features the device uses.</summary>
@@ -111,15 +111,15 @@ public sealed class UblkDevice
     public string? LastExit { get; init; }
 
     /// <summary>
-    /// What the target has counted since its worker was started, by name; empty where it counts nothing, where nobody serves the device,
-    /// and where the caller may not look.
+    /// What the target has counted since its worker was started, by name; empty where it has no counters, where no worker serves the
+    /// device, and where the caller may not look.
     /// </summary>
     public IReadOnlyDictionary<string, long> TargetStatistics { get; init; } = new Dictionary<string, long>();
 
-    /// <summary>Whether everything was learnt; of a device that is not yours, the driver tells only root.</summary>
+    /// <summary>Whether all values are known. The driver reports on devices of other users to root alone.</summary>
     public bool IsComplete { get; init; }
 
-    /// <summary>What tells the device from a later one of the same id; null where it could not be learnt.</summary>
+    /// <summary>Identifies the device among others that had the same id; null where it is unknown.</summary>
     internal ulong? Cookie { get; init; }
 
     /// <summary>Identity of the backing file; null if the disk has none, or none is recorded.</summary>

@@ -46,7 +46,7 @@ internal sealed class BackingFile : IDisposable
     /// <summary>Its length in bytes.</summary>
     public long Length { get; }
 
-    /// <summary>What statx(2) tells of it.</summary>
+    /// <summary>The file's state by statx(2).</summary>
     public Libc.StatxBuffer State { get; }
 
     /// <summary>Opens a file, for writing where wanted and possible.</summary>
@@ -129,7 +129,7 @@ internal sealed class BackingFile : IDisposable
     }
 
     /// <summary>For a file open for direct I/O: what it wants offsets and lengths to be a multiple of, in bytes.</summary>
-    /// <remarks>The file system tells from kernel 6.1 on, if it has a say; otherwise a read of 512 bytes tells.</remarks>
+    /// <remarks>statx(2) reports it from kernel 6.1 on, if the file system supports that; otherwise a read of 512 bytes shows it.</remarks>
     public unsafe int DirectAlignment()
     {
         if ((State.Mask & Libc.STATX_DIOALIGN) != 0 && State.DirectOffsetAlign != 0)
@@ -172,6 +172,6 @@ internal sealed class BackingFile : IDisposable
 
     private static UblkException InUse(string path, int errno) => new(UblkError.BackingFileInUse,
         $"{path} is in use by another device or program. Attach it with -ReadOnly on both sides, or use -Force if you "
-            + "know that nobody else writes to it.",
+            + "know that no other program writes to it.",
         errno, "lock");
 }

@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Files;
 
 /// <summary>An image's file, open and locked; its reads and writes are whole and may come from any thread.</summary>
-internal class DiskFile : IDisposable
+internal class DiskFile : IReadableFile, IDisposable
 {
     private readonly SafeFileHandle _handle;
 
@@ -24,7 +24,7 @@ internal class DiskFile : IDisposable
     /// <summary>The path it was opened by.</summary>
     public string Path { get; }
 
-    /// <summary>The open file; null for one that is none of the system's.</summary>
+    /// <summary>The open file; null for a file that is not the operating system's, such as a simulated one.</summary>
     public SafeFileHandle? Handle => _handle.IsInvalid ? null : _handle;
 
     /// <summary>Its length in bytes now.</summary>
@@ -36,15 +36,15 @@ internal class DiskFile : IDisposable
     /// <summary>Whether it is a block device and no regular file.</summary>
     public virtual bool IsBlockDevice => State().IsBlockDevice;
 
-    /// <summary>Opens a file to look at it, whoever has it.</summary>
+    /// <summary>Opens a file for reading without a lock.</summary>
     /// <exception cref="UblkException">There is none, it is of a wrong kind, or cannot be read.</exception>
     public static DiskFile Open(string path) => Open(path, Libc.O_RDONLY);
 
-    /// <summary>Opens a file to read all of it: nobody may write to it meanwhile.</summary>
+    /// <summary>Opens a file for reading with a shared lock, which bars writers.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody writes to it.</exception>
     public static DiskFile OpenForReading(string path) => Locked(Open(path, Libc.O_RDONLY), FileLock.TryShare);
 
-    /// <summary>Opens a file to change it: nobody may have it meanwhile.</summary>
+    /// <summary>Opens a file for writing with an exclusive lock.</summary>
     /// <exception cref="UblkException">As for <see cref="Open(string)"/>; or somebody has it, or it cannot be written.</exception>
     public static DiskFile OpenForWriting(string path) =>
         Locked(Open(path, Libc.O_RDWR), FileLock.TryOwn);

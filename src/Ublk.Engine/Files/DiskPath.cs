@@ -6,8 +6,12 @@ namespace Ublk.Files;
 /// <summary>A path that is to lead to a disk: a regular file or a block device.</summary>
 internal static class DiskPath
 {
-    /// <summary>Takes hold of what a path leads to, links followed, without opening it: a pipe would make its opener wait, and a device may act.</summary>
-    /// <remarks>What was looked at is then what <see cref="Libc.OpenHeld"/> opens, though somebody puts another file in its place meanwhile.</remarks>
+    /// <summary>
+    /// Takes hold of what a path leads to, links followed, without opening it: a pipe would make its opener wait, and a device may act.
+    /// </summary>
+    /// <remarks>
+    /// What was looked at is then what <see cref="Libc.OpenHeld"/> opens, though somebody puts another file in its place meanwhile.
+    /// </remarks>
     /// <param name="path">The path.</param>
     /// <param name="state">What is there.</param>
     /// <exception cref="UblkException">There is nothing, or no disk.</exception>
@@ -25,7 +29,8 @@ internal static class DiskPath
         string kind = state.IsDirectory ? "a directory" : "neither a regular file nor a block device";
         throw errno switch
         {
-            0 => new UblkException(UblkError.InvalidBackingFile, $"{path} is {kind}. Name a file that holds a disk, or a block device.", operation: "open"),
+            0 => new UblkException(UblkError.InvalidBackingFile, $"{path} is {kind}. Name a file that holds a disk, or a block device.",
+                operation: "open"),
             Libc.ENOENT => new UblkException(UblkError.PathNotFound, $"There is no file {path}.", errno, "open"),
             _ => UblkException.FromErrno(errno, "open", $"Cannot open {path}"),
         };

@@ -9,12 +9,12 @@ namespace Ublk.Files;
 /// <param name="Major">Major number of the file system's device, or of the block device.</param>
 /// <param name="Minor">Minor number.</param>
 /// <param name="BirthTime">
-/// When the file was made, in nanoseconds since 1970: an inode is used again once its file is removed. Null where the file system keeps none, and in
-/// a record of an older version.
+/// When the file was made, in nanoseconds since 1970: an inode is used again once its file is removed. Null where the file system keeps
+/// none, and in a record of an older version.
 /// </param>
 /// <param name="DiskSequence">
-/// The number of a block device's disk, which no two disks have until the next boot (kernel 5.15): device numbers are used again. Null where there
-/// is none.
+/// The number of a block device's disk, which no two disks have until the next boot (kernel 5.15): device numbers are used again. Null
+/// where there is none.
 /// </param>
 internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor, long? BirthTime = null, ulong? DiskSequence = null)
 {
@@ -24,7 +24,8 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
 
     /// <summary>The identity of what a path leads to, links followed.</summary>
     /// <returns>Null where there is nothing.</returns>
-    public static FileIdentity? Of(string? path) => path is not null && Libc.Statx(path, out Libc.StatxBuffer state) == 0 ? Of(state) : null;
+    public static FileIdentity? Of(string? path) =>
+        path is not null && Libc.Statx(path, out Libc.StatxBuffer state) == 0 ? Of(state) : null;
 
     /// <summary>Whether two paths lead to one file.</summary>
     /// <returns>False where one of them is null or does not exist.</returns>
@@ -80,13 +81,17 @@ internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor
 
     private static FileIdentity Of(in Libc.StatxBuffer state) => state.IsBlockDevice
         ? new(0, state.DeviceNodeMajor, state.DeviceNodeMinor, DiskSequence: SequenceOf(state.DeviceNodeMajor, state.DeviceNodeMinor))
-        : new(state.Inode, state.DeviceMajor, state.DeviceMinor, state.HasBirthTime ? (state.BirthSeconds * 1_000_000_000) + state.BirthNanoseconds : null);
+        : new(state.Inode, state.DeviceMajor, state.DeviceMinor, state.HasBirthTime
+            ? (state.BirthSeconds * 1_000_000_000) + state.BirthNanoseconds
+            : null);
 
     // What BLKGETDISKSEQ says as well, but without opening the device, which may act or hang. A partition's folder is in its disk's.
     private static ulong? SequenceOf(uint major, uint minor)
     {
         string? folder = new DirectoryInfo($"/sys/dev/block/{major}:{minor}").ResolveLinkTarget(returnFinalTarget: false)?.FullName;
-        string? text = folder is null ? null : KernelFiles.Read($"{folder}/diskseq") ?? KernelFiles.Read($"{Path.GetDirectoryName(folder)}/diskseq");
+        string? text = folder is null
+            ? null
+            : KernelFiles.Read($"{folder}/diskseq") ?? KernelFiles.Read($"{Path.GetDirectoryName(folder)}/diskseq");
         return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong sequence) ? sequence : null;
     }
 }

@@ -10,8 +10,8 @@ namespace Ublk.Files;
 /// allow others to do. It then tests whether somebody holds a byte that stands against its own.
 /// </para>
 /// <para>
-/// A reader here does the same: it reads consistent data, and allows nobody to write or resize the file. A writer locks the whole file,
-/// which stands against each of qemu's bytes. The locks belong to the open file description and need no cleaning up after a crash.
+/// A reader here does the same: it reads consistent data, and allows no one else to write or resize the file. A writer locks the whole
+/// file, which stands against each of qemu's bytes. The locks belong to the open file description and need no cleaning up after a crash.
 /// </para>
 /// </remarks>
 internal static class FileLock
@@ -25,8 +25,8 @@ internal static class FileLock
     private const long Writes = 1;
     private const long Resizes = 3;
 
-    /// <summary>Locks a file that is read: nobody may write to it.</summary>
-    /// <returns>Whether nobody does. Where the file system has no locks, nobody is known to.</returns>
+    /// <summary>Takes a shared lock, which bars writers.</summary>
+    /// <returns>False if another process writes the file. True where the file system has no locks.</returns>
     public static bool TryShare(SafeFileHandle file) =>
         IsFree(Libc.TryLock(file, Libc.F_RDLCK, 0, 1))
         && IsFree(Libc.TryLock(file, Libc.F_RDLCK, Does + Reads, 1))
@@ -36,11 +36,13 @@ internal static class FileLock
         && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Writes, 1)
         && !Libc.IsLockedAgainst(file, Libc.F_WRLCK, Does + Resizes, 1);
 
-    /// <summary>Locks a file that is written: nobody may have it.</summary>
-    /// <returns>Whether nobody has it. Where the file system has no locks, nobody is known to.</returns>
+    /// <summary>Takes an exclusive lock.</summary>
+    /// <returns>False if another process has the file locked. True where the file system has no locks.</returns>
     public static bool TryOwn(SafeFileHandle file) => IsFree(Libc.TryLock(file, Libc.F_WRLCK, 0, 0));
 
-    /// <summary>Gives the locks up before the file is closed: a ring, or a program that is being started, has it open for a while longer.</summary>
+    /// <summary>
+    /// Gives the locks up before the file is closed: a ring, or a program that is being started, has it open for a while longer.
+    /// </summary>
     public static void Release(SafeFileHandle file)
     {
         if (!file.IsClosed)

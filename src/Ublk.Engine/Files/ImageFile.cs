@@ -11,12 +11,12 @@ namespace Ublk.Files;
 /// target is opened or closed, they run at once on the calling thread, and their tasks are completed when returned.
 /// Results are 0 or a negative errno.
 /// </remarks>
-internal abstract class ImageFile : IDisposable
+internal abstract class ImageFile : IReadableFile, IDisposable
 {
     /// <summary>The file's path, for errors.</summary>
     public abstract string Path { get; }
 
-    /// <summary>The open file; null for one that is none of the system's.</summary>
+    /// <summary>The open file; null for a file that is not the operating system's, such as a simulated one.</summary>
     public virtual SafeFileHandle? Handle => null;
 
     /// <summary>Whether it cannot be written.</summary>
@@ -33,6 +33,25 @@ internal abstract class ImageFile : IDisposable
 
     /// <summary>Whether the file cannot end before <see cref="Length"/>: one that does has vanished, or has lost data.</summary>
     public virtual bool IsBlockDevice => false;
+
+    /// <summary>The result of an operation without a queue, which is completed when it returns.</summary>
+    public static int ResultOf(ValueTask<int> operation) =>
+        operation.IsCompleted ? operation.Result : throw new InvalidOperationException("Without a queue nothing can be waited for.");
+
+    /// <inheritdoc/>
+    public void Read(Span<byte> buffer, long offset)
+    {
+        int unit = int.Max(4096, Alignment);
+        long start = offset / unit * unit;
+        using AlignedBuffer whole = new(checked((int)((offset + buffer.Length - start + unit - 1) / unit * unit)));
+        int result = ResultOf(ReadAsync(null, whole.Part(0, whole.Length), start));
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(-result, "read", $"Cannot read {Path}");
+        }
+
+        whole.Span.Slice((int)(offset - start), buffer.Length).CopyTo(buffer);
+    }
 
     /// <summary>Fills a buffer; what is beyond the file's end reads as zeroes.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

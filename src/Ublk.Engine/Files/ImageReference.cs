@@ -5,8 +5,8 @@ namespace Ublk.Files;
 
 /// <summary>Where the name of a file in an image leads, and whether the image may lead there.</summary>
 /// <remarks>
-/// Who can write an image decides what it names, and whoever opens it lends it his rights. So an image of another user leads only to what
-/// is that user's own, and to what everybody can read.
+/// The writer of an image decides which files it names, and they are opened with the rights of the reader. So an image of another user
+/// leads only to what is that user's own, and to what everybody can read.
 /// </remarks>
 internal static class ImageReference
 {
@@ -32,7 +32,8 @@ internal static class ImageReference
         else if (HasProtocol(name))
         {
             throw new UblkException(UblkError.NotSupported,
-                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.", operation: "qcow2");
+                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.",
+                    operation: "qcow2");
         }
 
         string joined = Path.Combine(Path.GetDirectoryName(Path.Combine(Environment.CurrentDirectory, imagePath))!, file);
@@ -70,7 +71,7 @@ internal static class ImageReference
     /// <exception cref="UblkException">It may not.</exception>
     public static void Check(string imagePath, SafeFileHandle? image, string path, SafeFileHandle? file, bool isWritten)
     {
-        // A file that is none of the system's belongs to nobody.
+        // A simulated file has no owner.
         if (image is null || file is null)
         {
             return;
@@ -87,7 +88,8 @@ internal static class ImageReference
         if (state.UserId != owner && (isWritten || !CanEverybodyRead(state, file)))
         {
             throw new UblkException(UblkError.PermissionDenied,
-                $"{imagePath} belongs to user {owner} and leads to {path}, which is not his. If you know that it should, make the image yours: chown {user} '{imagePath}'",
+                $"{imagePath} belongs to user {owner} and leads to {path}, which is not his. If you know that it should, make the "
+                    + $"image yours: chown {user} '{imagePath}'",
                 Libc.EPERM, "open");
         }
     }

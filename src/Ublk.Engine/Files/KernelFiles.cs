@@ -22,7 +22,9 @@ internal static class KernelFiles
         }
     }
 
-    /// <summary>The names in a folder; none where it cannot be read. A disk may go while it is looked at, and its folders with it.</summary>
+    /// <summary>
+    /// The names in a folder; none where it cannot be read. A disk may go while it is looked at, and its folders with it.
+    /// </summary>
     public static IReadOnlyList<string> List(string path)
     {
         try

@@ -15,7 +15,9 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
     /// <summary>Opens a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="readOnly">Whether for reading alone.</param>
-    /// <param name="maxAlignment">The largest unit that its user can do with, in bytes; 0 for one who only looks at it for a moment.</param>
+    /// <param name="maxAlignment">
+    /// The largest alignment that the caller accepts, in bytes; 0 to read the header only.
+    /// </param>
     /// <exception cref="UblkException">It cannot be opened, is in use, or cannot be opened as was asked for.</exception>
     public ImageFile Open(string path, bool readOnly, int maxAlignment)
     {
@@ -33,7 +35,8 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
             if (wantsDirect == true && !isLook)
             {
                 throw new UblkException(UblkError.NotSupported,
-                    $"{path} cannot be used with direct I/O: its file system has none, or only in units larger than the image's clusters. Leave -DirectIO out.");
+                    $"{path} cannot be used with direct I/O: its file system has none, or only in units larger than the image's "
+                        + $"clusters. Leave -DirectIO out.");
             }
 
             alignment = 1;

@@ -77,7 +77,8 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
         ? new ValueTask<int>(file.Read(buffer, offset))
         : queue.ReadAsync(index, buffer, offset);
 
-    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) => queue is null || file.IsInMemory
+    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) =>
+        queue is null || file.IsInMemory
         ? new ValueTask<int>(file.Write(buffer, offset))
         : queue.WriteAsync(index, buffer, offset, durable);
 

@@ -4,7 +4,7 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>Keeps what was read in memory, so that reading it again asks nobody. Writes go through.</summary>
+/// <summary>Keeps data that was read in memory, and answers further reads of it from there. Writes go through.</summary>
 internal sealed class CacheFilter : FilterTarget
 {
     private readonly CacheLines _lines;
@@ -54,7 +54,7 @@ internal sealed class CacheFilter : FilterTarget
         return result;
     }
 
-    // Forgotten before, so that nobody reads what was there once the change is done; and after, for who read it meanwhile.
+    // Invalidated before the change, so that no read returns old data after it, and again after it, for reads in between.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> ChangeAsync(IoRequest request)
     {

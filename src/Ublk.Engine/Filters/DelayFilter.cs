@@ -16,8 +16,10 @@ internal sealed class DelayFilter : FilterTarget
     public static FilterDefinition Definition { get; } = new(
         "Delay",
         "Has each request wait.",
-        [new TargetOption("Delay", TargetOptionKind.Number, "Milliseconds each request waits before it is dealt with; 0 by default.", IsMandatory: true)],
-        (inner, options) => options.GetNumber("Delay") is > 0 and { } delay ? new DelayFilter(inner, TimeSpan.FromMilliseconds(delay, 0)) : inner);
+        [new TargetOption("Delay", TargetOptionKind.Number, "Milliseconds that each request waits before it is handled.",
+            IsMandatory: true)],
+        (inner, options) =>
+            options.GetNumber("Delay") is > 0 and { } delay ? new DelayFilter(inner, TimeSpan.FromMilliseconds(delay, 0)) : inner);
 
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

@@ -9,18 +9,15 @@ namespace Ublk.Filters;
 
 /// <summary>Where an overlay keeps what is written: a header, a bit for each block of the disk, and the blocks in their places.</summary>
 /// <remarks>
-/// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its header,
-/// the generation, tells it from another overlay that has its name.
+/// The file is sparse: what was not written takes no room, and the file can be as large as the disk from the start. A random number in its
+/// header, the generation, distinguishes it from another overlay of the same name.
 /// </remarks>
 internal sealed class OverlayFile
 {
     private const int Page = 4096;
 
     // Where the generation is in the header; an overlay of an older version has zeroes there.
-    private const int GenerationPlace = 24;
-
-    // It holds a disk's data.
-    private const int OwnerReadsAndWrites = 0b110_000_000;
+    private const int GenerationOffset = 24;
 
     private readonly long _blocks;
     private readonly TargetGeometry _disk;
@@ -40,12 +37,16 @@ internal sealed class OverlayFile
     /// <summary>Whether it is gone when it is closed, so that nothing in it need be durable.</summary>
     public bool IsTemporary { get; }
 
-    /// <summary>The random number that the file got when it was made; 0 for one of an older version that no new device has opened since.</summary>
+    /// <summary>
+    /// The random number that the file got when it was made; 0 for one of an older version that no new device has opened since.
+    /// </summary>
     public ulong Generation { get; }
 
     private static ReadOnlySpan<byte> Magic => "UBLKCOW1"u8;
 
-    /// <summary>Opens an overlay. One that is not there is made for a new device, and for no other: its users know what was in it.</summary>
+    /// <summary>
+    /// Opens an overlay. One that is not there is made for a new device, and for no other: its users know what was in it.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="disk">The disk.</param>
     /// <param name="former">The generations of a device that is there already, by path; null for a new device.</param>
@@ -60,7 +61,8 @@ internal sealed class OverlayFile
         else if (!File.Exists(path))
         {
             throw new UblkException(UblkError.PathNotFound,
-                $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device (Remove-UblkDevice).",
+                $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device "
+                    + $"(Remove-UblkDevice).",
                 Libc.ENOENT, "open");
         }
 
@@ -78,7 +80,8 @@ internal sealed class OverlayFile
                 else if (former is not null && former.TryGetValue(path, out ulong known) && known != generation)
                 {
                     throw new UblkException(UblkError.InvalidBackingFile,
-                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the device "
+                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the "
+                            + $"device "
                             + "(Remove-UblkDevice).", operation: "open");
                 }
 
@@ -140,9 +143,9 @@ internal sealed class OverlayFile
     {
         try
         {
-            using NewFile file = new(path, OwnerReadsAndWrites);
+            using NewFile file = new(path, Libc.OwnerReadWrite);
             byte[] header = Header(disk);
-            BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationPlace), NewGeneration());
+            BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(GenerationOffset), NewGeneration());
             RandomAccess.SetLength(file.Handle, FileLength(disk));
             RandomAccess.Write(file.Handle, header, 0);
             file.Name(replace: false);
@@ -150,7 +153,8 @@ internal sealed class OverlayFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}", operation: "open");
+            throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}",
+                operation: "open");
         }
     }
 
@@ -159,7 +163,7 @@ internal sealed class OverlayFile
 
     private static unsafe void Stamp(BackingFile backing, ulong generation)
     {
-        if (Libc.PWrite((int)backing.Handle.DangerousGetHandle(), (nint)(&generation), sizeof(ulong), GenerationPlace) != sizeof(ulong)
+        if (Libc.PWrite((int)backing.Handle.DangerousGetHandle(), (nint)(&generation), sizeof(ulong), GenerationOffset) != sizeof(ulong)
             || Libc.FSync(backing.Handle) != 0)
         {
             throw UblkException.FromErrno(Libc.LastErrno, "pwrite", $"{backing.Path} cannot be written");
@@ -185,14 +189,15 @@ internal sealed class OverlayFile
             read = Libc.PRead(backing.Handle, bytes, Page, 0);
         }
 
-        ulong generation = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(GenerationPlace));
-        header.AsSpan(GenerationPlace, sizeof(ulong)).Clear();
+        ulong generation = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(GenerationOffset));
+        header.AsSpan(GenerationOffset, sizeof(ulong)).Clear();
         if (backing.ReadOnly || read != Page || !header.AsSpan().SequenceEqual(Header(disk)) || backing.Length != FileLength(disk))
         {
             string why = backing.ReadOnly ? "cannot be written"
                 : read == Page && header.AsSpan(0, 8).SequenceEqual(Magic)
                     ? $"was made for a disk of {BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(8))} bytes in blocks of "
-                        + $"{BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(16))}, and this one has {disk.Size} in blocks of {disk.LogicalBlockSize}"
+                        + $"{BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(16))}, and this one has {disk.Size} in blocks of "
+                            + $"{disk.LogicalBlockSize}"
                 : "is no overlay";
             throw new UblkException(UblkError.InvalidBackingFile, $"{backing.Path} {why}. Name an overlay of this disk, or a new file.");
         }

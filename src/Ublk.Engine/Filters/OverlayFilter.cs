@@ -48,7 +48,8 @@ internal sealed class OverlayFilter : FilterTarget
     public static FilterDefinition Definition { get; } = new(
         "Overlay",
         "Keeps what is written elsewhere; the disk behind it stays as it is.",
-        [new TargetOption("Overlay", TargetOptionKind.Path, "The file to keep it in, which is made if it is not there; by default in memory, until the disk is removed.")],
+        [new TargetOption("Overlay", TargetOptionKind.Path,
+            "The file to keep it in, which is made if it is not there; by default in memory, until the disk is removed.")],
         Wrap)
     {
         OnlyReads = true,
@@ -100,7 +101,9 @@ internal sealed class OverlayFilter : FilterTarget
             }
 
             return new OverlayFilter(inner, file.OpenData(index), file.OpenMap(index), file,
-                file.IsTemporary || options.StatePath is null ? null : new OverlayState(options.StatePath, file.Backing.Path, file.Generation));
+                file.IsTemporary || options.StatePath is null
+                    ? null
+                    : new OverlayState(options.StatePath, file.Backing.Path, file.Generation));
         }
         catch
         {
@@ -123,7 +126,8 @@ internal sealed class OverlayFilter : FilterTarget
         {
             long offset = request.Offset + done;
             int length = _map.RunLength(offset / _blockSize, (request.Length - done) / _blockSize, out bool isKept) * _blockSize;
-            int result = await TargetOf(isKept).HandleAsync(request.Derive(IoOperation.Read, offset, length, request.Buffer.Slice(done, length)));
+            int result = await TargetOf(isKept)
+                .HandleAsync(request.Derive(IoOperation.Read, offset, length, request.Buffer.Slice(done, length)));
             if (result < 0)
             {
                 return result;

@@ -57,7 +57,7 @@ internal sealed unsafe class OverlayMap : IDisposable
                 }
             }
 
-            // A page of zeroes that nobody touches takes no memory.
+            // A page of zeroes that is not touched takes no memory.
             if (page.AsSpan().IndexOfAnyExcept((byte)0) >= 0)
             {
                 page.CopyTo(new Span<byte>((byte*)_words + ((long)i * Page), Page));
@@ -167,7 +167,9 @@ internal sealed unsafe class OverlayMap : IDisposable
         _flushing.Dispose();
     }
 
-    /// <summary>The pages that had changed when the flush began, as they were then: their blocks are written by then, if not durable.</summary>
+    /// <summary>
+    /// The pages that had changed when the flush began, as they were then: their blocks are written by then, if not durable.
+    /// </summary>
     internal sealed class Flush : IDisposable
     {
         private readonly OverlayMap _map;

@@ -17,8 +17,6 @@ namespace Ublk.Filters;
 internal sealed class OverlayState(string path, string overlay, ulong generation) : IDisposable
 {
     private const int Page = 4096;
-    private const int OwnerReadsAndWrites = 0b110_000_000;
-
     private readonly Lock _lock = new();
     private readonly byte[] _head = HeadOf(overlay, generation);
     private SafeFileHandle? _file;
@@ -108,7 +106,7 @@ internal sealed class OverlayState(string path, string overlay, ulong generation
                 return _file is not null;
             }
 
-            SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, OwnerReadsAndWrites);
+            SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_NOFOLLOW, Libc.OwnerReadWrite);
             if (!file.IsInvalid && (IsOurs(file) || TryClaim(file)))
             {
                 _file = file;

@@ -5,7 +5,7 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>Lets through no more bytes, or no more requests, in a second than told.</summary>
+/// <summary>Limits the bytes or the requests in a second.</summary>
 internal sealed class RateLimitFilter : FilterTarget
 {
     // What a disk that was idle may do at once.
@@ -45,7 +45,8 @@ internal sealed class RateLimitFilter : FilterTarget
         long? bytes = options.GetNumber("RateLimit");
         long? requests = options.GetNumber("RequestLimit");
         return bytes is null && requests is null || bytes == 0 || requests == 0
-            ? throw new UblkException(UblkError.InvalidArgument, "The RateLimit filter needs a RateLimit or a RequestLimit, of 1 or more in a second.")
+            ? throw new UblkException(UblkError.InvalidArgument,
+                "The RateLimit filter needs a RateLimit or a RequestLimit, of 1 or more in a second.")
             : new RateLimitFilter(inner, bytes, requests);
     }
 

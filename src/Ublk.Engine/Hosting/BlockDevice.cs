@@ -23,10 +23,10 @@ public sealed class BlockDevice : IAsyncDisposable
 {
     private readonly DeviceServer _server;
     private readonly CounterMemory _counters;
-    private readonly DeviceGuard _guard;
+    private readonly GuardProcess _guard;
     private readonly Task _end;
 
-    private BlockDevice(DeviceServer server, CounterMemory counters, DeviceGuard guard)
+    private BlockDevice(DeviceServer server, CounterMemory counters, GuardProcess guard)
     {
         _server = server;
         _counters = counters;
@@ -41,12 +41,13 @@ public sealed class BlockDevice : IAsyncDisposable
     public string DevicePath => $"/dev/ublkb{Id}";
 
     /// <summary>Makes a device and returns when its disk can be used.</summary>
-    /// <param name="target">What answers the requests; it stays the caller's, who disposes it after the device.</param>
+    /// <param name="target">The target that answers the requests. The caller disposes of it after the device.</param>
     /// <param name="options">What differs from the default.</param>
     /// <param name="cancellation">Gives up and undoes what was done.</param>
     /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
     /// <exception cref="OperationCanceledException">It was given up; nothing of it is left.</exception>
-    public static Task<BlockDevice> OpenAsync(BlockTarget target, BlockDeviceOptions? options = null, CancellationToken cancellation = default)
+    public static Task<BlockDevice> OpenAsync(BlockTarget target, BlockDeviceOptions? options = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(target);
         return Task.Run(() => Open(target, options ?? new BlockDeviceOptions(), cancellation), cancellation);
@@ -102,11 +103,11 @@ public sealed class BlockDevice : IAsyncDisposable
     {
         CounterMemory counters = new(null, specification.QueueCount * specification.ThreadsPerQueue, []);
         DeviceServer? server = null;
-        DeviceGuard? guard = null;
+        GuardProcess? guard = null;
         try
         {
             server = DeviceServer.Create(control, LaunchKind.New, specification, target, counters, () => { }, EndProcess);
-            guard = DeviceGuard.Start(program, specification);
+            guard = GuardProcess.Start(program, specification);
             guard.AwaitReady(cancellation);
             return new BlockDevice(server, counters, guard);
         }
@@ -124,7 +125,7 @@ public sealed class BlockDevice : IAsyncDisposable
 
     // A guard that was there removes the device. One that could not be started leaves a device that never was live, which has no
     // request to wait for.
-    private static void Undo(ControlDevice control, DeviceServer server, DeviceGuard? guard)
+    private static void Undo(ControlDevice control, DeviceServer server, GuardProcess? guard)
     {
         if (guard is not null)
         {
@@ -132,7 +133,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Stop(server.Id, DeviceLauncher.StartTime);
+            control.Stop(server.Id, WorkerTimeouts.Start);
         }
 
         server.WaitForEnd();
@@ -143,7 +144,7 @@ public sealed class BlockDevice : IAsyncDisposable
         }
         else
         {
-            control.Delete(server.Id, DeviceLauncher.StartTime);
+            control.Delete(server.Id, WorkerTimeouts.Start);
         }
     }
 
@@ -160,7 +161,7 @@ public sealed class BlockDevice : IAsyncDisposable
         Cookie = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
     };
 
-    // Whoever removes the device waits until it is closed here.
+    // A removal waits until the device is closed here.
     private void End()
     {
         _server.WaitForEnd();
@@ -168,5 +169,6 @@ public sealed class BlockDevice : IAsyncDisposable
         _counters.Dispose();
     }
 
-    private static void EndProcess(Exception exception) => Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
+    private static void EndProcess(Exception exception) =>
+        Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
 }

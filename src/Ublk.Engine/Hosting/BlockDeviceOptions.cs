@@ -26,6 +26,8 @@ public sealed record BlockDeviceOptions
     /// <summary>Whether the kernel leaves the partition table unread; it can from 7.0 on.</summary>
     public bool NoPartitionScan { get; init; }
 
-    /// <summary>The folder of worker programs, one of which starts and removes the device; by default <c>ublk</c> beside the program.</summary>
+    /// <summary>
+    /// The folder of worker programs, one of which starts and removes the device; by default <c>ublk</c> beside the program.
+    /// </summary>
     public string WorkerDirectory { get; init; } = Path.Combine(AppContext.BaseDirectory, "ublk");
 }

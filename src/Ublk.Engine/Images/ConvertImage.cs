@@ -11,7 +11,7 @@ public sealed record ConvertImage : ImageOperation
     /// <summary>Its format; null to see by how it begins.</summary>
     public ImageFormat? SourceFormat { get; init; }
 
-    /// <summary>The format of backing files whose format no header tells; null to refuse those.</summary>
+    /// <summary>The format of backing files where the header does not name it; null to refuse those.</summary>
     public ImageFormat? BackingFormat { get; init; }
 
     /// <summary>The id or name of a snapshot to copy in the place of the disk as it is; null for the disk.</summary>
@@ -42,7 +42,7 @@ public sealed record ConvertImage : ImageOperation
         source.RequireReadable();
         using NewImage image = NewImage.Begin(Destination, Options, source.Size, Force, source);
         progress.Begin($"Converting {Path}", source.Size);
-        ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewHeader.CompressionOf(Options)) : null, progress);
+        ImageCopy copy = new(source, image, Compress ? ClusterCodec.Of(NewImageHeader.CompressionOf(Options)) : null, progress);
         copy.Run();
         image.Finish();
         return null;

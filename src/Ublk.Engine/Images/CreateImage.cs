@@ -47,7 +47,9 @@ public sealed record CreateImage : ImageOperation
             for (long position = 0; position < size; position += builder.Layout.ClusterSize)
             {
                 builder.Place(position, subclusters: 0);
-                progress.Advance(Options.Preallocation == ImagePreallocation.Full ? 0 : long.Min(builder.Layout.ClusterSize, size - position));
+                progress.Advance(Options.Preallocation == ImagePreallocation.Full
+                    ? 0
+                    : long.Min(builder.Layout.ClusterSize, size - position));
             }
 
             image.Build();

@@ -19,7 +19,7 @@ public sealed record CreateSnapshot : ImageOperation
         SnapshotChoice.RequireNew(image, Name);
         ulong[] l1 = image.ReadL1();
         long copy = edit.Add(l1);
-        ReferenceWalk.Visit(image, l1, edit.Refer, progress);
+        MetadataWalk.Visit(image, l1, edit.Refer, progress);
         DateTimeOffset now = DateTimeOffset.UtcNow;
         Snapshot snapshot = new()
         {
@@ -39,7 +39,8 @@ public sealed record CreateSnapshot : ImageOperation
     // By custom a number, one above the greatest.
     private static string NextId(IReadOnlyList<Snapshot> snapshots)
     {
-        long last = snapshots.Select(snapshot => long.TryParse(snapshot.Id, NumberStyles.None, CultureInfo.InvariantCulture, out long id) ? id : 0)
+        long last =
+            snapshots.Select(snapshot => long.TryParse(snapshot.Id, NumberStyles.None, CultureInfo.InvariantCulture, out long id) ? id : 0)
             .DefaultIfEmpty(0).Max();
         return (last + 1).ToString(CultureInfo.InvariantCulture);
     }

@@ -2,6 +2,7 @@ using System.Buffers;
 using Ublk.Images.Content;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 
@@ -9,7 +10,7 @@ namespace Ublk.Images;
 /// <param name="source">The disk.</param>
 /// <param name="image">The new image.</param>
 /// <param name="codec">What to compress clusters with; null to leave them as they are.</param>
-/// <param name="progress">Told how far it is.</param>
+/// <param name="progress">Receives the progress.</param>
 internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCodec? codec, ImageProgress progress)
 {
     private const int PieceSize = 2 << 20;
@@ -60,7 +61,8 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCode
     {
         List<ContentExtent> piece = [];
         long pieceEnd = 0;
-        foreach (ContentExtent extent in ContentExtent.Join(source.Map()).Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
+        foreach (ContentExtent extent in ContentExtent.Join(source.Map())
+            .Where(extent => extent.Kind is ExtentKind.Data or ExtentKind.Compressed))
         {
             for (long start = extent.Start; start < extent.End; start = long.Min(extent.End, pieceEnd))
             {

@@ -29,7 +29,7 @@ public static class ImageInspector
     /// <summary>An image, and all the images behind it, from the top down.</summary>
     /// <param name="path">The image.</param>
     /// <param name="format">Its format; null to see by how it begins.</param>
-    /// <param name="backingFormat">The format of backing files whose format no header tells.</param>
+    /// <param name="backingFormat">The format of backing files where the header does not name it.</param>
     /// <exception cref="UblkException">One of them is missing or malformed, or the chain leads back to itself.</exception>
     public static IReadOnlyList<UblkImage> InspectChain(string path, ImageFormat? format, ImageFormat? backingFormat)
     {
@@ -46,25 +46,25 @@ public static class ImageInspector
     /// <summary>Where each range of an image's disk is, from the first byte to the last.</summary>
     /// <param name="path">The image.</param>
     /// <param name="format">Its format; null to see by how it begins.</param>
-    /// <param name="backingFormat">The format of backing files whose format no header tells.</param>
+    /// <param name="backingFormat">The format of backing files where the header does not name it.</param>
     /// <exception cref="UblkException">An image of the chain is missing or malformed.</exception>
     public static IEnumerable<ImageExtent> Map(string path, ImageFormat? format, ImageFormat? backingFormat)
     {
         using ImageContent top = ImageChain.Open(path, format, backingFormat, DiskFile.Open);
         foreach (ContentExtent extent in ContentExtent.Join(top.Map().Select(Simplify)))
         {
-            bool isPlaced = extent.Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
+            bool hasHostOffset = extent.Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
             yield return new ImageExtent
             {
                 Start = extent.Start,
                 Length = extent.Length,
                 Depth = extent.Depth,
-                Present = extent.Kind != ExtentKind.Absent,
-                Zero = extent.Kind is ExtentKind.Absent or ExtentKind.Zero or ExtentKind.ZeroAllocated,
+                Present = extent.Kind != ExtentKind.Unallocated,
+                Zero = extent.Kind is ExtentKind.Unallocated or ExtentKind.Zero or ExtentKind.ZeroAllocated,
                 Data = extent.Kind is ExtentKind.Data or ExtentKind.Compressed,
                 Compressed = extent.Kind == ExtentKind.Compressed,
-                Offset = isPlaced ? extent.Offset : null,
-                Path = isPlaced ? extent.Layer!.DataFile.Path : null,
+                Offset = hasHostOffset ? extent.Offset : null,
+                Path = hasHostOffset ? extent.Layer!.DataFile.Path : null,
             };
         }
     }
@@ -109,7 +109,7 @@ public static class ImageInspector
             DataPath = Resolve(path, header.DataFile),
             DataFileRaw = image.HasDataFile ? header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData) : null,
             Snapshots = [.. image.Snapshots.Select(snapshot => Describe(snapshot, path))],
-            Bitmaps = image.ReadBitmapDirectory() is { } directory ? [.. image.ReadBitmaps(directory).Select(bitmap => bitmap.Name)] : [],
+            Bitmaps = [.. image.ReadBitmaps().Select(bitmap => bitmap.Name)],
         };
     }
 

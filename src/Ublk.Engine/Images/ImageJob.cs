@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
 using Ublk.Workers;
@@ -6,17 +5,14 @@ using Ublk.Workers;
 namespace Ublk.Images;
 
 /// <summary>An operation on an image in a process of its own, which has the codecs and may take long.</summary>
-/// <remarks>The worker reads the order from its standard input and keeps that open: its end tells it to stop and to clear up.</remarks>
+/// <remarks>The worker reads the order from its standard input and keeps that open: its end makes the worker stop and clean up.</remarks>
 public static class ImageJob
 {
-    // Longer than any worker needs to delete what it has begun.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-
     /// <summary>Does an operation, to its end.</summary>
     /// <param name="operation">What to do.</param>
     /// <param name="workerDirectory">The module's folder of workers.</param>
     /// <param name="progress">Told how far it is: the step, and the bytes done and to do, which are 0 where that is not known.</param>
-    /// <param name="warn">Told what the user should know although it works.</param>
+    /// <param name="warn">Called with warnings for the user.</param>
     /// <param name="stop">Cancelled when it is to stop.</param>
     /// <returns>What a check found; null from the others.</returns>
     /// <exception cref="UblkException">It failed, and left the image as it was.</exception>
@@ -25,7 +21,8 @@ public static class ImageJob
         ImageOperation operation, string workerDirectory, Action<string, long, long> progress, Action<string> warn, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        using Process worker = Start(WorkerProgram.Locate(workerDirectory), operation);
+        using Process worker = WorkerProgram.Locate(workerDirectory).RunLimited(
+            replacesFiles: operation is CreateImage { Force: true } or ConvertImage { Force: true }, WorkerArguments.Image);
         Task<string> complaints = worker.StandardError.ReadToEndAsync(CancellationToken.None);
         SendOrder(worker, operation);
         using CancellationTokenRegistration stopping = stop.Register(() => Stop(worker));
@@ -50,29 +47,11 @@ public static class ImageJob
         {
             stop.ThrowIfCancellationRequested();
             throw new UblkException(UblkError.WorkerDied,
-                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. {complaints.Result.Trim()}".TrimEnd());
+                $"The worker ended before it was done with {operation.Path}, with exit code {worker.ExitCode}. "
+                    + $"{complaints.Result.Trim()}".TrimEnd());
         }
 
         return last.Failure is { } failure ? throw failure.ToException() : last.Check;
-    }
-
-    private static Process Start(WorkerProgram program, ImageOperation operation)
-    {
-        ProcessStartInfo start = new(program.Command[0], [.. program.Command.Skip(1), "image"])
-        {
-            WorkingDirectory = "/",
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        try
-        {
-            return WorkerPrivileges.Start(start, replacesFiles: operation is CreateImage { Force: true } or ConvertImage { Force: true });
-        }
-        catch (Win32Exception exception)
-        {
-            throw new UblkException(UblkError.WorkerMissing, $"Cannot run {program.Command[0]}: {exception.Message}.");
-        }
     }
 
     private static void SendOrder(Process worker, ImageOperation operation)
@@ -91,7 +70,7 @@ public static class ImageJob
     private static void Stop(Process worker)
     {
         worker.StandardInput.Close();
-        if (!worker.WaitForExit(s_patience))
+        if (!worker.WaitForExit(WorkerTimeouts.Stop))
         {
             worker.Kill();
         }

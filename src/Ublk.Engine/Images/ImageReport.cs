@@ -3,7 +3,7 @@ using Ublk.Workers;
 
 namespace Ublk.Images;
 
-/// <summary>A line of what the worker tells of an operation on an image.</summary>
+/// <summary>One report of the worker about an operation on an image.</summary>
 internal sealed record ImageReport
 {
     /// <summary>What it is doing, in a sentence; null in the lines that tell something else.</summary>

@@ -37,7 +37,8 @@ internal sealed class NewImage : IDisposable
         string? dataPath = options.DataFile is { } name ? ImageReference.Resolve(path, name) : null;
         if (dataPath is not null && IsOneFile(path, dataPath))
         {
-            throw new UblkException(UblkError.InvalidArgument, $"An image cannot be its own data file. Choose another -DataFile than {dataPath}.");
+            throw new UblkException(UblkError.InvalidArgument,
+                $"An image cannot be its own data file. Choose another -DataFile than {dataPath}.");
         }
 
         RequireOutside(source, path, dataPath);
@@ -47,7 +48,7 @@ internal sealed class NewImage : IDisposable
             return new NewImage(Begin(path, size, replace), null, null);
         }
 
-        ImageHeader header = NewHeader.Make(options, size, path);
+        ImageHeader header = NewImageHeader.Make(options, size, path);
         if (options.BackingFile is { } backing)
         {
             // It must be there, be what it is said to be, and not lead back here.
@@ -125,7 +126,8 @@ internal sealed class NewImage : IDisposable
                 if (targets.FirstOrDefault(target => FileIdentity.IsSame(target, file.Path)) is { } target)
                 {
                     throw new UblkException(UblkError.InvalidArgument,
-                        $"{target} cannot be replaced: the new image would read it, as {chain!.File.Path} or a file behind that. Choose another name.");
+                        $"{target} cannot be replaced: the new image would read it, as {chain!.File.Path} or a file behind that. "
+                            + $"Choose another name.");
                 }
             }
         }
@@ -136,7 +138,8 @@ internal sealed class NewImage : IDisposable
         bool hasAny = options with { Preallocation = ImagePreallocation.Off } != new NewImageOptions { Format = ImageFormat.Raw };
         if (hasAny)
         {
-            throw new UblkException(UblkError.InvalidArgument, "A raw image knows no options but -Size and -Preallocation. Choose -Format Qcow2 for the others.");
+            throw new UblkException(UblkError.InvalidArgument,
+                "A raw image knows no options but -Size and -Preallocation. Choose -Format Qcow2 for the others.");
         }
     }
 }

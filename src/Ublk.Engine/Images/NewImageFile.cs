@@ -7,7 +7,6 @@ namespace Ublk.Images;
 /// <remarks>One that replaces another gets the owner, permissions and labels of that. Until then only its owner may use it.</remarks>
 internal sealed class NewImageFile : IDisposable
 {
-    private const int OwnerReadsAndWrites = 0b110_000_000;
     private const int OthersRead = 0b000_100_100;
 
     private readonly string _finalPath;
@@ -17,7 +16,9 @@ internal sealed class NewImageFile : IDisposable
     /// <summary>Makes the file, empty.</summary>
     /// <param name="path">The image's name.</param>
     /// <param name="replace">Whether a file that has the name gives way to it.</param>
-    /// <exception cref="UblkException">It cannot be made; or the name is taken, by something that cannot or must not be replaced.</exception>
+    /// <exception cref="UblkException">
+    /// It cannot be made; or the name is taken, by something that cannot or must not be replaced.
+    /// </exception>
     public NewImageFile(string path, bool replace)
     {
         // Where a link leads, the image goes: the link stays one.
@@ -31,7 +32,7 @@ internal sealed class NewImageFile : IDisposable
             throw new UblkException(UblkError.PathNotFound, $"There is no folder {directory}.", Libc.ENOENT, "open");
         }
 
-        _file = Try(() => new NewFile(_finalPath, OwnerReadsAndWrites | (old is null ? OthersRead : 0)), "open", "Cannot create");
+        _file = Try(() => new NewFile(_finalPath, Libc.OwnerReadWrite | (old is null ? OthersRead : 0)), "open", "Cannot create");
         try
         {
             // Once now, so that what cannot be is an error before the work.

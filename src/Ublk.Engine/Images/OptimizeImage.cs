@@ -46,7 +46,8 @@ public sealed record OptimizeImage : ImageOperation
                 {
                     if (!content.Slice(block, Block).ContainsAnyExcept((byte)0) && !file.TryPunchHole(position + block, Block))
                     {
-                        throw new UblkException(UblkError.NotSupported, $"The file system of {file.Path} has no holes, so no room can be given back.");
+                        throw new UblkException(UblkError.NotSupported,
+                            $"The file system of {file.Path} has no holes, so no room can be given back.");
                     }
                 }
 

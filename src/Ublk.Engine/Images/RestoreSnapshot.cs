@@ -15,7 +15,7 @@ public sealed record RestoreSnapshot : ImageOperation
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
-        Snapshot snapshot = SnapshotChoice.Find(image, Snapshot);
+        Snapshot snapshot = image.FindSnapshot(Snapshot);
         ulong[] current = image.ReadL1();
         ulong[] restored = image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
         long size = snapshot.DiskSize ?? header.Size;
@@ -25,8 +25,8 @@ public sealed record RestoreSnapshot : ImageOperation
         }
 
         long place = edit.Add(restored);
-        ReferenceWalk.Visit(image, restored, edit.Refer, progress);
-        ReferenceWalk.Visit(image, current, edit.Drop, progress);
+        MetadataWalk.Visit(image, restored, edit.Refer, progress);
+        MetadataWalk.Visit(image, current, edit.Drop, progress);
         edit.Drop(header.L1Offset, header.L1Size * 8L);
         edit.Commit(Bitmaps.Remove(edit, header, progress) with { L1Offset = place, L1Size = restored.Length, Size = size });
         return null;

@@ -17,6 +17,9 @@ internal static partial class Libc
     /// <summary>Only a hold on the file: nothing is done to it (linux fcntl.h).</summary>
     public const int O_PATH = 0x200000;
 
+    /// <summary>S_IRUSR and S_IWUSR: the owner reads and writes (mode 0600).</summary>
+    public const int OwnerReadWrite = 0x180;
+
     public const int F_OFD_GETLK = 36;
     public const int F_OFD_SETLK = 37;
     public const short F_RDLCK = 0;
@@ -77,7 +80,9 @@ internal static partial class Libc
     /// <summary>Refuse a symbolic link: 0x20000 on x86-64, 0x8000 on arm64 (asm/fcntl.h).</summary>
     public static int O_NOFOLLOW { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
-    /// <summary>Whether the constants and structures of this class hold on a machine. Others, such as ppc64le, have other numbers.</summary>
+    /// <summary>
+    /// Whether the constants and structures of this class hold on a machine. Others, such as ppc64le, have other numbers.
+    /// </summary>
     public static bool IsKnown(Architecture architecture) => architecture is Architecture.X64 or Architecture.Arm64;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshallingCustomType = typeof(RawText.Marshaller))]

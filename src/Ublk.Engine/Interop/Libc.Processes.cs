@@ -4,6 +4,10 @@ namespace Ublk.Interop;
 
 internal static partial class Libc
 {
+    /// <summary>Options of a socket (asm-generic/socket.h): its peer's pid, uid and gid, as struct ucred.</summary>
+    public const int SOL_SOCKET = 1;
+    public const int SO_PEERCRED = 17;
+
     public const int SIGKILL = 9;
     public const int SIGTERM = 15;
 
@@ -21,6 +25,36 @@ internal static partial class Libc
 
     /// <summary>Two words for each set (linux/capability.h).</summary>
     public const uint LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+
+    /// <summary>Makes the calling process the leader of a new session (setsid(2)).</summary>
+    [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
+    public static partial int SetSid();
+
+    [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Dup2(int from, int to);
+
+    /// <summary>Returns an errno; the child inherits the calling thread's namespaces and the open streams (posix_spawn(3)).</summary>
+    [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int PosixSpawn(
+        out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, [In] string?[] environment);
+
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
+    private static unsafe partial int WaitPidRaw(int processId, int* status, int options);
+
+    /// <summary>Waits for a child to end.</summary>
+    /// <returns>The signal that killed it, or 0; and its exit code (wait(2): the low seven bits, and the next byte).</returns>
+    public static unsafe (int Signal, int ExitCode) WaitPid(int processId)
+    {
+        int status = 0;
+        while (WaitPidRaw(processId, &status, 0) < 0 && LastErrno == EINTR)
+        {
+        }
+
+        return (status & 0x7F, (status >> 8) & 0xFF);
+    }
+
+    [LibraryImport("libc", EntryPoint = "getppid")]
+    public static partial int GetParentProcessId();
 
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]
     public static partial int PrCtl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);

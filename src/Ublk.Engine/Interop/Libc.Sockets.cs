@@ -12,7 +12,6 @@ internal static partial class Libc
     public const int SOCK_STREAM = 1;
     public const int SOCK_CLOEXEC = 0x80000;
 
-    public const int SOL_SOCKET = 1;
     public const int SO_KEEPALIVE = 9;
 
     /// <summary>How long a receive may take, a struct timeval; 0 for ever (asm-generic/socket.h).</summary>

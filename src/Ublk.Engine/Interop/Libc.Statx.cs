@@ -34,7 +34,7 @@ internal static partial class Libc
         }
     }
 
-    /// <summary>The state of an open file, with its direct I/O alignment where the file system tells it.</summary>
+    /// <summary>The state of an open file, with its direct I/O alignment where the file system reports it.</summary>
     /// <returns>0 or a positive errno.</returns>
     public static unsafe int Statx(SafeFileHandle file, out StatxBuffer state)
     {

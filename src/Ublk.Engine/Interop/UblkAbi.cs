@@ -59,7 +59,6 @@ internal static class UblkAbi
     // Which members of the parameters are given (UBLK_PARAM_TYPE_*).
     public const uint ParamBasic = 1u << 0;
     public const uint ParamDiscard = 1u << 1;
-    public const uint ParamDevt = 1u << 2;
     public const uint ParamDmaAlign = 1u << 4;
 
     // Attributes of the disk (UBLK_ATTR_*).

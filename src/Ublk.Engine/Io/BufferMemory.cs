@@ -38,12 +38,13 @@ internal sealed class BufferMemory : IDisposable
         if (Libc.MAdvise(_address, _length, Libc.MADV_POPULATE_WRITE) != 0)
         {
             throw UblkException.FromErrno(Libc.LastErrno, "madvise",
-                $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave BufferMode out");
+                $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave "
+                    + $"BufferMode out");
         }
     }
 
     /// <summary>Returns the memory to the kernel: what was in it turns to zeroes.</summary>
-    public void GiveBack() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
+    public void Trim() => _ = Libc.MAdvise(_address, _length, Libc.MADV_DONTNEED_LOCKED);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -2,7 +2,7 @@ namespace Ublk.Io;
 
 /// <summary>Buffers of one size, shared by all queues. It keeps a few and lets go of the rest.</summary>
 /// <param name="bufferLength">Bytes of each.</param>
-/// <param name="kept">The most that are kept while nobody needs them.</param>
+/// <param name="kept">The most idle buffers to keep.</param>
 internal sealed class BufferPool(int bufferLength, int kept) : IDisposable
 {
     private readonly Lock _lock = new();

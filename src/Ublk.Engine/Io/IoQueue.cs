@@ -171,7 +171,7 @@ public sealed class IoQueue : IDisposable
     /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
     internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
 
-    /// <summary>Resumes whoever awaits the operation a completion belongs to, or does what other threads posted.</summary>
+    /// <summary>Resumes the method that awaits the completed operation, or runs what other threads posted.</summary>
     /// <returns>False for a completion of the driver's commands.</returns>
     internal bool TryComplete(in IoUringCqe completion)
     {

@@ -58,7 +58,9 @@ public sealed class IoRequest
     /// <summary>The data of a read or a write; empty for the others.</summary>
     public IoBuffer Buffer { get; private set; }
 
-    /// <summary>A request by which a filter asks the target behind it for something else. There is one at a time for each request.</summary>
+    /// <summary>
+    /// A request by which a filter asks the target behind it for something else. There is one at a time for each request.
+    /// </summary>
     /// <param name="operation">What is to be done.</param>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="length">Bytes in the range.</param>

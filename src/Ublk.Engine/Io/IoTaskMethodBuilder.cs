@@ -12,7 +12,7 @@ namespace Ublk.Io;
 /// <remarks>
 /// The framework's pooling builder keeps one state machine a core, too few for a queue with many requests under way; this
 /// one keeps, for each thread, as many as were ever in use at once. It does not flow the execution context. Continuations
-/// run inline, so whoever completes what is awaited must be on the queue's thread, as every operation of
+/// run inline, so the awaited operation must complete on the queue's thread, as every operation of
 /// <see cref="IoQueue"/> is.
 /// </remarks>
 /// <typeparam name="TResult">What the method returns.</typeparam>

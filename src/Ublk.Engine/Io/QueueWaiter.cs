@@ -29,7 +29,8 @@ internal sealed class QueueWaiter : IValueTaskSource<int>
         QueueWaiter waiter = t_free ?? new QueueWaiter();
         t_free = waiter.Next;
         waiter.Next = null;
-        waiter._queue = queue ?? throw new InvalidOperationException("Nobody can wait while the image is opened or closed.");
+        waiter._queue = queue
+            ?? throw new InvalidOperationException("A wait needs a queue; there is none while the image is opened or closed.");
         return waiter;
     }
 

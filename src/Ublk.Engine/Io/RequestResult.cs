@@ -2,13 +2,13 @@ using Ublk.Interop;
 
 namespace Ublk.Io;
 
-/// <summary>Turns a target's answer into what the driver may be told.</summary>
+/// <summary>Turns a target's answer into the result that goes to the driver.</summary>
 internal static class RequestResult
 {
     /// <summary>The result to commit for a request.</summary>
     /// <remarks>
     /// A short positive result is never passed on: the 7.3 driver takes it for the whole, and the client would read
-    /// bytes nobody wrote. A target that returns one is at fault, and the client gets EIO.
+    /// bytes that were never written. A target that returns one is at fault, and the client gets EIO.
     /// </remarks>
     public static int ForDriver(IoRequest request, int answer)
     {

@@ -21,13 +21,10 @@ internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> War
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
 internal static class DeviceLauncher
 {
-    /// <summary>How long a start may take without progress before it is given up and undone.</summary>
-    public static TimeSpan StartTime { get; } = TimeSpan.FromSeconds(30);
-
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
     /// <param name="specification">What is wanted; it was checked.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up and undoes what was done.</param>
     /// <exception cref="UblkException">It could not be made; nothing of it is left.</exception>
     /// <exception cref="OperationCanceledException">It was given up; nothing of it is left.</exception>
@@ -44,7 +41,7 @@ internal static class DeviceLauncher
         return Start(control, specification, program.Start, step ?? (_ => { }), cancellation);
     }
 
-    /// <summary>As the public one, by a control node that is open already and with the way to start a worker.</summary>
+    /// <summary>Starts a device through an open control node, with a function that starts the worker.</summary>
     internal static LaunchResult Start(
         ControlDevice control, DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
@@ -82,12 +79,14 @@ internal static class DeviceLauncher
         }
     }
 
-    /// <summary>Gives a device that nobody serves a new worker, as its record describes it.</summary>
+    /// <summary>Starts a new worker for a device without a server, as its record describes it.</summary>
     /// <param name="id">The device.</param>
     /// <param name="from">The states it may be in.</param>
-    /// <param name="acceptFiles">Whether the files that the record's paths lead to are the right ones, although they look like others.</param>
+    /// <param name="acceptFiles">
+    /// Whether the files that the record's paths lead to are the right ones, although they look like others.
+    /// </param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up; the device stays as it was.</param>
     /// <exception cref="UblkException">It is served, or not ours, or cannot be served; it stays as it was.</exception>
     /// <exception cref="OperationCanceledException">It was given up; the device stays as it was.</exception>
@@ -103,7 +102,8 @@ internal static class DeviceLauncher
 
         return RestoredBySupervisor(id, step, cancellation) is { } device
             ? new LaunchResult(device, [])
-            : Restore(id, from, (specification, channel) => WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
+            : Restore(id, from, (specification, channel) =>
+                WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
                 step ?? (_ => { }), cancellation);
     }
 
@@ -116,19 +116,19 @@ internal static class DeviceLauncher
         return Restore(control, id, from, startWorker, step, cancellation);
     }
 
-    /// <summary>The same, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     internal static LaunchResult Restore(
         ControlDevice control, int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
     {
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceState state = DeviceLife.AwaitServerGone(control, id, cancellation);
+        DeviceState state = DeviceTransitions.AwaitServerGone(control, id, cancellation);
         if (!from.Contains(state))
         {
-            throw DeviceLife.WrongState(id, state);
+            throw DeviceTransitions.WrongState(id, state);
         }
 
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         LaunchKind kind = state == DeviceState.Dead ? LaunchKind.Start : LaunchKind.Recover;
         if (kind == LaunchKind.Start)
         {
@@ -139,7 +139,8 @@ internal static class DeviceLauncher
         return launch.Run();
     }
 
-    // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be lost.
+    // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be
+    // lost.
     private static void RequireReleased(int id)
     {
         if ((DeviceUsers.Find(id) ?? DeviceUsers.FindElsewhere(id)) is { } users)
@@ -155,28 +156,31 @@ internal static class DeviceLauncher
     {
         using ControlDevice control = new();
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        StateDirectory.Own.Write(DeviceLife.RecordOf(control, id).AcceptFiles());
+        StateDirectory.Own.Write(DeviceTransitions.RecordOf(control, id).AcceptFiles());
     }
 
     // Two that restore one device would only be in each other's way.
     private static UblkDevice? RestoredBySupervisor(int id, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
-        bool isWaiting = DeviceLife.Waiting.Contains(DeviceLife.AwaitServerGone(control, id, cancellation));
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
+        bool isWaiting = DeviceTransitions.Waiting.Contains(DeviceTransitions.AwaitServerGone(control, id, cancellation));
         if (!isWaiting || !record.IsSupervised)
         {
             return null;
         }
 
         step?.Invoke($"Waiting for the supervisor of device {id}, process {record.SupervisorId}.");
-        long deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
-        while (record.IsSupervised && Environment.TickCount64 < deadline)
+        Deadline deadline = new(WorkerTimeouts.Start);
+        while (record.IsSupervised && !deadline.IsOver)
         {
             using (SafeFileHandle? idLock = StateDirectory.Own.TryLockDevice(id))
             {
                 // It is at work, which may take as long as opening what is behind the disk does.
-                deadline = idLock is null ? Environment.TickCount64 + (long)StartTime.TotalMilliseconds : deadline;
+                if (idLock is null)
+                {
+                    deadline.Restart();
+                }
             }
 
             if (DeviceInventory.Find(control, id) is { State: DeviceState.Live } device)
@@ -194,16 +198,14 @@ internal static class DeviceLauncher
     /// <summary>One attempt at one id.</summary>
     private sealed class Launch(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification,
-        Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step, CancellationToken cancellation) : IDisposable
+        Func<DeviceSpecification, string, StartedWorker> startWorker, SafeFileHandle idLock, Action<string> step,
+            CancellationToken cancellation) : IDisposable
     {
-        // Short enough that Ctrl+C and the death of a worker are noticed at once.
-        private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
-
-        // A worker that was killed may have left udev no time to give the node to its owner, who can do nothing before.
-        private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(3);
+        // If the worker was killed early, udev may not have set the node's owner yet, and until then the owner has no access.
+        private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(3);
 
         private readonly int _id = specification.Id!.Value;
-        private long _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+        private readonly Deadline _deadline = new(WorkerTimeouts.Start);
         private LaunchChannel? _channel;
         private int? _workerId;
 
@@ -237,11 +239,11 @@ internal static class DeviceLauncher
 
         private LaunchResult StartDisk(IReadOnlyList<string> warnings)
         {
-            control.Start(_id, _workerId!.Value, TimeLeft());
+            control.Start(_id, _workerId!.Value, _deadline.Left);
 
-            // Who waits to serve the same device sees from here on that it is served.
+            // From here on, other launchers that wait for this device see that it is served.
             idLock.Dispose();
-            DeviceLife.AwaitBlockDevice(_id, what =>
+            DeviceTransitions.AwaitBlockDevice(_id, what =>
             {
                 CheckTime(what);
                 CheckWorker();
@@ -253,13 +255,13 @@ internal static class DeviceLauncher
             return new LaunchResult(device, warnings);
         }
 
-        // The disk is there, and its users go on as soon as the driver has ended the recovery. That cannot be undone: the worker is approved of
-        // at once, and what goes wrong after is no reason to end it.
+        // The disk is there, and its users go on as soon as the driver has ended the recovery. That cannot be undone: the worker is
+        // approved of at once, and what goes wrong after is no reason to end it.
         private LaunchResult Recover(IReadOnlyList<string> warnings)
         {
             try
             {
-                control.EndRecovery(_id, _workerId!.Value, TimeLeft());
+                control.EndRecovery(_id, _workerId!.Value, _deadline.Left);
             }
             catch (UblkException) when (IsServedByWorker())
             {
@@ -291,7 +293,7 @@ internal static class DeviceLauncher
             using Socket listener = LaunchChannel.Listen(out string name);
             using StartedWorker worker = startWorker(specification, name);
             _workerId = worker.ProcessId;
-            while ((_channel = LaunchChannel.TryAccept(listener, Glance)) is null)
+            while ((_channel = LaunchChannel.TryAccept(listener, LaunchChannel.PollInterval)) is null)
             {
                 CheckTime("call its launcher");
                 if (worker.IsDead)
@@ -307,14 +309,7 @@ internal static class DeviceLauncher
         {
             while (true)
             {
-                if (!_channel!.TryReceiveReport(Glance, out WorkerReport? report))
-                {
-                    CheckTime("get ready");
-                    continue;
-                }
-
-                // It goes on, so it may take longer.
-                _deadline = Environment.TickCount64 + (long)StartTime.TotalMilliseconds;
+                WorkerReport? report = _channel!.ReceiveReport(_deadline, () => CheckTime("get ready"));
                 foreach (string command in report?.Commands ?? [])
                 {
                     ControlTrace.Listener?.Invoke($"worker: {command}");
@@ -340,7 +335,7 @@ internal static class DeviceLauncher
             }
         }
 
-        // The worker knows only that the file is locked; who has it stands in the records.
+        // The worker knows only that the file is locked. The records name the device that holds it.
         private UblkException Explain(WorkerFailure failure)
         {
             UblkDevice? owner = failure.Error == UblkError.BackingFileInUse && FileIdentity.Of(specification.BackingPath) is { } file
@@ -360,15 +355,14 @@ internal static class DeviceLauncher
             }
         }
 
-        private TimeSpan TimeLeft() => TimeSpan.FromMilliseconds(long.Max(0, _deadline - Environment.TickCount64));
-
         private void CheckTime(string what)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (Environment.TickCount64 > _deadline)
+            if (_deadline.IsOver)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {StartTime.TotalSeconds} s without progress, so it was stopped. "
+                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it "
+                        + $"was stopped. "
                         + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
@@ -386,7 +380,7 @@ internal static class DeviceLauncher
                 + (string.IsNullOrEmpty(complaint) ? "The log of 'ublk' may say why: journalctl -t ublk" : $"It said: {complaint}"),
             operation: "start", deviceId: _id);
 
-        // A device that was there before stays, to be tried again. The cookie tells our half-made device from one that
+        // A device that was there before stays, to be tried again. The cookie distinguishes our half-made device from one that
         // another server may have made under the same id.
         private void Undo()
         {
@@ -398,7 +392,7 @@ internal static class DeviceLauncher
             if (_workerId is { } pid)
             {
                 _ = Libc.Kill(pid, Libc.SIGKILL);
-                ProcessStatus.AwaitDeath(pid, StartTime);
+                ProcessStatus.AwaitDeath(pid, WorkerTimeouts.Start);
             }
 
             if (kind != LaunchKind.New)
@@ -406,13 +400,13 @@ internal static class DeviceLauncher
                 return;
             }
 
-            if (control.AwaitInfo(_id, NodeTime, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
+            if (control.AwaitInfo(_id, NodeTimeout, out UblkDeviceInfo info) >= 0 && info.ServerCookie == specification.Cookie)
             {
                 try
                 {
-                    control.Stop(_id, StartTime);
+                    control.Stop(_id, WorkerTimeouts.Start);
                     DeviceSymlink.Delete(_id);
-                    control.Delete(_id, StartTime);
+                    control.Delete(_id, WorkerTimeouts.Start);
                 }
                 catch (UblkException exception)
                 {

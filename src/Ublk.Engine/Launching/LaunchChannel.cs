@@ -10,7 +10,7 @@ namespace Ublk.Launching;
 
 /// <summary>
 /// The conversation of a launcher and its worker: the specification one way, reports the other, and the launcher's
-/// approval at last. Whoever dies is noticed by the other at once.
+/// approval at last. Each side notices at once when the other dies.
 /// </summary>
 /// <remarks>
 /// A socket rather than the worker's standard streams, since a worker that the service manager starts has none of its
@@ -20,6 +20,9 @@ namespace Ublk.Launching;
 internal sealed class LaunchChannel : IDisposable
 {
     private const string Approval = "approved";
+
+    // Short enough that Ctrl+C and the death of a worker are noticed at once.
+    internal static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
     private readonly Socket _socket;
     private readonly StringBuilder _line = new();
@@ -58,13 +61,14 @@ internal sealed class LaunchChannel : IDisposable
             return null;
         }
 
-        // The driver must be told the worker's process, and a worker that hangs is killed by its id.
+        // START_DEV takes the worker's process id, and a worker that hangs is killed by it.
         LaunchChannel channel = new(socket);
         if (channel.PeerProcessId <= 0)
         {
             channel.Dispose();
             throw new UblkException(UblkError.NotSupported,
-                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command outside of the "
+                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command "
+                    + "outside of the "
                     + "container, or where the container has a service manager of its own.", operation: "start");
         }
 
@@ -72,7 +76,9 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Calls the launcher.</summary>
-    /// <exception cref="UblkException">Another user has taken the name of a launcher that is gone, and would say what this process opens.</exception>
+    /// <exception cref="UblkException">
+    /// Another user has taken the name of a launcher that is gone, and would say what this process opens.
+    /// </exception>
     public static LaunchChannel Connect(string name)
     {
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -83,7 +89,8 @@ internal sealed class LaunchChannel : IDisposable
         }
 
         socket.Dispose();
-        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM, "connect");
+        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM,
+            "connect");
     }
 
     /// <summary>Launcher: what is wanted.</summary>
@@ -106,15 +113,22 @@ internal sealed class LaunchChannel : IDisposable
         }
     }
 
-    /// <summary>Launcher: the worker's next report, if it comes within a time.</summary>
-    /// <param name="timeout">How long to wait.</param>
-    /// <param name="report">The report; null when the worker is gone.</param>
-    /// <returns>False when the time is up.</returns>
-    public bool TryReceiveReport(TimeSpan timeout, out WorkerReport? report)
+    /// <summary>
+    /// Launcher: waits for the worker's next report. It restarts the deadline: a worker that makes progress may take its time.
+    /// </summary>
+    /// <param name="deadline">The deadline of the opening.</param>
+    /// <param name="check">Called every 50 ms; throws when the wait is to end.</param>
+    /// <returns>The report; null when the worker is gone.</returns>
+    public WorkerReport? ReceiveReport(Deadline deadline, Action check)
     {
-        bool received = TryReceiveLine(timeout, out string? line);
-        report = line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
-        return received;
+        string? line;
+        while (!TryReceiveLine(PollInterval, out line))
+        {
+            check();
+        }
+
+        deadline.Restart();
+        return line is null ? null : JsonSerializer.Deserialize(line, LaunchJson.Default.WorkerReport);
     }
 
     /// <summary>Launcher: the device is live and handed to the user; from now on the worker stands alone.</summary>
@@ -132,9 +146,8 @@ internal sealed class LaunchChannel : IDisposable
 
     private static (int ProcessId, uint UserId) PeerCredentials(Socket socket)
     {
-        // SOL_SOCKET 1, SO_PEERCRED 17: struct ucred, pid, uid and gid (asm-generic/socket.h).
         byte[] credentials = new byte[12];
-        socket.GetRawSocketOption(1, 17, credentials);
+        socket.GetRawSocketOption(Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials);
         ReadOnlySpan<int> words = MemoryMarshal.Cast<byte, int>(credentials);
         return (words[0], (uint)words[1]);
     }
@@ -185,7 +198,7 @@ internal sealed class LaunchChannel : IDisposable
     }
 }
 
-/// <summary>What a launcher tells its worker to do.</summary>
+/// <summary>The order of a launcher to its worker.</summary>
 internal sealed record LaunchOrder(LaunchKind Kind, DeviceSpecification Specification);
 
 /// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>

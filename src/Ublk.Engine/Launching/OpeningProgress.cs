@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Ublk.Launching;
 
 /// <summary>
-/// Says that a target is still being opened, as long as this process gets on with it: it computes, reads or writes. So a large repair may take
-/// its time, and storage that does not answer is noticed.
+/// Says that a target is still being opened, as long as this process gets on with it: it computes, reads or writes. So a large repair may
+/// take its time, and storage that does not answer is noticed.
 /// </summary>
 internal sealed class OpeningProgress : IDisposable
 {

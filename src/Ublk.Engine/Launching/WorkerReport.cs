@@ -2,7 +2,7 @@ using Ublk.Workers;
 
 namespace Ublk.Launching;
 
-/// <summary>A line of what a starting worker tells its launcher.</summary>
+/// <summary>One report of a starting worker to its launcher.</summary>
 internal sealed record WorkerReport
 {
     /// <summary>How far the worker is.</summary>

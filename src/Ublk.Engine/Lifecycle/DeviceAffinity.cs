@@ -18,7 +18,7 @@ internal static class DeviceAffinity
     {
         using ControlDevice control = new();
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
+        DeviceRecord record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
         DeviceSpecification.CheckAffinity(lists, record.Specification.QueueCount);
         int threads = record.Specification.ThreadsPerQueue;
         CpuSet[] choices =

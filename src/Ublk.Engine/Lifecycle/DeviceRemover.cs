@@ -4,19 +4,19 @@ using Ublk.Interop;
 
 namespace Ublk.Lifecycle;
 
-/// <summary>Removes devices, whoever serves them and whether anybody does.</summary>
+/// <summary>Removes devices, of any server and without one.</summary>
 internal static class DeviceRemover
 {
     // The driver frees the id a moment after the last user of the removed disk.
-    private static readonly TimeSpan IdTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan IdTimeout = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Removes a device.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to remove it although it is mounted, held or open, and to kill a worker that hangs.</param>
     /// <param name="noWait">Whether to return as soon as the disk is gone, while the worker still ends.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up between steps.</param>
     /// <exception cref="UblkException">There is no such device, it is in use, or the driver refuses.</exception>
     public static void Remove(int id, bool force, bool noWait, Action<string>? step, CancellationToken cancellation)
@@ -51,13 +51,13 @@ internal static class DeviceRemover
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
             if (DeviceStopper.IsOwnersProcess(info))
             {
-                DeviceLife.AwaitWorker(id, info.ServerPid, "removed");
+                DeviceTransitions.AwaitWorker(id, info.ServerPid, "removed");
             }
 
-            // What another user's record says nobody vouches for.
+            // The content of another user's record is not trusted.
             if (info.OwnerUid == Libc.GetEffectiveUserId())
             {
-                DeviceLife.AwaitSupervisor(record!);
+                DeviceTransitions.AwaitSupervisor(record!);
             }
 
             AwaitId(control, id, info.ServerCookie);
@@ -67,7 +67,8 @@ internal static class DeviceRemover
         state.Delete(id, info.ServerCookie);
         if (failure is not null)
         {
-            throw new UblkException(UblkError.OperationFailed, $"Device {id} is removed, but its worker failed at the end: {failure}", operation: "flush", deviceId: id);
+            throw new UblkException(UblkError.OperationFailed, $"Device {id} is removed, but its worker failed at the end: {failure}",
+                operation: "flush", deviceId: id);
         }
     }
 
@@ -81,7 +82,7 @@ internal static class DeviceRemover
 
         try
         {
-            control.Delete(id, EndTime);
+            control.Delete(id, EndTimeout);
         }
         catch (UblkException exception) when (exception.Error == UblkError.DeviceNotFound || !DeviceInventory.HasCharDevice(id))
         {
@@ -90,12 +91,6 @@ internal static class DeviceRemover
     }
 
     // So that the id can be used again at once, unless users of the removed disk hold it.
-    private static void AwaitId(ControlDevice control, int id, ulong cookie)
-    {
-        long deadline = Environment.TickCount64 + (long)IdTime.TotalMilliseconds;
-        while (DeviceIdentity.Exists(control, id, cookie) && Environment.TickCount64 < deadline)
-        {
-            Thread.Sleep(5);
-        }
-    }
+    private static void AwaitId(ControlDevice control, int id, ulong cookie) =>
+        new Deadline(IdTimeout).Wait(() => !DeviceIdentity.Exists(control, id, cookie));
 }

@@ -16,18 +16,20 @@ internal static class DeviceResizer
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
     /// <param name="force">Whether the disk, or what is behind it, may lose its end.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before anything is changed.</param>
-    /// <exception cref="UblkException">It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.</exception>
+    /// <exception cref="UblkException">
+    /// It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.
+    /// </exception>
     public static void Resize(int id, long? size, bool force, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
         control.GetInfo(id);
-        FeatureCatalog.Require(control, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
+        FeatureCatalog.Require(control.Features, UblkFeatures.UpdateSize, "Changing the size of a live disk", id);
 
         // One at a time, and not while a new worker reads the record.
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceRecord record = DeviceLife.LiveRecordOf(control, id, cancellation);
+        DeviceRecord record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
         DeviceSpecification specification = record.Specification;
         if (specification.Assembly is not null || TargetCatalog.Find(specification.Target).OpenStorage is not { } open)
         {
@@ -52,7 +54,8 @@ internal static class DeviceResizer
         if (storage.File is { } file && FileIdentity.Of(file)?.IsOpenIn(record.ProcessId) != true)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or replaced. Put it back first.",
+                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or "
+                    + $"replaced. Put it back first.",
                 deviceId: record.Specification.Id);
         }
     }
@@ -82,7 +85,8 @@ internal static class DeviceResizer
             long room = storage.Size ?? disk.Size;
             if ((size < disk.Size || (wanted is not null && size < room)) && !force)
             {
-                throw Invalid($"Device {disk.Id} would lose what lies beyond {size} bytes: the disk has {disk.Size}, what is behind it {room}. "
+                throw Invalid(
+                    $"Device {disk.Id} would lose what lies beyond {size} bytes: the disk has {disk.Size}, what is behind it {room}. "
                     + "If nothing there is needed, shrink what is on the disk first, and use -Force.");
             }
 

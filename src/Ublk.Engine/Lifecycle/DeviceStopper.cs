@@ -9,23 +9,23 @@ namespace Ublk.Lifecycle;
 internal static class DeviceStopper
 {
     // A program that only looked, such as udev, is gone by then.
-    private static readonly TimeSpan PassingUse = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan TransientUseTimeout = TimeSpan.FromSeconds(2);
 
     // A stop waits for requests under way; with force, a worker that does not answer them by then is killed.
-    private static readonly TimeSpan ForcedStopTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ForcedStopTimeout = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to stop it although it is mounted, held or open, and to kill a worker that hangs.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up between steps.</param>
     /// <exception cref="UblkException">There is no such device, it is not ours, it is in use, or the driver refuses.</exception>
     public static void Stop(int id, bool force, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DeviceState.Dead)
         {
             return;
@@ -36,10 +36,10 @@ internal static class DeviceStopper
         if (info.ServerPid > 0)
         {
             step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-            DeviceLife.AwaitWorker(id, info.ServerPid, "stopped");
+            DeviceTransitions.AwaitWorker(id, info.ServerPid, "stopped");
         }
 
-        DeviceLife.AwaitSupervisor(record);
+        DeviceTransitions.AwaitSupervisor(record);
     }
 
     /// <summary>Stops a device, whoever serves it, without waiting for the server to end.</summary>
@@ -59,7 +59,7 @@ internal static class DeviceStopper
     {
         int id = (int)info.DeviceId;
         bool canTry = control.Features.HasFlag(UblkFeatures.SafeStopDev);
-        long deadline = Environment.TickCount64 + (long)PassingUse.TotalMilliseconds;
+        Deadline deadline = new(TransientUseTimeout);
         while (true)
         {
             string? users = DeviceUsers.Find(id);
@@ -68,7 +68,7 @@ internal static class DeviceStopper
                 return;
             }
 
-            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTime) : StopUnopened(control, id);
+            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTimeout) : StopUnopened(control, id);
             if (result >= 0 || result == -Libc.ENODEV)
             {
                 return;
@@ -84,10 +84,11 @@ internal static class DeviceStopper
                 throw DriverError.ForCommand(-result, "STOP_DEV", id);
             }
 
-            if (Environment.TickCount64 > deadline)
+            if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close it first, or use -Force, "
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close "
+                        + $"it first, or use -Force, "
                         + "with which its users lose what they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
@@ -110,11 +111,11 @@ internal static class DeviceStopper
             }
         }
 
-        return control.TryStop(id, EndTime, evenIfOpen: true);
+        return control.TryStop(id, EndTimeout, evenIfOpen: true);
     }
 
     private static UblkException StillStopping(int id) => new(UblkError.TimedOut,
-        $"Device {id} is being stopped, but after {EndTime.TotalSeconds} s its requests are not finished. Wait for it, or use "
+        $"Device {id} is being stopped, but after {EndTimeout.TotalSeconds} s its requests are not finished. Wait for it, or use "
             + "-Force, which kills a worker that hangs.",
         Libc.ETIMEDOUT, "stop", id);
 
@@ -131,7 +132,7 @@ internal static class DeviceStopper
             using ControlDevice own = new();
             own.Stop((int)info.DeviceId, Timeout.InfiniteTimeSpan);
         });
-        if (!((IAsyncResult)stop).AsyncWaitHandle.WaitOne(ForcedStopTime) && IsOwnersProcess(info))
+        if (!((IAsyncResult)stop).AsyncWaitHandle.WaitOne(ForcedStopTimeout) && IsOwnersProcess(info))
         {
             _ = Libc.Kill(info.ServerPid, Libc.SIGKILL);
         }
@@ -140,7 +141,9 @@ internal static class DeviceStopper
     }
 
     /// <summary>Whether the server is a process of the device's owner.</summary>
-    /// <remarks>Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.</remarks>
+    /// <remarks>
+    /// Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.
+    /// </remarks>
     internal static bool IsOwnersProcess(UblkDeviceInfo info)
     {
         using SafeFileHandle process = Libc.Open($"/proc/{info.ServerPid}", Libc.O_RDONLY);

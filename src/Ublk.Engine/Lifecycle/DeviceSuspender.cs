@@ -9,31 +9,31 @@ namespace Ublk.Lifecycle;
 internal static class DeviceSuspender
 {
     // Requests that a worker holds keep it from leaving.
-    private static readonly TimeSpan QuiesceTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan QuiesceTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Suspends a device.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="step">Told each step in a sentence, on the calling thread.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before the driver is asked.</param>
     /// <exception cref="UblkException">It is not ours, not live, or cannot wait for a worker; or its worker does not leave it.</exception>
     public static void Suspend(int id, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        DeviceRecord record = DeviceLife.RecordOf(control, id);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         UblkDeviceInfo info = control.GetInfo(id);
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
         step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");
-        int result = control.TryQuiesce(id, QuiesceTime);
+        int result = control.TryQuiesce(id, QuiesceTimeout);
         if (result < 0)
         {
             throw result is -Libc.EBUSY or -Libc.ETIMEDOUT ? Stuck(id, info.ServerPid) : DriverError.ForCommand(-result, "QUIESCE_DEV", id);
         }
 
         step?.Invoke($"Waiting for process {info.ServerPid} to end.");
-        DeviceLife.AwaitWorker(id, info.ServerPid, "suspended");
-        DeviceLife.AwaitSupervisor(record);
-        if (DeviceLife.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
+        DeviceTransitions.AwaitWorker(id, info.ServerPid, "suspended");
+        DeviceTransitions.AwaitSupervisor(record);
+        if (DeviceTransitions.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
         {
             throw new UblkException(UblkError.DeviceStateInvalid,
                 $"Device {id} was suspended, but has another worker already: from its supervisor, where its own was killed before it had "
@@ -45,25 +45,23 @@ internal static class DeviceSuspender
     {
         if (info.State != (ushort)DeviceState.Live)
         {
-            throw DeviceLife.WrongState(id, (DeviceState)info.State);
+            throw DeviceTransitions.WrongState(id, (DeviceState)info.State);
         }
 
         if (record.Specification.Recovery is RecoveryMode.None or RecoveryMode.Fail)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"The requests of device {id} would fail instead of waiting. Make it with -Recovery Queue or -Recovery Reissue.", deviceId: id);
+                $"The requests of device {id} would fail instead of waiting. Make it with -Recovery Queue or -Recovery Reissue.",
+                    deviceId: id);
         }
 
-        if (!((UblkFeatures)info.Flags).HasFlag(UblkFeatures.Quiesce))
-        {
-            throw new UblkException(UblkError.NotSupported,
-                "This kernel's driver cannot part a device from its worker. It takes kernel 6.16 or newer.", deviceId: id);
-        }
+        // The flag is the device's: one that a worker of an older version made may lack it.
+        FeatureCatalog.Require((UblkFeatures)info.Flags, UblkFeatures.Quiesce, "Suspending or updating a device", id);
     }
 
     // The driver has held new requests back since, and nothing but a new server makes it let them through.
     private static UblkException Stuck(int id, int processId) => new(UblkError.TimedOut,
-        $"The worker of device {id} did not finish its requests within {QuiesceTime.TotalSeconds} s, and new ones wait now. Kill it "
+        $"The worker of device {id} did not finish its requests within {QuiesceTimeout.TotalSeconds} s, and new ones wait now. Kill it "
             + $"(kill -KILL {processId}) and run Restore-UblkDevice {id}, or wait and try again.",
         Libc.ETIMEDOUT, "QUIESCE_DEV", id);
 }

@@ -18,7 +18,7 @@ internal static class DeviceWriteAccess
         UblkDeviceInfo info = control.GetInfo(id);
         if (info.State != (ushort)DeviceState.Live)
         {
-            throw DeviceLife.WrongState(id, (DeviceState)info.State);
+            throw DeviceTransitions.WrongState(id, (DeviceState)info.State);
         }
 
         if (readOnly)

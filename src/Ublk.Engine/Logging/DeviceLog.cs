@@ -19,13 +19,16 @@ public static class DeviceLog
     // Where Debian and Fedora have syslog write.
     private static readonly string[] SyslogFiles = ["/var/log/syslog", "/var/log/messages"];
 
-    /// <summary>The file that the caller's workers write where nobody takes their messages.</summary>
+    /// <summary>The log file of the caller's workers, where no logging daemon runs.</summary>
     internal static string OwnFile => Libc.GetEffectiveUserId() == 0 ? "/var/log/ublk.log" : $"{StateDirectory.Own.Path}/ublk.log";
 
-    /// <summary>Adds to a file of lines, where it can be had. Where others may write the folder of root's, a link in its place leads nowhere.</summary>
+    /// <summary>
+    /// Adds to a file of lines, where it can be had. Where others may write the folder of root's, a link in its place leads nowhere.
+    /// </summary>
     internal static unsafe void TryAppend(string file, string line)
     {
-        using SafeFileHandle handle = Libc.Open(file, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NOFOLLOW | Libc.O_NONBLOCK, LogMode);
+        using SafeFileHandle handle =
+            Libc.Open(file, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NOFOLLOW | Libc.O_NONBLOCK, LogMode);
         byte[] bytes = Encoding.UTF8.GetBytes(line);
         if (!handle.IsInvalid && Libc.Statx(handle, out Libc.StatxBuffer state) == 0 && state.IsRegular)
         {
@@ -77,7 +80,9 @@ public static class DeviceLog
         [
             "--quiet", "--output=json", $"--identifier={LogLine.Identifier}",
             .. id is null ? Array.Empty<string>() : [$"UBLK_DEVICE={id}"],
-            .. since is { } time ? [$"--since={time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}"] : Array.Empty<string>(),
+            .. since is { } time
+                ? [$"--since={time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}"]
+                : Array.Empty<string>(),
         ];
         return ExternalProgram.TryRun("journalctl", arguments, out string output, out string error)
             ? output.Split('\n', StringSplitOptions.RemoveEmptyEntries)

@@ -7,7 +7,7 @@ namespace Ublk.Logging;
 /// <summary>A line of a log, in each of the forms that it takes where it ends up.</summary>
 internal static partial class LogLine
 {
-    /// <summary>Who writes.</summary>
+    /// <summary>The identifier of the writer.</summary>
     public const string Identifier = "ublk";
 
     /// <summary>A line for a log without fields: the process, the device, the level, the message.</summary>
@@ -58,7 +58,8 @@ internal static partial class LogLine
 
     private static DateTime? Time(string text, DateTime now)
     {
-        if (DateTime.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out DateTime time) && text.Contains('T', StringComparison.Ordinal))
+        if (DateTime.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out DateTime time)
+            && text.Contains('T', StringComparison.Ordinal))
         {
             return time;
         }
@@ -72,6 +73,7 @@ internal static partial class LogLine
         return time > now.AddDays(1) ? time.AddYears(-1) : time;
     }
 
-    [GeneratedRegex(@"^(?<time>\S+T\S+|\w{3} [ \d]\d [\d:]{8}) (?:\S+ )?ublk\[(?<process>\d+)\]: (?<id>\d+) (?<level>\w+): (?<message>.*)$")]
+    [GeneratedRegex(
+        @"^(?<time>\S+T\S+|\w{3} [ \d]\d [\d:]{8}) (?:\S+ )?ublk\[(?<process>\d+)\]: (?<id>\d+) (?<level>\w+): (?<message>.*)$")]
     private static partial Regex TextLine();
 }

@@ -54,7 +54,7 @@ public sealed unsafe class DeviceCounters
     internal long[] BySize { get; } = new long[2 * CounterBlock.Sizes];
 
     /// <summary>Looks at a device.</summary>
-    /// <exception cref="UblkException">There is no such device, the caller may not look, or nobody counts.</exception>
+    /// <exception cref="UblkException">There is no such device, the caller lacks the right to read it, or it has no counters.</exception>
     public static DeviceCounters Read(int id)
     {
         using ControlDevice control = new();
@@ -62,7 +62,7 @@ public sealed unsafe class DeviceCounters
         return StateDirectory.TryReadCounters(info) is { } memory && IsWhole(memory)
             ? new DeviceCounters(id, memory)
             : throw new UblkException(UblkError.DeviceForeign,
-                $"Nobody counts what device {id} does: it is served by another server, or by a worker of an older version. "
+                $"Device {id} has no counters: another server, or a worker of an older version, serves it. "
                     + "Update-UblkDevice replaces the worker.", deviceId: id);
     }
 
@@ -124,7 +124,8 @@ public sealed unsafe class DeviceCounters
         ]);
 
     private static bool IsWhole(byte[] memory) =>
-        MemoryMarshal.TryRead(memory, out CounterHeader header) && header.Threads > 0 && memory.Length == CounterMemory.LengthFor((int)header.Threads);
+        MemoryMarshal.TryRead(memory, out CounterHeader header) && header.Threads > 0
+            && memory.Length == CounterMemory.LengthFor((int)header.Threads);
 
     private static void Add(long[] sums, long* values)
     {
@@ -134,7 +135,7 @@ public sealed unsafe class DeviceCounters
         }
     }
 
-    // The longest ever may be older than the earlier look; then the step tells how long the longest since can have been.
+    // The maximum may be older than the earlier sample; then the bucket bounds the maximum since.
     private double? LongestOf(UblkHistogram times, IoOperation operation) => times.Steps.Count > 0
         ? Math.Min(times.Steps[^1].Greatest, Longest[CounterBlock.KindOf(operation)] / NanosecondsPerMicrosecond)
         : null;

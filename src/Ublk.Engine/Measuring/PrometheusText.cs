@@ -36,10 +36,11 @@ public static class PrometheusText
             operation => Line(name, device, $",operation=\"{operation.Name}\"", select(device)[(int)operation.Operation])));
 
     private static IEnumerable<string> Metric(
-        IReadOnlyCollection<DeviceCounters> devices, string name, string help, string type, Func<DeviceCounters, IEnumerable<string>> lines) =>
+        IReadOnlyCollection<DeviceCounters> devices, string name, string help, string type, Func<DeviceCounters,
+            IEnumerable<string>> lines) =>
         [$"# HELP {name} {help}", $"# TYPE {name} {type}", .. devices.SelectMany(lines)];
 
-    // One bucket for each doubling: eight times as many would be a burden to who stores them.
+    // One bucket for each doubling: eight times as many would cost the monitoring system storage.
     private static IEnumerable<string> Durations(DeviceCounters device, IoOperation operation, string name)
     {
         const string metric = "ublk_request_duration_seconds";

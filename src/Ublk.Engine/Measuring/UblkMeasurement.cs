@@ -1,6 +1,8 @@
 namespace Ublk.Measuring;
 
-/// <summary>What a device did between two looks at its counters. Times are those between a request's arrival at the worker and its answer.</summary>
+/// <summary>
+/// What a device did between two looks at its counters. Times are those between a request's arrival at the worker and its answer.
+/// </summary>
 public sealed record UblkMeasurement
 {
     /// <summary>The device.</summary>

@@ -6,7 +6,7 @@ namespace Ublk.Processes;
 /// <summary>Programs of the system that end by themselves.</summary>
 internal static class ExternalProgram
 {
-    /// <summary>Runs a program to its end, where all that counts is whether it did what it was told.</summary>
+    /// <summary>Runs a program to its end, for its exit status alone.</summary>
     /// <param name="file">The program, by path or by name.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="error">What it complained of, or why it cannot be run.</param>

@@ -3,15 +3,17 @@ using Ublk.Interop;
 namespace Ublk.Processes;
 
 /// <summary>
-/// A mount namespace for a worker. A server that is the last one in a namespace with a file system on its own disk waits for itself when it ends;
-/// and one that keeps copies of other mounts keeps their disks busy after they are unmounted.
+/// A mount namespace for a worker. A server that is the last one in a namespace with a file system on its own disk waits for itself when it
+/// ends; and one that keeps copies of other mounts keeps their disks busy after they are unmounted.
 /// </summary>
 internal static class MountNamespace
 {
-    /// <summary>Moves the calling thread, and what it starts, into a namespace of its own, which follows what is mounted and unmounted outside.</summary>
+    /// <summary>
+    /// Moves the calling thread, and what it starts, into a namespace of its own, which follows what is mounted and unmounted outside.
+    /// </summary>
     /// <remarks>
-    /// It stays where it is without the right to leave, and in the namespace of the machine's first process if a copy would keep what is unmounted
-    /// there. That namespace is never a worker's alone.
+    /// It stays where it is without the right to leave, and in the namespace of the machine's first process if a copy would keep what is
+    /// unmounted there. That namespace is never a worker's alone.
     /// </remarks>
     public static void Leave()
     {

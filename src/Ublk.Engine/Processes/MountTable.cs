@@ -6,7 +6,9 @@ namespace Ublk.Processes;
 /// <summary>A line of a mount table (proc(5), mountinfo).</summary>
 /// <param name="Id">The mount's id.</param>
 /// <param name="ParentId">The id of the mount that it is on.</param>
-/// <param name="DeviceNumber">Major and minor number of the file system, as <c>259:0</c>. One of several disks has a number of its own.</param>
+/// <param name="DeviceNumber">
+/// Major and minor number of the file system, as <c>259:0</c>. One of several disks has a number of its own.
+/// </param>
 /// <param name="Point">Where it is mounted, as <see cref="Interop.RawText"/> has it.</param>
 /// <param name="IsShared">Whether what is mounted on it, or unmounted, is so in copies of it as well.</param>
 /// <param name="Source">What was mounted: the device, or what else the file system calls it.</param>

@@ -8,8 +8,10 @@ internal static class ProcessStatus
     /// <summary>Whether a process exists and is no zombie.</summary>
     public static bool IsAlive(int processId) => StatusOf(processId) is [not ("Z" or "X"), ..];
 
-    /// <summary>When a process started, in ticks since the machine did; with its id it is told from a later one. 0 where there is none.</summary>
-    public static long StartTimeOf(int processId) =>
+    /// <summary>
+    /// When a process started, in ticks since the machine did; together with the id it identifies the process. 0 where there is none.
+    /// </summary>
+    public static long StartTicksOf(int processId) =>
         StatusOf(processId) is { Length: > 19 } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : 0;
 
     // The fields from the state on: it follows the name, which is in parentheses and may hold anything (proc(5)).
@@ -28,19 +30,5 @@ internal static class ProcessStatus
 
     /// <summary>Waits until a process has ended.</summary>
     /// <returns>False when the time is up.</returns>
-    public static bool AwaitDeath(int processId, TimeSpan timeout)
-    {
-        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (IsAlive(processId))
-        {
-            if (Environment.TickCount64 > deadline)
-            {
-                return false;
-            }
-
-            Thread.Sleep(5);
-        }
-
-        return true;
-    }
+    public static bool AwaitDeath(int processId, TimeSpan timeout) => new Deadline(timeout).Wait(() => !IsAlive(processId));
 }

@@ -12,7 +12,8 @@ internal static class ServiceManager
     {
         if (!TryControl(out string error, arguments))
         {
-            throw new UblkException(UblkError.OperationFailed, $"systemctl {string.Join(' ', arguments)} failed: {error}", operation: "systemctl");
+            throw new UblkException(UblkError.OperationFailed, $"systemctl {string.Join(' ', arguments)} failed: {error}",
+                operation: "systemctl");
         }
     }
 

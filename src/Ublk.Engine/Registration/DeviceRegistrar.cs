@@ -25,7 +25,8 @@ internal static class DeviceRegistrar
 
     /// <summary>The registrations there are, by name.</summary>
     public static IReadOnlyList<UblkRegistration> List() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order().Select(Describe)]
+        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order()
+            .Select(Describe)]
         : [];
 
     /// <summary>Writes and enables a unit that makes a device. It is not started.</summary>
@@ -38,10 +39,10 @@ internal static class DeviceRegistrar
         CheckName(name);
         IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
 
-        // Root runs it at each boot, whoever may have changed it by then.
+        // Root runs it at each boot, so only root may be able to change it.
         foreach (string file in program)
         {
-            PluginTrust.Check(file);
+            PathTrust.Check(file);
         }
 
         RequireServiceManager();
@@ -139,7 +140,7 @@ internal static class DeviceRegistrar
         }
     }
 
-    // What somebody who writes a file leaves out is as the engine has it; the serializer would make it zero.
+    // Values that a hand-written file leaves out get the engine's defaults; the serializer would make them zero.
     private static DeviceSpecification Deserialize(string text)
     {
         JsonObject properties = JsonNode.Parse(Serialize(new DeviceSpecification { Target = "" }))!.AsObject();

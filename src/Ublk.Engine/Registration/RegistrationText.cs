@@ -10,7 +10,7 @@ using Ublk.Workers;
 
 namespace Ublk.Registration;
 
-/// <summary>What systemd and udev are told of a registered device.</summary>
+/// <summary>The systemd unit and the udev rule of a registered device.</summary>
 internal static class RegistrationText
 {
     private const string Head = "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.";
@@ -22,7 +22,7 @@ internal static class RegistrationText
     /// <exception cref="UblkException">A path cannot be written in a unit.</exception>
     public static string Unit(UblkRegistration registration, DeviceSpecification specification, IEnumerable<string> program)
     {
-        string[] command = [.. program, "attach", registration.SpecificationPath];
+        string[] command = [.. program, WorkerArguments.Attach, registration.SpecificationPath];
         string[] backing = [.. BackingPaths(specification)];
         string devices = string.Concat(backing.Where(IsDevice).Select(path => $" {DeviceUnit(path)}"));
         string files = string.Join(' ', command.Where(Path.IsPathRooted).Concat(backing.Where(path => !IsDevice(path))).Select(Quote));
@@ -60,7 +60,7 @@ internal static class RegistrationText
             """;
     }
 
-    /// <summary>The rule: systemd waits for a device of /etc/fstab until udev tells of it, by the name that stands there.</summary>
+    /// <summary>The rule: systemd waits for a device of /etc/fstab until udev announces it, by the name in that file.</summary>
     public static string Rule(UblkRegistration registration) => $$"""
         {{Head}}
         SUBSYSTEM=="block", KERNEL=="ublkb*", ENV{DEVTYPE}=="disk", ACTION!="remove", \
@@ -75,7 +75,8 @@ internal static class RegistrationText
         StringBuilder name = new();
         foreach (byte letter in Encoding.UTF8.GetBytes(path.Trim('/')))
         {
-            bool isPlain = char.IsAsciiLetterOrDigit((char)letter) || letter is (byte)':' or (byte)'_' || (letter == '.' && name.Length > 0);
+            bool isPlain = char.IsAsciiLetterOrDigit((char)letter) || letter is (byte)':' or (byte)'_'
+                || (letter == '.' && name.Length > 0);
             _ = letter == '/' ? name.Append('-')
                 : isPlain ? name.Append((char)letter)
                 : name.Append(CultureInfo.InvariantCulture, $"\\x{letter:x2}");
@@ -91,8 +92,10 @@ internal static class RegistrationText
         IEnumerable<string> target = specification.Assembly is { } assembly
             // What its options mean is not known here; a path among them is where a mount can be waited for.
             ? specification.Options.Values.Where(Path.IsPathRooted).Prepend(assembly)
-            : PathsOf(TargetCatalog.Find(specification.Target).Options, specification.Options).SelectMany(path => ImageFiles.Behind(path).Prepend(path));
-        IEnumerable<string> filters = specification.Filters.SelectMany(filter => PathsOf(FilterCatalog.Find(filter.Name).Options, filter.Options));
+            : PathsOf(TargetCatalog.Find(specification.Target).Options, specification.Options)
+                .SelectMany(path => ImageFiles.Behind(path).Prepend(path));
+        IEnumerable<string> filters =
+            specification.Filters.SelectMany(filter => PathsOf(FilterCatalog.Find(filter.Name).Options, filter.Options));
         return target.Concat(filters).SelectMany(WithReal).Distinct();
     }
 

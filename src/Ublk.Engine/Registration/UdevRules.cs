@@ -7,7 +7,7 @@ using Ublk.Workers;
 namespace Ublk.Registration;
 
 /// <summary>
-/// The rules by which udev opens the control node to ordinary users, and gives the nodes of a device to the user who made it.
+/// The udev rules that open the control node to ordinary users, and set the owner of a device's nodes.
 /// </summary>
 internal static class UdevRules
 {
@@ -69,7 +69,8 @@ internal static class UdevRules
     /// <exception cref="UblkException">It does not.</exception>
     internal static void RequireInstalled()
     {
-        if (!File.Exists("/run/udev/control") || !Directories.Any(directory => File.Exists($"{directory}/{System.IO.Path.GetFileName(Path)}")))
+        if (!File.Exists("/run/udev/control")
+            || !Directories.Any(directory => File.Exists($"{directory}/{System.IO.Path.GetFileName(Path)}")))
         {
             throw new UblkException(UblkError.PermissionDenied,
                 "udev does not give ordinary users their ublk devices here. Ask root to run Install-UblkUdevRule.", operation: "udev");
@@ -116,7 +117,7 @@ internal static class UdevRules
         if (!ExternalProgram.TryRun("udevadm", arguments, out string error))
         {
             throw new UblkException(UblkError.OperationFailed,
-                $"udev cannot be told of its rules: {error} Is it installed, and does it run?", operation: "udevadm");
+                $"udev cannot reload its rules: {error} Check that it is installed and runs.", operation: "udevadm");
         }
     }
 }

@@ -97,7 +97,9 @@ internal unsafe class Ring : IDisposable
         return entry;
     }
 
-    /// <summary>As <see cref="NextEntry()"/>, but a copy of an entry that was prepared once; for rings whose entries have 64 bytes.</summary>
+    /// <summary>
+    /// As <see cref="NextEntry()"/>, but a copy of an entry that was prepared once; for rings whose entries have 64 bytes.
+    /// </summary>
     /// <exception cref="UblkException">The kernel does not take submissions any more.</exception>
     public IoUringSqe* NextEntry(in IoUringSqe prepared)
     {

@@ -26,7 +26,7 @@ internal sealed class RingOperation(RingOperationPool pool, int index) : IValueT
     /// <summary>The awaitable result: what the operation returns, or a negative errno.</summary>
     public ValueTask<int> Task => new(this, _version);
 
-    /// <summary>Resumes who awaits the operation.</summary>
+    /// <summary>Resumes the method that awaits the operation.</summary>
     public void Complete(int result)
     {
         _result = result;

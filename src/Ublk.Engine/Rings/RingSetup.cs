@@ -42,7 +42,8 @@ internal readonly struct RingSetup
         if (!Libc.IsKnown(RuntimeInformation.ProcessArchitecture))
         {
             throw new UblkException(UblkError.NotSupported,
-                $"This machine's architecture is {RuntimeInformation.ProcessArchitecture}. Ublk works on x64 and arm64.", operation: "io_uring_setup");
+                $"This machine's architecture is {RuntimeInformation.ProcessArchitecture}. Ublk works on x64 and arm64.",
+                    operation: "io_uring_setup");
         }
 
         int errno = TryCreate(entries, completions, flags, out RingSetup setup);
@@ -60,7 +61,8 @@ internal readonly struct RingSetup
         return errno switch
         {
             0 => setup,
-            Libc.EPERM => throw Forbidden(File.Exists(DisabledSetting) ? File.ReadAllText(DisabledSetting) : "", Libc.GetEffectiveUserId() == 0),
+            Libc.EPERM =>
+                throw Forbidden(File.Exists(DisabledSetting) ? File.ReadAllText(DisabledSetting) : "", Libc.GetEffectiveUserId() == 0),
             Libc.ENOSYS => throw new UblkException(UblkError.NotSupported,
                 "This kernel has no io_uring.", errno, "io_uring_setup"),
             _ => throw UblkException.FromErrno(errno, "io_uring_setup", "Cannot set up an io_uring"),
@@ -68,7 +70,9 @@ internal readonly struct RingSetup
     }
 
     /// <summary>Why the kernel refuses a ring with EPERM.</summary>
-    /// <param name="setting">What the setting is: 0 for everybody, 1 for root and the members of a group, 2 for nobody (kernel 6.6).</param>
+    /// <param name="setting">
+    /// The value of io_uring_disabled: 0 allows all users, 1 root and the members of a group, 2 none (kernel 6.6).
+    /// </param>
     /// <param name="isRoot">Whether the caller is root.</param>
     internal static UblkException Forbidden(string setting, bool isRoot) => new(UblkError.PermissionDenied,
         setting.Trim() switch
@@ -77,7 +81,8 @@ internal readonly struct RingSetup
                 "io_uring is allowed here only to root and to the group of kernel.io_uring_group. Run as root, or ask root to allow it to "
                     + "everybody: sysctl kernel.io_uring_disabled=0",
             "2" => "io_uring is disabled here. Enable it: sysctl kernel.io_uring_disabled=0",
-            _ => "io_uring is blocked here, by a seccomp filter or a security module: a container's, or the service's. Allow the system calls "
+            _ => "io_uring is blocked here, by a seccomp filter or a security module: a container's, or the service's. Allow the "
+                + "system calls "
                 + "io_uring_setup, io_uring_enter and io_uring_register there.",
         },
         Libc.EPERM, "io_uring_setup");

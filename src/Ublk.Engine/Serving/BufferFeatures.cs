@@ -24,15 +24,13 @@ internal static class BufferFeatures
             // Either way, by a request's size; what is not copied is registered by hand, so that it costs small requests nothing.
             BufferMode.Auto when canZeroCopy && canUserCopy && target.ZeroCopyThreshold <= specification.MaxIoSize =>
                 UblkFeatures.SupportZeroCopy | UblkFeatures.UserCopy,
-            BufferMode.UserCopy => canUserCopy
-                ? UblkFeatures.UserCopy
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver leaves no copying to the worker. -BufferMode UserCopy needs kernel 6.5 or newer."),
-            BufferMode.ZeroCopy => canZeroCopy
-                ? zeroCopy
-                : throw new UblkException(UblkError.NotSupported, target.ForwardsData
-                    ? "This kernel's driver always copies the data. -BufferMode ZeroCopy needs kernel 6.15 or newer."
-                    : $"The {specification.Target} target works on the data itself, so it must be copied: leave -BufferMode ZeroCopy out."),
+            BufferMode.UserCopy or BufferMode.ZeroCopy when specification.Unprivileged => throw new UblkException(UblkError.NotSupported,
+                $"The driver copies the data of an unprivileged device. Leave out -BufferMode {specification.BufferMode}."),
+            BufferMode.UserCopy => FeatureCatalog.Require(features, UblkFeatures.UserCopy, "-BufferMode UserCopy"),
+            BufferMode.ZeroCopy when !target.ForwardsData => throw new UblkException(UblkError.NotSupported,
+                $"The {specification.Target} target works on the data itself, so it must be copied. Leave out -BufferMode ZeroCopy."),
+            BufferMode.ZeroCopy when canZeroCopy => zeroCopy,
+            BufferMode.ZeroCopy => FeatureCatalog.Require(features, UblkFeatures.SupportZeroCopy, "-BufferMode ZeroCopy"),
 
             // A page of memory that the worker cannot have fails the request then, where the driver would cut it short.
             BufferMode.Auto when canUserCopy => UblkFeatures.UserCopy,

@@ -6,7 +6,7 @@ using Ublk.Targets;
 
 namespace Ublk.Serving;
 
-/// <summary>What the driver is told of a disk: the target's geometry, with what the user chose.</summary>
+/// <summary>The driver's parameters of a disk: the target's geometry, with the user's choices.</summary>
 internal static class DeviceParameters
 {
     // 2 GiB: a range of more bytes than 32 bits hold could not be asked for in one request anyway.
@@ -87,13 +87,17 @@ internal static class DeviceParameters
         bool isZeroCopy = flags.HasFlag(UblkFeatures.SupportZeroCopy);
         string? reason =
             size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
-            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than {storage.LogicalBlockSize} now"
-            : isWritable && (storage.ReadOnly || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
+            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than "
+                + $"{storage.LogicalBlockSize} now"
+            : isWritable && (storage.ReadOnly
+                || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
             : disk.MaxSectors > storage.MaxIoSize >> UblkAbi.SectorShift
-                ? $"has requests of {(long)disk.MaxSectors << UblkAbi.SectorShift} bytes, but what is behind it takes at most {storage.MaxIoSize} now"
+                ? $"has requests of {(long)disk.MaxSectors << UblkAbi.SectorShift} bytes, but what is behind it takes at most "
+                    + $"{storage.MaxIoSize} now"
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
                 ? "sends no flush, but what is behind it needs one to keep what is written now"
-            : hasDiscard && disk.MaxDiscardSectors > 0 && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
+            : hasDiscard && disk.MaxDiscardSectors > 0
+                && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
                 ? $"discards in units of {disk.DiscardGranularity} bytes, but what is behind it cannot now"
             : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes ? "zeroes ranges, but what is behind it cannot now"
             : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
@@ -103,12 +107,13 @@ internal static class DeviceParameters
         if (reason is not null)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it up.",
+                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force "
+                    + $"gives it up.",
                 operation: "recover", deviceId: id);
         }
     }
 
-    /// <summary>Has the kernel align the clients' own memory as the storage wants it, for requests that nobody copies.</summary>
+    /// <summary>Has the kernel align the clients' own memory as the storage requires it, for requests without a copy.</summary>
     public static void AlignClients(ref UblkParameters parameters, TargetGeometry geometry)
     {
         if (geometry.MemoryAlignment > 1)

@@ -12,14 +12,14 @@ namespace Ublk.Serving;
 /// <remarks>
 /// A server never starts, stops or deletes its own live device. Those commands wait for requests that its threads answer;
 /// if the process were killed meanwhile, its end would wait for the command and the command for its threads. Another
-/// process sends them: who launched the server, or who removes the device.
+/// process sends them: the launcher, or the command that removes the device.
 /// </remarks>
 internal sealed class DeviceServer : IDisposable
 {
     // udev may own the node for a moment, or have to give it to its owner; and the driver opens it to one server at a time.
-    private static readonly TimeSpan NodeTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan NodeTimeout = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan UndoTimeout = TimeSpan.FromSeconds(20);
 
     private readonly List<QueueThread> _threads = [];
     private readonly SafeFileHandle _charDevice;
@@ -45,13 +45,14 @@ internal sealed class DeviceServer : IDisposable
     /// <param name="onFatal">Called on a queue's thread when it cannot go on; the process must then end at once.</param>
     /// <exception cref="UblkException">It cannot be served; what was made is undone.</exception>
     public static DeviceServer Create(
-        LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded, Action<Exception> onFatal)
+        LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded,
+            Action<Exception> onFatal)
     {
         using ControlDevice control = new();
         return Create(control, kind, specification, target, counters, onAdded, onFatal);
     }
 
-    /// <summary>As the other one, by a control node that is open already.</summary>
+    /// <summary>The same, through an open control node.</summary>
     public static DeviceServer Create(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
         Action onAdded, Action<Exception> onFatal)
@@ -63,8 +64,8 @@ internal sealed class DeviceServer : IDisposable
             RequireCookie(control, id, specification.Cookie);
 
             // The driver keeps a stopped device as it was: before 6.16 with its old queues, and from 7.0 on, once it was stopped
-            // on condition that nobody has it open, for root alone to open again. So it is made anew.
-            control.Delete(id, UndoTime);
+            // on condition that it is not open, and then for root alone to open again. So it is made anew.
+            control.Delete(id, UndoTimeout);
             kind = LaunchKind.New;
         }
 
@@ -113,10 +114,9 @@ internal sealed class DeviceServer : IDisposable
     {
         UblkFeatures wanted = UblkFeatures.CmdIoctlEncode | UblkFeatures.UringCmdCompInTask | specification.Recovery.ToFeatures()
             | BufferFeatures.Choose(specification, target, control.Features);
-        if (specification.Recovery == RecoveryMode.Fail && !control.Features.HasFlag(UblkFeatures.UserRecoveryFailIo))
+        if (specification.Recovery == RecoveryMode.Fail)
         {
-            throw new UblkException(UblkError.NotSupported,
-                "This kernel's driver cannot fail the requests of a device that waits for its worker. -Recovery Fail needs kernel 6.13 or newer.");
+            FeatureCatalog.Require(control.Features, UblkFeatures.UserRecoveryFailIo, "-Recovery Fail");
         }
 
         if (specification.Recovery != RecoveryMode.None)
@@ -126,24 +126,17 @@ internal sealed class DeviceServer : IDisposable
 
         if (specification.Unprivileged)
         {
-            wanted |= control.Features.HasFlag(UblkFeatures.UnprivilegedDev)
-                ? UblkFeatures.UnprivilegedDev
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver makes devices for root alone. -Unprivileged needs kernel 6.5 or newer.");
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.UnprivilegedDev, "-Unprivileged");
         }
 
         if (specification.ThreadsPerQueue > 1)
         {
-            FeatureCatalog.Require(control, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1", specification.Id!.Value);
-            wanted |= UblkFeatures.PerIoDaemon;
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.PerIoDaemon, "ThreadsPerQueue greater than 1");
         }
 
         if (specification.NoPartitionScan)
         {
-            wanted |= control.Features.HasFlag(UblkFeatures.NoAutoPartScan)
-                ? UblkFeatures.NoAutoPartScan
-                : throw new UblkException(UblkError.NotSupported,
-                    "This kernel's driver always scans for partitions. -NoPartitionScan needs kernel 7.0 or newer.");
+            wanted |= FeatureCatalog.Require(control.Features, UblkFeatures.NoAutoPartScan, "-NoPartitionScan");
         }
 
         UblkDeviceInfo info = new()
@@ -165,9 +158,9 @@ internal sealed class DeviceServer : IDisposable
         // The driver clears the flag without a word where the caller has CAP_SYS_ADMIN.
         if (specification.Unprivileged && !((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UnprivilegedDev))
         {
-            control.Delete(id, UndoTime);
+            control.Delete(id, UndoTimeout);
             throw new UblkException(UblkError.InvalidArgument,
-                "Whoever may administer the system makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
+                "A process with CAP_SYS_ADMIN makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
                 operation: "ADD_DEV", deviceId: id);
         }
 
@@ -179,7 +172,8 @@ internal sealed class DeviceServer : IDisposable
     {
         if (control.GetInfo(id).ServerCookie != cookie)
         {
-            throw new UblkException(UblkError.DeviceNotFound, $"Device {id} is gone, and another one has its id.", operation: "start", deviceId: id);
+            throw new UblkException(UblkError.DeviceNotFound, $"Device {id} is gone, and another one has its id.", operation: "start",
+                deviceId: id);
         }
     }
 
@@ -190,7 +184,7 @@ internal sealed class DeviceServer : IDisposable
         DeviceParameters.RequireKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target, id);
 
         // The old server's last descriptor may close a moment after its process ended.
-        long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
         int result;
         while ((result = control.TryStartRecovery(id)) == -Libc.EBUSY && Environment.TickCount64 < deadline)
         {
@@ -203,10 +197,10 @@ internal sealed class DeviceServer : IDisposable
         }
     }
 
-    // The driver takes no command for an unprivileged device from who may not use its node, not even to delete it.
+    // The driver refuses every command for an unprivileged device, even to delete it, from a caller without access to its node.
     private static void AwaitNode(ControlDevice control, int id)
     {
-        int result = control.AwaitInfo(id, NodeTime, out _);
+        int result = control.AwaitInfo(id, NodeTimeout, out _);
         if (result < 0)
         {
             throw result == -Libc.EACCES
@@ -220,7 +214,7 @@ internal sealed class DeviceServer : IDisposable
     private static SafeFileHandle OpenCharDevice(int id)
     {
         string path = $"/dev/ublkc{id}";
-        long deadline = Environment.TickCount64 + (long)NodeTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
         while (true)
         {
             SafeFileHandle file = Libc.Open(path, Libc.O_RDWR);
@@ -244,14 +238,14 @@ internal sealed class DeviceServer : IDisposable
     {
         try
         {
-            control.Stop(id, UndoTime);
+            control.Stop(id, UndoTimeout);
             server?.WaitForEnd();
             server?.Dispose();
-            control.Delete(id, UndoTime);
+            control.Delete(id, UndoTimeout);
         }
         catch (UblkException)
         {
-            // The error that led here tells more; who launched this process deletes what is left.
+            // The first error says more; the launcher deletes what is left.
         }
     }
 

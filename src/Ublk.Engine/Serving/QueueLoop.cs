@@ -9,7 +9,9 @@ using Ublk.Targets;
 
 namespace Ublk.Serving;
 
-/// <summary>One hardware queue, or a thread's share of its tags: fetches the requests, has the target answer them, and commits the answers.</summary>
+/// <summary>
+/// One hardware queue, or a thread's share of its tags: fetches the requests, has the target answer them, and commits the answers.
+/// </summary>
 /// <remarks>Everything happens on the thread that made the loop: the driver takes answers from no other.</remarks>
 internal sealed class QueueLoop : IDisposable
 {
@@ -28,8 +30,8 @@ internal sealed class QueueLoop : IDisposable
     private readonly RequestBuffers _buffers;
     private readonly IoQueue _queue;
     private readonly PendingRequest[] _requests;
-    private readonly bool _canGiveBack;
-    private readonly bool _copiesHere;
+    private readonly bool _canTrim;
+    private readonly bool _needsCopy;
     private int _handled;
     private bool _isLeaving;
     private bool _isBusy;
@@ -48,7 +50,8 @@ internal sealed class QueueLoop : IDisposable
     /// <param name="counters">What counts them.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
     public QueueLoop(
-        Ring ring, SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target, QueueCounters counters)
+        Ring ring, SafeFileHandle charDevice, QueueShare share, QueueTeam team, in UblkDeviceInfo info, BlockTarget target,
+            QueueCounters counters)
     {
         int[] tags = share.TagsOf(info.QueueDepth);
         _share = share;
@@ -61,11 +64,11 @@ internal sealed class QueueLoop : IDisposable
             _descriptors = new DescriptorMap(charDevice, share.QueueId, info.QueueDepth);
             _buffers = RequestBuffers.Create((UblkFeatures)info.Flags, _queue.Ring, charDevice, share.QueueId, tags.Length,
                 (int)info.MaxIoBufferBytes, target.ZeroCopyThreshold);
-            _copiesHere = _buffers.CopiesHere;
+            _needsCopy = _buffers.NeedsCopy;
 
             // The driver must fill buffers only while this thread is in io_uring_enter: in task work that the ring defers. Otherwise it may
             // fill one at any moment, unseen until the next reap.
-            _canGiveBack = _buffers.CanGiveBack && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0
+            _canTrim = _buffers.CanTrim && (_queue.Ring.SetupFlags & IoUring.SetupDeferTaskRun) != 0
                 && ((UblkFeatures)info.Flags).HasFlag(UblkFeatures.UringCmdCompInTask);
             _requests = new PendingRequest[tags.Length];
             for (int slot = 0; slot < tags.Length; slot++)
@@ -137,7 +140,7 @@ internal sealed class QueueLoop : IDisposable
         _buffers?.Dispose();
     }
 
-    /// <summary>Has the loop leave as if the driver had told it. Callable from any thread.</summary>
+    /// <summary>Ends the loop as the driver's abort does. Callable from any thread.</summary>
     internal void Dismiss() => _queue.Post(static loop => ((QueueLoop)loop!)._isLeaving = true, this);
 
     private void OnCommand(int slot, int result)
@@ -179,13 +182,13 @@ internal sealed class QueueLoop : IDisposable
         }
 
         _isBusy = true;
-        if (!_isIdleCheckScheduled && _canGiveBack && request.Buffer.Length > 0)
+        if (!_isIdleCheckScheduled && _canTrim && request.Buffer.Length > 0)
         {
             ScheduleIdleCheck();
         }
 
         _handled++;
-        int failure = _copiesHere ? _buffers.Take(request) : 0;
+        int failure = _needsCopy ? _buffers.CopyIn(request) : 0;
         if (failure < 0)
         {
             Commit(pending, failure);
@@ -216,12 +219,13 @@ internal sealed class QueueLoop : IDisposable
 
         result = RequestResult.ForDriver(request, result);
         _counters.Answer(request, result);
-        Answer(pending, _copiesHere ? _buffers.Give(request, result) : result);
+        Answer(pending, _needsCopy ? _buffers.CopyOut(request, result) : result);
         _handled--;
     }
 
     // Gives the buffers back when nothing came since the last look. Every completion must have been reaped: the driver has filled the
-    // buffer of a write before its completion is seen. One timer now and then: a limit on each wait would set the clock anew with every turn.
+    // buffer of a write before its completion is seen. One timer now and then: a limit on each wait would set the clock anew with every
+    // turn.
     private void CheckIdle()
     {
         _isIdleTimeUp = false;
@@ -233,7 +237,7 @@ internal sealed class QueueLoop : IDisposable
         }
         else
         {
-            _buffers.GiveBack();
+            _buffers.Trim();
         }
     }
 
@@ -253,7 +257,7 @@ internal sealed class QueueLoop : IDisposable
         IoUringSqe* entry = _queue.Ring.NextEntry();
         Describe(entry, UblkAbi.IoFetch, pending.Request);
         entry->UserData = (uint)pending.Request.Slot;
-        _buffers.Describe(entry, pending.Request.Slot);
+        _buffers.Prepare(entry, pending.Request.Slot);
         pending.Answer = *entry;
         pending.Answer.CommandOp = UblkAbi.IoCommitAndFetch;
     }

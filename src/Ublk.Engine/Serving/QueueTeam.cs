@@ -1,6 +1,6 @@
 namespace Ublk.Serving;
 
-/// <summary>The loops that share a queue: the first that the driver tells to leave tells the others.</summary>
+/// <summary>The loops that share a queue. The first that the driver aborts ends the others.</summary>
 /// <remarks>A loop whose every tag is busy hears nothing from a driver that quiesces the device.</remarks>
 internal sealed class QueueTeam
 {

@@ -6,7 +6,7 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>Where the data of a thread's requests is, and what the driver is told of it with each command.</summary>
+/// <summary>The data buffers of a thread's requests, and how its commands name them.</summary>
 internal abstract unsafe class RequestBuffers : IDisposable
 {
     /// <summary>The buffers a device's features call for.</summary>
@@ -24,13 +24,13 @@ internal abstract unsafe class RequestBuffers : IDisposable
         if (!features.HasFlag(UblkFeatures.UserCopy))
         {
             return features.HasFlag(UblkFeatures.SupportZeroCopy)
-                ? new RegisteredBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
-                : new CopiedBuffers(count, maxIoSize, CutsWritesShort(features));
+                ? new ZeroCopyBuffers(ring, count, features.HasFlag(UblkFeatures.AutoBufReg))
+                : new KernelCopyBuffers(count, maxIoSize, CutsWritesShort(features));
         }
 
         UserCopyBuffers copied = new((int)charDevice.DangerousGetHandle(), queueId, count, maxIoSize);
         return features.HasFlag(UblkFeatures.SupportZeroCopy)
-            ? new MixedBuffers(copied, new RegisteredBuffers(ring, count, isAutomatic: false), zeroCopyThreshold)
+            ? new HybridBuffers(copied, new ZeroCopyBuffers(ring, count, isAutomatic: false), zeroCopyThreshold)
             : copied;
     }
 
@@ -39,11 +39,11 @@ internal abstract unsafe class RequestBuffers : IDisposable
     private static bool CutsWritesShort(UblkFeatures features) =>
         features.HasFlag(UblkFeatures.SafeStopDev) && !features.HasFlag(UblkFeatures.UnprivilegedDev);
 
-    /// <summary>Whether idle memory can be given back.</summary>
-    public virtual bool CanGiveBack => false;
+    /// <summary>Whether idle memory can be trimmed.</summary>
+    public virtual bool CanTrim => false;
 
-    /// <summary>Whether requests go through <see cref="Take"/> and <see cref="Give"/>.</summary>
-    public virtual bool CopiesHere => false;
+    /// <summary>Whether requests go through <see cref="CopyIn"/> and <see cref="CopyOut"/>.</summary>
+    public virtual bool NeedsCopy => false;
 
     /// <summary>The buffer of a slot's request.</summary>
     public abstract IoBuffer Of(int slot, int length);
@@ -63,24 +63,24 @@ internal abstract unsafe class RequestBuffers : IDisposable
             operation is IoOperation.Read or IoOperation.Write ? Of(request.Slot, (int)length) : default);
     }
 
-    /// <summary>Brings the data of a write from its client.</summary>
+    /// <summary>Copies the data of a write in from its client.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public virtual int Take(IoRequest request) => 0;
+    public virtual int CopyIn(IoRequest request) => 0;
 
-    /// <summary>Brings the data of a read to its client, if it succeeded, and takes the buffer back.</summary>
+    /// <summary>Copies the data of a read that succeeded out to its client, and releases the buffer.</summary>
     /// <returns>The result, or a negative errno.</returns>
-    public virtual int Give(IoRequest request, int result) => result;
+    public virtual int CopyOut(IoRequest request, int result) => result;
 
     /// <summary>Whether a request's buffer must be registered before the target uses it, and unregistered after.</summary>
     public virtual bool NeedsRegistration(in UblkIoDescriptor descriptor) => false;
 
-    /// <summary>Tells the driver where the slot's next request goes, in an entry whose command is filled already.</summary>
-    public virtual void Describe(IoUringSqe* entry, int slot)
+    /// <summary>Sets the buffer of the slot's next request in an SQE whose command is filled in.</summary>
+    public virtual void Prepare(IoUringSqe* entry, int slot)
     {
     }
 
     /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
-    public virtual void GiveBack()
+    public virtual void Trim()
     {
     }
 

@@ -33,10 +33,10 @@ internal sealed class UserCopyBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override bool CanGiveBack => true;
+    public override bool CanTrim => true;
 
     /// <inheritdoc/>
-    public override bool CopiesHere => true;
+    public override bool NeedsCopy => true;
 
     /// <inheritdoc/>
     public override IoBuffer Of(int slot, int length)
@@ -47,7 +47,7 @@ internal sealed class UserCopyBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override int Take(IoRequest request)
+    public override int CopyIn(IoRequest request)
     {
         if (request.Operation != IoOperation.Write)
         {
@@ -59,7 +59,7 @@ internal sealed class UserCopyBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override int Give(IoRequest request, int result)
+    public override int CopyOut(IoRequest request, int result)
     {
         if (request.Buffer.Length == 0)
         {
@@ -77,7 +77,7 @@ internal sealed class UserCopyBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override void GiveBack() => _memory.GiveBack();
+    public override void Trim() => _memory.Trim();
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -12,6 +12,6 @@ public enum BufferMode
     /// <summary>The worker copies it, to and from memory that only requests under way need (UBLK_F_USER_COPY, from 6.5).</summary>
     UserCopy,
 
-    /// <summary>Nobody copies it: the target's files read and write the clients' memory (UBLK_F_SUPPORT_ZERO_COPY, from 6.15).</summary>
+    /// <summary>Not copied: the target's files read and write the clients' memory (UBLK_F_SUPPORT_ZERO_COPY, from 6.15).</summary>
     ZeroCopy,
 }

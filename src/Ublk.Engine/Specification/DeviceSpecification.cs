@@ -110,7 +110,8 @@ internal sealed record DeviceSpecification
         Require(!AutoRestore || Recovery != RecoveryMode.None,
             "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
         Require(Symlink is null || IsFileName(Symlink),
-            $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 bytes, not '{Symlink}'.");
+            $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 "
+                + $"bytes, not '{Symlink}'.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
             "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
         Require(!Unprivileged || BufferMode is BufferMode.Auto or BufferMode.Copy,

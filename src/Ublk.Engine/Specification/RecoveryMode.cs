@@ -11,7 +11,9 @@ public enum RecoveryMode
     /// <summary>They wait for the next worker, but requests the dead one held fail (UBLK_F_USER_RECOVERY).</summary>
     Queue,
 
-    /// <summary>They wait, and requests the dead worker held are given to the next one, so that some may be done twice (..._REISSUE).</summary>
+    /// <summary>
+    /// They wait, and requests the dead worker held are given to the next one, so that some may be done twice (..._REISSUE).
+    /// </summary>
     Reissue,
 
     /// <summary>Errors until the next worker serves (..._FAIL_IO, from kernel 6.13).</summary>

@@ -18,16 +18,20 @@ public abstract class BlockTarget : IDisposable
     /// </summary>
     public virtual string? BackingPath => null;
 
-    /// <summary>What the target counts for its user to see, with Get-UblkDevice: up to 63 numbers, the same ones as long as it is open.</summary>
+    /// <summary>
+    /// What the target counts for its user to see, with Get-UblkDevice: up to 63 numbers, the same ones as long as it is open.
+    /// </summary>
     public virtual IReadOnlyList<TargetCounter> Counters => [];
 
     /// <summary>
     /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
-    /// so that nobody needs to copy it.
+    /// so that it need not be copied.
     /// </summary>
     public virtual bool ForwardsData => false;
 
-    /// <summary>For a target that can do without a copy: bytes from which on a request is better off without; <see cref="int.MaxValue"/> for none.</summary>
+    /// <summary>
+    /// For a target that can do without a copy: bytes from which on a request is better off without; <see cref="int.MaxValue"/> for none.
+    /// </summary>
     public virtual int ZeroCopyThreshold => 0;
 
     /// <summary>Answers one request.</summary>

@@ -4,17 +4,19 @@ using Ublk.Io;
 
 namespace Ublk.Targets;
 
-/// <summary>Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.</summary>
+/// <summary>
+/// Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.
+/// </summary>
 /// <remarks>Each call is one request on a queue of its own, and returns when it is answered. A request that fails throws.</remarks>
 /// <param name="target">The target, which stays the caller's.</param>
 public sealed class TargetClient(BlockTarget target)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan CompletionTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Reads whole blocks.</summary>
     /// <param name="offset">The first byte.</param>
     /// <param name="length">How many bytes.</param>
-    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public byte[] Read(long offset, int length)
     {
         byte[] data = new byte[length];
@@ -25,7 +27,7 @@ public sealed class TargetClient(BlockTarget target)
     /// <summary>Writes whole blocks.</summary>
     /// <param name="offset">The first byte.</param>
     /// <param name="data">The data.</param>
-    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Write(long offset, byte[] data)
     {
         ArgumentNullException.ThrowIfNull(data);
@@ -33,15 +35,15 @@ public sealed class TargetClient(BlockTarget target)
     }
 
     /// <summary>Has everything that was written made durable.</summary>
-    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Flush() => Submit(IoOperation.Flush, 0, 0, []);
 
-    /// <summary>Tells that a range's content is not needed any more.</summary>
-    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    /// <summary>Discards a range.</summary>
+    /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Discard(long offset, long length) => Submit(IoOperation.Discard, offset, length, []);
 
     /// <summary>Has a range read as zeroes.</summary>
-    /// <exception cref="UblkException">The target fails, or takes too long; the errno tells.</exception>
+    /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void WriteZeroes(long offset, long length) => Submit(IoOperation.WriteZeroes, offset, length, []);
 
     // A queue belongs to one thread.
@@ -77,7 +79,7 @@ public sealed class TargetClient(BlockTarget target)
         ValueTask<int> answer = target.HandleAsync(request);
         while (!answer.IsCompleted)
         {
-            int result = queue.Ring.Enter(1, Patience);
+            int result = queue.Ring.Enter(1, CompletionTimeout);
             Check(result, operation);
             while (queue.Ring.TryReap(out IoUringCqe completion))
             {

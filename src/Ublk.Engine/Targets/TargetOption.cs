@@ -49,8 +49,11 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     {
         foreach ((string name, string value) in values)
         {
-            TargetOption option = Find(options, name) ?? throw new UblkException(UblkError.UnsupportedOption,
-                $"{owner} takes no {name}. {(options.Count == 0 ? "It has no options." : $"Its options: {string.Join(", ", options.Select(known => known.Name))}.")}");
+            string known = options.Count == 0
+                ? "It has no options."
+                : $"Its options: {string.Join(", ", options.Select(option => option.Name))}.";
+            TargetOption option = Find(options, name)
+                ?? throw new UblkException(UblkError.UnsupportedOption, $"{owner} takes no {name}. {known}");
             option.Check(value);
         }
 
@@ -64,7 +67,8 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     }
 
     /// <summary>The option of a name, in any casing, or null.</summary>
-    internal static TargetOption? Find(IEnumerable<TargetOption> options, string name) => options.FirstOrDefault(option => option.IsNamed(name));
+    internal static TargetOption? Find(IEnumerable<TargetOption> options, string name) =>
+        options.FirstOrDefault(option => option.IsNamed(name));
 
     /// <summary>The option's name.</summary>
     public override string ToString() => Name;
@@ -77,7 +81,8 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     {
         bool readable = Kind switch
         {
-            TargetOptionKind.Size or TargetOptionKind.Number => long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
+            TargetOptionKind.Size or TargetOptionKind.Number =>
+                long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
             TargetOptionKind.Boolean => bool.TryParse(value, out _),
             TargetOptionKind.Fraction =>
                 double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double share) && share is >= 0 and <= 1,

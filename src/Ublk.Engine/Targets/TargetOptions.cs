@@ -14,7 +14,7 @@ public sealed class TargetOptions
     {
     }
 
-    // Everything but the values: what is left in the lists comes to who made the first one.
+    // Everything but the values: the lists are shared with the original.
     private TargetOptions(IReadOnlyDictionary<string, string> values, TargetOptions other)
         : this(values, other.Warnings, other.Generations)
     {
@@ -44,11 +44,13 @@ public sealed class TargetOptions
 
     /// <summary>
     /// The device's own file, in memory, for what must outlive the worker and not the device; null where there is none. The target makes
-    /// it, and who removes the device deletes it.
+    /// it, and the removal of the device deletes it.
     /// </summary>
     public string? StatePath { get; init; }
 
-    /// <summary>Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.</summary>
+    /// <summary>
+    /// Whether a former worker, in whose place the target serves, kept its state there: without it, what was answered is lost.
+    /// </summary>
     internal bool MustHaveState { get; init; }
 
     /// <summary>The block size, in bytes, that clients of the disk will see; null where it is the target's own.</summary>
@@ -67,8 +69,8 @@ public sealed class TargetOptions
     public IList<string> Warnings { get; }
 
     /// <summary>
-    /// The files of a device that is there already which were made for it, with the random number in each; null for a new device. Only a new
-    /// device may make such a file, and what another opens must have the same number.
+    /// The files of a device that is there already which were made for it, with the random number in each; null for a new device. Only a
+    /// new device may make such a file, and what another opens must have the same number.
     /// </summary>
     internal IReadOnlyDictionary<string, ulong>? FormerGenerations { get; init; }
 

@@ -4,10 +4,12 @@ using Ublk.Interop;
 
 namespace Ublk.Workers;
 
-/// <summary>What a worker may do: what serving a disk takes, and nothing else of what root may. No program that it starts gets more.</summary>
+/// <summary>
+/// What a worker may do: what serving a disk takes, and nothing else of what root may. No program that it starts gets more.
+/// </summary>
 /// <remarks>
-/// Capabilities and no_new_privs are a thread's, and the runtime has threads before a program's first line. So not the worker gives them up,
-/// but the thread that starts it, or the service manager: then no thread of the worker ever had them.
+/// Capabilities and no_new_privs are a thread's, and the runtime has threads before a program's first line. So not the worker gives them
+/// up, but the thread that starts it, or the service manager: then no thread of the worker ever had them.
 /// </remarks>
 internal static class WorkerPrivileges
 {
@@ -65,7 +67,7 @@ internal static class WorkerPrivileges
 
     private static unsafe void LimitThread(int[] numbers)
     {
-        // What a program of root's gets when it is executed, whatever the thread has; only who has CAP_SETPCAP can drop it.
+        // A program executed by root gets these whatever the thread has. Dropping them takes CAP_SETPCAP.
         for (int number = 0; Libc.PrCtl(Libc.PR_CAPBSET_READ, (nuint)number, 0, 0, 0) >= 0; number++)
         {
             if (!numbers.Contains(number))
@@ -79,7 +81,8 @@ internal static class WorkerPrivileges
         Libc.CapabilitySets* sets = stackalloc Libc.CapabilitySets[2];
         if (Libc.CapGet(&header, sets) == 0)
         {
-            sets[0] = new() { Effective = sets[0].Effective & kept, Permitted = sets[0].Permitted & kept, Inheritable = sets[0].Inheritable & kept };
+            sets[0] = new() { Effective = sets[0].Effective & kept, Permitted = sets[0].Permitted & kept,
+                Inheritable = sets[0].Inheritable & kept };
             sets[1] = default;
             _ = Libc.CapSet(&header, sets);
         }

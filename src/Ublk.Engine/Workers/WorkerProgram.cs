@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
@@ -31,7 +32,8 @@ internal sealed class WorkerProgram
 
     // What needs root.
     private static string[] ManagerOptions => IsRoot
-        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000", .. WorkerPrivileges.UnitSettings.Select(setting => $"--property={setting}")]
+        ? ["--property=PrivateMounts=yes", "--property=OOMScoreAdjust=-1000",
+            .. WorkerPrivileges.UnitSettings.Select(setting => $"--property={setting}")]
         : ["--user", $"--property={WorkerPrivileges.NoNewPrivileges}"];
 
     /// <summary>Finds the program for a device: only the dotnet host loads assemblies.</summary>
@@ -67,7 +69,8 @@ internal sealed class WorkerProgram
             throw Missing($"The worker program {portable} is missing. Install what it came with again.");
         }
 
-        string host = FindDotnet() ?? throw Missing($"There is no dotnet to run {portable}. Install the .NET runtime, version 10 or newer.");
+        string host = FindDotnet()
+            ?? throw Missing($"There is no dotnet to run {portable}. Install the .NET runtime, version 10 or newer.");
         return new WorkerProgram(host, portable);
     }
 
@@ -81,14 +84,40 @@ internal sealed class WorkerProgram
     /// <exception cref="UblkException">It could not be started.</exception>
     public StartedWorker Start(DeviceSpecification specification, string channel)
     {
-        string[] arguments = Arguments(specification, channel);
-        string verb = specification.AutoRestore ? "supervise" : "serve";
+        string[] arguments = WorkerArguments.ForServing(specification, channel);
+        string verb = specification.AutoRestore ? WorkerArguments.Supervise : WorkerArguments.Serve;
         return IsSystemdRunning ? StartUnit(specification, [verb, .. arguments]) : StartDetached([verb, .. arguments]);
     }
 
-    /// <summary>The worker's arguments: those before the last two are read by people in ps, and by nobody else.</summary>
-    public static string[] Arguments(DeviceSpecification specification, string channel) =>
-        [.. Describe(specification), "--launcher", channel];
+    /// <summary>Starts the program for another verb, with its standard input and output redirected. It has what the caller has.</summary>
+    /// <param name="arguments">The verb, and what that needs.</param>
+    /// <exception cref="UblkException">It cannot be started.</exception>
+    public Process Run(params string[] arguments) => Run(arguments, redirectsError: false, start => Process.Start(start)!);
+
+    /// <summary>The same, with its standard error redirected as well. It may do no more than a worker.</summary>
+    /// <param name="replacesFiles">Whether it gives files of root's to other users.</param>
+    /// <param name="arguments">The verb, and what that needs.</param>
+    /// <exception cref="UblkException">It cannot be started.</exception>
+    public Process RunLimited(bool replacesFiles, params string[] arguments) =>
+        Run(arguments, redirectsError: true, start => WorkerPrivileges.Start(start, replacesFiles: replacesFiles));
+
+    private Process Run(string[] arguments, bool redirectsError, Func<ProcessStartInfo, Process> start)
+    {
+        try
+        {
+            return start(new ProcessStartInfo(_file, [.. _firstArguments, .. arguments])
+            {
+                WorkingDirectory = "/",
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = redirectsError,
+            });
+        }
+        catch (Win32Exception exception)
+        {
+            throw CannotRun(exception);
+        }
+    }
 
     private StartedWorker StartUnit(DeviceSpecification specification, IEnumerable<string> arguments)
     {
@@ -124,26 +153,7 @@ internal sealed class WorkerProgram
         }
         catch (Win32Exception exception)
         {
-            throw Missing($"Cannot run {_file}: {exception.Message}.");
-        }
-    }
-
-    private static IEnumerable<string> Describe(DeviceSpecification specification)
-    {
-        yield return "--id";
-        yield return $"{specification.Id}";
-        yield return "--target";
-        yield return specification.Target;
-        if (specification.Assembly is { } assembly)
-        {
-            yield return "--assembly";
-            yield return assembly;
-        }
-
-        if (specification.BackingPath is { } path)
-        {
-            yield return "--path";
-            yield return path;
+            throw CannotRun(exception);
         }
     }
 
@@ -161,7 +171,7 @@ internal sealed class WorkerProgram
     private static bool IsExecutable(string path) =>
         (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
-    // A package from a gallery carries no permissions: whoever installed the module for himself, or as root, can give it this one.
+    // A package from a gallery carries no permissions. The user who installed the module, or root, can set this one.
     private static bool TryMakeExecutable(string path)
     {
         try
@@ -185,6 +195,9 @@ internal sealed class WorkerProgram
             .Select(directory => Path.Combine(directory, "dotnet")).FirstOrDefault(File.Exists);
     }
 
+    private UblkException CannotRun(Win32Exception exception) =>
+        new(UblkError.WorkerMissing, $"Cannot run {_file}: {exception.Message}.", exception.NativeErrorCode, "start");
+
     private static UblkException Missing(string message) => new(UblkError.WorkerMissing, message);
 }
 
@@ -201,7 +214,9 @@ internal sealed class StartedWorker(int? processId) : IDisposable
     /// <summary>The process, where the launcher itself started it detached.</summary>
     public DetachedProcess? Process { get; init; }
 
-    /// <summary>Asks the service manager for the main process of the worker's unit: 0 when that has ended; null where it does not answer.</summary>
+    /// <summary>
+    /// Asks the service manager for the main process of the worker's unit: 0 when that has ended; null where it does not answer.
+    /// </summary>
     public Func<int?>? FindMainProcess { get; init; }
 
     /// <summary>Whether it is known to have ended.</summary>

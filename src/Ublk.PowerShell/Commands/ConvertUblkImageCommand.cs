@@ -24,7 +24,7 @@ public sealed class ConvertUblkImageCommand : UblkNewImageCommand
     [Parameter]
     public ImageFormat? SourceFormat { get; set; }
 
-    /// <summary>The format of backing files whose format no header tells.</summary>
+    /// <summary>The format of backing files where the header does not name it.</summary>
     [Parameter]
     public ImageFormat? BackingFormat { get; set; }
 

@@ -3,7 +3,7 @@ using Ublk.Devices;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Shows the devices there are, whoever serves them.</summary>
+/// <summary>Lists ublk devices, of any server.</summary>
 [Cmdlet(VerbsCommon.Get, "UblkDevice", DefaultParameterSetName = "Id")]
 [OutputType(typeof(UblkDevice))]
 public sealed class GetUblkDeviceCommand : UblkCommand
@@ -55,7 +55,8 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     {
         if (_isSomethingHidden)
         {
-            WriteWarning("The driver tells the state, the flags and the owner of a device to its owner and to root alone: run as root to see them.");
+            WriteWarning(
+                "Only root and the owner of a device see its state, flags and owner. Run as root to see them.");
         }
     }
 

@@ -13,7 +13,7 @@ public sealed class GetUblkImageCommand : UblkImagePathCommand
     [Parameter]
     public ImageFormat? Format { get; set; }
 
-    /// <summary>The format of backing files whose format no header tells.</summary>
+    /// <summary>The format of backing files where the header does not name it.</summary>
     [Parameter]
     public ImageFormat? BackingFormat { get; set; }
 

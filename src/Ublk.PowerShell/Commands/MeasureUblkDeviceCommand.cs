@@ -6,7 +6,7 @@ using Ublk.Measuring;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Tells what devices do: rates, times and sizes of requests.</summary>
+/// <summary>Measures devices: rates, latencies and sizes of requests.</summary>
 [Cmdlet(VerbsDiagnostic.Measure, "UblkDevice", DefaultParameterSetName = "Id")]
 [OutputType(typeof(UblkMeasurement), typeof(string))]
 public sealed class MeasureUblkDeviceCommand : UblkCommand
@@ -68,7 +68,8 @@ public sealed class MeasureUblkDeviceCommand : UblkCommand
         }
         else if (Id is null)
         {
-            foreach (UblkDevice device in DeviceInventory.List().Where(device => device.Target is not null && device.State == DeviceState.Live))
+            foreach (UblkDevice device in DeviceInventory.List()
+                .Where(device => device.Target is not null && device.State == DeviceState.Live))
             {
                 Attempt(device.Id, () => Look(device.Id));
             }

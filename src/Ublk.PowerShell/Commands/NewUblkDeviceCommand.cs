@@ -11,7 +11,7 @@ namespace Ublk.PowerShell.Commands;
 public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 {
     /// <summary>The files behind the disks; wildcards are expanded.</summary>
-    [Parameter(Position = 1, ParameterSetName = "Path", ValueFromPipeline = true)]
+    [Parameter(Position = 0, ParameterSetName = "Path", ValueFromPipeline = true)]
     [ArgumentCompleter(typeof(ImagePatternCompleter))]
     [SupportsWildcards]
     public string[]? Path { get; set; }
@@ -30,6 +30,9 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     /// <summary>Makes the device yours, as an ordinary user.</summary>
     [Parameter]
     public SwitchParameter Unprivileged { get; set; }
+
+    /// <inheritdoc/>
+    private protected override string? FirstFile => (Path ?? LiteralPath)?.FirstOrDefault();
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
@@ -58,10 +61,10 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
 
     private void Create(string? file)
     {
-        object item = file ?? (object?)Id ?? Target;
+        object item = file ?? (object?)Id ?? Target ?? "";
         DeviceSpecification specification = null!;
         Require(item, () => specification = Specify(file, Symlink, Unprivileged));
-        if (!ShouldProcess(file is null ? Target : $"{Target}, {file}", "Create ublk device"))
+        if (!ShouldProcess(file is null ? specification.Target : $"{specification.Target}, {file}", "Create ublk device"))
         {
             return;
         }

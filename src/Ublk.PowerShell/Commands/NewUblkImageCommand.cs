@@ -1,7 +1,6 @@
 using System.Management.Automation;
 using Ublk.Files;
 using Ublk.Images;
-using Ublk.Qcow2.Format;
 
 namespace Ublk.PowerShell.Commands;
 

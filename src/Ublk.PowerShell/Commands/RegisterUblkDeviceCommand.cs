@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using Ublk.Devices;
 using Ublk.Registration;
 using Ublk.Specification;
 
@@ -15,15 +14,19 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     public string Name { get; set; } = "";
 
     /// <summary>The file behind the disk, taken as it is.</summary>
-    [Parameter(Position = 1, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string? Path { get; set; }
 
     /// <inheritdoc/>
+    private protected override string? FirstFile => Path;
+
+    /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Name, () =>
     {
-        DeviceSpecification specification = Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
+        DeviceSpecification specification =
+            Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
         if (ShouldProcess(Name, "Register ublk device"))
         {
             WithProgress($"Register ublk device {Name}", step =>

@@ -4,7 +4,7 @@ using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Removes devices, whoever serves them and whether anybody does.</summary>
+/// <summary>Removes devices, of any server and without one.</summary>
 [Cmdlet(VerbsCommon.Remove, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
 public sealed class RemoveUblkDeviceCommand : UblkForceCommand

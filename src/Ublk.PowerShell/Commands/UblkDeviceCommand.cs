@@ -2,7 +2,6 @@ using System.Management.Automation;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Launching;
-using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 
@@ -60,18 +59,18 @@ public abstract class UblkDeviceCommand : UblkCommand
 
     /// <summary>Does it to one device.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="step">Told each step in a sentence.</param>
+    /// <param name="step">Called with a sentence for each step.</param>
     protected abstract void Apply(int id, Action<string> step);
 
-    /// <summary>Gives a device that nobody serves a new worker.</summary>
+    /// <summary>Starts a new worker for a device without a server.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="step">Told each step in a sentence.</param>
+    /// <param name="step">Called with a sentence for each step.</param>
     /// <param name="from">The states it may be in.</param>
     protected void Serve(int id, Action<string> step, params DeviceState[] from) => Serve(id, step, acceptFiles: false, from);
 
     /// <summary>The same, where the files behind it may be others than before.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="step">Told each step in a sentence.</param>
+    /// <param name="step">Called with a sentence for each step.</param>
     /// <param name="acceptFiles">Whether they are the right ones all the same.</param>
     /// <param name="from">The states it may be in.</param>
     protected void Serve(int id, Action<string> step, bool acceptFiles, DeviceState[] from) =>

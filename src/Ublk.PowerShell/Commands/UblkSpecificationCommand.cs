@@ -16,10 +16,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
 
     private RuntimeDefinedParameterDictionary _targetParameters = [];
 
-    /// <summary>The kind of disk.</summary>
-    [Parameter(Mandatory = true, Position = 0)]
+    /// <summary>The kind of disk. By default it follows from the extension of the file's name.</summary>
+    [Parameter(Position = 1)]
     [ArgumentCompleter(typeof(TargetCompleter))]
-    public string Target { get; set; } = "";
+    public string? Target { get; set; }
 
     /// <summary>The assembly that has the target, where it is not built in.</summary>
     [Parameter]
@@ -95,18 +95,21 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>The first file of the command line, whose target's options become parameters; null where there is none.</summary>
+    private protected abstract string? FirstFile { get; }
+
     /// <inheritdoc/>
     public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTargetOrNone(), OwnParameters());
 
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
     /// <param name="symlink">Its stable name, or null.</param>
-    /// <param name="unprivileged">Whether it belongs to the ordinary user who makes it.</param>
+    /// <param name="unprivileged">Whether it is an unprivileged device, which belongs to the calling user.</param>
     /// <exception cref="UblkException">The target, an option or a filter is not what it should be.</exception>
     private protected DeviceSpecification Specify(string? file, string? symlink, bool unprivileged)
     {
         string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
-        UblkTarget target = FindTarget();
+        UblkTarget target = FindTarget(file);
         Dictionary<string, string> options = ReadOptions(target, file);
         RefuseImage(target, options);
         if (assembly is not null)
@@ -183,16 +186,25 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         }
     }
 
-    private UblkTarget FindTarget() => Assembly is null
-        ? TargetCatalog.Find(Target)
-        : PluginCatalog.Find(ResolvePath(Assembly), Target, WorkerDirectory);
+    /// <summary>The name of the target that serves a file.</summary>
+    /// <param name="file">The file, or null.</param>
+    /// <exception cref="UblkException">Neither the target nor a file is named.</exception>
+    private protected string TargetOf(string? file) => Target
+        ?? (file is not null && Assembly is null ? TargetCatalog.ForFile(file) : throw new UblkException(UblkError.InvalidArgument,
+            Assembly is null
+                ? $"Name a file or a target: {MyInvocation.MyCommand} disk.img, or {MyInvocation.MyCommand} -Target Null."
+                : $"Name the target of {Assembly}: add -Target NAME."));
 
-    // Parameters are wanted while the user still types; what is wrong is told when the command runs.
+    private UblkTarget FindTarget(string? file) => Assembly is null
+        ? TargetCatalog.Find(TargetOf(file))
+        : PluginCatalog.Find(ResolvePath(Assembly), TargetOf(file), WorkerDirectory);
+
+    // Parameters are wanted while the user still types; errors are reported when the command runs.
     private UblkTarget? FindTargetOrNone()
     {
         try
         {
-            return Target.Length > 0 ? FindTarget() : null;
+            return FindTarget(FirstFile);
         }
         catch (UblkException)
         {
@@ -201,7 +213,8 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     }
 
     private HashSet<string> OwnParameters() => new(
-        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null).Select(property => property.Name)
+        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null)
+            .Select(property => property.Name)
             .Concat(["WhatIf", "Confirm"]),
         StringComparer.OrdinalIgnoreCase);
 }

@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using Ublk.Devices;
 using Ublk.Registration;
 
 namespace Ublk.PowerShell.Commands;

@@ -7,7 +7,7 @@ using Ublk.Targets;
 namespace Ublk.Worker.Plugins;
 
 /// <summary>Where a plug-in's own libraries are found. The engine is the worker's, whatever lies beside the plug-in.</summary>
-[RequiresUnreferencedCode("Loads code that nobody knows of when the program is built.")]
+[RequiresUnreferencedCode("Loads code that is unknown when the program is built.")]
 internal sealed class PluginContext(string plugin) : AssemblyLoadContext(Path.GetFileNameWithoutExtension(plugin))
 {
     private static readonly string? s_engine = typeof(BlockTarget).Assembly.GetName().Name;
@@ -17,10 +17,10 @@ internal sealed class PluginContext(string plugin) : AssemblyLoadContext(Path.Ge
     /// <inheritdoc/>
     protected override Assembly? Load(AssemblyName assemblyName) =>
         assemblyName.Name != s_engine && _resolver.ResolveAssemblyToPath(assemblyName) is { } path
-            ? LoadFromAssemblyPath(PluginTrust.Check(path))
+            ? LoadFromAssemblyPath(PathTrust.Check(path))
             : null;
 
     /// <inheritdoc/>
     protected override nint LoadUnmanagedDll(string unmanagedDllName) =>
-        _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } path ? LoadUnmanagedDllFromPath(PluginTrust.Check(path)) : 0;
+        _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } path ? LoadUnmanagedDllFromPath(PathTrust.Check(path)) : 0;
 }

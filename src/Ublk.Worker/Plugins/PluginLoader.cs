@@ -22,11 +22,11 @@ internal static class PluginLoader
     /// <exception cref="UblkException">It is not to be trusted, made for another engine, or has none.</exception>
     public static IReadOnlyList<TargetDefinition> Load(string path)
     {
-        string file = PluginTrust.Check(path);
+        string file = PathTrust.Check(path);
         return IsSupported ? LoadTrusted(file) : throw Invalid(file, "this worker is native and loads no assemblies");
     }
 
-    [RequiresUnreferencedCode("Loads code that nobody knows of when the program is built.")]
+    [RequiresUnreferencedCode("Loads code that is unknown when the program is built.")]
     private static TargetDefinition[] LoadTrusted(string file)
     {
         try
@@ -34,7 +34,9 @@ internal static class PluginLoader
             Assembly assembly = new PluginContext(file).LoadFromAssemblyPath(file);
             RequireThisEngine(file, assembly);
             TargetDefinition[] definitions = [.. assembly.GetExportedTypes().Where(IsTarget).Select(type => DefinitionOf(file, type))];
-            return definitions.Length > 0 ? definitions : throw Invalid(file, $"it has no public class that derives from {nameof(BlockTarget)}");
+            return definitions.Length > 0
+                ? definitions
+                : throw Invalid(file, $"it has no public class that derives from {nameof(BlockTarget)}");
         }
         catch (BadImageFormatException)
         {
@@ -71,11 +73,14 @@ internal static class PluginLoader
         try
         {
             object? value = type.GetProperty(DefinitionName, BindingFlags.Public | BindingFlags.Static)?.GetValue(null);
-            return value as TargetDefinition ?? throw Invalid(file, $"{type.Name} has no public static property {DefinitionName} that returns a {nameof(TargetDefinition)}");
+            return value as TargetDefinition ?? throw Invalid(file,
+                $"{type.Name} has no public static property {DefinitionName} that returns a {nameof(TargetDefinition)}");
         }
         catch (TargetInvocationException exception)
         {
-            Exception cause = exception.InnerException is TypeInitializationException { InnerException: { } inner } ? inner : exception.InnerException!;
+            Exception cause = exception.InnerException is TypeInitializationException { InnerException: { } inner }
+                ? inner
+                : exception.InnerException!;
             throw Invalid(file, $"{type.Name}.{DefinitionName} throws {cause.GetType().Name}: {cause.Message.TrimEnd('.')}");
         }
     }

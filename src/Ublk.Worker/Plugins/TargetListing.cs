@@ -1,13 +1,11 @@
 using System.Text.Json;
 using Ublk.Catalog;
-using Ublk.Devices;
-using Ublk.Launching;
 using Ublk.Targets;
 using Ublk.Workers;
 
 namespace Ublk.Worker.Plugins;
 
-/// <summary>Tells the cmdlets which targets an assembly has, so that none of its code runs in the user's shell.</summary>
+/// <summary>Lists the targets of an assembly for the cmdlets, so that none of its code runs in the user's shell.</summary>
 internal static class TargetListing
 {
     /// <summary>Prints a <see cref="PluginReport"/> on a line.</summary>
@@ -19,7 +17,8 @@ internal static class TargetListing
         {
             report = new PluginReport
             {
-                Targets = [.. PluginLoader.Load(assembly).Select(target => new UblkTarget(target.Name, target.Summary, target.Options) { Assembly = assembly })],
+                Targets = [.. PluginLoader.Load(assembly)
+                    .Select(target => new UblkTarget(target.Name, target.Summary, target.Options) { Assembly = assembly })],
             };
         }
         catch (UblkException exception)

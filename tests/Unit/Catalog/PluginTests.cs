@@ -49,13 +49,15 @@ public sealed class PluginTests : IDisposable
         TargetOption option = Assert.Single(target.Options);
         Assert.Equal(("Colour", TargetOptionKind.Choice, true), (option.Name, option.Kind, option.IsMandatory));
         Assert.Equal(["Red", "Green"], option.Choices);
-        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => target.CheckOptions(new Dictionary<string, string>())).Error);
+        Assert.Equal(UblkError.InvalidArgument,
+            Assert.Throws<UblkException>(() => target.CheckOptions(new Dictionary<string, string>())).Error);
     }
 
     [Fact]
     public void A_target_that_an_assembly_lacks_is_named_with_those_it_has()
     {
-        UblkException exception = Assert.Throws<UblkException>(() => PluginCatalog.Find(typeof(PluginTests).Assembly.Location, "Other", _workers));
+        UblkException exception =
+            Assert.Throws<UblkException>(() => PluginCatalog.Find(typeof(PluginTests).Assembly.Location, "Other", _workers));
         Assert.Equal(UblkError.UnknownTarget, exception.Error);
         Assert.Contains("Sample", exception.Message, StringComparison.Ordinal);
     }
@@ -88,10 +90,10 @@ public sealed class PluginTests : IDisposable
     {
         string path = Write("mine.dll", []);
         File.SetUnixFileMode(path, Mine);
-        Assert.Equal(path, PluginTrust.Check(path));
+        Assert.Equal(path, PathTrust.Check(path));
         string loose = isFile ? path : _folder;
         File.SetUnixFileMode(loose, Mine | mode);
-        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PluginTrust.Check(path)).Error);
+        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PathTrust.Check(path)).Error);
         File.SetUnixFileMode(loose, Mine);
     }
 
@@ -105,9 +107,9 @@ public sealed class PluginTests : IDisposable
         File.WriteAllBytes(path, []);
         File.SetUnixFileMode(path, Mine);
         File.SetUnixFileMode(shared, Mine | UnixFileMode.OtherWrite | UnixFileMode.StickyBit);
-        Assert.Equal(path, PluginTrust.Check(path));
+        Assert.Equal(path, PathTrust.Check(path));
         File.SetUnixFileMode(shared, Mine | UnixFileMode.OtherWrite);
-        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PluginTrust.Check(path)).Error);
+        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PathTrust.Check(path)).Error);
     }
 
     [Fact]
@@ -117,7 +119,7 @@ public sealed class PluginTests : IDisposable
         File.WriteAllBytes($"{loose}/theirs.dll", []);
         File.SetUnixFileMode(loose, Mine | UnixFileMode.OtherWrite);
         File.CreateSymbolicLink($"{_folder}/link.dll", $"{loose}/theirs.dll");
-        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PluginTrust.Check($"{_folder}/link.dll")).Error);
+        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PathTrust.Check($"{_folder}/link.dll")).Error);
     }
 
     [Fact]
@@ -130,7 +132,7 @@ public sealed class PluginTests : IDisposable
             chown.WaitForExit();
         }
 
-        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PluginTrust.Check(path)).Error);
+        Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PathTrust.Check(path)).Error);
     }
 
     private static string BuiltWorker([CallerFilePath] string source = "")

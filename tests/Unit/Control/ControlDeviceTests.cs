@@ -156,7 +156,8 @@ public class ControlDeviceTests
         IReadOnlyList<uint> sent = SendAll(control);
 
         Assert.Equal(sent, driver.Requests.Select(request => request.Command));
-        Assert.All(driver.Requests, request => Assert.Equal(((uint)Id, UblkAbi.NoQueue), (request.Payload.DeviceId, request.Payload.QueueId)));
+        Assert.All(driver.Requests, request =>
+            Assert.Equal(((uint)Id, UblkAbi.NoQueue), (request.Payload.DeviceId, request.Payload.QueueId)));
     }
 
     [Fact]

@@ -27,14 +27,15 @@ public class FeatureCatalogTests
 
     [Theory]
     [InlineData("6.12", "needs kernel 6.16 or newer, this is 6.12")]
-    [InlineData("6.16", "needs a kernel that is built with it, and this one (6.16) is not")]
+    [InlineData("6.16", "needs the driver of kernel 6.16 or newer, and that of this kernel (6.16) lacks it")]
     public void What_is_missing_says_why(string kernel, string note) => Assert.Equal(note,
         FeatureCatalog.List(UblkFeatures.UserCopy, Version.Parse(kernel)).Single(feature => feature.Name == "UpdateSize").Note);
 
     [Fact]
     public void A_driver_that_cannot_be_asked_is_judged_by_its_kernel()
     {
-        string[] supported = [.. FeatureCatalog.List(UblkFeatures.None, new Version(6, 1)).Where(feature => feature.Supported).Select(feature => feature.Name)];
+        string[] supported = [.. FeatureCatalog.List(UblkFeatures.None, new Version(6, 1)).Where(feature => feature.Supported)
+            .Select(feature => feature.Name)];
         Assert.Contains("UserRecovery", supported);
         Assert.DoesNotContain("UserCopy", supported);
     }
@@ -42,7 +43,8 @@ public class FeatureCatalogTests
     [Fact]
     public void A_driver_that_cannot_be_asked_has_no_devices_of_ordinary_users()
     {
-        UblkFeature feature = FeatureCatalog.List(UblkFeatures.None, new Version(6, 4)).Single(feature => feature.Name == "UnprivilegedDev");
+        UblkFeature feature = FeatureCatalog.List(UblkFeatures.None, new Version(6, 4))
+            .Single(feature => feature.Name == "UnprivilegedDev");
         Assert.Equal((false, "needs kernel 6.5 or newer, this is 6.4"), (feature.Supported, feature.Note));
     }
 }

@@ -91,7 +91,8 @@ public class StateDirectoryTests
         RequireRoot();
         DeviceRecord record = new()
         {
-            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, LastExit = new string('x', 17 << 20),
+            Specification = new() { Id = Id, Target = "Null", Cookie = 1 }, ProcessId = 1, StartTime = DateTime.UtcNow, LastExit =
+                new string('x', 17 << 20),
         };
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(Id, CancellationToken.None);
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => StateDirectory.Own.Write(record)).Error);
@@ -105,8 +106,8 @@ public class StateDirectoryTests
         DeviceRecord record = new() { Specification = new() { Target = "Null" }, ProcessId = 1, StartTime = DateTime.UtcNow };
         Assert.False(record.IsSupervised);
         Assert.True((record with { SupervisorId = self }).IsSupervised);
-        Assert.True((record with { SupervisorId = self, SupervisorStartTime = ProcessStatus.StartTimeOf(self) }).IsSupervised);
-        Assert.False((record with { SupervisorId = self, SupervisorStartTime = ProcessStatus.StartTimeOf(self) - 1 }).IsSupervised);
+        Assert.True((record with { SupervisorId = self, SupervisorStartTicks = ProcessStatus.StartTicksOf(self) }).IsSupervised);
+        Assert.False((record with { SupervisorId = self, SupervisorStartTicks = ProcessStatus.StartTicksOf(self) - 1 }).IsSupervised);
     }
 
     // An ordinary user's directory is there only while he is logged in.

@@ -27,7 +27,8 @@ public sealed class StateDirectoryTrustTests : IDisposable
 
     private static DeviceRecord Record => new()
     {
-        Specification = new DeviceSpecification { Id = Id, Target = "Null", Cookie = Cookie }, ProcessId = 1, StartTime = DateTime.UnixEpoch,
+        Specification = new DeviceSpecification { Id = Id, Target = "Null", Cookie = Cookie }, ProcessId = 1, StartTime =
+            DateTime.UnixEpoch,
         BackingFile = new FileIdentity(ulong.MaxValue, 8, 1),
     };
 

@@ -65,12 +65,14 @@ public class FileIdentityTests
     {
         DeviceRecord record = new()
         {
-            Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath = "/nowhere/at/all", BackingFile = File,
-            SupervisorId = 7, SupervisorStartTime = 8, Overlays = new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
+            Specification = new() { Id = 1, Target = "Loop" }, ProcessId = 1, StartTime = DateTime.UnixEpoch, BackingPath =
+                "/nowhere/at/all", BackingFile = File,
+            SupervisorId = 7, SupervisorStartTicks = 8, Overlays =
+                new Dictionary<string, OverlayIdentity> { ["/a"] = new(ulong.MaxValue, Disk) },
         };
         byte[] text = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.DeviceRecord);
         DeviceRecord read = DeviceRecord.TryParse(text, isOthers: true)!;
-        Assert.Equal((File, 7, 8L), (read.BackingFile!.Value, read.SupervisorId, read.SupervisorStartTime));
+        Assert.Equal((File, 7, 8L), (read.BackingFile!.Value, read.SupervisorId, read.SupervisorStartTicks));
         Assert.Equal(record.Overlays, read.Overlays);
 
         // What cannot be looked at is not compared.
@@ -79,18 +81,19 @@ public class FileIdentityTests
         Assert.Equal(new OverlayIdentity(ulong.MaxValue, null), accepted.Overlays["/a"]);
 
         JsonObject old = JsonNode.Parse(text)!.AsObject();
-        Assert.True(old.Remove("Overlays") && old.Remove("SupervisorStartTime"));
+        Assert.True(old.Remove("Overlays") && old.Remove("SupervisorStartTicks"));
         Assert.True(old["BackingFile"]!.AsObject().Remove("BirthTime"));
         DeviceRecord older = DeviceRecord.TryParse(Encoding.UTF8.GetBytes(old.ToJsonString()), isOthers: false)!;
         Assert.Empty(older.Overlays);
-        Assert.Equal((File with { BirthTime = null }, 0L), (older.BackingFile!.Value, older.SupervisorStartTime));
+        Assert.Equal((File with { BirthTime = null }, 0L), (older.BackingFile!.Value, older.SupervisorStartTicks));
     }
 
     [Fact]
     public void A_block_device_has_the_number_of_its_disk()
     {
         string? disk = Directory.Exists("/sys/block")
-            ? Directory.EnumerateFileSystemEntries("/sys/block").FirstOrDefault(path => Path.Exists($"/dev/{Path.GetFileName(path)}") && Path.Exists($"{path}/diskseq"))
+            ? Directory.EnumerateFileSystemEntries("/sys/block")
+                .FirstOrDefault(path => Path.Exists($"/dev/{Path.GetFileName(path)}") && Path.Exists($"{path}/diskseq"))
             : null;
         Assert.SkipWhen(disk is null, "there is no block device here");
         FileIdentity identity = FileIdentity.Of($"/dev/{Path.GetFileName(disk)}")!.Value;

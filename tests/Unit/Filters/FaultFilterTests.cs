@@ -159,7 +159,8 @@ public class FaultFilterTests
         [
             .. new[] { "HangEvery", "Delay", "ErrorRate" }
                 .Select(name => new UblkFilter(
-                    name, options.Where(option => FilterOf(option.Name) == name).ToDictionary(option => option.Name, option => option.Value)))
+                    name, options.Where(option => FilterOf(option.Name) == name)
+                        .ToDictionary(option => option.Name, option => option.Value)))
                 .Where(filter => filter.Options.Count > 0),
         ];
         Array.ForEach(filters, filter => FilterCatalog.Check(filter));

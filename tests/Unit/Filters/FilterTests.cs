@@ -173,7 +173,8 @@ public class FilterTests
     {
         DeviceSpecification specification = new() { Target = "Null", Filters = [Parse("Overlay")] };
         SpecificationCheck.Run(specification);
-        UblkException exception = Assert.Throws<UblkException>(() => SpecificationCheck.Run(specification with { Recovery = RecoveryMode.Reissue }));
+        UblkException exception =
+            Assert.Throws<UblkException>(() => SpecificationCheck.Run(specification with { Recovery = RecoveryMode.Reissue }));
         Assert.Equal(UblkError.InvalidArgument, exception.Error);
         SpecificationCheck.Run(specification with { Recovery = RecoveryMode.Reissue, Filters = [Parse("Overlay=/x")] });
     }

@@ -20,7 +20,8 @@ public sealed class OverlayCrashTests : IDisposable
 
     private readonly string _path = $"/dev/shm/ublk-test-{Guid.NewGuid():N}.overlay";
     private readonly byte[] _base = new byte[Size];
-    private readonly List<(ValueTask<int> Answer, IoOperation Operation, int Tag, int First, int Count, bool IsDurable, int[] Promised)> _running = [];
+    private readonly List<(ValueTask<int> Answer, IoOperation Operation, int Tag, int First, int Count, bool IsDurable,
+        int[] Promised)> _running = [];
     private int _cuts;
 
     public OverlayCrashTests() => new Random(1).NextBytes(_base);

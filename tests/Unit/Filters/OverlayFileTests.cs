@@ -236,7 +236,9 @@ public sealed class OverlayFileTests : IDisposable
         return new Dictionary<string, ulong>(options.Generations);
     }
 
-    /// <summary>Opens a disk whose overlay was just closed: the ring of a queue keeps its files, and their locks, a moment longer than the queue.</summary>
+    /// <summary>
+    /// Opens a disk whose overlay was just closed: the ring of a queue keeps its files, and their locks, a moment longer than the queue.
+    /// </summary>
     internal static BlockTarget OpenSoon(Func<BlockTarget> open)
     {
         for (int attempt = 0; ; attempt++)

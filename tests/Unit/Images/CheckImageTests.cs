@@ -262,7 +262,8 @@ public sealed class CheckImageTests : IDisposable
         string image = _folder.QemuCreate("a.qcow2", "8M", options);
         ImageFolder.Play(image, "write -P 1 0 1M", "write -P 2 3M 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 7M 1M");
         List<string> more = [];
-        if (!options.Contains("refcount_bits=1,", StringComparison.Ordinal) && !options.EndsWith("refcount_bits=1", StringComparison.Ordinal))
+        if (!options.Contains("refcount_bits=1,", StringComparison.Ordinal)
+            && !options.EndsWith("refcount_bits=1", StringComparison.Ordinal))
         {
             Shell.Run("qemu-img", "snapshot", "-c", "one", image);
             more.Add("write -P 4 512k 64k");
@@ -289,7 +290,8 @@ public sealed class CheckImageTests : IDisposable
         int entries = BinaryPrimitives.ReadInt32BigEndian(image.AsSpan(36));
         long table = BinaryPrimitives.ReadInt64BigEndian(image.AsSpan(48));
         List<long> places = [l1, table];
-        places.AddRange(Enumerable.Range(0, int.Min(entries, 16)).Select(i => BinaryPrimitives.ReadInt64BigEndian(image.AsSpan((int)l1 + (i * 8))) & Mask));
+        places.AddRange(Enumerable.Range(0, int.Min(entries, 16))
+            .Select(i => BinaryPrimitives.ReadInt64BigEndian(image.AsSpan((int)l1 + (i * 8))) & Mask));
         places.AddRange(Enumerable.Range(0, 4).Select(i => BinaryPrimitives.ReadInt64BigEndian(image.AsSpan((int)table + (i * 8)))));
         return [.. places.Where(place => place != 0)];
     }

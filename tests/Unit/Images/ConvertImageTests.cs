@@ -76,8 +76,10 @@ public sealed class ConvertImageTests : IDisposable
     [MemberData(nameof(Sources))]
     public void From_each_kind(string options)
     {
-        string source = _folder.QemuCreate("source.qcow2", "9000k", options == "data_file" ? $"data_file={_folder["source.data"]}" : options);
-        ImageFolder.Play(source, "write -P 1 0 1M", "write -P 2 5000k 300k", "write -z 64k 128k", "discard 300k 64k", "write -P 3 8990k 10k", "write -P 9 7M 2k");
+        string source =
+            _folder.QemuCreate("source.qcow2", "9000k", options == "data_file" ? $"data_file={_folder["source.data"]}" : options);
+        ImageFolder.Play(source, "write -P 1 0 1M", "write -P 2 5000k 300k", "write -z 64k 128k", "discard 300k 64k",
+            "write -P 3 8990k 10k", "write -P 9 7M 2k");
         if (options is not ("data_file" or "cluster_size=2M"))
         {
             ImageFolder.Play(source, "write -c -P 5 2M 1M");
@@ -110,7 +112,8 @@ public sealed class ConvertImageTests : IDisposable
         ImageFolder.Play(source, "write -P 1 0 1M");
         Shell.Run("qemu-img", "snapshot", "-c", "one", source);
         ImageFolder.Play(source, "write -P 2 0 1M");
-        new ConvertImage { Path = source, Destination = _folder["a.qcow2"], Snapshot = "one", Options = ImageFolder.Qcow2() }.Run(ImageProgress.None);
+        new ConvertImage { Path = source, Destination = _folder["a.qcow2"], Snapshot = "one",
+            Options = ImageFolder.Qcow2() }.Run(ImageProgress.None);
         ImageFolder.Play(_folder["a.qcow2"], "read -P 1 0 1M");
     }
 
@@ -149,7 +152,8 @@ public sealed class ConvertImageTests : IDisposable
 
         Assert.Equal(
             UblkError.InvalidArgument,
-            Assert.Throws<UblkException>(() => new ConvertImage { Path = source, Destination = source, Options = ImageFolder.Qcow2(), Force = true }.Run(ImageProgress.None)).Error);
+            Assert.Throws<UblkException>(() => new ConvertImage { Path = source, Destination = source, Options = ImageFolder.Qcow2(),
+                Force = true }.Run(ImageProgress.None)).Error);
         ImageFolder.RequireClean(source);
     }
 

@@ -42,11 +42,15 @@ public sealed class CreateImageTests : IDisposable
     {
         NewImageOptions wanted = (NewImageOptions)options;
         const long Size = 6 << 20;
-        ImagePreallocation[] all = wanted.ClusterSize is null ? Enum.GetValues<ImagePreallocation>() : [ImagePreallocation.Off, ImagePreallocation.Metadata];
+        ImagePreallocation[] all = wanted.ClusterSize is null
+            ? Enum.GetValues<ImagePreallocation>()
+            : [ImagePreallocation.Off, ImagePreallocation.Metadata];
         foreach (ImagePreallocation preallocation in all)
         {
             string image = _folder.Create($"{preallocation}.qcow2", Size,
-                wanted with { Preallocation = preallocation, DataFile = wanted.DataFile is null ? null : _folder[$"{preallocation}.data"] });
+                wanted with { Preallocation = preallocation, DataFile = wanted.DataFile is null
+                    ? null
+                    : _folder[$"{preallocation}.data"] });
             ImageFolder.RequireClean(image);
             ImageFolder.Play(image, "read -P 0 0 6M", "write -P 7 1M 1M", "write -P 8 5366784 4k", "read -P 7 1M 1M", "read -P 0 2M 3M");
             ImageFolder.RequireClean(image);
@@ -135,9 +139,11 @@ public sealed class CreateImageTests : IDisposable
                 new NewImageOptions { Format = ImageFormat.Raw, ClusterSize = 4096 },
                 new NewImageOptions { Format = ImageFormat.Raw, Preallocation = ImagePreallocation.Metadata },
             },
-            wrong => Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, wrong)).Error));
+            wrong =>
+                Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, wrong)).Error));
         Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1000)).Error);
-        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(() => _folder.Create("a", 1L << 50, options with { ClusterSize = 512 })).Error);
+        Assert.Equal(UblkError.InvalidArgument,
+            Assert.Throws<UblkException>(() => _folder.Create("a", 1L << 50, options with { ClusterSize = 512 })).Error);
         Assert.Empty(_folder.Names);
     }
 
@@ -170,8 +176,10 @@ public sealed class CreateImageTests : IDisposable
             new CreateImage { Path = _folder[name], Options = overlay, Force = true },
             new CreateImage { Path = _folder["new"], Options = overlay with { DataFile = _folder[name] }, Force = true },
             new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder[name], Options = ImageFolder.Qcow2(), Force = true },
-            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder[name], Options = new() { Format = ImageFormat.Raw }, Force = true },
-            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder["new"], Options = ImageFolder.Qcow2() with { DataFile = _folder[name] }, Force = true },
+            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder[name], Options = new() { Format = ImageFormat.Raw },
+                Force = true },
+            new ConvertImage { Path = _folder["top.qcow2"], Destination = _folder["new"],
+                Options = ImageFolder.Qcow2() with { DataFile = _folder[name] }, Force = true },
         ];
         foreach (ImageOperation operation in operations)
         {
@@ -187,7 +195,8 @@ public sealed class CreateImageTests : IDisposable
     [Fact]
     public void Is_not_its_own_data_file()
     {
-        UblkException error = Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, ImageFolder.Qcow2() with { DataFile = _folder["a"] }));
+        UblkException error =
+            Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, ImageFolder.Qcow2() with { DataFile = _folder["a"] }));
         Assert.Equal(UblkError.InvalidArgument, error.Error);
         Assert.Empty(_folder.Names);
     }

@@ -50,13 +50,16 @@ public sealed class ForeignFormatTests : IDisposable
             UblkException error = Assert.Throws<UblkException>(use);
             Assert.Equal(UblkError.NotSupported, error.Error);
             Assert.Contains($"is a {name} image", error.Message, StringComparison.Ordinal);
-            Assert.Contains(format == "luks" ? "cryptsetup open" : $"qemu-img convert -f {format} -O qcow2", error.Message, StringComparison.Ordinal);
+            Assert.Contains(format == "luks"
+                ? "cryptsetup open"
+                : $"qemu-img convert -f {format} -O qcow2", error.Message, StringComparison.Ordinal);
         });
         Assert.Equal(before, File.ReadAllBytes(image));
 
         // Unless the user says that it is one.
         Assert.Equal(ImageFormat.Raw, ImageInspector.Inspect(image, ImageFormat.Raw).Format);
-        new ConvertImage { Path = image, SourceFormat = ImageFormat.Raw, Destination = _folder["raw"], Options = new() { Format = ImageFormat.Raw } }
+        new ConvertImage { Path = image, SourceFormat = ImageFormat.Raw, Destination = _folder["raw"],
+            Options = new() { Format = ImageFormat.Raw } }
             .Run(ImageProgress.None);
         ImageFolder.RequireSame(image, "raw", _folder["raw"], "raw");
     }

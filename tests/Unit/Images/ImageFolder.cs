@@ -28,7 +28,8 @@ internal sealed class ImageFolder : IDisposable
     /// <summary>Makes an image with qemu's.</summary>
     public string QemuCreate(string name, string size, string options = "", params string[] more)
     {
-        Shell.Run("qemu-img", ["create", "-q", "-f", "qcow2", .. options.Length == 0 ? Array.Empty<string>() : ["-o", options], .. more, this[name], size]);
+        Shell.Run("qemu-img",
+            ["create", "-q", "-f", "qcow2", .. options.Length == 0 ? Array.Empty<string>() : ["-o", options], .. more, this[name], size]);
         return this[name];
     }
 
@@ -49,7 +50,8 @@ internal sealed class ImageFolder : IDisposable
         string output = Output("qemu-img", "check", "--output=json", "-f", "qcow2", image);
         JsonElement json = JsonDocument.Parse(output).RootElement;
         long Get(string name) => json.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : 0;
-        return new QemuCheck(Get("corruptions") + Get("check-errors"), Get("leaks"), Get("allocated-clusters"), Get("compressed-clusters"), Get("fragmented-clusters"), Get("image-end-offset"));
+        return new QemuCheck(Get("corruptions") + Get("check-errors"), Get("leaks"), Get("allocated-clusters"), Get("compressed-clusters"),
+            Get("fragmented-clusters"), Get("image-end-offset"));
     }
 
     /// <summary>What qemu warns of when it opens an image to read it.</summary>
@@ -81,7 +83,8 @@ internal sealed class ImageFolder : IDisposable
     // Its exit code says what it found, which is no failure here.
     private static string Output(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process =
+            Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

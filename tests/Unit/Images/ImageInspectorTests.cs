@@ -124,7 +124,9 @@ public sealed class ImageInspectorTests : IDisposable
             for (long position = 0; position < extent.Length; position += 512)
             {
                 string where = extent.Offset is { } offset ? $"{offset + position}" : "-";
-                sectors.Add($"{extent.Start + position}: depth {(extent.Present ? extent.Depth : 0)} present {extent.Present} zero {extent.Zero && !extent.Data} data {extent.Data} at {where}");
+                sectors.Add(
+                    $"{extent.Start + position}: depth {(extent.Present ? extent.Depth : 0)} present {extent.Present} zero "
+                        + $"{extent.Zero && !extent.Data} data {extent.Data} at {where}");
             }
         }
 

@@ -29,7 +29,7 @@ public class RequestResultTests
         Thread thread = new(() =>
         {
             using IoQueue queue = new(1, [], target.Files);
-            using CopiedBuffers buffers = new(1, 4096);
+            using KernelCopyBuffers buffers = new(1, 4096);
             IoRequest request = new(queue, 0, 0);
             buffers.Load(request, QueueHarness.Describe(operation, 0, length));
             told = RequestResult.ForDriver(request, answer);

@@ -10,6 +10,7 @@ public sealed class LaunchChannelTests : IDisposable
 {
     private readonly LaunchChannel _launcher;
     private readonly LaunchChannel _worker;
+    private readonly FakeClock _clock = new();
 
     public LaunchChannelTests()
     {
@@ -67,12 +68,47 @@ public sealed class LaunchChannelTests : IDisposable
     }
 
     [Fact]
+    public void A_report_restarts_the_deadline()
+    {
+        TimeSpan timeout = TimeSpan.FromSeconds(30);
+        Deadline deadline = new(timeout, _clock);
+        for (int round = 0; round < 4; round++)
+        {
+            _clock.Advance(TimeSpan.FromSeconds(20));
+            _worker.SendReport(new WorkerReport { Stage = WorkerStage.Opening });
+            Assert.Equal(WorkerStage.Opening, _launcher.ReceiveReport(deadline, NeverCheck)!.Stage);
+            Assert.Equal(timeout, deadline.Left);
+        }
+    }
+
+    [Fact]
+    public void A_worker_without_progress_is_not_waited_for_after_the_deadline()
+    {
+        Deadline deadline = new(TimeSpan.FromSeconds(30), _clock);
+        int checks = 0;
+        Assert.Throws<TimeoutException>(() => _launcher.ReceiveReport(deadline, () =>
+        {
+            checks++;
+            _clock.Advance(TimeSpan.FromSeconds(10));
+            if (deadline.IsOver)
+            {
+                throw new TimeoutException();
+            }
+        }));
+        Assert.Equal(3, checks);
+    }
+
+    [Fact]
     public void Silence_is_not_the_end()
     {
-        Assert.False(_launcher.TryReceiveReport(TimeSpan.FromMilliseconds(1), out _));
-        _worker.Dispose();
-        Assert.True(_launcher.TryReceiveReport(TimeSpan.FromSeconds(10), out WorkerReport? report));
-        Assert.Null(report);
+        Deadline deadline = new(TimeSpan.FromSeconds(30), _clock);
+        bool isChecked = false;
+        Assert.Null(_launcher.ReceiveReport(deadline, () =>
+        {
+            isChecked = true;
+            _worker.Dispose();
+        }));
+        Assert.True(isChecked);
     }
 
     [Fact]
@@ -104,9 +140,9 @@ public sealed class LaunchChannelTests : IDisposable
         Assert.NotNull(accepted);
     }
 
-    private WorkerReport? Receive()
+    private static void NeverCheck()
     {
-        Assert.True(_launcher.TryReceiveReport(TimeSpan.FromSeconds(10), out WorkerReport? report));
-        return report;
     }
+
+    private WorkerReport? Receive() => _launcher.ReceiveReport(new Deadline(TimeSpan.FromSeconds(10)), NeverCheck);
 }

@@ -261,7 +261,8 @@ public sealed class UndoTests
         });
         using ControlDevice control = _driver.Open();
 
-        Assert.Throws<OperationCanceledException>(() => DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, stop.Token));
+        Assert.Throws<OperationCanceledException>(() =>
+            DeviceRemover.Remove(control, Id, force: false, noWait: false, step: null, stop.Token));
         Assert.Equal([Info, Info, TryStop], _driver.Sent);
     }
 

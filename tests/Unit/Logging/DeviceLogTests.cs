@@ -17,7 +17,8 @@ public sealed class DeviceLogTests : IDisposable
         DeviceLog.TryAppend(Log, "one\n");
         DeviceLog.TryAppend(Log, "two\n");
         Assert.Equal(["one", "two"], File.ReadAllLines(Log));
-        Assert.Equal(UnixFileMode.None, File.GetUnixFileMode(Log) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.GroupWrite));
+        Assert.Equal(UnixFileMode.None,
+            File.GetUnixFileMode(Log) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.GroupWrite));
     }
 
     [Fact]

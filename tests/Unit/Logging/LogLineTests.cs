@@ -41,7 +41,8 @@ public class LogLineTests
 
         Assert.Equal(new UblkLogEntry
         {
-            Time = new DateTime(2026, 1, 1, 10, 20, 30, DateTimeKind.Utc).ToLocalTime(), Id = 12, Level = LogLevel.Information, ProcessId = 99,
+            Time = new DateTime(2026, 1, 1, 10, 20, 30, DateTimeKind.Utc)
+                .ToLocalTime(), Id = 12, Level = LogLevel.Information, ProcessId = 99,
             Message = "device 12 is live",
         }, entry);
     }

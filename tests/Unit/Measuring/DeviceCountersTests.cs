@@ -138,9 +138,11 @@ public sealed class DeviceCountersTests : IDisposable
         Assert.Contains("ublk_request_bytes_total{device=\"ublkb7\",operation=\"write\"} 8192", lines);
         Assert.Contains("ublk_request_duration_seconds_bucket{device=\"ublkb7\",operation=\"write\",le=\"+Inf\"} 1", lines);
         Assert.Contains("ublk_request_duration_seconds_count{device=\"ublkb7\",operation=\"read\"} 0", lines);
-        foreach (string metric in lines.Where(line => line[0] != '#').Select(line => line[..line.IndexOf('{', StringComparison.Ordinal)]).Distinct())
+        foreach (string metric in lines.Where(line => line[0] != '#').Select(line => line[..line.IndexOf('{', StringComparison.Ordinal)])
+            .Distinct())
         {
-            Assert.Contains(lines, line => line.StartsWith("# TYPE ", StringComparison.Ordinal) && metric.StartsWith(line.Split(' ')[2], StringComparison.Ordinal));
+            Assert.Contains(lines, line =>
+                line.StartsWith("# TYPE ", StringComparison.Ordinal) && metric.StartsWith(line.Split(' ')[2], StringComparison.Ordinal));
         }
     }
 

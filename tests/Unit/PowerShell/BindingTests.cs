@@ -5,7 +5,9 @@ using Ublk.Tests.Images;
 
 namespace Ublk.Tests.PowerShell;
 
-/// <summary>How input reaches the parameters of cmdlets. With -WhatIf a cmdlet says which device it would change, and needs no driver.</summary>
+/// <summary>
+/// How input reaches the parameters of cmdlets. With -WhatIf a cmdlet says which device it would change, and needs no driver.
+/// </summary>
 public sealed class BindingTests : IDisposable
 {
     private readonly CmdletSession _session = new();
@@ -62,7 +64,7 @@ public sealed class BindingTests : IDisposable
     [Theory]
     [InlineData("Checkpoint-UblkImage x.qcow2 -Name { $_.Name } -WhatIf")]
     [InlineData("New-UblkImage x.qcow2 1MB -DataFile { $_.Name } -WhatIf")]
-    [InlineData("New-UblkDevice Loop x.img -Symlink { $_.Name } -WhatIf")]
+    [InlineData("New-UblkDevice x.img -Symlink { $_.Name } -WhatIf")]
     public void A_script_block_is_no_name(string command)
     {
         _session.Run(command);
@@ -79,7 +81,8 @@ public sealed class BindingTests : IDisposable
         using ImageFolder folder = new();
         string image = folder["image"];
         Shell.Run("qemu-img", "create", "-q", "-f", format, image, "4M");
-        string[] commands = ["New-UblkDevice Loop", "New-UblkDevice Loop -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
+        string[] commands =
+            ["New-UblkDevice", "New-UblkDevice -Filter Delay=1 -Path", "Register-UblkDevice -Name a -Target Loop -Path"];
         foreach (string command in commands)
         {
             _session.Run($"{command} $args[0] -WhatIf", image);
@@ -88,9 +91,53 @@ public sealed class BindingTests : IDisposable
             Assert.Empty(_session.Host.Lines);
         }
 
-        _session.Run("New-UblkDevice Loop $args[0] -Format Raw -WhatIf; New-UblkDevice Loop $args[0] -Offset 1MB -WhatIf", image);
+        _session.Run("New-UblkDevice $args[0] -Format Raw -WhatIf; New-UblkDevice $args[0] -Offset 1MB -WhatIf", image);
         Assert.Empty(_session.Errors);
         Assert.Equal(2, _session.Host.Lines.Count);
+    }
+
+    [Theory]
+    [InlineData("disk.img", "Loop")]
+    [InlineData("disk.qcow2", "Qcow2")]
+    [InlineData("disk.QCOW2", "Qcow2")]
+    [InlineData("disk.qcow", "Qcow2")]
+    [InlineData("qcow2", "Loop")]
+    public void The_target_follows_from_the_extension(string name, string target)
+    {
+        using ImageFolder folder = new();
+        File.WriteAllBytes(folder[name], new byte[1 << 20]);
+        foreach (string command in (string[])["New-UblkDevice $args[0]", "Get-Item $args[0] | New-UblkDevice",
+            "New-UblkDevice -LiteralPath $args[0]"])
+        {
+            _session.Run($"{command} -WhatIf", folder[name]);
+            Assert.Empty(_session.Errors);
+            Assert.Contains($"\"{target}, {folder[name]}\"", _session.Host.Lines[^1], StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_options_of_the_target_that_follows_from_the_extension_are_parameters()
+    {
+        using ImageFolder folder = new();
+        File.WriteAllBytes(folder["a.img"], new byte[1 << 20]);
+        File.WriteAllBytes(folder["a.qcow2"], new byte[1 << 20]);
+        _session.Run("New-UblkDevice $args[0] -Offset 4096 -WhatIf; New-UblkDevice $args[1] -CacheSize 1MB -WhatIf", folder["a.img"],
+            folder["a.qcow2"]);
+        Assert.Empty(_session.Errors);
+        Assert.Equal(2, _session.Host.Lines.Count);
+        _session.Run("New-UblkDevice $args[0] -CacheSize 1MB -WhatIf", folder["a.img"]);
+        Assert.StartsWith("NamedParameterNotFound,", Assert.Single(_session.Errors).FullyQualifiedErrorId, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("New-UblkDevice -WhatIf", "New-UblkDevice -Target Null")]
+    [InlineData("Register-UblkDevice -Name a -WhatIf", "Register-UblkDevice disk.img")]
+    [InlineData("New-UblkDevice -Assembly /dev/null -WhatIf", "add -Target NAME")]
+    public void Neither_a_file_nor_a_target_is_an_error_that_names_the_command(string command, string says)
+    {
+        _session.Run(command);
+        Assert.Contains(says, Assert.Single(_session.Errors).Exception.Message, StringComparison.Ordinal);
+        Assert.StartsWith("InvalidArgument,", _session.Errors[0].FullyQualifiedErrorId, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -98,14 +145,15 @@ public sealed class BindingTests : IDisposable
     {
         using ImageFolder folder = new();
         File.WriteAllBytes(folder["image"], [.. "LUKS"u8, 0xBA, 0xBE, 0, 1, .. new byte[1 << 20]]);
-        _session.Run("New-UblkDevice Loop $args[0] -WhatIf", folder["image"]);
+        _session.Run("New-UblkDevice $args[0] -WhatIf", folder["image"]);
         Assert.Empty(_session.Errors);
         Assert.Single(_session.Host.Lines);
     }
 
     public static TheoryData<string> ImageCmdlets =>
-        ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf", "Convert-UblkImage -Destination new -WhatIf",
-            "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice Qcow2 -WhatIf"];
+        ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf",
+            "Convert-UblkImage -Destination new -WhatIf",
+            "Restore-UblkImage -Snapshot 1 -WhatIf", "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice -WhatIf"];
 
     // The name of the one is a pattern that the name of the other matches.
     [Theory]
@@ -133,7 +181,8 @@ public sealed class BindingTests : IDisposable
         string other = folder.Create("a1.qcow2", 1 << 20);
         Assert.Equal([other], _session.Run("Get-UblkImage -Path $args[0]", literal).Select(image => image.Properties["Path"].Value));
         Assert.Equal([other], _session.Run("$args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
-        Assert.Equal([literal], _session.Run("Get-UblkImage -LiteralPath $args[0] | Get-UblkImage", literal).Select(image => image.Properties["Path"].Value));
+        Assert.Equal([literal], _session.Run("Get-UblkImage -LiteralPath $args[0] | Get-UblkImage", literal)
+            .Select(image => image.Properties["Path"].Value));
     }
 
     [Theory]

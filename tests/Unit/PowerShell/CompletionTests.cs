@@ -33,8 +33,10 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public void Images_and_folders_come_first()
     {
-        Assert.Equal(["a.img", "b.QCOW2", "more"], Complete($"New-UblkDevice -Target Loop -Path {_folder}/").Select(match => match.ListItemText));
-        Assert.Equal(["a.img"], Complete($"Register-UblkDevice -Name x -Target Loop -Path {_folder}/a").Select(match => match.ListItemText));
+        Assert.Equal(["a.img", "b.QCOW2", "more"], Complete($"New-UblkDevice -Target Loop -Path {_folder}/")
+            .Select(match => match.ListItemText));
+        Assert.Equal(["a.img"], Complete($"Register-UblkDevice -Name x -Target Loop -Path {_folder}/a")
+            .Select(match => match.ListItemText));
     }
 
     [Fact]
@@ -84,7 +86,8 @@ public sealed class CompletionTests : IDisposable
         Assert.Equal(File.ReadAllText("/sys/devices/system/cpu/online").Trim(), matches[0].ListItemText);
         Assert.Equal("every CPU", matches[0].ToolTip);
         Assert.Contains(matches, match => match.CompletionText == "0");
-        Assert.DoesNotContain(matches, match => match.CompletionText.Contains(',', StringComparison.Ordinal) && match.CompletionText[0] != '\'');
+        Assert.DoesNotContain(matches, match =>
+            match.CompletionText.Contains(',', StringComparison.Ordinal) && match.CompletionText[0] != '\'');
     }
 
     [Fact]
@@ -98,8 +101,8 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public void Choices_of_a_target_come_with_it()
     {
-        Assert.Contains("Reissue", Complete("New-UblkDevice Null -Recovery R").Select(match => match.CompletionText));
-        Assert.Equal(["Ignore"], Complete("New-UblkDevice Qcow2 -Discard Ig").Select(match => match.CompletionText));
+        Assert.Contains("Reissue", Complete("New-UblkDevice -Target Null -Recovery R").Select(match => match.CompletionText));
+        Assert.Equal(["Ignore"], Complete("New-UblkDevice x.qcow2 -Discard Ig").Select(match => match.CompletionText));
         Assert.Contains("-CacheSize", Complete("New-UblkDevice -Target Qcow2 -Cache").Select(match => match.CompletionText));
     }
 

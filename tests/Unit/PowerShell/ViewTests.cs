@@ -46,7 +46,8 @@ public sealed class ViewTests : IDisposable
         string[] lines =
         [
             "Id +: 7", "State +: Live", @"Device +: /dev/ublkb7 \(259:7\)", @"CharDevice +: /dev/ublkc7 \(240:7\)", "Target +: Loop",
-            "Options +: Offset=4096", "Backing +: /images/disk.img", @"Size +: 8384512 \(8 MiB\)", "Flags +: CmdIoctlEncode", "Owner +: root",
+            "Options +: Offset=4096", "Backing +: /images/disk.img", @"Size +: 8384512 \(8 MiB\)", "Flags +: CmdIoctlEncode",
+                "Owner +: root",
             "ProcessId +: 1234", "Queues +: 0: thread 1235 on CPU 0-3", "MountPoints +: /mnt, /srv",
         ];
         Assert.All(lines, line => Assert.Matches($"(?m)^{line}$", list));
@@ -65,7 +66,8 @@ public sealed class ViewTests : IDisposable
     {
         UblkImage image = new()
         {
-            Path = "/images/" + new string('x', 200), Format = ImageFormat.Qcow2, VirtualSize = 1, DiskSize = 1, FileSize = 1, InUse = false,
+            Path = "/images/"
+                + new string('x', 200), Format = ImageFormat.Qcow2, VirtualSize = 1, DiskSize = 1, FileSize = 1, InUse = false,
         };
         object[] shown = [_device, image];
         Assert.All(shown, one => Assert.All(

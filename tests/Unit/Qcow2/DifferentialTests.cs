@@ -1,8 +1,8 @@
 namespace Ublk.Tests.Qcow2;
 
 /// <summary>
-/// Random combinations of features: what qemu's tools and ours do to an image by turns, both read. UBLK_SEEDS tells how many (6 by default),
-/// UBLK_SEED the first.
+/// Random combinations of features: what qemu's tools and ours do to an image by turns, both read. UBLK_SEEDS tells how many (6 by
+/// default), UBLK_SEED the first.
 /// </summary>
 public class DifferentialTests
 {

@@ -42,7 +42,8 @@ public class Qcow2ChainTests
     [InlineData("cluster_size=4k", "2M", "4M", (2 << 20) - 512)]
     [InlineData("cluster_size=512", "32k", "128k", (32 << 10) - 512)]
     [InlineData("cluster_size=512", "31k", "128k", 0)]
-    public void A_read_across_the_end_of_a_shorter_backing_file_gets_zeroes_from_there_on(string options, string size, string larger, int offset)
+    public void A_read_across_the_end_of_a_shorter_backing_file_gets_zeroes_from_there_on(string options, string size, string larger,
+        int offset)
     {
         using QemuImage image = new("1M");
         image.Create("base", size, options);

@@ -1,3 +1,4 @@
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Data;
 using Ublk.Qcow2.Format;
@@ -66,7 +67,7 @@ public class Qcow2ExceptionTests
         buffer.Span.Fill(value);
         foreach (ValueTask<int> request in Requests(updater, buffer))
         {
-            Assert.Equal(0, ImageTables.ResultOf(request));
+            Assert.Equal(0, ImageFile.ResultOf(request));
         }
     }
 

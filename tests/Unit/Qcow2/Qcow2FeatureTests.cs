@@ -179,7 +179,8 @@ public class Qcow2FeatureTests
             {
                 int offset = random.Next(512) * 4096;
                 int length = int.Min(random.Next(1, 40) * 4096, (2 << 20) - offset);
-                IoOperation operation = random.Next(4) switch { 0 => IoOperation.Discard, 1 => IoOperation.WriteZeroes, _ => IoOperation.Write };
+                IoOperation operation =
+                    random.Next(4) switch { 0 => IoOperation.Discard, 1 => IoOperation.WriteZeroes, _ => IoOperation.Write };
                 Assert.True(Qcow2Disk.Do(target, operation, offset, length, (byte)random.Next(1, 256)) >= 0);
             }
 

@@ -1,4 +1,5 @@
 using CsCheck;
+using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Data;
@@ -22,7 +23,8 @@ public class Qcow2TargetTests
         Gen.OneOf(
             Gen.Const(IoOperation.Read), Gen.Const(IoOperation.Write), Gen.Const(IoOperation.Write), Gen.Const(IoOperation.Flush),
             Gen.Const(IoOperation.Discard), Gen.Const(IoOperation.WriteZeroes)),
-        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 400], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)), Gen.Byte[1, 255]);
+        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 400], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)),
+            Gen.Byte[1, 255]);
 
     private static int Iterations => int.Parse(Environment.GetEnvironmentVariable("UBLK_TEST_ITERATIONS") ?? "3");
 
@@ -198,7 +200,8 @@ public class Qcow2TargetTests
                 break;
         }
 
-        UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, state, mustHaveState: true, readOnly: how == "read-only"));
+        UblkException error =
+            Assert.Throws<UblkException>(() => OpenWithState(image.Path, state, mustHaveState: true, readOnly: how == "read-only"));
         Assert.Contains(state, error.Message, StringComparison.Ordinal);
         Assert.Equal(how != "missing", File.Exists(state));
         Assert.False(image.Read().AsSpan().ContainsAnyExcept((byte)0));
@@ -229,7 +232,7 @@ public class Qcow2TargetTests
         Qcow2Layer layer = SimulatedImage.Open(disk, new ImageOptions(), out ImageUpdater? updater);
         using Qcow2Target target = new(layer, updater, DiscardMode.Unmap, []);
         using AlignedBuffer buffer = new(4096);
-        Assert.Equal(0, ImageTables.ResultOf(updater!.WriteAsync(null, buffer.Part(0, 4096), 0, durable: false)));
+        Assert.Equal(0, ImageFile.ResultOf(updater!.WriteAsync(null, buffer.Part(0, 4096), 0, durable: false)));
         disk.Fault = _ => -Libc.ENOSPC;
         UblkException error = Assert.Throws<UblkException>(target.Finish);
         Assert.Equal(Libc.ENOSPC, error.Errno);
@@ -268,8 +271,10 @@ public class Qcow2TargetTests
         image.Check();
     }
 
-    private static Qcow2Target OpenWithState(string path, string statePath, bool mustHaveState = false, bool readOnly = false) => Qcow2Target.Open(
-        new TargetOptions(new Dictionary<string, string> { ["Path"] = path }) { StatePath = statePath, MustHaveState = mustHaveState, ReadOnly = readOnly });
+    private static Qcow2Target OpenWithState(string path, string statePath, bool mustHaveState = false, bool readOnly = false) =>
+        Qcow2Target.Open(
+        new TargetOptions(new Dictionary<string, string> { ["Path"] = path }) { StatePath = statePath, MustHaveState = mustHaveState,
+            ReadOnly = readOnly });
 
     private static long Used(string path) => long.Parse(Shell.Run("stat", "--format=%b", path)) * 512;
 

@@ -53,10 +53,12 @@ internal sealed class QemuImage : IDisposable
     }
 
     /// <summary>Has qemu-io do things to the image.</summary>
-    public void Play(params string[] commands) => Shell.Run("qemu-io", [.. commands.SelectMany(command => new[] { "-c", command }), .. Source]);
+    public void Play(params string[] commands) =>
+        Shell.Run("qemu-io", [.. commands.SelectMany(command => new[] { "-c", command }), .. Source]);
 
     /// <summary>Has qemu-img make (-c), go back to (-a) or remove (-d) a snapshot.</summary>
-    public void Snapshot(string option, string name) => Shell.Run("qemu-img", ["snapshot", option, name, .. KeyFile is null ? [Path] : Source]);
+    public void Snapshot(string option, string name) =>
+        Shell.Run("qemu-img", ["snapshot", option, name, .. KeyFile is null ? [Path] : Source]);
 
     /// <summary>What <c>qemu-img info</c> tells.</summary>
     public JsonElement Info() => JsonDocument.Parse(Shell.Run("qemu-img", "info", "--output=json", Path)).RootElement;
@@ -66,7 +68,9 @@ internal sealed class QemuImage : IDisposable
 
     /// <summary>The image must be without errors; clusters may be lost.</summary>
     public void CheckButForLeaks() => Shell.Run(
-        "sh", "-c", $"out=$(qemu-img check -f qcow2 '{Path}' 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+        "sh", "-c",
+            $"out=$(qemu-img check -f qcow2 '{Path}' 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; "
+                + "exit 1; }");
 
     /// <summary>The whole disk as qemu reads it.</summary>
     public byte[] Read()

@@ -1,5 +1,4 @@
 using Ublk.Control;
-using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Serving;
@@ -98,7 +97,9 @@ public class DeviceParametersTests
     {
         UblkParameters disk = DeviceParameters.Create(Null(), before);
         using Described target = new(now, forwardsData);
-        DeviceParameters.RequireKept(disk, mode == BufferMode.ZeroCopy ? UblkFeatures.SupportZeroCopy : default, readOnly: false, target, 7);
+        DeviceParameters.RequireKept(disk, mode == BufferMode.ZeroCopy
+            ? UblkFeatures.SupportZeroCopy
+            : default, readOnly: false, target, 7);
     }
 
     /// <summary>A target that is only looked at.</summary>

@@ -11,7 +11,7 @@ internal sealed class QueueHarness : IDisposable
 {
     private readonly BlockTarget _target;
     private readonly IoQueue _queue;
-    private readonly CopiedBuffers _buffers;
+    private readonly KernelCopyBuffers _buffers;
     private readonly IoRequest[] _requests;
     private readonly ValueTask<int>[] _answers;
     private readonly bool[] _isBusy;
@@ -21,7 +21,7 @@ internal sealed class QueueHarness : IDisposable
     {
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
-        _buffers = new CopiedBuffers(depth, bufferSize);
+        _buffers = new KernelCopyBuffers(depth, bufferSize);
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _isBusy = new bool[depth];
@@ -93,7 +93,9 @@ internal sealed class QueueHarness : IDisposable
     /// <summary>The first tag's request, loaded and not answered.</summary>
     public IoRequest Request(UblkIoDescriptor descriptor) => Load(0, descriptor);
 
-    /// <summary>Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.</summary>
+    /// <summary>
+    /// Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.
+    /// </summary>
     public ValueTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
 
     /// <summary>The memory of a tag.</summary>

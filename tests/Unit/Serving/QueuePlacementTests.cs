@@ -15,7 +15,8 @@ public class QueuePlacementTests
     [InlineData(0, 0, "0-1", "4-5", "4")]
     public void A_queue_gets_one_cpu_of_the_kernels_that_is_allowed(
         int device, int queue, string kernel, string allowed, string expected) =>
-        Assert.Equal(expected, QueuePlacement.Spread(device, new QueueShare(queue, 0, 1), CpuSet.Parse(kernel), CpuSet.Parse(allowed)).ToString());
+        Assert.Equal(expected, QueuePlacement.Spread(device, new QueueShare(queue, 0, 1), CpuSet.Parse(kernel), CpuSet.Parse(allowed))
+            .ToString());
 
     [Fact]
     public void The_users_choice_goes_before()

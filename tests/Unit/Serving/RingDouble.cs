@@ -101,7 +101,8 @@ internal sealed unsafe class RingDouble : Ring
     private void Post(ulong userData, int result)
     {
         uint* tail = _memory.At<uint>(_parameters.Cq.Tail);
-        _memory.At<IoUringCqe>(_parameters.Cq.Cqes)[*tail & (CompletionCount - 1)] = new IoUringCqe { UserData = userData, Result = result };
+        _memory.At<IoUringCqe>(_parameters.Cq.Cqes)[*tail & (CompletionCount - 1)] =
+            new IoUringCqe { UserData = userData, Result = result };
         Volatile.Write(ref *tail, *tail + 1);
     }
 }

@@ -19,19 +19,19 @@ public class UserCopyBuffersTests
         byte[] data = RandomNumberGenerator.GetBytes(Size);
         RandomAccess.Write(node, data, PlaceOf(5));
         IoRequest request = Load(queue, buffers, 5, IoOperation.Write, Size);
-        Assert.Equal(0, buffers.Take(request));
+        Assert.Equal(0, buffers.CopyIn(request));
         Assert.Equal(data, request.Buffer.Span);
-        Assert.Equal(Size, buffers.Give(request, Size));
+        Assert.Equal(Size, buffers.CopyOut(request, Size));
     });
 
     [Fact]
     public void A_read_is_written_to_its_own_place() => OnNode((node, queue, buffers) =>
     {
         IoRequest request = Load(queue, buffers, 7, IoOperation.Read, 4096);
-        Assert.Equal(0, buffers.Take(request));
+        Assert.Equal(0, buffers.CopyIn(request));
         byte[] data = RandomNumberGenerator.GetBytes(4096);
         data.CopyTo(request.Buffer.Span);
-        Assert.Equal(4096, buffers.Give(request, 4096));
+        Assert.Equal(4096, buffers.CopyOut(request, 4096));
         byte[] written = new byte[8192];
         Assert.Equal(4096, RandomAccess.Read(node, written, PlaceOf(7)));
         Assert.Equal(data, written[..4096]);
@@ -40,13 +40,13 @@ public class UserCopyBuffersTests
     [Fact]
     public void A_read_that_failed_leaves_no_data() => OnNode((node, queue, buffers) =>
     {
-        Assert.Equal(-Libc.EIO, buffers.Give(Load(queue, buffers, 1, IoOperation.Read, 4096), -Libc.EIO));
+        Assert.Equal(-Libc.EIO, buffers.CopyOut(Load(queue, buffers, 1, IoOperation.Read, 4096), -Libc.EIO));
         Assert.Equal(0, RandomAccess.GetLength(node));
     });
 
     [Fact]
     public void A_write_that_is_gone_is_an_error() => OnNode((_, queue, buffers) =>
-        Assert.Equal(-Libc.EIO, buffers.Take(Load(queue, buffers, 0, IoOperation.Write, 4096))));
+        Assert.Equal(-Libc.EIO, buffers.CopyIn(Load(queue, buffers, 0, IoOperation.Write, 4096))));
 
     [Fact]
     public void One_request_at_a_time_needs_one_buffer() => OnNode((_, queue, buffers) =>
@@ -54,7 +54,7 @@ public class UserCopyBuffersTests
         nint[] addresses = [.. Enumerable.Range(0, Depth).Select(tag =>
         {
             IoRequest request = Load(queue, buffers, tag, IoOperation.Read, Size);
-            buffers.Give(request, -Libc.EIO);
+            buffers.CopyOut(request, -Libc.EIO);
             return request.Buffer.Address;
         })];
         Assert.Single(addresses.Distinct());
@@ -72,7 +72,7 @@ public class UserCopyBuffersTests
         // Freed in another order, they are all there again.
         foreach (int tag in new[] { 3, 0, 7, 1, 6, 2, 5, 4 })
         {
-            buffers.Give(first[tag], Size);
+            buffers.CopyOut(first[tag], Size);
         }
 
         Assert.Equal(addresses, Addresses(LoadAll()));
@@ -84,8 +84,8 @@ public class UserCopyBuffersTests
         for (int i = 0; i < Depth * 2; i++)
         {
             IoRequest request = Load(queue, buffers, 0, IoOperation.Flush, 0);
-            Assert.Equal(0, buffers.Take(request));
-            Assert.Equal(0, buffers.Give(request, 0));
+            Assert.Equal(0, buffers.CopyIn(request));
+            Assert.Equal(0, buffers.CopyOut(request, 0));
         }
     });
 

@@ -21,7 +21,8 @@ public class BlockDeviceTests
     public void Reading_beyond_the_end_of_a_device_that_became_shorter_is_an_error(string direct)
     {
         using LoopDevice device = new(1 << 20);
-        using LoopTarget target = LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = device.Path, ["DirectIO"] = direct }));
+        using LoopTarget target =
+            LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = device.Path, ["DirectIO"] = direct }));
         device.Size = 512 << 10;
         QueueHarness.Run(target, harness =>
         {
@@ -90,13 +91,15 @@ public class BlockDeviceTests
                 device.Size = 64 << 20;
                 for (int number = 0; number < 200; number++)
                 {
-                    Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Write, (8 << 20) + (number * (2 << 20)), 4096), data.AsSpan(0, 4096)));
+                    Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Write, (8 << 20) + (number * (2 << 20)), 4096),
+                        data.AsSpan(0, 4096)));
                 }
 
                 Assert.Equal(0, harness.Answer(QueueHarness.Describe(IoOperation.Flush)));
                 for (int number = 0; number < 200; number++)
                 {
-                    Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Read, (8 << 20) + (number * (2 << 20)), 4096), data.AsSpan(0, 4096)));
+                    Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Read, (8 << 20) + (number * (2 << 20)), 4096),
+                        data.AsSpan(0, 4096)));
                     Assert.False(data.AsSpan(0, 4096).ContainsAnyExcept((byte)7));
                 }
             });

@@ -17,7 +17,8 @@ public class LoopTargetTests
         Gen.OneOf(
             Gen.Const(IoOperation.Read), Gen.Const(IoOperation.Write), Gen.Const(IoOperation.Flush),
             Gen.Const(IoOperation.Discard), Gen.Const(IoOperation.WriteZeroes)),
-        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 128], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)), Gen.Byte[1, 255]);
+        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 128], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)),
+            Gen.Byte[1, 255]);
 
     [Theory]
     [InlineData("/var/tmp", true, 0, 0)]
@@ -61,7 +62,8 @@ public class LoopTargetTests
     {
         // A write to a file that is open for reading alone is EBADF, errno 9.
         using TemporaryFile file = new(Size, directory);
-        using LoopTarget target = LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = file.Path }) { ReadOnly = true });
+        using LoopTarget target =
+            LoopTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Path"] = file.Path }) { ReadOnly = true });
         QueueHarness.Run(target, harness =>
             Assert.Equal(-9, harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096])));
     }

@@ -7,7 +7,8 @@ namespace Ublk.Tests.Targets;
 internal sealed class MemoryTarget : BlockTarget
 {
     public MemoryTarget(int size, int blockSize = 512) =>
-        (Data, Geometry) = (new byte[size], new TargetGeometry { Size = size, LogicalBlockSize = blockSize, DiscardGranularity = 4096, WriteZeroes = true });
+        (Data, Geometry) = (new byte[size],
+            new TargetGeometry { Size = size, LogicalBlockSize = blockSize, DiscardGranularity = 4096, WriteZeroes = true });
 
     public byte[] Data { get; }
 

@@ -1,23 +1,6 @@
+using Ublk.Qcow2.Format;
+
 namespace Ublk.Images.Content;
-
-/// <summary>What a layer of an image says of a range of the disk.</summary>
-internal enum ExtentKind
-{
-    /// <summary>Nothing: the layer below tells, or it reads as zeroes.</summary>
-    Absent,
-
-    /// <summary>It reads as zeroes.</summary>
-    Zero,
-
-    /// <summary>It reads as zeroes, and has a place in the file all the same.</summary>
-    ZeroAllocated,
-
-    /// <summary>It is in the file as it is.</summary>
-    Data,
-
-    /// <summary>It is part of one cluster that is compressed in the file.</summary>
-    Compressed,
-}
 
 /// <summary>A range of the disk that lies together in one layer.</summary>
 /// <param name="Start">The first byte, on the disk.</param>
@@ -49,12 +32,12 @@ internal readonly record struct ContentExtent(long Start, long Length, ExtentKin
     {
         long first = long.Clamp(Start, start, end);
         long last = long.Clamp(End, first, end);
-        bool isPlaced = Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
+        bool hasHostOffset = Kind is ExtentKind.Data or ExtentKind.ZeroAllocated;
         return this with
         {
             Start = first,
             Length = last - first,
-            Offset = isPlaced ? Offset + (first - Start) : Offset,
+            Offset = hasHostOffset ? Offset + (first - Start) : Offset,
             Skip = Kind == ExtentKind.Compressed ? Skip + (int)(first - Start) : 0,
         };
     }

@@ -1,4 +1,5 @@
 using Ublk.Files;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images.Content;
 
@@ -83,7 +84,7 @@ internal abstract class ImageContent(DiskFile file) : IDisposable
     {
         foreach (ContentExtent extent in ContentExtent.Join(OwnExtents(start, end)))
         {
-            if (extent.Kind != ExtentKind.Absent || Backing is null)
+            if (extent.Kind != ExtentKind.Unallocated || Backing is null)
             {
                 yield return extent with { Layer = this, Depth = depth };
                 continue;

@@ -47,7 +47,7 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
             }
 
             IEnumerable<ContentExtent> extents = table == 0
-                ? [new ContentExtent(tableStart, _layout.L2Coverage, ExtentKind.Absent)]
+                ? [new ContentExtent(tableStart, _layout.L2Coverage, ExtentKind.Unallocated)]
                 : TableExtents(image.ReadL2(table), tableStart, start, end);
             foreach (ContentExtent extent in extents)
             {
@@ -92,39 +92,24 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
                 throw ImageError.Invalid(File.Path, $"the L2 entry for byte {position} of the disk {fault}");
             }
 
-            if (!_layout.HasExtendedL2 || entry.IsCompressed)
+            for (int sub = 0, run; sub < _layout.Subclusters; sub += run)
             {
-                yield return ClusterExtent(entry, position);
-                continue;
-            }
-
-            for (int sub = 0; sub < ClusterLayout.SubclustersPerCluster; sub++)
-            {
-                yield return SubclusterExtent(entry, position, sub);
+                run = entry.RunIn(_layout, sub);
+                yield return ExtentOf(entry, position, sub, run);
             }
         }
     }
 
-    private ContentExtent ClusterExtent(L2Entry entry, long position) => entry.KindIn(_layout) switch
+    private ContentExtent ExtentOf(L2Entry entry, long cluster, int subcluster, int count)
     {
-        ClusterKind.Compressed => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Compressed, entry.CompressedOffset(_layout))
-        {
-            CompressedLength = entry.CompressedLength(_layout),
-        },
-        ClusterKind.Data => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Data, entry.Offset),
-        ClusterKind.Zero => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Zero),
-        ClusterKind.ZeroAllocated => new ContentExtent(position, _layout.ClusterSize, ExtentKind.ZeroAllocated, entry.Offset),
-        _ => new ContentExtent(position, _layout.ClusterSize, ExtentKind.Absent),
-    };
-
-    private ContentExtent SubclusterExtent(L2Entry entry, long position, int sub)
-    {
-        int size = _layout.SubclusterSize;
-        bool isZero = (entry.ZeroSubclusters >> sub & 1) != 0;
-        bool isAllocated = (entry.AllocatedSubclusters >> sub & 1) != 0;
-        ExtentKind kind = isZero ? entry.HasPlace(_layout) ? ExtentKind.ZeroAllocated : ExtentKind.Zero
-            : isAllocated ? ExtentKind.Data
-            : ExtentKind.Absent;
-        return new ContentExtent(position + ((long)sub * size), size, kind, entry.Offset + ((long)sub * size));
+        long start = (long)subcluster * _layout.SubclusterSize;
+        long length = (long)count * _layout.SubclusterSize;
+        ExtentKind kind = entry.KindIn(_layout, subcluster);
+        return kind == ExtentKind.Compressed
+            ? new ContentExtent(cluster, length, kind, entry.CompressedOffset(_layout))
+            {
+                CompressedLength = entry.CompressedLength(_layout),
+            }
+            : new ContentExtent(cluster + start, length, kind, entry.Offset + start);
     }
 }

@@ -1,4 +1,5 @@
 using Ublk.Files;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images.Content;
 

@@ -8,7 +8,7 @@ internal static class Bitmaps
     /// <summary>Removes them from an image whose disk is about to change under them.</summary>
     /// <param name="edit">The change.</param>
     /// <param name="header">The header as it is.</param>
-    /// <param name="progress">Told that they are lost.</param>
+    /// <param name="progress">Receives a warning that they are lost.</param>
     /// <returns>The header, which takes back that they are valid.</returns>
     public static ImageHeader Remove(Qcow2Edit edit, ImageHeader header, ImageProgress progress)
     {

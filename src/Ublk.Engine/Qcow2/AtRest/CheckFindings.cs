@@ -3,7 +3,7 @@ namespace Ublk.Qcow2.AtRest;
 /// <summary>What a check has found so far.</summary>
 internal sealed class CheckFindings
 {
-    /// <summary>The most findings that are told one by one.</summary>
+    /// <summary>The most findings with a text of their own.</summary>
     public const int MaxTexts = 100;
 
     private readonly List<string> _texts = [];

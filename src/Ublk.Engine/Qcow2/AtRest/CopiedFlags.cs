@@ -8,9 +8,9 @@ internal static class CopiedFlags
     /// <summary>Compares them with the counts.</summary>
     /// <param name="image">The image.</param>
     /// <param name="counts">How often each cluster is referred to.</param>
-    /// <param name="differs">Told of each that is wrong, in words.</param>
+    /// <param name="differs">Called with a description of each wrong flag.</param>
     /// <param name="fix">Whether to put them right.</param>
-    /// <param name="progress">Told how far it is.</param>
+    /// <param name="progress">Receives the progress.</param>
     public static void Compare(Qcow2File image, Func<long, ulong> counts, Action<string> differs, bool fix, ImageProgress progress)
     {
         ClusterLayout layout = image.Layout;
@@ -36,7 +36,7 @@ internal static class CopiedFlags
             L2Words table = image.ReadL2(entry.Offset);
             if (CompareL2(image, table, entry.Offset, counts, differs) && fix)
             {
-                image.WriteTable(entry.Offset, table.Words);
+                image.File.Write(table.Bytes, entry.Offset);
             }
         }
 
@@ -52,12 +52,12 @@ internal static class CopiedFlags
         for (int index = 0; index < image.Layout.L2Entries; index++)
         {
             L2Entry entry = table[index];
-            if (!entry.HasPlace(image.Layout))
+            if (!entry.HasHostOffset(image.Layout))
             {
                 continue;
             }
 
-            // What is in a data file belongs to nobody else.
+            // Clusters of a data file are never shared.
             bool copied = image.HasDataFile || counts(entry.Offset >> image.Layout.ClusterBits) == 1;
             if (copied != entry.IsCopied)
             {

@@ -1,8 +1,8 @@
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>How far an operation on an image is, and whether it is to stop.</summary>
-/// <param name="report">Told now and then: the step, and the bytes done and to do, which are 0 where that is not known.</param>
-/// <param name="warn">Told what the user should know although it works.</param>
+/// <param name="report">Called now and then with the step, the bytes done and the bytes in all, which are 0 if unknown.</param>
+/// <param name="warn">Called with warnings for the user.</param>
 /// <param name="stop">Cancelled when the operation is to stop.</param>
 internal sealed class ImageProgress(Action<string, long, long> report, Action<string> warn, CancellationToken stop)
 {
@@ -13,7 +13,7 @@ internal sealed class ImageProgress(Action<string, long, long> report, Action<st
     private long _done;
     private long _lastReport;
 
-    /// <summary>Nobody wants to know.</summary>
+    /// <summary>Discards all reports.</summary>
     public static ImageProgress None { get; } = new((_, _, _) => { }, _ => { }, CancellationToken.None);
 
     /// <summary>Cancelled when the operation is to stop.</summary>
@@ -31,7 +31,7 @@ internal sealed class ImageProgress(Action<string, long, long> report, Action<st
         Report();
     }
 
-    /// <summary>So many bytes more are done.</summary>
+    /// <summary>Adds to the bytes done.</summary>
     /// <exception cref="OperationCanceledException">The operation is to stop.</exception>
     public void Advance(long bytes)
     {

@@ -1,5 +1,4 @@
 using Ublk.Files;
-using Ublk.Images;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
@@ -11,14 +10,14 @@ internal sealed class Qcow2Builder
     private readonly Qcow2File _image;
     private readonly DiskFile? _dataFile;
     private readonly ClusterLayout _layout;
-    private readonly ReferenceCounts _counts = new();
+    private readonly CountedReferences _counts = new();
     private readonly ulong[] _l1;
     private L2Words _l2;
     private int _l2Index = -1;
     private long _next;
 
     /// <summary>Begins an image.</summary>
-    /// <param name="image">An empty file, and a header of <see cref="NewHeader"/>'s.</param>
+    /// <param name="image">An empty file, and the header of a new image.</param>
     /// <param name="dataFile">The external data file, if the header speaks of one.</param>
     /// <exception cref="UblkException">The header does not fit a cluster.</exception>
     public Qcow2Builder(Qcow2File image, DiskFile? dataFile)
@@ -74,8 +73,7 @@ internal sealed class Qcow2Builder
         }
 
         SetEntry(position, L2Entry.CompressedAt(_layout, offset, compressed.Length));
-        long first = offset >> _layout.ClusterBits;
-        _counts.Add(first, ((offset + compressed.Length - 1) >> _layout.ClusterBits) - first + 1, 1);
+        _counts.Add(_layout, offset, compressed.Length, 1);
         _image.File.Write(compressed, offset);
         _next = offset + compressed.Length;
     }
@@ -86,7 +84,7 @@ internal sealed class Qcow2Builder
     {
         FlushTable();
         _image.WriteTable(_image.Header.L1Offset, _l1);
-        new RefcountWriter(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
+        new RefcountRebuilder(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
         _image.File.SetLength(_counts.End << _layout.ClusterBits);
     }
 
@@ -109,7 +107,7 @@ internal sealed class Qcow2Builder
         {
             FlushTable();
             _l2Index = index;
-            _l2 = new L2Words(_layout, new ulong[_layout.ClusterSize / 8]);
+            _l2 = new L2Words(_layout);
             _l1[index] = L1Entry.At(Take(1)).Raw;
         }
     }
@@ -118,7 +116,7 @@ internal sealed class Qcow2Builder
     {
         if (_l2Index >= 0)
         {
-            _image.WriteTable(new L1Entry(_l1[_l2Index]).Offset, _l2.Words);
+            _image.File.Write(_l2.Bytes, new L1Entry(_l1[_l2Index]).Offset);
         }
     }
 

@@ -5,7 +5,7 @@ namespace Ublk.Qcow2.AtRest;
 /// <summary>Compares what an image refers to with what its reference counts say.</summary>
 internal sealed class Qcow2Check
 {
-    private Qcow2Check(CheckFindings findings, ReferenceWalk walk, RefcountReader stored)
+    private Qcow2Check(CheckFindings findings, MetadataWalk walk, StoredRefcounts stored)
     {
         Findings = findings;
         Walk = walk;
@@ -16,10 +16,10 @@ internal sealed class Qcow2Check
     public CheckFindings Findings { get; }
 
     /// <summary>What the image refers to.</summary>
-    public ReferenceWalk Walk { get; }
+    public MetadataWalk Walk { get; }
 
     /// <summary>The counts as they are in the file.</summary>
-    public RefcountReader Stored { get; }
+    public StoredRefcounts Stored { get; }
 
     /// <summary>The cluster after the last that is in use, or leaked.</summary>
     public long EndCluster { get; private set; }
@@ -29,10 +29,11 @@ internal sealed class Qcow2Check
     public static Qcow2Check Of(Qcow2File image, ImageProgress progress)
     {
         // Every entry of every L1 table is visited twice.
-        progress.Begin($"Checking {image.File.Path}", ((image.Header.L1Size * 2L) + image.Snapshots.Sum(snapshot => (long)snapshot.L1Size)) * 8);
+        progress.Begin($"Checking {image.File.Path}",
+            ((image.Header.L1Size * 2L) + image.Snapshots.Sum(snapshot => (long)snapshot.L1Size)) * 8);
         CheckFindings findings = new();
-        ReferenceWalk walk = ReferenceWalk.Of(image, findings, progress);
-        Qcow2Check check = new(findings, walk, new RefcountReader(image, walk.RefcountBlocks));
+        MetadataWalk walk = MetadataWalk.Of(image, findings, progress);
+        Qcow2Check check = new(findings, walk, new StoredRefcounts(image, walk.RefcountBlocks));
         check.CompareCounts(image);
         CopiedFlags.Compare(image, cluster => check.Stored[cluster], findings.AddCorruption, fix: false, progress);
         return check;
@@ -90,7 +91,8 @@ internal sealed class Qcow2Check
             }
             else if (stored > counted)
             {
-                Findings.AddLeak($"Cluster {first + entry} is leaked: it is referred to {counted} times, and its reference count is {stored}.");
+                Findings.AddLeak(
+                    $"Cluster {first + entry} is leaked: it is referred to {counted} times, and its reference count is {stored}.");
             }
         }
     }

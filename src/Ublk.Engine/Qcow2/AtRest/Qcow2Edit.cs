@@ -3,35 +3,37 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
 
-/// <summary>A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.</summary>
+/// <summary>
+/// A change of an image's tables as a whole: a write of the header makes it, so a crash leaves the image as it was before or after.
+/// </summary>
 /// <remarks>
 /// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
-/// marked dirty where its version has that mark: who opens it after a crash then puts its reference counts right.
+/// marked dirty where its version has that mark, so that the next opener after a crash rebuilds its reference counts.
 /// </remarks>
 internal sealed class Qcow2Edit : IDisposable
 {
     private readonly ImageProgress _progress;
-    private readonly RefcountWriter _writer;
+    private readonly RefcountRebuilder _writer;
     private readonly List<(long Offset, long Length)> _unneeded = [];
     private bool _isUnderWay;
 
-    private Qcow2Edit(Qcow2File image, ReferenceWalk walk, ImageProgress progress)
+    private Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgress progress)
     {
         Image = image;
         Counts = walk.Counts;
         _progress = progress;
-        _writer = new RefcountWriter(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        _writer = new RefcountRebuilder(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
     }
 
     /// <summary>The image.</summary>
     public Qcow2File Image { get; }
 
     /// <summary>How often each cluster is referred to.</summary>
-    public ReferenceCounts Counts { get; }
+    public CountedReferences Counts { get; }
 
     /// <summary>Makes sure that an image is sound.</summary>
-    /// <param name="file">The image, which nobody else has; disposed of with this, and where this fails.</param>
-    /// <param name="progress">Told how far it is.</param>
+    /// <param name="file">The image, locked by the caller; disposed of with this, and if this fails.</param>
+    /// <param name="progress">Receives the progress.</param>
     /// <exception cref="UblkException">It is no image, or corrupt.</exception>
     public static Qcow2Edit Open(DiskFile file, ImageProgress progress)
     {
@@ -102,14 +104,16 @@ internal sealed class Qcow2Edit : IDisposable
     }
 
     /// <summary>Counts one reference more to what is there.</summary>
-    public void Refer(long offset, long length)
-    {
-        long first = offset >> Image.Layout.ClusterBits;
-        Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, 1);
-    }
+    public void Refer(long offset, long length) => Counts.Add(Image.Layout, offset, length, 1);
 
     /// <summary>Lets something go once the change is made.</summary>
-    public void Drop(long offset, long length) => _unneeded.Add((offset, length));
+    public void Drop(long offset, long length)
+    {
+        if (length > 0)
+        {
+            _unneeded.Add((offset, length));
+        }
+    }
 
     /// <summary>Makes the change.</summary>
     /// <param name="next">The header that makes it.</param>
@@ -129,10 +133,9 @@ internal sealed class Qcow2Edit : IDisposable
         Image.File.Flush();
         afterwards?.Invoke();
         Image.File.Flush();
-        foreach ((long offset, long length) in _unneeded.Where(range => range.Length > 0))
+        foreach ((long offset, long length) in _unneeded)
         {
-            long first = offset >> Image.Layout.ClusterBits;
-            Counts.Add(first, ((offset + length - 1) >> Image.Layout.ClusterBits) - first + 1, -1);
+            Counts.Add(Image.Layout, offset, length, -1);
         }
 
         _writer.Write(onlyIncrease: false);
@@ -151,7 +154,7 @@ internal sealed class Qcow2Edit : IDisposable
             if (_isUnderWay && !Image.File.HasLostWrites)
             {
                 CheckFindings findings = new();
-                Qcow2Repair.Run(Image, ReferenceWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
+                Qcow2Repair.Run(Image, MetadataWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
             }
         }
         catch (UblkException)

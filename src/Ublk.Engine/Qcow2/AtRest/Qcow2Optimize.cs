@@ -36,7 +36,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
         {
             foreach ((long offset, L2Words table) in changed)
             {
-                _image.WriteTable(offset, table.Words);
+                _image.File.Write(table.Bytes, offset);
             }
         });
         PunchFreeClusters();
@@ -51,14 +51,14 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
         {
             progress.Advance(_layout.ClusterSize);
             L2Entry entry = table[index];
-            ClusterKind kind = entry.KindIn(_layout);
-            if (!entry.IsCopied || kind is not (ClusterKind.Data or ClusterKind.ZeroAllocated)
+            ExtentKind kind = entry.KindIn(_layout);
+            if (!entry.IsCopied || kind is not (ExtentKind.Data or ExtentKind.ZeroAllocated)
                 || (_layout.HasExtendedL2 && entry.Subclusters is not (L2Entry.AllAllocated or L2Entry.AllZero)))
             {
                 continue;
             }
 
-            if (kind == ClusterKind.Data)
+            if (kind == ExtentKind.Data)
             {
                 _image.File.Read(cluster, entry.Offset);
                 if (cluster.AsSpan().ContainsAnyExcept((byte)0))

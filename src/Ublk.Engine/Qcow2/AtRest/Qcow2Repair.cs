@@ -43,7 +43,7 @@ internal static class Qcow2Repair
     /// <param name="walk">What it refers to; of no use afterwards.</param>
     /// <param name="findings">What was found on the walk.</param>
     /// <param name="progress">Receives the start of the repair.</param>
-    public static void Run(Qcow2File image, ReferenceWalk walk, CheckFindings findings, ImageProgress progress)
+    public static void Run(Qcow2File image, MetadataWalk walk, CheckFindings findings, ImageProgress progress)
     {
         if (walk.Overlap is { } overlap)
         {
@@ -61,10 +61,10 @@ internal static class Qcow2Repair
 
         // A block device has no room past its end.
         walk.Counts.AllocateFrom(image.File.IsBlockDevice ? walk.Counts.End : image.Layout.ClustersFor(image.File.Length));
-        RefcountWriter writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
+        RefcountRebuilder writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
         image.BeginWriting();
         writer.Write(onlyIncrease: findings.Damage is not null);
-        RefcountReader stored = RefcountReader.Of(image);
+        StoredRefcounts stored = StoredRefcounts.Of(image);
         CopiedFlags.Compare(image, cluster => stored[cluster], _ => { }, fix: true, ImageProgress.None);
         image.File.Flush();
         IncompatibleFeatures clean = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;

@@ -25,7 +25,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (_layout.L1EntriesFor(size) > HeaderRules.MaxL1Bytes / 8)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an image with larger ones.");
+                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an "
+                    + $"image with larger ones.");
         }
 
         if (header.SnapshotCount > 0 && (header.Version == 2 || size < header.Size))
@@ -58,7 +59,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         foreach (L2Change change in last is null ? changed : [.. changed.Where(change => change.Index != last.Index), last])
         {
             edit.Drop(change.Offset, _layout.ClusterSize);
-            l1[change.Index] = L1Entry.At(edit.Add(change.Table.Words)).Raw;
+            l1[change.Index] = L1Entry.At(edit.Add(change.Table.Bytes)).Raw;
         }
 
         int entries = (int)long.Max(l1.Length, _layout.L1EntriesFor(size));
@@ -87,7 +88,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
         L2Words table = changed.Find(change => change.Index == index)?.Table ?? _image.ReadL2(offset);
         L2Entry entry = table[_layout.L2Index(end)];
-        if (entry.KindIn(_layout) is not (ClusterKind.Data or ClusterKind.Compressed) || !(entry.HasPlace(_layout) || entry.IsCompressed))
+        if (entry.KindIn(_layout) is not (ExtentKind.Data or ExtentKind.Compressed)
+            || !(entry.HasHostOffset(_layout) || entry.IsCompressed))
         {
             return null;
         }
@@ -153,7 +155,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (sizeOf(BackingName.Of(path, header, null)) > header.Size)
         {
             throw ImageError.NotSupported(path,
-                $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a backing file first.");
+                $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a "
+                    + $"backing file first.");
         }
     }
 
@@ -166,7 +169,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
             _image.WriteTable(header.L1Offset, l1);
             foreach (L2Change change in changed)
             {
-                _image.WriteTable(change.Offset, change.Table.Words);
+                _image.File.Write(change.Table.Bytes, change.Offset);
             }
         });
         _image.File.SetLength(long.Min(_image.File.Length, edit.Counts.End << _layout.ClusterBits));
@@ -210,25 +213,18 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
     private void Drop(L2Entry entry)
     {
-        if (entry.IsCompressed)
-        {
-            edit.Drop(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
-        }
-        else if (entry.Offset != 0 && !_image.HasDataFile)
-        {
-            edit.Drop(entry.Offset, _layout.ClusterSize);
-        }
+        (long offset, long length) = entry.ReferenceIn(_layout);
+        edit.Drop(offset, length);
     }
 
     private void ResizeDataFile()
     {
-        if (!_image.HasDataFile || _image.Header.DataFile is not { } name)
+        if (!_image.HasDataFile || _image.Header.DataFile is null)
         {
             return;
         }
 
-        using DiskFile data = openForWriting(ImageReference.Resolve(_image.File.Path, name));
-        ImageReference.Check(_image.File.Path, _image.File.Handle, data.Path, data.Handle, isWritten: true);
+        using DiskFile data = BackingChain.OpenData(_image.File, _image.Header, isWritten: true, openForWriting);
         long oldLength = DataLength(_image.Header.Size);
         long newLength = DataLength(size);
         if (newLength > oldLength && data.Length > oldLength)

@@ -2,37 +2,9 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
 
-/// <summary>The snapshots of an image by name, and its table of them as a whole.</summary>
+/// <summary>Changes of an image's table of snapshots.</summary>
 internal static class SnapshotChoice
 {
-    /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
-    /// <exception cref="UblkException">There is none, or several have the name.</exception>
-    public static Snapshot Find(Qcow2File image, string idOrName) => Find(image.Snapshots, image.File.Path, idOrName);
-
-    /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
-    /// <param name="snapshots">All snapshots of the image.</param>
-    /// <param name="path">The image, for errors.</param>
-    /// <param name="idOrName">The id or the name.</param>
-    /// <exception cref="UblkException">There is none, or several have the name.</exception>
-    public static Snapshot Find(IReadOnlyList<Snapshot> snapshots, string path, string idOrName)
-    {
-        if (snapshots.FirstOrDefault(snapshot => snapshot.Id == idOrName) is { } byId)
-        {
-            return byId;
-        }
-
-        Snapshot[] named = [.. snapshots.Where(snapshot => snapshot.Name == idOrName)];
-        return named switch
-        {
-            [Snapshot only] => only,
-            [] => throw new UblkException(UblkError.SnapshotNotFound,
-                $"{path} has no snapshot '{idOrName}'. Get-UblkImageSnapshot shows those it has."),
-            _ => throw new UblkException(UblkError.SnapshotNotFound,
-                $"{path} has {named.Length} snapshots named '{idOrName}'. "
-                    + $"Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
-        };
-    }
-
     /// <summary>Makes sure that a name may be a new snapshot's.</summary>
     /// <exception cref="UblkException">It is taken, or empty, or the image takes no more snapshots.</exception>
     public static void RequireNew(Qcow2File image, string name)

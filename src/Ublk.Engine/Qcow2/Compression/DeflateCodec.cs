@@ -5,7 +5,7 @@ namespace Ublk.Qcow2.Compression;
 
 /// <summary>Raw deflate streams, whose distances must stay within 4 KiB: qemu looks back no further.</summary>
 /// <remarks>
-/// The framework's streams look back 32 KiB and cannot be told otherwise, so its native zlib is called as they do it.
+/// The framework's streams use a window of 32 KiB that cannot be changed, so its native zlib is called directly.
 /// </remarks>
 internal sealed partial class DeflateCodec : ClusterCodec
 {
@@ -27,7 +27,8 @@ internal sealed partial class DeflateCodec : ClusterCodec
         fixed (byte* from = cluster)
         fixed (byte* to = compressed)
         {
-            ZStream stream = new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
+            ZStream stream =
+                new() { NextIn = from, AvailableIn = (uint)cluster.Length, NextOut = to, AvailableOut = (uint)compressed.Length };
             if (DeflateInit2(&stream, DefaultLevel, Deflated, RawWindowBits, MemoryLevel, DefaultStrategy) != 0)
             {
                 throw new UblkException(UblkError.OperationFailed, "zlib cannot compress.", operation: "deflateInit2");

@@ -1,4 +1,3 @@
-using System.Numerics;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
 using Ublk.Qcow2.State;
@@ -15,7 +14,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
 
     /// <summary>Looks up a part of the disk.</summary>
     /// <param name="offset">Its first byte.</param>
-    /// <param name="maxLength">Bytes, at least 1; no more than that are told of.</param>
+    /// <param name="maxLength">Bytes, at least 1; the extent is cut off there.</param>
     public Extent Find(long offset, int maxLength)
     {
         int l1Index = _layout.L1Index(offset);
@@ -27,13 +26,14 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             {
                 return tables.L1[l1Index].Offset != 0
                     ? new Extent(ExtentKind.NotCached, 0)
-                    : new Extent(ExtentKind.Unallocated, (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
+                    : new Extent(ExtentKind.Unallocated,
+                        (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
             }
 
             int version = table.Version;
             if ((version & 1) == 0 && table.L1Index == l1Index)
             {
-                Extent extent = _layout.HasExtendedL2 ? FindSubclusters(table, offset, maxLength) : FindClusters(table, offset, maxLength);
+                Extent extent = FindIn(table, offset, maxLength);
                 if (table.IsCurrent(version))
                 {
                     table.IsReferenced = true;
@@ -46,116 +46,59 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         }
     }
 
-    /// <summary>Whether an entry's place is its own, to be written as it likes.</summary>
-    public bool OwnsPlace(L2Entry entry) => entry.HasPlace(_layout) && (entry.IsCopied || image.HasDataFile);
+    /// <summary>Whether the cluster's host offset is its own, so that it may be written in place.</summary>
+    public bool IsWritableInPlace(L2Entry entry) => entry.HasHostOffset(_layout) && (entry.IsCopied || image.HasDataFile);
 
-    private Extent FindClusters(L2Table table, long offset, int maxLength)
+    private Extent FindIn(L2Table table, long offset, int maxLength)
     {
         int index = _layout.L2Index(offset);
         int start = _layout.OffsetInCluster(offset);
+        int subcluster = _layout.HasExtendedL2 ? start / _layout.SubclusterSize : 0;
         L2Entry entry = table.Read(index);
-        ExtentKind kind = KindOf(entry, offset);
-        long length = _layout.ClusterSize - start;
-        while (length < maxLength && ++index < _layout.L2Entries && kind is not (ExtentKind.Compressed or ExtentKind.Faulty))
+        ExtentKind kind = KindOf(entry, offset, subcluster);
+        if (kind is ExtentKind.Compressed or ExtentKind.Invalid)
         {
-            L2Entry next = table.Read(index);
-            if (KindOf(next, offset + length) != kind || (IsData(kind) && next.Offset != entry.Offset + start + length))
-            {
-                break;
-            }
-
-            length += _layout.ClusterSize;
+            return new Extent(kind, int.Min(_layout.ClusterSize - start, maxLength), entry.Offset + start, entry);
         }
 
-        return new Extent(kind, (int)long.Min(length, maxLength), entry.Offset + start, entry);
-    }
-
-    private Extent FindSubclusters(L2Table table, long offset, int maxLength)
-    {
-        int index = _layout.L2Index(offset);
-        int start = _layout.OffsetInCluster(offset);
-        L2Entry entry = table.Read(index);
-        int subcluster = start / _layout.SubclusterSize;
-        ExtentKind kind = KindOf(entry, offset, subcluster);
-        long length = 0;
-        long position = start;
+        // As many subclusters of this kind as follow each other; positions count from the first byte of the first cluster.
         L2Entry current = entry;
-        while (kind is not (ExtentKind.Compressed or ExtentKind.Faulty))
+        long cluster = 0;
+        long end;
+        while (true)
         {
-            // As many subclusters of this kind as follow in the cluster.
-            int run = RunOf(current, kind, subcluster);
-            length += ((long)(subcluster + run) * _layout.SubclusterSize) - position;
-            if (subcluster + run < ClusterLayout.SubclustersPerCluster || length >= maxLength || ++index == _layout.L2Entries)
+            subcluster += current.RunIn(_layout, subcluster);
+            end = cluster + ((long)subcluster * _layout.SubclusterSize);
+            if (subcluster < _layout.Subclusters || end - start >= maxLength || ++index == _layout.L2Entries)
             {
                 break;
             }
 
             current = table.Read(index);
             subcluster = 0;
-            position = 0;
-            if (KindOf(current, offset + length, 0) != kind || (IsData(kind) && current.Offset != entry.Offset + start + length))
+            cluster = end;
+            if (KindOf(current, offset - start + cluster, 0) != kind || (IsData(kind) && current.Offset != entry.Offset + cluster))
             {
                 break;
             }
         }
 
-        length = length == 0 ? _layout.ClusterSize - start : length;
-        return new Extent(kind, (int)long.Min(length, maxLength), entry.Offset + start, entry);
+        return new Extent(kind, (int)long.Min(end - start, maxLength), entry.Offset + start, entry);
     }
 
-    private ExtentKind KindOf(L2Entry entry, long offset)
-    {
-        if (entry.IsCompressed)
+    private ExtentKind KindOf(L2Entry entry, long offset, int subcluster) => IsInvalid(entry, offset)
+        ? ExtentKind.Invalid
+        : entry.KindIn(_layout, subcluster) switch
         {
-            return CompressedKindOf(entry);
-        }
-
-        if (IsFaulty(entry, offset))
-        {
-            return ExtentKind.Faulty;
-        }
-
-        return entry.HasZeroBit ? ExtentKind.Zero : PlaceKindOf(entry);
-    }
-
-    private ExtentKind KindOf(L2Entry entry, long offset, int subcluster)
-    {
-        if (entry.IsCompressed)
-        {
-            return CompressedKindOf(entry);
-        }
-
-        if (IsFaulty(entry, offset))
-        {
-            return ExtentKind.Faulty;
-        }
-
-        uint bit = 1u << subcluster;
-        return (entry.ZeroSubclusters & bit) != 0 ? ExtentKind.Zero
-            : (entry.AllocatedSubclusters & bit) != 0 ? PlaceKindOf(entry)
-            : ExtentKind.Unallocated;
-    }
-
-    private static int RunOf(L2Entry entry, ExtentKind kind, int subcluster)
-    {
-        uint same = kind switch
-        {
-            ExtentKind.Zero => entry.ZeroSubclusters,
-            ExtentKind.Unallocated => ~(entry.ZeroSubclusters | entry.AllocatedSubclusters),
-            _ => entry.AllocatedSubclusters,
+            ExtentKind.ZeroAllocated => ExtentKind.Zero,
+            ExtentKind.Data when !IsWritableInPlace(entry) => ExtentKind.SharedData,
+            ExtentKind kind => kind,
         };
-        return int.Min(BitOperations.TrailingZeroCount(~(ulong)(same >> subcluster)), ClusterLayout.SubclustersPerCluster - subcluster);
-    }
 
-    private ExtentKind CompressedKindOf(L2Entry entry) =>
-        image.HasDataFile || entry.FindFault(_layout, _version) is not null ? ExtentKind.Faulty : ExtentKind.Compressed;
-
-    private ExtentKind PlaceKindOf(L2Entry entry) =>
-        !entry.HasPlace(_layout) ? ExtentKind.Unallocated : OwnsPlace(entry) ? ExtentKind.Data : ExtentKind.SharedData;
-
-    private bool IsFaulty(L2Entry entry, long offset) =>
+    private bool IsInvalid(L2Entry entry, long offset) =>
         entry.FindFault(_layout, _version) is not null
-        || (image.HasDataFile && entry.HasPlace(_layout) && entry.Offset != _layout.ClusterStart(offset));
+        || (image.HasDataFile
+            && (entry.IsCompressed || (entry.HasHostOffset(_layout) && entry.Offset != _layout.ClusterStart(offset))));
 
     private static bool IsData(ExtentKind kind) => kind is ExtentKind.Data or ExtentKind.SharedData;
 }

@@ -2,31 +2,6 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.Data;
 
-/// <summary>Where a part of the disk is.</summary>
-internal enum ExtentKind
-{
-    /// <summary>The L2 table that tells is not in memory.</summary>
-    NotCached,
-
-    /// <summary>The backing file tells.</summary>
-    Unallocated,
-
-    /// <summary>It reads as zeroes.</summary>
-    Zero,
-
-    /// <summary>In the data file, at a place that nothing else refers to.</summary>
-    Data,
-
-    /// <summary>In the data file, at a place that something else may refer to.</summary>
-    SharedData,
-
-    /// <summary>In the image, compressed.</summary>
-    Compressed,
-
-    /// <summary>The entry contradicts itself.</summary>
-    Faulty,
-}
-
 /// <summary>A part of the disk that is in one piece somewhere.</summary>
 /// <param name="Kind">Where it is.</param>
 /// <param name="Length">Bytes from the offset that was looked up.</param>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ublk.Io;
+using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
 using Ublk.Qcow2.State;
 
@@ -56,7 +57,7 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
                 ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(queue, piece, extent.HostOffset, offset),
                 ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(queue, piece, offset),
                 ExtentKind.Compressed => await compressed.ReadAsync(queue, piece, image.Layout.OffsetInCluster(offset), extent.Entry),
-                ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),
+                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(queue),
                 _ => Clear(piece),
             };
             if (result < 0)

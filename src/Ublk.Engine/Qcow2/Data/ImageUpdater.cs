@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
@@ -31,8 +32,8 @@ internal sealed class ImageUpdater : IDisposable
         layer.Tables.Flush = _flusher.FlushAsync;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
-        PlacingWriter placer = new(_image, layer.Map, tables, allocator, new ClusterFiller(_image, layer.Reader), _flusher);
-        _writer = new ImageWriter(_image, layer.Map, layer.Tables, placer);
+        AllocatingWriter allocatingWriter = new(_image, layer.Map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
+        _writer = new ImageWriter(_image, layer.Map, layer.Tables, allocatingWriter);
         _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
@@ -59,19 +60,22 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
 
-    /// <summary>Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.</summary>
+    /// <summary>
+    /// Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.
+    /// </summary>
     /// <exception cref="UblkException">The image is not the one that the worker left, or cannot be read or written.</exception>
     public void Keep(WriteJournal journal)
     {
         IReadOnlyList<JournalRecord> records = journal.Read();
         if (records.Count > 0)
         {
-            int result = ImageTables.ResultOf(_replay.RunAsync(records));
-            result = result < 0 ? result : ImageTables.ResultOf(BeginAsync(null));
-            result = result < 0 ? result : ImageTables.ResultOf(_flusher.FlushAsync(null));
+            int result = ImageFile.ResultOf(_replay.RunAsync(records));
+            result = result < 0 ? result : ImageFile.ResultOf(BeginAsync(null));
+            result = result < 0 ? result : ImageFile.ResultOf(_flusher.FlushAsync(null));
             if (result < 0)
             {
-                throw UblkException.FromErrno(-result, "recover", $"What the last worker had not written to {_image.File.Path} cannot be written now");
+                throw UblkException.FromErrno(-result, "recover",
+                    $"What the last worker had not written to {_image.File.Path} cannot be written now");
             }
         }
 
@@ -83,7 +87,7 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public int Finish()
     {
-        int result = _hasBegun ? ImageTables.ResultOf(_flusher.FinishAsync()) : 0;
+        int result = _hasBegun ? ImageFile.ResultOf(_flusher.FinishAsync()) : 0;
         if (result == 0)
         {
             _image.Journal?.Clear();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ublk.Io;
+using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
 using Ublk.Qcow2.State;
 
@@ -9,8 +10,8 @@ namespace Ublk.Qcow2.Data;
 /// <param name="image">The image.</param>
 /// <param name="map">Where the disk's bytes are.</param>
 /// <param name="tables">The tables in memory.</param>
-/// <param name="placer">Writes what has no place yet.</param>
-internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tables, PlacingWriter placer)
+/// <param name="allocatingWriter">Writes what has no place yet.</param>
+internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tables, AllocatingWriter allocatingWriter)
 {
     /// <summary>Writes a buffer that is within the disk.</summary>
     /// <param name="queue">The caller's queue.</param>
@@ -36,9 +37,9 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
             int result = extent.Kind switch
             {
                 ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
-                ExtentKind.Faulty => await image.Health.MarkCorruptAsync(queue),
+                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(queue),
                 ExtentKind.Data => await WriteInPlaceAsync(queue, buffer.Slice(0, extent.Length), extent.HostOffset, offset, durable),
-                _ => written = await placer.WriteAsync(queue, buffer, offset),
+                _ => written = await allocatingWriter.WriteAsync(queue, buffer, offset),
             };
             if (result < 0)
             {

@@ -25,7 +25,7 @@ internal enum ZeroKind
 /// <param name="map">Where the disk's bytes are.</param>
 /// <param name="cache">The tables in memory.</param>
 /// <param name="tables">Changes L2 tables.</param>
-/// <param name="reader">Tells what reads as zeroes already.</param>
+/// <param name="reader">Finds ranges that read as zeroes.</param>
 /// <param name="writer">Writes zeroes.</param>
 /// <param name="flusher">Writes metadata back when the journal is full.</param>
 /// <param name="backing">What is under the image, or null.</param>
@@ -61,7 +61,7 @@ internal sealed class ZeroWriter(
     {
         while (offset < end)
         {
-            // As far as one L2 table tells.
+            // Up to the end of the L2 table.
             long stop = long.Min(end, (offset / _layout.L2Coverage * _layout.L2Coverage) + _layout.L2Coverage);
             if (cache.L1[_layout.L1Index(offset)].Offset == 0 && (kind == ZeroKind.Discard || reader.ReadsAsZeroes(offset, stop - offset)))
             {
@@ -144,7 +144,7 @@ internal sealed class ZeroWriter(
     {
         wait = default;
         bool isFull = false;
-        lock (image.Gate)
+        lock (image.Lock)
         {
             if (tables.Find(offset) is { } table)
             {
@@ -217,13 +217,13 @@ internal sealed class ZeroWriter(
             };
         }
 
-        bool keepsPlace = kind == ZeroKind.Keep && map.OwnsPlace(old);
+        bool isInPlace = kind == ZeroKind.Keep && map.IsWritableInPlace(old);
         if (_layout.HasExtendedL2)
         {
-            return keepsPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
+            return isInPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
         }
 
-        return keepsPlace ? old.WithZeroBit() : Plain(old, kind);
+        return isInPlace ? old.WithZeroBit() : Plain(old, kind);
     }
 
     private L2Entry Plain(L2Entry old, ZeroKind kind)

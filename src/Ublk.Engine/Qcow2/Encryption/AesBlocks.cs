@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace Ublk.Qcow2.Encryption;
 
-/// <summary>AES on independent blocks (ECB), from which the modes for sectors are made: the framework has none that is told a sector's number.</summary>
+/// <summary>
+/// AES on independent blocks (ECB), from which the modes for sectors are made: the framework has no mode that takes a sector number.
+/// </summary>
 internal sealed class AesBlocks : IDisposable
 {
     private readonly ICryptoTransform _encryptor;

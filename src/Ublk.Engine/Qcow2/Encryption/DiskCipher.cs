@@ -12,7 +12,9 @@ internal sealed class DiskCipher : IDisposable
     /// <summary>Takes a key.</summary>
     /// <param name="suite">How data is encrypted.</param>
     /// <param name="key">The key; goes with this.</param>
-    /// <param name="goesByDisk">Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.</param>
+    /// <param name="goesByDisk">
+    /// Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.
+    /// </param>
     public DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
     {
         _key = key;

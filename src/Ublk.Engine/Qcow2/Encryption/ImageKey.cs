@@ -15,7 +15,9 @@ internal static class ImageKey
     /// <param name="readOnly">Whether it is only read.</param>
     /// <param name="passphrase">The passphrase; null where none was given.</param>
     /// <returns>What encrypts its data; null where it is in the clear.</returns>
-    /// <exception cref="UblkException">There is no passphrase, or not the right one, or the image is encrypted in a way unknown here.</exception>
+    /// <exception cref="UblkException">
+    /// There is no passphrase, or not the right one, or the image is encrypted in a way unknown here.
+    /// </exception>
     public static DiskCipher? Open(ImageFile file, ImageHeader header, bool readOnly, byte[]? passphrase)
     {
         string path = file.Path;
@@ -27,11 +29,13 @@ internal static class ImageKey
                 return readOnly
                     ? OpenLegacy(Require(passphrase, path))
                     : throw ImageError.NotSupported(path,
-                        "is encrypted with qcow2's legacy AES, which can tell no wrong passphrase from the right one, so it is only read. Attach it with -ReadOnly.");
+                        "is encrypted with qcow2's legacy AES, which can tell no wrong passphrase from the right one, so it is only "
+                            + "read. Attach it with -ReadOnly.");
             case EncryptionMethod.Luks:
                 return OpenLuks(file, header, Require(passphrase, path));
             default:
-                throw ImageError.NotSupported(path, $"is encrypted by the unknown method {(uint)header.Encryption}. Open it with the program that made it.");
+                throw ImageError.NotSupported(path,
+                    $"is encrypted by the unknown method {(uint)header.Encryption}. Open it with the program that made it.");
         }
     }
 
@@ -51,10 +55,11 @@ internal static class ImageKey
             throw ImageError.Invalid(file.Path, $"its LUKS header is at byte {offset}, beyond the file's end");
         }
 
-        LuksHeader luks = LuksHeader.Parse(ImageTables.Read(file, offset, LuksHeader.Length), length, file.Path);
+        LuksHeader luks = LuksHeader.Parse(file.ReadBytes(offset, LuksHeader.Length), length, file.Path);
         byte[] key = LuksKey.Find(file, offset, luks, passphrase)
             ?? throw new UblkException(UblkError.PermissionDenied,
-                $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line break at its end either.");
+                $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line "
+                    + $"break at its end either.");
         return new DiskCipher(luks.Suite, key, goesByDisk: false);
     }
 

@@ -33,7 +33,8 @@ internal static class KeyFile
         }
         catch (IOException exception)
         {
-            throw new UblkException(UblkError.OperationFailed, $"The key file {path} cannot be read: {exception.Message}", Libc.EIO, "read");
+            throw new UblkException(UblkError.OperationFailed, $"The key file {path} cannot be read: {exception.Message}", Libc.EIO,
+                "read");
         }
     }
 }

@@ -65,7 +65,8 @@ internal sealed record LuksHeader
         if (version != 1 || keyLength > MaxKeyLength || !suite.IsKnown((int)keyLength))
         {
             throw ImageError.NotSupported(path,
-                $"is encrypted with LUKS version {version}, {suite}, with a key of {keyLength} bytes. Known here are version 1, and aes with xts or cbc.");
+                $"is encrypted with LUKS version {version}, {suite}, with a key of {keyLength} bytes. Known here are version 1, and "
+                    + $"aes with xts or cbc.");
         }
 
         return new LuksHeader
@@ -119,7 +120,8 @@ internal sealed record LuksHeader
             : throw ImageError.Invalid(path, $"its LUKS header wants keys derived in {iterations} iterations");
     }
 
-    private static string TextOf(ReadOnlySpan<byte> field) => Encoding.ASCII.GetString(field[..(field.IndexOf((byte)0) is >= 0 and var end ? end : field.Length)]);
+    private static string TextOf(ReadOnlySpan<byte> field) =>
+        Encoding.ASCII.GetString(field[..(field.IndexOf((byte)0) is >= 0 and var end ? end : field.Length)]);
 }
 
 /// <summary>A place where the key is kept, encrypted with what is derived from a passphrase.</summary>

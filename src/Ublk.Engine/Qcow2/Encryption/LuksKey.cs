@@ -32,13 +32,14 @@ internal static class LuksKey
     }
 
     // What comes of a wrong passphrase is no key.
-    private static void Unlock(ImageFile file, long offset, LuksHeader header, LuksKeySlot slot, ReadOnlySpan<byte> passphrase, Span<byte> key)
+    private static void Unlock(ImageFile file, long offset, LuksHeader header, LuksKeySlot slot, ReadOnlySpan<byte> passphrase,
+        Span<byte> key)
     {
         Span<byte> slotKey = stackalloc byte[key.Length];
         Rfc2898DeriveBytes.Pbkdf2(passphrase, slot.Salt, slotKey, slot.Iterations, header.Hash);
         int length = key.Length * LuksHeader.Stripes;
         int sectors = (length + SectorCipher.SectorSize - 1) / SectorCipher.SectorSize;
-        byte[] parts = ImageTables.Read(file, offset, (long)sectors * SectorCipher.SectorSize);
+        byte[] parts = file.ReadBytes(offset, (long)sectors * SectorCipher.SectorSize);
         using (SectorCipher cipher = header.Suite.Prepare(slotKey))
         {
             cipher.Decrypt(parts, 0);

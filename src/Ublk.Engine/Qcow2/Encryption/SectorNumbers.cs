@@ -4,7 +4,7 @@ namespace Ublk.Qcow2.Encryption;
 
 /// <summary>Makes a block of a sector's number, so that equal sectors differ once they are encrypted (dm-crypt's IV generators).</summary>
 /// <param name="isShort">Whether only the lower 32 bits count (plain), or all 64 (plain64).</param>
-/// <param name="hidden">Encrypts the block, so that nobody can choose it (ESSIV); null for none.</param>
+/// <param name="hidden">Encrypts the initialization vector (ESSIV); null for none.</param>
 internal sealed class SectorNumbers(bool isShort, AesBlocks? hidden) : IDisposable
 {
     /// <summary>Writes a sector's block.</summary>

@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 
 namespace Ublk.Qcow2.Encryption;
 
-/// <summary>XTS-AES (IEEE 1619): each block of a sector is masked, by the sector's number and the block's place, before and after AES.</summary>
+/// <summary>
+/// XTS-AES (IEEE 1619): each block of a sector is masked, by the sector's number and the block's place, before and after AES.
+/// </summary>
 internal sealed class XtsCipher : SectorCipher
 {
     private const int Batch = 32 << 10;

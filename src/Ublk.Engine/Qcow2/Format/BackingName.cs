@@ -7,7 +7,9 @@ namespace Ublk.Qcow2.Format;
 /// <param name="Format">Its format.</param>
 internal readonly record struct BackingName(string Path, ImageFormat Format)
 {
-    /// <summary>Reads it from the header. A format is never guessed: a guest could make its raw disk look like an image of another file.</summary>
+    /// <summary>
+    /// Reads it from the header. A format is never guessed: a guest could make its raw disk look like an image of another file.
+    /// </summary>
     /// <param name="imagePath">The image's path, which relative names are relative to.</param>
     /// <param name="header">Its header, which names a backing file.</param>
     /// <param name="formatOption">The format where the header does not say.</param>

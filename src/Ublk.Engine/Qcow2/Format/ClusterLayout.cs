@@ -40,6 +40,9 @@ internal readonly record struct ClusterLayout
     /// <summary>Bytes in a cluster.</summary>
     public int ClusterSize => 1 << ClusterBits;
 
+    /// <summary>Subclusters in a cluster; the cluster itself is one where L2 entries are not extended.</summary>
+    public int Subclusters => HasExtendedL2 ? SubclustersPerCluster : 1;
+
     /// <summary>Bytes in the unit that can be allocated within a cluster: a subcluster, or the cluster itself.</summary>
     public int SubclusterSize => HasExtendedL2 ? ClusterSize / SubclustersPerCluster : ClusterSize;
 
@@ -84,6 +87,16 @@ internal readonly record struct ClusterLayout
 
     /// <summary>The clusters needed for a number of bytes.</summary>
     public long ClustersFor(long bytes) => (bytes >> ClusterBits) + (OffsetInCluster(bytes) == 0 ? 0 : 1);
+
+    /// <summary>The clusters of the file that bytes of it are in.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes, at least 1.</param>
+    /// <returns>The number of the first cluster, and how many there are.</returns>
+    public (long First, long Count) ClustersOf(long offset, long length)
+    {
+        long first = offset >> ClusterBits;
+        return (first, ((offset + length - 1) >> ClusterBits) - first + 1);
+    }
 
     /// <summary>The L1 entries needed for a disk.</summary>
     public long L1EntriesFor(long diskSize) => (diskSize / L2Coverage) + (diskSize % L2Coverage == 0 ? 0 : 1);

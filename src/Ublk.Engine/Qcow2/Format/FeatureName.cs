@@ -10,7 +10,7 @@ internal enum FeatureKind : byte
     Autoclear = 2,
 }
 
-/// <summary>What an image itself calls a feature bit, for those who don't know it.</summary>
+/// <summary>The image's own name of a feature bit, for programs that do not know it.</summary>
 /// <param name="Kind">The set.</param>
 /// <param name="Bit">The bit's number.</param>
 /// <param name="Name">Its name.</param>

@@ -1,6 +1,6 @@
 namespace Ublk.Qcow2.Format;
 
-/// <summary>Features that whoever opens an image must know (header bytes 72 to 79).</summary>
+/// <summary>Incompatible features: required to open an image (header bytes 72 to 79).</summary>
 [Flags]
 internal enum IncompatibleFeatures : ulong
 {
@@ -35,7 +35,7 @@ internal enum CompatibleFeatures : ulong
     LazyRefcounts = 1 << 0,
 }
 
-/// <summary>Features that who writes an image without knowing them clears first (header bytes 88 to 95).</summary>
+/// <summary>Autoclear features: a writer clears those it does not know (header bytes 88 to 95).</summary>
 [Flags]
 internal enum AutoclearFeatures : ulong
 {

@@ -48,9 +48,9 @@ internal static class HeaderRules
             throw ImageError.Invalid(path, "the name of its backing file or data file has a zero byte");
         }
 
-        RequirePlace(layout, header.L1Offset, header.L1Size, "L1 table", path);
-        RequirePlace(layout, header.RefcountTableOffset, header.RefcountTableClusters, "refcount table", path);
-        RequirePlace(layout, header.SnapshotsOffset, header.SnapshotCount, "snapshot table", path);
+        RequireValidOffset(layout, header.L1Offset, header.L1Size, "L1 table", path);
+        RequireValidOffset(layout, header.RefcountTableOffset, header.RefcountTableClusters, "refcount table", path);
+        RequireValidOffset(layout, header.SnapshotsOffset, header.SnapshotCount, "snapshot table", path);
     }
 
     /// <summary>Refuses encrypted images, by the kind of their encryption, where data is read without its key.</summary>
@@ -67,7 +67,8 @@ internal static class HeaderRules
         if (kind is not null)
         {
             throw ImageError.NotSupported(path,
-                $"is encrypted {kind}, and this looks at the data itself. Attach it as a disk, with -KeyFile, and work with that; or use qemu-img with --object secret.");
+                $"is encrypted {kind}, and this looks at the data itself. Attach it as a disk, with -KeyFile, and work with that; or "
+                    + $"use qemu-img with --object secret.");
         }
     }
 
@@ -130,7 +131,7 @@ internal static class HeaderRules
         }
     }
 
-    private static void RequirePlace(ClusterLayout layout, long offset, int count, string what, string path)
+    private static void RequireValidOffset(ClusterLayout layout, long offset, int count, string what, string path)
     {
         if (count > 0 && (offset == 0 || !layout.IsAligned(offset) || offset > L1Entry.MaxOffset))
         {

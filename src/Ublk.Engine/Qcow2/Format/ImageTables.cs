@@ -1,81 +1,124 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Ublk.Files;
-using Ublk.Io;
 
 namespace Ublk.Qcow2.Format;
 
-/// <summary>Reads parts of an image while it is opened, on the calling thread.</summary>
-internal static class ImageTables
+/// <summary>An image's header and the tables that it leads to, read on the calling thread as they lie in the file.</summary>
+/// <param name="file">The image.</param>
+/// <param name="header">Its header.</param>
+internal class ImageTables(IReadableFile file, ImageHeader header)
 {
-    /// <summary>Reads bytes; what is beyond the file's end is zero.</summary>
-    /// <exception cref="UblkException">The file cannot be read.</exception>
-    public static byte[] Read(ImageFile file, long offset, long length)
+    // Its header and its first extensions, in most images all of them.
+    private const int StartLength = 4096;
+
+    private ImageHeader _header = header;
+    private (IReadOnlyList<Snapshot> All, int Length)? _snapshots;
+
+    /// <summary>The header as it is in the file.</summary>
+    public ImageHeader Header
     {
-        int unit = int.Max(4096, file.Alignment);
-        long start = offset / unit * unit;
-        using AlignedBuffer buffer = new(checked((int)((offset + length - start + unit - 1) / unit * unit)));
-        int result = ResultOf(file.ReadAsync(null, buffer.Part(0, buffer.Length), start));
-        return result < 0
-            ? throw UblkException.FromErrno(-result, "read", $"Cannot read {file.Path}")
-            : buffer.Span.Slice((int)(offset - start), (int)length).ToArray();
+        get => _header;
+        protected set => (_header, _snapshots) = (value, null);
     }
 
-    /// <summary>The result of an operation without a queue, which is completed when it returns.</summary>
-    public static int ResultOf(ValueTask<int> operation) =>
-        operation.IsCompleted ? operation.Result : throw new InvalidOperationException("Without a queue nothing can be waited for.");
+    /// <summary>The sizes that follow from it.</summary>
+    public ClusterLayout Layout { get; } = header.Layout;
 
-    /// <summary>Reads the header.</summary>
-    /// <exception cref="UblkException">It cannot be read, or is none.</exception>
-    public static ImageHeader ReadHeader(ImageFile file)
+    /// <summary>The snapshots, in the order of their table.</summary>
+    /// <exception cref="UblkException">The table is malformed, or cannot be read.</exception>
+    public IReadOnlyList<Snapshot> Snapshots => (_snapshots ??= ReadSnapshots()).All;
+
+    /// <summary>Bytes of the snapshot table.</summary>
+    /// <exception cref="UblkException">The table is malformed, or cannot be read.</exception>
+    public int SnapshotTableLength => (_snapshots ??= ReadSnapshots()).Length;
+
+    /// <summary>Reads an image's header.</summary>
+    /// <exception cref="UblkException">It cannot be read, or is none, or has features that are unknown here.</exception>
+    public static ImageHeader ReadHeader(IReadableFile file)
     {
-        byte[] start = Read(file, 0, 4096);
+        // The header is in the first cluster; the cluster size is in the header.
+        byte[] start = file.ReadBytes(0, long.Min(StartLength, file.Length));
         int clusterSize = ImageHeader.PeekClusterSize(start, file.Path);
-        return ImageHeader.Parse(clusterSize <= start.Length ? start : Read(file, 0, clusterSize), file.Path);
+        return ImageHeader.Parse(clusterSize <= start.Length ? start : file.ReadBytes(0, long.Min(clusterSize, file.Length)), file.Path);
     }
 
-    /// <summary>Reads an L1 table or a refcount table.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="offset">Where it is.</param>
-    /// <param name="length">Its entries.</param>
+    /// <summary>Reads a table of big-endian numbers; what is beyond the end of the file is 0.</summary>
     /// <exception cref="UblkException">The file cannot be read.</exception>
-    public static ulong[] ReadTable(ImageFile file, long offset, int length)
+    public ulong[] ReadTable(long offset, int entries)
     {
         // A header that promises more than the file has takes no time.
-        int known = (int)long.Clamp((file.Length - offset + 7) / 8, 0, length);
-        byte[] bytes = Read(file, offset, known * 8L);
-        ulong[] table = new ulong[length];
-        for (int index = 0; index < known; index++)
-        {
-            table[index] = BinaryPrimitives.ReadUInt64BigEndian(bytes.AsSpan(index * 8));
-        }
-
+        ulong[] table = new ulong[entries];
+        Span<ulong> known = table.AsSpan(0, (int)long.Clamp((file.Length - offset + 7) / 8, 0, entries));
+        file.Read(MemoryMarshal.AsBytes(known), offset);
+        BinaryPrimitives.ReverseEndianness(known, known);
         return table;
     }
 
-    /// <summary>Reads the directory of persistent bitmaps; empty where there is none, or none that is valid.</summary>
-    /// <exception cref="UblkException">The file cannot be read, or the directory is malformed.</exception>
-    public static IReadOnlyList<PersistentBitmap> ReadBitmaps(ImageFile file, ImageHeader header) =>
-        BitmapDirectory.Of(header, file.Path) is { } directory
-            ? directory.Parse(
-                Read(file, directory.Offset, long.Clamp(file.Length - directory.Offset, 0, directory.Size)), header.Layout, file.Path)
-            : [];
+    /// <summary>The active L1 table.</summary>
+    public ulong[] ReadL1() => ReadTable(Header.L1Offset, Header.L1Size);
 
-    /// <summary>Reads the snapshot table.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="header">Its header.</param>
-    /// <param name="length">Bytes the table has.</param>
-    /// <exception cref="UblkException">The file cannot be read, or the table is malformed.</exception>
-    public static IReadOnlyList<Snapshot> ReadSnapshots(ImageFile file, ImageHeader header, out int length)
+    /// <summary>The refcount table.</summary>
+    public RefcountTableEntry[] ReadRefcountTable() =>
+    [
+        .. ReadTable(Header.RefcountTableOffset, Header.RefcountTableClusters * Layout.RefcountTableEntriesPerCluster)
+            .Select(raw => new RefcountTableEntry(raw)),
+    ];
+
+    /// <summary>An L2 table.</summary>
+    /// <exception cref="UblkException">The file cannot be read.</exception>
+    public L2Words ReadL2(long offset)
     {
-        length = 0;
-        if (header.SnapshotCount == 0)
+        L2Words table = new(Layout);
+        file.Read(table.Bytes, offset);
+        return table;
+    }
+
+    /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
+    /// <exception cref="UblkException">There is none, or several have the name.</exception>
+    public Snapshot FindSnapshot(string idOrName)
+    {
+        if (Snapshots.FirstOrDefault(snapshot => snapshot.Id == idOrName) is { } byId)
         {
-            return [];
+            return byId;
         }
 
-        // The last entry's padding may be beyond the file's end.
-        long room = long.Min(file.Length - header.SnapshotsOffset + 8, SnapshotTable.MaxBytes);
-        byte[] bytes = room > 0 ? Read(file, header.SnapshotsOffset, room) : [];
-        return SnapshotTable.Parse(bytes, header.SnapshotCount, header.Layout, file.Path, out length);
+        Snapshot[] named = [.. Snapshots.Where(snapshot => snapshot.Name == idOrName)];
+        return named switch
+        {
+            [Snapshot only] => only,
+            [] => throw new UblkException(UblkError.SnapshotNotFound,
+                $"{file.Path} has no snapshot '{idOrName}'. Get-UblkImageSnapshot shows those it has."),
+            _ => throw new UblkException(UblkError.SnapshotNotFound,
+                $"{file.Path} has {named.Length} snapshots named '{idOrName}'. "
+                    + $"Choose by id: {string.Join(", ", named.Select(snapshot => snapshot.Id))}."),
+        };
     }
+
+    /// <summary>Where the persistent bitmaps are; null where there are none, or none that is valid.</summary>
+    /// <exception cref="UblkException">The header's extension is malformed.</exception>
+    public BitmapDirectory? ReadBitmapDirectory() => BitmapDirectory.Of(Header, file.Path);
+
+    /// <summary>The persistent bitmaps of a directory.</summary>
+    /// <exception cref="UblkException">The directory is malformed, or cannot be read.</exception>
+    public IReadOnlyList<PersistentBitmap> ReadBitmaps(BitmapDirectory directory) =>
+        directory.Parse(ReadUpToEnd(directory.Offset, directory.Size), Layout, file.Path);
+
+    /// <summary>The persistent bitmaps; empty where there are none, or none that is valid.</summary>
+    /// <exception cref="UblkException">The header's extension or the directory is malformed, or cannot be read.</exception>
+    public IReadOnlyList<PersistentBitmap> ReadBitmaps() => ReadBitmapDirectory() is { } directory ? ReadBitmaps(directory) : [];
+
+    private (IReadOnlyList<Snapshot> All, int Length) ReadSnapshots()
+    {
+        if (Header.SnapshotCount == 0)
+        {
+            return ([], 0);
+        }
+
+        byte[] table = ReadUpToEnd(Header.SnapshotsOffset, SnapshotTable.MaxBytes);
+        return (SnapshotTable.Parse(table, Header.SnapshotCount, Layout, file.Path, out int length), length);
+    }
+
+    private byte[] ReadUpToEnd(long offset, long maxLength) =>
+        file.ReadBytes(offset, long.Clamp(file.Length - offset, 0, maxLength));
 }

@@ -1,23 +1,8 @@
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
 namespace Ublk.Qcow2.Format;
-
-/// <summary>What an L2 entry says of its cluster as a whole.</summary>
-internal enum ClusterKind
-{
-    /// <summary>Nothing: the backing file tells, or it reads as zeroes.</summary>
-    Unallocated,
-
-    /// <summary>It reads as zeroes and has no place in the file.</summary>
-    Zero,
-
-    /// <summary>It reads as zeroes and has a place in the file all the same.</summary>
-    ZeroAllocated,
-
-    /// <summary>Its data is in the file as it is.</summary>
-    Data,
-
-    /// <summary>Its data is in the file, compressed.</summary>
-    Compressed,
-}
 
 /// <summary>An L2 entry: where a cluster of the disk is.</summary>
 /// <param name="Descriptor">The first eight bytes.</param>
@@ -55,6 +40,29 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         return new L2Entry(CompressedBit | (ulong)offset | ((ulong)sectors << bits));
     }
 
+    /// <summary>Reads an entry of a table.</summary>
+    /// <param name="table">The table as it is in the file.</param>
+    /// <param name="index">Which entry.</param>
+    /// <param name="isExtended">Whether its entries are extended.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static L2Entry Read(ReadOnlySpan<ulong> table, int index, bool isExtended) => isExtended
+        ? new L2Entry(BinaryPrimitives.ReverseEndianness(table[index * 2]), BinaryPrimitives.ReverseEndianness(table[(index * 2) + 1]))
+        : new L2Entry(BinaryPrimitives.ReverseEndianness(table[index]));
+
+    /// <summary>Writes the entry to a table.</summary>
+    /// <param name="table">The table as it is in the file.</param>
+    /// <param name="index">Which entry.</param>
+    /// <param name="isExtended">Whether its entries are extended.</param>
+    public void Write(Span<ulong> table, int index, bool isExtended)
+    {
+        int place = isExtended ? index * 2 : index;
+        table[place] = BinaryPrimitives.ReverseEndianness(Descriptor);
+        if (isExtended)
+        {
+            table[place + 1] = BinaryPrimitives.ReverseEndianness(Subclusters);
+        }
+    }
+
     /// <summary>The host offset of a standard cluster; 0 for none (or, with an external data file, for its first cluster).</summary>
     public long Offset => (long)Descriptor & OffsetMask;
 
@@ -72,7 +80,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     /// Host offset 0 is the image's header. In an external data file it is the first cluster; the copied bit is then set on an allocated
     /// entry.
     /// </remarks>
-    public bool HasPlace(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
+    public bool HasHostOffset(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
 
     /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
     public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
@@ -90,20 +98,42 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     public L2Entry WithZeroBit() => this with { Descriptor = Descriptor | ZeroBit };
 
     /// <summary>What it says of the cluster as a whole; in an extended entry, of a cluster whose subclusters differ: data.</summary>
-    public ClusterKind KindIn(ClusterLayout layout)
+    public ExtentKind KindIn(ClusterLayout layout) =>
+        layout.HasExtendedL2 && !IsCompressed && Subclusters != AllZero && (Subclusters != 0 || HasHostOffset(layout))
+            ? ExtentKind.Data
+            : KindIn(layout, 0);
+
+    /// <summary>What it says of a subcluster; an entry that is not extended has one alone. The entry has no fault.</summary>
+    public ExtentKind KindIn(ClusterLayout layout, int subcluster)
     {
         if (IsCompressed)
         {
-            return ClusterKind.Compressed;
+            return ExtentKind.Compressed;
         }
 
-        bool isZero = layout.HasExtendedL2 ? Subclusters == AllZero : HasZeroBit;
+        bool isZero = layout.HasExtendedL2 ? (ZeroSubclusters >> subcluster & 1) != 0 : HasZeroBit;
         if (isZero)
         {
-            return HasPlace(layout) ? ClusterKind.ZeroAllocated : ClusterKind.Zero;
+            return HasHostOffset(layout) ? ExtentKind.ZeroAllocated : ExtentKind.Zero;
         }
 
-        return HasPlace(layout) || Subclusters != 0 ? ClusterKind.Data : ClusterKind.Unallocated;
+        bool isAllocated = layout.HasExtendedL2 ? (AllocatedSubclusters >> subcluster & 1) != 0 : HasHostOffset(layout);
+        return isAllocated ? ExtentKind.Data : ExtentKind.Unallocated;
+    }
+
+    /// <summary>How many subclusters of the cluster, from one on, are of the kind of that one.</summary>
+    public int RunIn(ClusterLayout layout, int subcluster)
+    {
+        if (!layout.HasExtendedL2 || IsCompressed)
+        {
+            return layout.Subclusters - subcluster;
+        }
+
+        uint bit = 1u << subcluster;
+        uint same = (ZeroSubclusters & bit) != 0 ? ZeroSubclusters
+            : (AllocatedSubclusters & bit) != 0 ? AllocatedSubclusters
+            : ~(ZeroSubclusters | AllocatedSubclusters);
+        return BitOperations.TrailingZeroCount(~(ulong)(same >> subcluster));
     }
 
     /// <summary>The first byte of compressed data in the file.</summary>
@@ -116,6 +146,12 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         int sectors = (int)((Descriptor & (CompressedBit - 1)) >> bits) + 1;
         return (sectors << 9) - (int)(CompressedOffset(layout) & 511);
     }
+
+    /// <summary>The bytes of the image that the entry refers to; of length 0 for none, as where data is in an external file.</summary>
+    public (long Offset, long Length) ReferenceIn(ClusterLayout layout) =>
+        layout.HasDataFile ? default
+        : IsCompressed ? (CompressedOffset(layout), CompressedLength(layout))
+        : (Offset, Offset == 0 ? 0 : layout.ClusterSize);
 
     /// <summary>What is wrong with the entry by itself, as the end of a sentence; null if nothing.</summary>
     /// <param name="layout">The image's layout.</param>
@@ -135,7 +171,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         if (layout.HasExtendedL2)
         {
             return (AllocatedSubclusters & ZeroSubclusters) != 0 ? "calls a subcluster both allocated and zero"
-                : AllocatedSubclusters != 0 && !HasPlace(layout) ? "calls a subcluster allocated that has no place"
+                : AllocatedSubclusters != 0 && !HasHostOffset(layout) ? "calls a subcluster allocated that has no place"
                 : null;
         }
 

@@ -1,28 +1,20 @@
+using System.Runtime.InteropServices;
+
 namespace Ublk.Qcow2.Format;
 
-/// <summary>An L2 table in memory: entries of 8 bytes, or of 16 where they are extended.</summary>
+/// <summary>An L2 table of an image at rest, as it is in the file. A new one has no entries.</summary>
 /// <param name="layout">The image's layout.</param>
-/// <param name="words">A cluster's worth of numbers.</param>
-internal readonly struct L2Words(ClusterLayout layout, ulong[] words)
+internal readonly struct L2Words(ClusterLayout layout)
 {
-    /// <summary>The table as it is in the file, but for the byte order.</summary>
-    public ulong[] Words => words;
+    private readonly ulong[] _words = new ulong[layout.ClusterSize / sizeof(ulong)];
+
+    /// <summary>The table as it is in the file.</summary>
+    public Span<byte> Bytes => MemoryMarshal.AsBytes(_words.AsSpan());
 
     /// <summary>The entry of a cluster.</summary>
     public L2Entry this[int index]
     {
-        get => layout.HasExtendedL2 ? new L2Entry(words[index * 2], words[(index * 2) + 1]) : new L2Entry(words[index]);
-        set
-        {
-            if (layout.HasExtendedL2)
-            {
-                words[index * 2] = value.Descriptor;
-                words[(index * 2) + 1] = value.Subclusters;
-            }
-            else
-            {
-                words[index] = value.Descriptor;
-            }
-        }
+        get => L2Entry.Read(_words, index, layout.HasExtendedL2);
+        set => value.Write(_words, index, layout.HasExtendedL2);
     }
 }

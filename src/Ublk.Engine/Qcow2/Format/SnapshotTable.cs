@@ -130,7 +130,9 @@ internal static class SnapshotTable
     }
 
     private static int ExtraLengthOf(Snapshot snapshot) =>
-        snapshot.DiskSize is null ? 0 : snapshot.InstructionCount is null && snapshot.LaterData.Length == 0 ? 16 : 24 + snapshot.LaterData.Length;
+        snapshot.DiskSize is null
+            ? 0
+            : snapshot.InstructionCount is null && snapshot.LaterData.Length == 0 ? 16 : 24 + snapshot.LaterData.Length;
 
     private static int LengthOf(Snapshot snapshot) => Padded(FixedLength + ExtraLengthOf(snapshot)
         + RawText.ToBytes(snapshot.Id).Length + RawText.ToBytes(snapshot.Name).Length);

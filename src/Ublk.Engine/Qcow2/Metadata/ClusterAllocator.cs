@@ -34,7 +34,7 @@ internal sealed class ClusterAllocator
         _virginStart = image.File.GrowsWithZeroes ? _layout.ClustersFor(image.File.Length) : long.MaxValue;
     }
 
-    /// <summary>Held by who uses the reference counts, across awaits.</summary>
+    /// <summary>Protects the reference counts. Held across awaits.</summary>
     public AsyncMutex Mutex { get; } = new();
 
     /// <summary>Gets neighbouring clusters for data, as many as are wanted or fewer.</summary>
@@ -44,7 +44,7 @@ internal sealed class ClusterAllocator
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range)
     {
-        // Where nobody flushes, the file must not grow for want of what was given up.
+        // Without flushes, freed clusters must be reused before the file grows.
         await ReclaimAsync(queue, RangesAtAllocation);
         await Mutex.EnterAsync(queue);
         try
@@ -137,7 +137,7 @@ internal sealed class ClusterAllocator
         return AdoptAsync(offset);
     }
 
-    /// <summary>Frees what nobody uses any more; not under the mutex.</summary>
+    /// <summary>Frees clusters that are no longer in use; not under the mutex.</summary>
     /// <param name="queue">The caller's queue.</param>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
     /// <returns>0 or a negative errno; what could not be freed then is lost until the image is checked.</returns>
@@ -217,7 +217,7 @@ internal sealed class ClusterAllocator
         return 0;
     }
 
-    // So that a full host disk is noticed by who wants the room, and not when metadata is written back.
+    // So that the write that allocates gets ENOSPC, and not a later write-back of metadata.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> RequireRoomAsync(IoQueue? queue, long offset)
     {

@@ -8,7 +8,7 @@ namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Takes clusters of the image file back, once no request uses them any more and the file has forgotten them.</summary>
 /// <remarks>
-/// A slice of clusters is counted under the allocator's mutex, emptied without it, and free from then on. Nobody can get the clusters
+/// A slice of clusters is counted under the allocator's mutex, emptied without it, and free from then on. No one can allocate the clusters
 /// meanwhile, as their count is still 1, and no other caller frees any.
 /// </remarks>
 /// <param name="image">The image.</param>
@@ -23,7 +23,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     private readonly List<HostRange> _unused = [];
     private bool _isRunning;
 
-    /// <summary>Frees what nobody uses any more. A caller who comes while another one does so returns at once.</summary>
+    /// <summary>Frees clusters that are no longer in use. Returns at once if another caller does so.</summary>
     /// <param name="queue">The caller's queue.</param>
     /// <param name="allocator">Whose mutex the counts are under.</param>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
@@ -54,7 +54,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
 
     private bool TryTake(out HostRange range)
     {
-        lock (image.Gate)
+        lock (image.Lock)
         {
             image.Epochs.TryAdvance();
             image.Epochs.TryAdvance();

@@ -162,6 +162,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     private void RequireUnused(ulong[] l1)
     {
         ClusterLayout layout = image.Layout;
+        ImageTables file = new(image.File, image.Header);
         for (int l1Index = 0; l1Index < l1.Length && _suspects.Count > 0; l1Index++)
         {
             if (new L1Entry(l1[l1Index]).Offset is not (> 0 and var tableOffset))
@@ -169,10 +170,10 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
                 continue;
             }
 
-            ulong[] table = ImageTables.ReadTable(image.File, tableOffset, layout.ClusterSize / 8);
+            L2Words table = file.ReadL2(tableOffset);
             for (int index = 0; index < layout.L2Entries; index++)
             {
-                L2Entry entry = new(table[layout.HasExtendedL2 ? index * 2 : index]);
+                L2Entry entry = table[index];
                 long place = entry.IsCompressed ? layout.ClusterStart(entry.CompressedOffset(layout)) : entry.Offset;
                 long cluster = ((long)l1Index << layout.L2Bits) + index;
                 if (_suspects.TryGetValue(place, out long wanted) && wanted != cluster)
@@ -184,6 +185,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     }
 
     private UblkException Changed() => new(UblkError.InvalidImage,
-        $"{image.File.Path} is not as its last worker left it: another program changed it meanwhile. What was written to the disk after its "
+        $"{image.File.Path} is not as its last worker left it: another program changed it meanwhile. What was written to the disk "
+            + $"after its "
             + "last flush is lost. Remove the device and attach the image anew.", operation: "recover");
 }

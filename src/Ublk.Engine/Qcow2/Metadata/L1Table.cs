@@ -4,7 +4,7 @@ using Ublk.Qcow2.State;
 
 namespace Ublk.Qcow2.Metadata;
 
-/// <summary>The active L1 table, whole in memory. Its entries are read without a lock and changed under the image's gate.</summary>
+/// <summary>The active L1 table, whole in memory. Its entries are read without a lock and changed under the image's lock.</summary>
 /// <param name="image">The image.</param>
 /// <param name="entries">The entries, in this machine's byte order.</param>
 /// <param name="offset">Where the table is in the file.</param>
@@ -20,7 +20,7 @@ internal sealed class L1Table(ImageState image, ulong[] entries, long offset)
 
     /// <summary>Whether an entry points where no L2 table can be.</summary>
     /// <remarks>The header is at 0; a copied bit alone does not make it a table.</remarks>
-    public bool IsFaulty(int index) =>
+    public bool IsInvalid(int index) =>
         this[index].Offset is var place && (place == 0 || !image.Layout.IsAligned(place) || place >= image.File.Length);
 
     /// <summary>Points an entry to another L2 table.</summary>

@@ -65,7 +65,7 @@ internal sealed class L2Cache : IDisposable
         int read = -Libc.EIO;
         try
         {
-            return read = L1.IsFaulty(l1Index)
+            return read = L1.IsInvalid(l1Index)
                 ? await _image.Health.MarkCorruptAsync(queue)
                 : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
         }
@@ -75,12 +75,12 @@ internal sealed class L2Cache : IDisposable
         }
     }
 
-    /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="GiveBack"/>.</summary>
+    /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="Trim"/>.</summary>
     /// <param name="queue">The caller's queue.</param>
     /// <param name="table">The memory; null where all is in use, until the returned task completes with 0.</param>
     public ValueTask<int> TakeAsync(IoQueue? queue, out L2Table? table)
     {
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table = TryTake();
         }
@@ -88,7 +88,7 @@ internal sealed class L2Cache : IDisposable
         return table is null ? MakeRoom(queue) : new ValueTask<int>(0);
     }
 
-    /// <summary>Shows a table that was made, and points its L1 entry to it; under the gate.</summary>
+    /// <summary>Shows a table that was made, and points its L1 entry to it; under the lock.</summary>
     public void Publish(L2Table table, int l1Index, long hostOffset)
     {
         table.IsLoading = false;
@@ -98,7 +98,7 @@ internal sealed class L2Cache : IDisposable
         L1.Set(l1Index, hostOffset);
     }
 
-    /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the gate.</summary>
+    /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the lock.</summary>
     public void Move(L2Table table, long hostOffset)
     {
         table.HostOffset = hostOffset;
@@ -107,10 +107,10 @@ internal sealed class L2Cache : IDisposable
     }
 
     /// <summary>Gives back what <see cref="TakeAsync"/> took.</summary>
-    public void GiveBack(L2Table table)
+    public void Trim(L2Table table)
     {
         QueueWaiter? waiters;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table.IsLoading = false;
             waiters = TakeRoomWaiters();
@@ -122,10 +122,10 @@ internal sealed class L2Cache : IDisposable
     /// <summary>Whether a flush has something to do.</summary>
     public bool HasChanges => Volatile.Read(ref _hasChanges);
 
-    /// <summary>Notes that an entry was changed; under the gate.</summary>
+    /// <summary>Notes that an entry was changed; under the lock.</summary>
     public void NoteChange() => Volatile.Write(ref _hasChanges, true);
 
-    /// <summary>Copies what changed, for a flush; under the gate.</summary>
+    /// <summary>Copies what changed, for a flush; under the lock.</summary>
     /// <param name="newTables">Gets tables that nothing in the file points to.</param>
     /// <param name="changes">Gets the changes of the others.</param>
     /// <param name="l1">Gets the changes of the L1 table, which go to the file after the new tables.</param>
@@ -144,7 +144,7 @@ internal sealed class L2Cache : IDisposable
         L1.Stage(l1);
     }
 
-    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the gate.</summary>
+    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the lock.</summary>
     public void ConfirmNew()
     {
         foreach (L2Table table in _all)
@@ -153,8 +153,8 @@ internal sealed class L2Cache : IDisposable
         }
     }
 
-    /// <summary>A flush has ended; under the gate.</summary>
-    /// <returns>Those who waited for room, to be woken outside the gate.</returns>
+    /// <summary>A flush has ended; under the lock.</summary>
+    /// <returns>The waiters for room, to be woken outside the lock.</returns>
     public QueueWaiter? Settle(bool succeeded)
     {
         foreach (L2Table table in _all)
@@ -173,7 +173,7 @@ internal sealed class L2Cache : IDisposable
     private ValueTask<int> TryBegin(IoQueue? queue, int l1Index, out L2Table? begun)
     {
         begun = null;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             if (_byL1[l1Index] is not null)
             {
@@ -209,7 +209,7 @@ internal sealed class L2Cache : IDisposable
     {
         QueueWaiter? waiters;
         QueueWaiter? roomWaiters;
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             table.IsLoading = false;
             waiters = table.Waiters;
@@ -277,7 +277,7 @@ internal sealed class L2Cache : IDisposable
             return Flush!(queue);
         }
 
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             if (HasChanges || _all.Exists(table => !table.IsLoading && table.Dirty.IsClean))
             {

@@ -1,11 +1,10 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.Metadata;
 
-/// <summary>An L2 table in memory, as it is in the file. Its entries are read without a lock and changed under the image's gate.</summary>
+/// <summary>An L2 table in memory, as it is in the file. Its entries are read without a lock and changed under the image's lock.</summary>
 /// <remarks>
 /// A reader takes the version, reads, and takes it again: if it changed, or is odd, what was read may be of two
 /// states, or of two tables.
@@ -51,15 +50,9 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
 
     /// <summary>An entry.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public L2Entry Read(int index)
-    {
-        ulong* entries = (ulong*)_buffer.Address;
-        return isExtended
-            ? new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index * 2]), BinaryPrimitives.ReverseEndianness(entries[(index * 2) + 1]))
-            : new L2Entry(BinaryPrimitives.ReverseEndianness(entries[index]));
-    }
+    public L2Entry Read(int index) => L2Entry.Read(Words, index, isExtended);
 
-    /// <summary>Gives the memory to another table; nobody finds it in the cache meanwhile.</summary>
+    /// <summary>Gives the memory to another table, which cannot be found in the cache meanwhile.</summary>
     public void Assign(int l1Index, long hostOffset)
     {
         BeginChange();
@@ -77,18 +70,13 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
     /// <summary>Changes an entry, between <see cref="BeginChange"/> and <see cref="EndChange"/>.</summary>
     public void Write(int index, L2Entry entry)
     {
-        ulong* entries = (ulong*)_buffer.Address;
-        int place = isExtended ? index * 2 : index;
-        entries[place] = BinaryPrimitives.ReverseEndianness(entry.Descriptor);
-        if (isExtended)
-        {
-            entries[place + 1] = BinaryPrimitives.ReverseEndianness(entry.Subclusters);
-        }
-
+        entry.Write(Words, index, isExtended);
         int size = isExtended ? 16 : 8;
         Dirty.Mark(index * size, size);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _buffer.Dispose();
+
+    private Span<ulong> Words => new((void*)_buffer.Address, length / sizeof(ulong));
 }

@@ -14,14 +14,14 @@ namespace Ublk.Qcow2.Metadata;
 /// <item>changed L2 tables, and the L1 table's entries of new ones;</item>
 /// <item>clusters that are not pointed to any more become free.</item>
 /// </list>
-/// <para>Each step ends with fdatasync(2). Callers who come while a flush is under way share the next one.</para>
+/// <para>Each step ends with fdatasync(2). Callers that arrive during a flush share the next one.</para>
 /// </remarks>
 internal sealed class MetadataFlusher : IDisposable
 {
     // Ranges of clusters that become free after a flush: enough to keep up with what is discarded between two, and few enough to wait for.
     private const int ReclaimedRanges = 1024;
 
-    // What a caller who waited is told: to do the next flush for all who waited with him.
+    // The result of a waiting caller that must run the next flush for all waiting callers.
     private const int Lead = 1;
 
     private readonly Lock _lock = new();
@@ -73,7 +73,7 @@ internal sealed class MetadataFlusher : IDisposable
         return result;
     }
 
-    /// <summary>Writes the reference counts that nobody has waited for; for the end, when no request is left.</summary>
+    /// <summary>Writes the remaining reference counts; for the end, when no request is left.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> FinishAsync()
     {
@@ -121,7 +121,7 @@ internal sealed class MetadataFlusher : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> RunAsync(IoQueue? queue)
     {
-        // What is thrown on the way is a flush that failed: those who wait for it are told, and the next one tries again.
+        // An exception is a failed flush: all waiting callers get the error, and the next flush tries again.
         int result = -Libc.EIO;
         QueueWaiter? followers = null;
         try
@@ -150,7 +150,7 @@ internal sealed class MetadataFlusher : IDisposable
         await _allocator.Mutex.EnterAsync(queue);
         try
         {
-            // In this order: a caller who comes to wait after what is staged would share a flush that does not have what he wrote.
+            // In this order: a caller that starts to wait after staging would share a flush without its own writes.
             QueueWaiter? followers = TakeFollowers();
             try
             {
@@ -183,7 +183,7 @@ internal sealed class MetadataFlusher : IDisposable
         }
     }
 
-    // Those who wait now share the flush that begins. One who comes later may have written what it does not see.
+    // Callers that wait now share the flush that begins. Later callers may have writes that it does not include.
     private QueueWaiter? TakeFollowers()
     {
         lock (_lock)
@@ -194,7 +194,7 @@ internal sealed class MetadataFlusher : IDisposable
         }
     }
 
-    // One of those who wait does the next flush for all.
+    // One waiting caller runs the next flush for all.
     private void End()
     {
         QueueWaiter? leader;
@@ -217,7 +217,7 @@ internal sealed class MetadataFlusher : IDisposable
     private void Stage()
     {
         _refcounts.Stage(_first, _refcountTable);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _tables.Stage(_first, _changes, _changes);
             _image.Freed.BeginFlush();
@@ -237,7 +237,7 @@ internal sealed class MetadataFlusher : IDisposable
         if (result == 0 && !_changes.IsEmpty)
         {
             // Even if this fails half-way, the file may point to them.
-            lock (_image.Gate)
+            lock (_image.Lock)
             {
                 _tables.ConfirmNew();
             }
@@ -255,7 +255,7 @@ internal sealed class MetadataFlusher : IDisposable
         return result < 0 ? result : await SyncAsync(queue);
     }
 
-    // The kernel tells only one of those who ask that it lost data, and the next time that all is well; what was lost may be anybody's.
+    // The kernel reports lost data to one caller only and success afterwards, and the lost data may belong to any request.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> SyncAsync(IoQueue? queue)
     {
@@ -270,7 +270,7 @@ internal sealed class MetadataFlusher : IDisposable
         _refcountTable.Clear();
         _changes.Clear();
         _refcounts.Settle(succeeded);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _image.Journal?.EndFlush(succeeded);
             _image.Freed.EndFlush(succeeded, _image.Epochs.Current);

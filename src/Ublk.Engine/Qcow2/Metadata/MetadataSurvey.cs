@@ -17,14 +17,15 @@ internal static class MetadataSurvey
     /// <param name="snapshotTableLength">Bytes of the snapshot table.</param>
     /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
     public static void Run(
-        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<ulong> refcountTable,
+        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<RefcountTableEntry> refcountTable,
         IReadOnlyList<Snapshot> snapshots, int snapshotTableLength)
     {
         ImageHeader header = image.Header;
         if (image.File.Length >> (header.ClusterBits + 15) > MaxMapPages)
         {
             throw ImageError.NotSupported(image.File.Path,
-                $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it to larger clusters.");
+                $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it "
+                    + $"to larger clusters.");
         }
 
         image.Metadata.Add(new HostRange(0, 1));
@@ -47,9 +48,9 @@ internal static class MetadataSurvey
             Note(image, snapshot.L1Offset, snapshot.L1Size * 8L, $"the L1 table of snapshot '{snapshot.Name}'");
         }
 
-        foreach (ulong raw in refcountTable)
+        foreach (RefcountTableEntry entry in refcountTable)
         {
-            Note(image, new RefcountTableEntry(raw).Offset, header.Layout.ClusterSize, "a refcount block");
+            Note(image, entry.Offset, header.Layout.ClusterSize, "a refcount block");
         }
 
         foreach (ulong raw in l1)
@@ -65,7 +66,8 @@ internal static class MetadataSurvey
         if (isPossible && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
         {
             throw ImageError.Invalid(image.File.Path,
-                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what can be saved");
+                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save "
+                    + $"what can be saved");
         }
     }
 }

@@ -14,7 +14,7 @@ internal sealed class RefcountCache : IDisposable
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
     private readonly int _capacity;
-    private ulong[] _table;
+    private RefcountTableEntry[] _table;
     private DirtyRange _tableDirty;
     private int _hand;
 
@@ -22,7 +22,7 @@ internal sealed class RefcountCache : IDisposable
     /// <param name="image">The image.</param>
     /// <param name="table">The refcount table's entries, in this machine's byte order.</param>
     /// <param name="capacity">Blocks to keep in memory, at least 2.</param>
-    public RefcountCache(ImageState image, ulong[] table, int capacity)
+    public RefcountCache(ImageState image, RefcountTableEntry[] table, int capacity)
     {
         _image = image;
         _layout = image.Layout;
@@ -41,7 +41,7 @@ internal sealed class RefcountCache : IDisposable
     public int TableClusters => _table.Length / _layout.RefcountTableEntriesPerCluster;
 
     /// <summary>Whether a block exists.</summary>
-    public bool Exists(long index) => index < _table.Length && new RefcountTableEntry(_table[index]).Offset != 0;
+    public bool Exists(long index) => index < _table.Length && _table[index].Offset != 0;
 
     /// <summary>A block that <see cref="LoadAsync"/> brought into memory since the mutex was taken.</summary>
     public RefcountCacheBlock this[int index] => _blocks[index];
@@ -69,7 +69,7 @@ internal sealed class RefcountCache : IDisposable
             return 0;
         }
 
-        RefcountTableEntry entry = new(_table[index]);
+        RefcountTableEntry entry = _table[index];
         if (entry.Offset <= 0 || !_layout.IsAligned(entry.Offset) || entry.Offset >= _image.File.Length)
         {
             return await _image.Health.MarkCorruptAsync(queue);
@@ -110,9 +110,9 @@ internal sealed class RefcountCache : IDisposable
         Install(block, index, offset, isKnown: true);
         block.IsNew = true;
         block.Dirty.Mark(0, _layout.ClusterSize);
-        _table[index] = (ulong)offset;
+        _table[index] = new RefcountTableEntry((ulong)offset);
         _tableDirty.Mark(index * 8, 8);
-        lock (_image.Gate)
+        lock (_image.Lock)
         {
             _image.Journal?.AddRefcountBlock(index, offset);
         }
@@ -169,16 +169,16 @@ internal sealed class RefcountCache : IDisposable
     }
 
     /// <summary>Takes a larger table, which is in the file already.</summary>
-    public void MoveTable(ulong[] table, long offset)
+    public void MoveTable(RefcountTableEntry[] table, long offset)
     {
         _table = table;
         TableOffset = offset;
     }
 
     /// <summary>The table's entries, with room for more.</summary>
-    public ulong[] CopyTable(int length)
+    public RefcountTableEntry[] CopyTable(int length)
     {
-        ulong[] table = new ulong[length];
+        RefcountTableEntry[] table = new RefcountTableEntry[length];
         _table.CopyTo(table, 0);
         return table;
     }
@@ -201,7 +201,7 @@ internal sealed class RefcountCache : IDisposable
         byte[] bytes = new byte[range.End.Value - range.Start.Value];
         for (int place = 0; place < bytes.Length; place += 8)
         {
-            BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(place), _table[(range.Start.Value + place) / 8]);
+            BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(place), _table[(range.Start.Value + place) / 8].Raw);
         }
 
         return bytes;

@@ -52,7 +52,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
             return await image.Health.MarkCorruptAsync(queue);
         }
 
-        ulong[] table = refcounts.CopyTable((int)clusters * perCluster);
+        RefcountTableEntry[] table = refcounts.CopyTable((int)clusters * perCluster);
         long tableOffset = area.Offset + (blocks << _layout.ClusterBits);
         result = await WriteBlocksAsync(queue, table, area, (int)firstBlock, (int)blocks);
         result = result < 0 ? result : await refcounts.WriteThroughAsync(queue);
@@ -73,7 +73,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
 
         HostRange old = new(refcounts.TableOffset, refcounts.TableClusters);
         refcounts.MoveTable(table, tableOffset);
-        lock (image.Gate)
+        lock (image.Lock)
         {
             image.Freed.Add(old);
         }
@@ -82,7 +82,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteBlocksAsync(IoQueue? queue, ulong[] table, HostRange area, int firstBlock, int blocks)
+    private async ValueTask<int> WriteBlocksAsync(IoQueue? queue, RefcountTableEntry[] table, HostRange area, int firstBlock, int blocks)
     {
         using AlignedBuffer buffer = new(_layout.ClusterSize);
         long rest = area.Count;
@@ -97,7 +97,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
 
             rest -= used;
             long offset = area.Offset + ((long)block << _layout.ClusterBits);
-            table[firstBlock + block] = (ulong)offset;
+            table[firstBlock + block] = new RefcountTableEntry((ulong)offset);
             int result = await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);
             if (result < 0)
             {
@@ -109,12 +109,12 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteTableAsync(IoQueue? queue, ulong[] table, long offset)
+    private async ValueTask<int> WriteTableAsync(IoQueue? queue, RefcountTableEntry[] table, long offset)
     {
         using AlignedBuffer buffer = new(table.Length * 8);
         for (int index = 0; index < table.Length; index++)
         {
-            BinaryPrimitives.WriteUInt64BigEndian(buffer.Span[(index * 8)..], table[index]);
+            BinaryPrimitives.WriteUInt64BigEndian(buffer.Span[(index * 8)..], table[index].Raw);
         }
 
         return await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);

@@ -17,7 +17,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     // One table is made at a time.
     private readonly AsyncMutex _mutex = new();
 
-    /// <summary>The table for an offset if it is in memory and may be changed; under the gate.</summary>
+    /// <summary>The table for an offset if it is in memory and may be changed; under the lock.</summary>
     public L2Table? Find(long offset)
     {
         int l1Index = _layout.L1Index(offset);
@@ -49,7 +49,9 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
     }
 
-    /// <summary>Changes an entry of a table that <see cref="Find"/> found; under the gate. What it pointed to loses the reference.</summary>
+    /// <summary>
+    /// Changes an entry of a table that <see cref="Find"/> found; under the lock. What it pointed to loses the reference.
+    /// </summary>
     public void Change(L2Table table, int index, L2Entry entry)
     {
         L2Entry old = table.Read(index);
@@ -58,20 +60,11 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         table.EndChange();
         tables.NoteChange();
         image.Journal?.AddEntry(((long)table.L1Index << _layout.L2Bits) + index, old, entry);
-        if (image.HasDataFile)
+        (long offset, long length) = old.ReferenceIn(_layout);
+        if (length > 0 && (old.IsCompressed || entry.IsCompressed || entry.Offset != old.Offset))
         {
-            return;
-        }
-
-        if (old.IsCompressed)
-        {
-            long first = _layout.ClusterStart(old.CompressedOffset(_layout));
-            long last = _layout.ClusterStart(old.CompressedOffset(_layout) + old.CompressedLength(_layout) - 1);
-            image.Freed.Add(new HostRange(first, ((last - first) >> _layout.ClusterBits) + 1));
-        }
-        else if (old.Offset != 0 && (entry.IsCompressed || entry.Offset != old.Offset))
-        {
-            image.Freed.Add(new HostRange(old.Offset, 1));
+            (long first, long count) = _layout.ClustersOf(offset, length);
+            image.Freed.Add(new HostRange(first << _layout.ClusterBits, count));
         }
     }
 
@@ -104,7 +97,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
             }
 
             table.Buffer.Span.Clear();
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 tables.Publish(table, l1Index, offset);
                 isPublished = true;
@@ -116,7 +109,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (!isPublished)
             {
-                tables.GiveBack(table);
+                tables.Trim(table);
             }
         }
     }
@@ -133,7 +126,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
                 return result;
             }
 
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 if (tables.Find(l1Index) is { } table)
                 {
@@ -163,7 +156,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         {
             if (result < 0)
             {
-                lock (image.Gate)
+                lock (image.Lock)
                 {
                     image.Freed.AddUnreferenced(new HostRange(offset, 1), image.Epochs.Current);
                 }

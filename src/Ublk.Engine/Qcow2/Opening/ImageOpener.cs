@@ -15,15 +15,16 @@ internal sealed class ImageOpener
     private readonly Func<string, bool, int, ImageFile> _openFile;
     private readonly ImageOptions _options;
     private readonly Qcow2Statistics _statistics = new();
-    private readonly List<string> _chain = [];
+    private readonly BackingChain _chain;
 
     /// <summary>Prepares for one image.</summary>
-    /// <param name="openFile">Opens a file: by its path, for reading alone or not, for who can do with units of so many bytes.</param>
+    /// <param name="openFile">Opens a file: its path, whether it is only read, and the largest alignment that is acceptable.</param>
     /// <param name="options">How.</param>
     public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
     {
         _openFile = openFile;
         _options = options;
+        _chain = new BackingChain(options.BackingFormat, canLeaveOut: true);
     }
 
     /// <summary>Opens the image.</summary>
@@ -39,7 +40,7 @@ internal sealed class ImageOpener
         try
         {
             readOnly |= file.ReadOnly;
-            layer = OpenLayer(file, readOnly, _options.Snapshot, _options.NoBacking, _options.BackingFormat);
+            layer = OpenLayer(file, readOnly, _options.Snapshot, _options.NoBacking);
             updater = readOnly ? null : OpenUpdater(layer);
             return layer;
         }
@@ -50,17 +51,16 @@ internal sealed class ImageOpener
         }
     }
 
-    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, ImageFormat? backingFormat)
+    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking)
     {
-        ImageHeader header = ImageTables.ReadHeader(file);
+        ImageTables tables = new(file, ImageTables.ReadHeader(file));
+        ImageHeader header = tables.Header;
         if (!readOnly)
         {
             RequireWritable(header, file.Path);
         }
 
-        Snapshot? snapshot = snapshotName is null
-            ? null
-            : SnapshotChoice.Find(ImageTables.ReadSnapshots(file, header, out _), file.Path, snapshotName);
+        Snapshot? snapshot = snapshotName is null ? null : tables.FindSnapshot(snapshotName);
         long size = snapshot?.DiskSize ?? header.Size;
         int l1Size = snapshot?.L1Size ?? header.L1Size;
         if (l1Size < header.Layout.L1EntriesFor(size))
@@ -69,19 +69,30 @@ internal sealed class ImageOpener
         }
 
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
-        ulong[] l1 = ImageTables.ReadTable(file, l1Offset, l1Size);
-        ImageFile dataFile = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData) ? OpenDataFile(file, header, readOnly) : file;
+        ulong[] l1 = tables.ReadTable(l1Offset, l1Size);
+        ImageFile dataFile = header.Layout.HasDataFile ? OpenDataFile(file, header, readOnly) : file;
+        DiskCipher? cipher = null;
+        DiskLayer? backing = null;
+        HeaderBlock? block = null;
         try
         {
-            DiskCipher? cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
-            DiskLayer? backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header, backingFormat);
-            HeaderBlock? block = readOnly ? null : new HeaderBlock(file, ImageTables.Read(file, 0, 4096));
+            cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
+            backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header);
+            block = readOnly ? null : new HeaderBlock(file, file.ReadBytes(0, 4096));
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
-            return new Qcow2Layer(state, new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+            return new Qcow2Layer(state,
+                new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
         }
-        catch when (dataFile != file)
+        catch
         {
-            dataFile.Dispose();
+            block?.Dispose();
+            backing?.Dispose();
+            cipher?.Dispose();
+            if (dataFile != file)
+            {
+                dataFile.Dispose();
+            }
+
             throw;
         }
     }
@@ -90,10 +101,9 @@ internal sealed class ImageOpener
     {
         ImageState image = layer.State;
         ImageHeader header = image.Header;
-        int length = header.RefcountTableClusters * header.Layout.RefcountTableEntriesPerCluster;
-        ulong[] table = ImageTables.ReadTable(image.File, header.RefcountTableOffset, length);
-        IReadOnlyList<Snapshot> snapshots = ImageTables.ReadSnapshots(image.File, header, out int snapshotTableLength);
-        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, snapshots, snapshotTableLength);
+        ImageTables tables = new(image.File, header);
+        RefcountTableEntry[] table = tables.ReadRefcountTable();
+        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, tables.Snapshots, tables.SnapshotTableLength);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
         return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
     }
@@ -125,66 +135,39 @@ internal sealed class ImageOpener
         if (left.Findings.Corruptions > 0)
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look at them with "
+                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look "
+                    + $"at them with "
                     + "Test-UblkImage, or attach it with -ReadOnly.");
         }
     }
 
     private ImageFile OpenDataFile(ImageFile file, ImageHeader header, bool readOnly)
     {
-        string name = header.DataFile
-            ?? throw ImageError.Invalid(file.Path, "its data is in another file, which it does not name");
-        string path = ImageReference.Resolve(file.Path, name);
-        ImageFile? dataFile = null;
+        ImageFile data = BackingChain.OpenData(file, header, !readOnly, path => _openFile(path, readOnly, header.Layout.SubclusterSize));
+        if (!data.ReadOnly || readOnly)
+        {
+            return data;
+        }
+
+        data.Dispose();
+        throw new UblkException(UblkError.PermissionDenied,
+            $"{data.Path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.",
+            Libc.EACCES, "open");
+    }
+
+    private DiskLayer OpenBacking(ImageFile image, ImageHeader header)
+    {
+        (ImageFile file, ImageFormat format) = _chain.OpenBacking(image, header, name => name.Format == ImageFormat.Raw
+            ? _openFile(name.Path, true, int.MaxValue)
+            : OpenImageFile(name.Path, readOnly: true));
         try
         {
-            dataFile = _openFile(path, readOnly, header.Layout.SubclusterSize);
-            ImageReference.Check(file.Path, file.Handle, path, dataFile.Handle, isWritten: !readOnly);
-            return dataFile.ReadOnly && !readOnly
-                ? throw new UblkException(UblkError.PermissionDenied,
-                    $"{path}, which has the data of {file.Path}, cannot be opened for writing. Attach the disk with -ReadOnly.", Libc.EACCES, "open")
-                : dataFile;
-        }
-        catch (UblkException exception) when (exception.Error == UblkError.PathNotFound)
-        {
-            throw new UblkException(UblkError.PathNotFound, $"There is no file {path}, which has the data of {file.Path}.", exception.Errno, "open");
+            return format == ImageFormat.Raw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false);
         }
         catch
         {
-            dataFile?.Dispose();
+            file.Dispose();
             throw;
-        }
-    }
-
-    private DiskLayer OpenBacking(ImageFile image, ImageHeader header, ImageFormat? formatOption)
-    {
-        BackingName name = BackingName.Of(image.Path, header, formatOption);
-        string path = name.Path;
-        bool isRaw = name.Format == ImageFormat.Raw;
-        _chain.Add(Path.GetFullPath(image.Path));
-        if (_chain.Exists(known => known == path || FileIdentity.IsSame(known, path)))
-        {
-            throw new UblkException(UblkError.InvalidImage,
-                $"The chain of backing files comes back to where it was: {string.Join(" -> ", _chain)} -> {path}. "
-                    + "Use -NoBacking, or correct it with qemu-img rebase.");
-        }
-
-        ImageFile? file = null;
-        try
-        {
-            file = isRaw ? _openFile(path, true, int.MaxValue) : OpenImageFile(path, readOnly: true);
-            ImageReference.Check(image.Path, image.Handle, file.Path, file.Handle, isWritten: false);
-            return isRaw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, formatOption);
-        }
-        catch (UblkException exception)
-        {
-            file?.Dispose();
-            throw exception.Error == UblkError.PathNotFound && !exception.Message.Contains("backing file", StringComparison.Ordinal)
-                ? new UblkException(UblkError.PathNotFound,
-                    $"There is no backing file {path} (chain: {string.Join(" -> ", _chain)} -> {path}). "
-                        + "Put it back, or use -NoBacking to go without.",
-                    exception.Errno, "open")
-                : exception;
         }
     }
 

@@ -4,7 +4,7 @@ namespace Ublk.Qcow2.State;
 /// Clusters that lost a reference. Their count goes down, and they may be used again, only when the file has no trace of the
 /// reference any more and no request that knew of it is left.
 /// </summary>
-/// <remarks>Used under the image's gate.</remarks>
+/// <remarks>Used under the image's lock.</remarks>
 /// <param name="clusterSize">Bytes in a cluster.</param>
 internal sealed class FreedClusters(int clusterSize)
 {
@@ -53,7 +53,7 @@ internal sealed class FreedClusters(int clusterSize)
         _inFlush.Clear();
     }
 
-    /// <summary>Takes clusters that nobody uses any more.</summary>
+    /// <summary>Takes clusters that are no longer in use.</summary>
     /// <param name="epoch">The current epoch.</param>
     /// <param name="maxCount">The most clusters to take.</param>
     /// <param name="range">The clusters.</param>
@@ -75,7 +75,7 @@ internal sealed class FreedClusters(int clusterSize)
         return true;
     }
 
-    /// <summary>Whether clusters wait for requests to end, or to be taken. Asked without the gate, it may be out of date.</summary>
+    /// <summary>Whether clusters wait for requests to end, or to be taken. Without the lock the answer may be out of date.</summary>
     public bool HasWaiting => _waiting.Count > 0 || _rest.Count > 0;
 
     private bool IsNext(HostRange last, HostRange range) => last.Offset + (last.Count * clusterSize) == range.Offset;

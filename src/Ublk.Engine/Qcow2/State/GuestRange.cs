@@ -31,7 +31,7 @@ internal sealed class GuestRange
         return waiter.Task;
     }
 
-    /// <summary>Takes those who wait, to be woken.</summary>
+    /// <summary>Takes the waiters, to be woken.</summary>
     public QueueWaiter? TakeWaiters()
     {
         QueueWaiter? waiters = _waiters;

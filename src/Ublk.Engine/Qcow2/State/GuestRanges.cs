@@ -2,7 +2,7 @@ using Ublk.Io;
 
 namespace Ublk.Qcow2.State;
 
-/// <summary>The writes that are getting places for clusters of the disk. Used under the image's gate.</summary>
+/// <summary>The writes that are getting places for clusters of the disk. Used under the image's lock.</summary>
 internal sealed class GuestRanges
 {
     private GuestRange? _first;
@@ -35,7 +35,7 @@ internal sealed class GuestRanges
     }
 
     /// <summary>Lets go of a range's clusters.</summary>
-    /// <returns>Those who waited, to be woken outside the gate.</returns>
+    /// <returns>The waiters, to be woken outside the lock.</returns>
     public QueueWaiter? Remove(GuestRange range)
     {
         if (_first == range)

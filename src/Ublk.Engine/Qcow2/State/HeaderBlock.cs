@@ -56,7 +56,7 @@ internal sealed class HeaderBlock : IDisposable
     public ValueTask<int> SetAutoclearAsync(IoQueue? queue, AutoclearFeatures features) =>
         WriteAsync(queue, ImageHeader.AutoclearFeaturesField, (ulong)features);
 
-    /// <summary>Tells where the refcount table is from now on, durably.</summary>
+    /// <summary>Points the header to the refcount table, durably.</summary>
     public ValueTask<int> SetRefcountTableAsync(IoQueue? queue, long offset, int clusters) =>
         WriteAsync(queue, ImageHeader.RefcountTableOffsetField, (ulong)offset, clusters);
 

@@ -14,7 +14,7 @@ internal sealed class ImageHealth(HeaderBlock? header)
     /// <summary>0, or the negative errno that every write gets.</summary>
     public int Failure => Volatile.Read(ref _failure);
 
-    /// <summary>Metadata was caught lying: no write from now on, by nobody.</summary>
+    /// <summary>Metadata is invalid: all writes fail from now on.</summary>
     /// <returns>-EIO, for the request that found it.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> MarkCorruptAsync(IoQueue? queue)
@@ -28,7 +28,7 @@ internal sealed class ImageHealth(HeaderBlock? header)
     }
 
     /// <summary>
-    /// Data that the kernel had taken may be lost (fdatasync(2) failed, and tells so only once): nothing is written any more that
+    /// Data that the kernel had taken may be lost (fdatasync(2) failed, and reports it only once): nothing is written any more that
     /// might refer to it.
     /// </summary>
     /// <returns>The errno.</returns>

@@ -19,7 +19,8 @@ internal sealed class ImageState : IDisposable
     /// <param name="header">The header as it was when opened.</param>
     /// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
     /// <param name="statistics">What is done is counted there.</param>
-    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock, Qcow2Statistics statistics)
+    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock,
+        Qcow2Statistics statistics)
     {
         File = file;
         DataFile = dataFile;
@@ -55,8 +56,8 @@ internal sealed class ImageState : IDisposable
     /// <summary>Whether the disk's data is in a file of its own, each byte at its own offset.</summary>
     public bool HasDataFile => Layout.HasDataFile;
 
-    /// <summary>Held for moments, and never across an await, by who changes what the queues share.</summary>
-    public Lock Gate { get; } = new();
+    /// <summary>Protects what the queues share. Held briefly, and never across an await.</summary>
+    public Lock Lock { get; } = new();
 
     /// <summary>Whether it may be written.</summary>
     public ImageHealth Health { get; }
@@ -64,7 +65,7 @@ internal sealed class ImageState : IDisposable
     /// <summary>Where metadata is.</summary>
     public MetadataMap Metadata { get; }
 
-    /// <summary>When nobody uses given-up clusters any more.</summary>
+    /// <summary>When freed clusters are no longer in use.</summary>
     public RequestEpochs Epochs { get; } = new();
 
     /// <summary>Writes that are getting places.</summary>
@@ -76,7 +77,7 @@ internal sealed class ImageState : IDisposable
     /// <summary>Buffers of 64 KiB.</summary>
     public BufferPool Chunks { get; }
 
-    /// <summary>Changes that are not in the file yet, for the next worker; null where nobody keeps them.</summary>
+    /// <summary>Changes that are not in the file yet, for the next worker; null without a journal.</summary>
     public WriteJournal? Journal { get; set; }
 
     /// <summary>What was done, in all images of the chain.</summary>

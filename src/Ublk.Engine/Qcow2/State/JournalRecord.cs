@@ -28,7 +28,9 @@ internal struct JournalRecord
     /// <summary>The first cluster of the disk, the L1 index, or the refcount block's index.</summary>
     [FieldOffset(8)] public long Position;
 
-    /// <summary>The first entry's descriptor, or the place of the table or block. Entries with a place have theirs one after the other.</summary>
+    /// <summary>
+    /// The first entry's descriptor, or the place of the table or block. Entries with a place have theirs one after the other.
+    /// </summary>
     [FieldOffset(16)] public ulong Value;
 
     /// <summary>The entries' subclusters.</summary>

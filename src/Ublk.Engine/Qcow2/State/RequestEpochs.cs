@@ -1,12 +1,12 @@
 namespace Ublk.Qcow2.State;
 
 /// <summary>
-/// Tells when every request has ended that may still read or write a cluster which the disk gave up: not before is it given
+/// Tracks when every request has ended that may still access a cluster which the disk freed: only then is it given
 /// to another part of the disk.
 /// </summary>
 /// <remarks>
 /// A request counts itself into the current epoch. An epoch follows when the one before the current has no request left, so
-/// two epochs after a cluster was given up nobody uses it.
+/// two epochs after a cluster was freed, no request uses it.
 /// </remarks>
 internal sealed class RequestEpochs
 {

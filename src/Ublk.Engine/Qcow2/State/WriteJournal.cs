@@ -11,7 +11,7 @@ namespace Ublk.Qcow2.State;
 /// directory. Writes that were answered survive the worker's death by it. A power cut takes it, as it may take what was not flushed.
 /// </summary>
 /// <remarks>
-/// It has two halves: while a flush writes back what is in one, changes go to the other. Used under the image's gate. A process
+/// It has two halves: while a flush writes back what is in one, changes go to the other. Used under the image's lock. A process
 /// that is killed between two instructions leaves whole records: a record counts once the count says so.
 /// </remarks>
 internal sealed unsafe class WriteJournal : IDisposable
@@ -46,7 +46,8 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <exception cref="UblkException">There is no room for it; or it must exist and does not, or is of another image.</exception>
     public static WriteJournal Open(string path, (ulong Device, ulong Inode) image, int clusterSize, bool mustExist)
     {
-        using SafeFileHandle file = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | (mustExist ? 0 : Libc.O_CREAT), mode: 0x180);
+        using SafeFileHandle file =
+            Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | (mustExist ? 0 : Libc.O_CREAT), mode: Libc.OwnerReadWrite);
         int errno = file.IsInvalid ? Libc.LastErrno : 0;
         if (mustExist && errno == 0 && (Libc.Statx(file, out Libc.StatxBuffer state) != 0 || state.Size != (ulong)Length))
         {
@@ -91,8 +92,10 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <param name="path">The journal.</param>
     /// <param name="errno">Why.</param>
     public static UblkException Lost(string path, int errno) => new(UblkError.OperationFailed,
-        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it belongs to another image" : Libc.Describe(errno))}. "
-            + "Put it back. If it is lost, remove the device and attach the image anew: it is as it was when it was flushed last.", errno, "recover");
+        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it belongs to "
+            + "another image" : Libc.Describe(errno))}. "
+            + "Put it back. If it is lost, remove the device and attach the image anew: it is as it was when it was flushed last.", errno,
+                "recover");
 
     /// <summary>The records, in the order of the changes.</summary>
     /// <exception cref="UblkException">The image could not be flushed for so long that some are missing.</exception>
@@ -101,7 +104,8 @@ internal sealed unsafe class WriteJournal : IDisposable
         if (_head->IsBroken != 0)
         {
             throw new UblkException(UblkError.OperationFailed,
-                "The last worker could not flush its image, and more was written than its journal has room for. Remove the device and attach the "
+                "The last worker could not flush its image, and more was written than its journal has room for. Remove the device and "
+                    + "attach the "
                     + "image anew: it is as it was when it was flushed last.", operation: "recover");
         }
 

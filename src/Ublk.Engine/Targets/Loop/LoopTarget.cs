@@ -15,7 +15,7 @@ internal sealed class LoopTarget : BlockTarget
     private readonly bool _direct;
     private readonly int _index;
 
-    /// <summary>A disk of a file that is open already.</summary>
+    /// <summary>A disk on an open file.</summary>
     /// <param name="file">The file; the target disposes it.</param>
     /// <param name="direct">Whether it is open for direct I/O.</param>
     /// <param name="offset">Where in the file the disk begins, in bytes.</param>
@@ -36,7 +36,8 @@ internal sealed class LoopTarget : BlockTarget
         "Loop",
         "Serves a file or a block device.",
         [
-            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.", IsMandatory: true),
+            new TargetOption(DeviceSpecification.BackingPathOption, TargetOptionKind.Path, "The file or block device behind the disk.",
+                IsMandatory: true),
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
                 "Whether to pass by the page cache; by default where the file system allows it."),
             new TargetOption("Offset", TargetOptionKind.Size, "Where in the file the disk begins, in bytes; 0 by default."),
@@ -194,7 +195,8 @@ internal sealed class LoopTarget : BlockTarget
         ? new ValueTask<int>(_file.Read(buffer, position))
         : queue.ReadAsync(_index, buffer, position);
 
-    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) => _file.IsInMemory && buffer.IsMemory
+    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) =>
+        _file.IsInMemory && buffer.IsMemory
         ? new ValueTask<int>(_file.Write(buffer, position))
         : queue.WriteAsync(_index, buffer, position, durable);
 

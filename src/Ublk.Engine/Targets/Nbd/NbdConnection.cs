@@ -104,7 +104,7 @@ internal sealed class NbdConnection : IDisposable
         if (!IsLost)
         {
             IsLost = true;
-            _warn($"The connection is lost, and every request fails: {reason}.");
+            _warn($"The connection to the NBD server is lost, and all requests fail: {reason}.");
             _socket.Shutdown();
         }
 

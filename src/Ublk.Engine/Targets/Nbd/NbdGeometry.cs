@@ -25,13 +25,13 @@ internal static class NbdGeometry
         bool readOnly = export.Has(NbdExportFlags.ReadOnly);
         if (readOnly && !options.ReadOnly)
         {
-            options.Warnings.Add($"{name} cannot be written, so the disk is read-only.");
+            options.Warnings.Add($"{name} is read-only, so the disk is read-only.");
         }
 
         // What is written there could not be kept: unlike a file, an export does not grow.
         if (size < export.Size)
         {
-            options.Warnings.Add($"{name} has {export.Size} bytes. The disk has {size}: the last {export.Size - size} are less than a block.");
+            options.Warnings.Add($"{name} has {export.Size} bytes, not a multiple of {logical}: the last {export.Size - size} bytes are not part of the disk.");
         }
 
         readOnly |= options.ReadOnly;
@@ -41,7 +41,7 @@ internal static class NbdGeometry
             Size = size,
             LogicalBlockSize = logical,
             PhysicalBlockSize = preferred,
-            MaxIoSize = MaxIoSizeOf(export, logical, name),
+            MaxIoSize = MaxIoSizeOf(export, name),
             ReadOnly = readOnly,
             IsRotational = export.Has(NbdExportFlags.Rotational),
             VolatileCache = !readOnly && export.Has(NbdExportFlags.SendFlush),
@@ -57,16 +57,16 @@ internal static class NbdGeometry
         return uint.IsPow2(export.MinBlock) && export.MinBlock <= page
             ? int.Max(SectorSize, (int)export.MinBlock)
             : throw new UblkException(UblkError.NotSupported,
-                $"{name} takes only requests of whole blocks of {export.MinBlock} bytes. A disk's blocks have a power of two, from 512 to {page} bytes.");
+                $"{name} has blocks of {export.MinBlock} bytes. The block size of a disk is a power of two from 512 to {page} bytes.");
     }
 
-    private static int MaxIoSizeOf(NbdExport export, int logical, string name)
+    private static int MaxIoSizeOf(NbdExport export, string name)
     {
         int page = Environment.SystemPageSize;
         int most = (int)uint.Min(export.MaxPayload, NbdProtocol.DefaultMaxPayload) / page * page;
         return most > 0
             ? most
             : throw new UblkException(UblkError.NotSupported,
-                $"{name} takes at most {export.MaxPayload} bytes a request. A disk needs {page}, in blocks of {logical}.");
+                $"{name} limits requests to {export.MaxPayload} bytes. A disk needs at least {page}.");
     }
 }

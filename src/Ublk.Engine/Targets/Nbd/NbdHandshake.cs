@@ -59,7 +59,7 @@ internal sealed class NbdHandshake
         if (style == NbdProtocol.OldStyleMagic)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"The NBD server at {_uri.Server} speaks the oldstyle protocol, which the Nbd target does not have. Start it with the newstyle one.",
+                $"The NBD server at {_uri.Server} uses the oldstyle protocol, which the Nbd target does not support. Configure newstyle.",
                 operation: "handshake");
         }
 

@@ -62,7 +62,7 @@ internal sealed class NbdOptions(NbdSocket socket, string server)
 
     /// <summary>A server that does not keep to the protocol.</summary>
     public UblkException Violation(string what) => new(UblkError.ConnectionFailed,
-        $"The server at {server} does not keep to the NBD protocol: {what}.", Interop.Libc.ENOLINK, "handshake");
+        $"The server at {server} violates the NBD protocol: {what}.", Interop.Libc.ENOLINK, "handshake");
 
     /// <summary>A server that refuses.</summary>
     public UblkException Refusal(NbdOptionReply reply, string what)
@@ -70,11 +70,11 @@ internal sealed class NbdOptions(NbdSocket socket, string server)
         string words = reply.Text.Trim();
         string reason = reply.Type switch
         {
-            NbdOptionReplyType.TlsRequired => "it asks for TLS, which the Nbd target does not have yet",
+            NbdOptionReplyType.TlsRequired => "it requires TLS, which the Nbd target does not support",
             NbdOptionReplyType.Policy => "its policy forbids it",
             NbdOptionReplyType.Unknown => "it does not have it",
             NbdOptionReplyType.Shutdown => "it is shutting down",
-            NbdOptionReplyType.ExtendedHeadersRequired => "it asks for extended headers, which the Nbd target does not have yet",
+            NbdOptionReplyType.ExtendedHeadersRequired => "it requires extended headers, which the Nbd target does not support",
             NbdOptionReplyType.Invalid => "it calls the request invalid",
             _ => $"error {(uint)reply.Type & ~NbdProtocol.OptionErrorBit} of the protocol",
         };

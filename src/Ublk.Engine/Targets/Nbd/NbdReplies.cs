@@ -264,5 +264,5 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
     }
 
     private static UblkException Violation(string what) =>
-        new(UblkError.ConnectionFailed, $"the server does not keep to the NBD protocol: {what}", NbdError.LostConnection, "reply");
+        new(UblkError.ConnectionFailed, $"the server violates the NBD protocol: {what}", NbdError.LostConnection, "reply");
 }

@@ -28,7 +28,7 @@ internal sealed class NbdTarget : BlockTarget
         "Serves an export of an NBD server, such as nbdkit or qemu-nbd.",
         [
             new TargetOption("Uri", TargetOptionKind.Text,
-                "Where the export is: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.", IsMandatory: true),
+                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.", IsMandatory: true),
         ],
         Open)
     {
@@ -62,8 +62,8 @@ internal sealed class NbdTarget : BlockTarget
             if (options.QueueThreads > 1 && !export.Has(NbdExportFlags.CanMultiConn))
             {
                 throw new UblkException(UblkError.NotSupported,
-                    $"{name} takes one connection for a disk, so that there can be one queue with one thread. Leave QueueCount and ThreadsPerQueue "
-                        + "out, or have the server allow several connections (the flag CAN_MULTI_CONN of the protocol).");
+                    $"{name} does not support several connections (CAN_MULTI_CONN), and each queue thread needs one. Omit QueueCount and "
+                        + "ThreadsPerQueue, or configure the server to support several connections.");
             }
 
             while (connections.Count < options.QueueThreads)
@@ -140,8 +140,8 @@ internal sealed class NbdTarget : BlockTarget
         if (options.Recovery != RecoveryMode.None && !geometry.ReadOnly)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"The Nbd target has no -Recovery {options.Recovery} for a disk that is written: a write of a dead worker could still reach the server "
-                    + "after a newer one. Leave Recovery out, or make the disk -ReadOnly.");
+                $"The Nbd target supports -Recovery {options.Recovery} for read-only disks only: the server could execute a write of the dead "
+                    + "worker after newer writes. Omit Recovery, or use -ReadOnly.");
         }
     }
 

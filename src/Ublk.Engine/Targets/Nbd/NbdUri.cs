@@ -28,10 +28,10 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
                 break;
             case "nbds" or "nbds+unix":
                 throw new UblkException(UblkError.NotSupported,
-                    $"'{text}' asks for TLS, which the Nbd target does not have yet. Use {scheme.Replace("nbds", "nbd", StringComparison.Ordinal)} "
-                        + "through a tunnel, such as one of ssh or stunnel.");
+                    $"'{text}' requires TLS, which the Nbd target does not support. Use {scheme.Replace("nbds", "nbd", StringComparison.Ordinal)} "
+                        + "through a tunnel such as ssh or stunnel.");
             case "nbd+vsock" or "nbds+vsock":
-                throw new UblkException(UblkError.NotSupported, $"'{text}' is a vsock, which the Nbd target does not have. Use nbd or nbd+unix.");
+                throw new UblkException(UblkError.NotSupported, $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
             default:
                 throw Invalid(text, "It must begin with nbd:// or nbd+unix://");
         }
@@ -106,7 +106,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
             (string key, string value) = Split(parameter, '=');
             socket = key == SocketKey
                 ? Decode(text, value)
-                : throw new UblkException(UblkError.NotSupported, $"The Nbd target does not have '{key}' of '{text}'. It knows socket alone.");
+                : throw new UblkException(UblkError.NotSupported, $"The Nbd target does not support '{key}' in '{text}'. It supports socket only.");
         }
 
         return socket;
@@ -124,5 +124,5 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
         return decoded.Contains('\0', StringComparison.Ordinal) ? throw Invalid(text, "It has a zero byte") : decoded;
     }
 
-    private static UblkException Invalid(string text, string reason) => new(UblkError.InvalidArgument, $"'{text}' is no NBD URI. {reason}.");
+    private static UblkException Invalid(string text, string reason) => new(UblkError.InvalidArgument, $"'{text}' is not an NBD URI. {reason}.");
 }

@@ -39,7 +39,7 @@ internal sealed class NullTarget : BlockTarget
     public override bool ForwardsData => true;
 
     /// <inheritdoc/>
-    /// <remarks>Without a copy nobody writes to the memory of a read, and its client would see what the kernel last kept there.</remarks>
+    /// <remarks>With zero copy nothing writes to the pages of a read, and its client would see stale kernel memory.</remarks>
     public override int ZeroCopyThreshold => int.MaxValue;
 
     /// <inheritdoc/>

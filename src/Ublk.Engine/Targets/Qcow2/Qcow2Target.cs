@@ -58,16 +58,21 @@ public sealed class Qcow2Target : BlockTarget
             {
                 Choices = ["Qcow2", "Raw"],
             },
-            new TargetOption("NoBacking", TargetOptionKind.Boolean, "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
-            new TargetOption("Snapshot", TargetOptionKind.Text, "The id or name of an internal snapshot to read instead of the disk as it is now."),
+            new TargetOption("NoBacking", TargetOptionKind.Boolean,
+                "Whether to go without the backing file: what only it has reads as zeroes, and the disk is read-only."),
+            new TargetOption("Snapshot", TargetOptionKind.Text,
+                "The id or name of an internal snapshot to read instead of the disk as it is now."),
             new TargetOption("KeyFile", TargetOptionKind.Path, "The file that has the passphrase of an encrypted image."),
-            new TargetOption("CacheSize", TargetOptionKind.Size, "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
+            new TargetOption("CacheSize", TargetOptionKind.Size,
+                "Bytes of metadata kept in memory, of each image of the chain; 10 MiB by default."),
             new TargetOption("Discard", TargetOptionKind.Choice,
-                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read as zeroes.")
+                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read "
+                    + "as zeroes.")
             {
                 Choices = Enum.GetNames<DiscardMode>(),
             },
-            new TargetOption("DirectIO", TargetOptionKind.Boolean, "Whether to pass by the page cache; by default where the file system allows it."),
+            new TargetOption("DirectIO", TargetOptionKind.Boolean,
+                "Whether to pass by the page cache; by default where the file system allows it."),
         ],
         Open);
 
@@ -96,19 +101,7 @@ public sealed class Qcow2Target : BlockTarget
         string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
         OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
-        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
-        ImageOpener opener = new(files.Open, new ImageOptions
-        {
-            ReadOnly = options.ReadOnly,
-            BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
-            NoBacking = options.GetBoolean("NoBacking") ?? false,
-            Snapshot = options.GetText("Snapshot"),
-            Passphrase = passphrase,
-            CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
-            PunchesHoles = discard != DiscardMode.Ignore,
-        });
-        Qcow2Layer disk = opener.Open(path, out ImageUpdater? updater);
-        CryptographicOperations.ZeroMemory(passphrase);
+        Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {
             options.Warnings.Add(options.GetText("Snapshot") is not null ? "A snapshot is never written, so the disk is read-only."
@@ -184,7 +177,8 @@ public sealed class Qcow2Target : BlockTarget
         int result = _updater?.Finish() ?? 0;
         if (result < 0)
         {
-            throw UblkException.FromErrno(-result, "flush", $"What was written to {BackingPath} after its last flush may be lost, as it could not be written back");
+            throw UblkException.FromErrno(-result, "flush",
+                $"What was written to {BackingPath} after its last flush may be lost, as it could not be written back");
         }
     }
 
@@ -199,7 +193,7 @@ public sealed class Qcow2Target : BlockTarget
             }
             catch (UblkException)
             {
-                // Who wants to know asks before.
+                // Callers that need the result call Finish before.
             }
             finally
             {
@@ -211,6 +205,28 @@ public sealed class Qcow2Target : BlockTarget
         base.Dispose(disposing);
     }
 
+    private static Qcow2Layer OpenLayer(TargetOptions options, OpenFiles files, DiscardMode discard, out ImageUpdater? updater)
+    {
+        byte[]? passphrase = options.GetText("KeyFile") is { } keyFile ? KeyFile.Read(keyFile) : null;
+        try
+        {
+            return new ImageOpener(files.Open, new ImageOptions
+            {
+                ReadOnly = options.ReadOnly,
+                BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
+                NoBacking = options.GetBoolean("NoBacking") ?? false,
+                Snapshot = options.GetText("Snapshot"),
+                Passphrase = passphrase,
+                CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
+                PunchesHoles = discard != DiscardMode.Ignore,
+            }).Open(options.BackingPath!, out updater);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(passphrase);
+        }
+    }
+
     // Those that hold. What cannot be read ends as well.
     private static string? DescribeBitmaps(ImageState image)
     {
@@ -218,7 +234,7 @@ public sealed class Qcow2Target : BlockTarget
         {
             string[] names =
             [
-                .. ImageTables.ReadBitmaps(image.File, image.Header)
+                .. new ImageTables(image.File, image.Header).ReadBitmaps()
                     .Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'"),
             ];
             return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";
@@ -234,7 +250,12 @@ public sealed class Qcow2Target : BlockTarget
     {
         try
         {
-            Libc.StatxBuffer state = ((RingImageFile)disk.State.File).File.State;
+            int errno = Libc.Statx(disk.State.File.Handle!, out Libc.StatxBuffer state);
+            if (errno != 0)
+            {
+                throw UblkException.FromErrno(errno, "statx", $"Cannot look at {disk.State.File.Path}");
+            }
+
             ulong device = ((ulong)state.DeviceMajor << 32) | state.DeviceMinor;
             return WriteJournal.Open(path, (device, state.Inode), disk.State.Layout.ClusterSize, options.MustHaveState);
         }

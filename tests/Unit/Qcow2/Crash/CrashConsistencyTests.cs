@@ -2,8 +2,8 @@ namespace Ublk.Tests.Qcow2.Crash;
 
 /// <summary>
 /// A power cut at any instant leaves an image without errors that has all that was flushed; the death of the worker leaves all that
-/// was answered, also where the host's file fails. UBLK_SEEDS tells how many workloads to try (one for each kind of image by default), UBLK_SEED which one alone,
-/// or which first; with UBLK_QEMU=1 qemu-img judges the image after each cut, not after a sample of them.
+/// was answered, also where the host's file fails. UBLK_SEEDS tells how many workloads to try (one for each kind of image by default),
+/// UBLK_SEED which one alone, or which first; with UBLK_QEMU=1 qemu-img judges the image after each cut, not after a sample of them.
 /// </summary>
 public class CrashConsistencyTests(ITestOutputHelper output)
 {

@@ -80,7 +80,8 @@ internal sealed class CrashRun : IDisposable
             catch (Exception exception)
             {
                 throw new InvalidOperationException(
-                    $"Seed {_seed} ({_kind.Name}, discard {_discard}, life {life}) failed: {exception.Message} Replay it with UBLK_SEED={_seed}.", exception);
+                    $"Seed {_seed} ({_kind.Name}, discard {_discard}, life {life}) failed: {exception.Message} Replay it with "
+                        + $"UBLK_SEED={_seed}.", exception);
             }
         }
     }
@@ -147,7 +148,8 @@ internal sealed class CrashRun : IDisposable
             else if (started >= requests && !_running.Exists(running => running.Answer.IsCompleted))
             {
                 context.RunPosted();
-                Assert.True(_disk.HasPending || _running.Exists(running => running.Answer.IsCompleted), "The requests wait for each other.");
+                Assert.True(_disk.HasPending
+                    || _running.Exists(running => running.Answer.IsCompleted), "The requests wait for each other.");
             }
 
             context.RunPosted();
@@ -202,7 +204,8 @@ internal sealed class CrashRun : IDisposable
         }
 
         _running.Add(started);
-        started.Answer = harness.Start(tag, QueueHarness.Describe(operation, (long)first * DiskModel.Sector, started.Count * DiskModel.Sector, flags));
+        started.Answer =
+            harness.Start(tag, QueueHarness.Describe(operation, (long)first * DiskModel.Sector, started.Count * DiskModel.Sector, flags));
         started.Buffer = harness.BufferOf(tag);
     }
 

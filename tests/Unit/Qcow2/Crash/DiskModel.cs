@@ -85,7 +85,8 @@ internal sealed class DiskModel
             ReadOnlySpan<byte> content = data.Slice(number * Sector, Sector);
             if (VersionOf(content, first + number, CollectionsMarshal.AsSpan(history.Versions)[oldest..]) is null)
             {
-                return $"sector {first + number} is {Describe(content)}; it may be one of [{string.Join(", ", history.Versions[oldest..])}] "
+                string possible = string.Join(", ", history.Versions[oldest..]);
+                return $"sector {first + number} is {Describe(content)}; it may be one of [{possible}] "
                     + $"of [{string.Join(", ", history.Versions)}] (0: as it was, -1: zeroes)";
             }
         }

@@ -36,7 +36,8 @@ public class EditCrashTests(ITestOutputHelper output)
             {
                 try
                 {
-                    using EditRun run = new(FilesOf(kind, operation, seed), path => s_operations[operation](path, kind.Content.Length), new Random(seed));
+                    using EditRun run =
+                        new(FilesOf(kind, operation, seed), path => s_operations[operation](path, kind.Content.Length), new Random(seed));
                     if (!run.IsPossible)
                     {
                         break;
@@ -51,7 +52,8 @@ public class EditCrashTests(ITestOutputHelper output)
                 }
                 catch (Exception exception)
                 {
-                    throw new InvalidOperationException($"To {operation} in an image '{kind.Name}', seed {seed}: {exception.Message}", exception);
+                    throw new InvalidOperationException($"To {operation} in an image '{kind.Name}', seed {seed}: {exception.Message}",
+                        exception);
                 }
             }
         }

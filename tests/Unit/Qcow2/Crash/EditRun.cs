@@ -124,11 +124,13 @@ internal sealed class EditRun : IDisposable
         ImageCheckResult found = CheckOf(path);
         ImageHeader header = HeaderOf(path);
         bool mayBeRepaired = !isEnded && (!_isSound || header.Version == 2 || header.Incompatible.HasFlag(IncompatibleFeatures.Dirty));
-        Assert.True(mayBeRepaired || !_isSound || found.Corruptions == 0, $"After {what} the image has errors:\n{string.Join("\n", found.Findings)}");
+        Assert.True(mayBeRepaired || !_isSound
+            || found.Corruptions == 0, $"After {what} the image has errors:\n{string.Join("\n", found.Findings)}");
         if (found.Condition != ImageCondition.Clean || header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
         {
             ImageCheckResult repaired = new CheckImage { Path = path, Repair = true }.Run(Ublk.Qcow2.AtRest.ImageProgress.None);
-            Assert.True(repaired.Condition == ImageCondition.Clean, $"After {what} the image cannot be repaired:\n{string.Join("\n", repaired.Findings)}");
+            Assert.True(repaired.Condition == ImageCondition.Clean,
+                $"After {what} the image cannot be repaired:\n{string.Join("\n", repaired.Findings)}");
         }
 
         SimulatedDisk repairedDisk = new(_random);
@@ -171,7 +173,8 @@ internal sealed class EditRun : IDisposable
     {
         public bool Equals(Content? other) => other is not null && Disk.AsSpan().SequenceEqual(other.Disk)
             && Snapshots.Count == other.Snapshots.Count
-            && Snapshots.All(snapshot => other.Snapshots.TryGetValue(snapshot.Key, out byte[]? content) && content.AsSpan().SequenceEqual(snapshot.Value));
+            && Snapshots.All(snapshot =>
+                other.Snapshots.TryGetValue(snapshot.Key, out byte[]? content) && content.AsSpan().SequenceEqual(snapshot.Value));
 
         public override int GetHashCode() => Disk.Length;
 

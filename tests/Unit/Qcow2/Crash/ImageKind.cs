@@ -3,7 +3,8 @@ using System.Collections.Concurrent;
 namespace Ublk.Tests.Qcow2.Crash;
 
 /// <summary>A kind of image: how qemu's tools make it, its files, and its content as qemu reads it.</summary>
-internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, byte[] Content, IReadOnlyDictionary<string, byte[]> Snapshots)
+internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, byte[] Content, IReadOnlyDictionary<string,
+    byte[]> Snapshots)
 {
     /// <summary>Whether it has persistent bitmaps, whose clusters are lost once it is written.</summary>
     public bool HasBitmaps { get; private init; }
@@ -113,5 +114,6 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
     }
 
     private sealed record Recipe(
-        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0, bool IsEncrypted = false);
+        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0, bool IsEncrypted =
+            false);
 }

@@ -1,6 +1,8 @@
 namespace Ublk.Tests.Qcow2.Crash;
 
-/// <summary>A disk with files on it that loses and reorders what was not flushed, and completes what runs on a queue in any order.</summary>
+/// <summary>
+/// A disk with files on it that loses and reorders what was not flushed, and completes what runs on a queue in any order.
+/// </summary>
 /// <param name="random">Chooses.</param>
 internal sealed class SimulatedDisk(Random random)
 {
@@ -22,7 +24,8 @@ internal sealed class SimulatedDisk(Random random)
     public SimulatedFile Add(string name, ReadOnlySpan<byte> content) => Files[name] = new SimulatedFile(this, name, content.ToArray());
 
     /// <summary>Opens a file, as an image's opener wants it.</summary>
-    public SimulatedHandle Open(string path, bool readOnly, int maxAlignment) => Files.TryGetValue(Path.GetFileName(path), out SimulatedFile? file)
+    public SimulatedHandle Open(string path, bool readOnly, int maxAlignment) =>
+        Files.TryGetValue(Path.GetFileName(path), out SimulatedFile? file)
         ? new SimulatedHandle(file, path, readOnly)
         : throw new UblkException(UblkError.PathNotFound, $"There is no file {path}.");
 

@@ -40,7 +40,8 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, byte[] cont
     }
 
     /// <summary>Writes.</summary>
-    public int Write(ReadOnlySpan<byte> data, long offset, bool durable) => Apply(data.ToArray(), offset, data.Length, durable, data.Length);
+    public int Write(ReadOnlySpan<byte> data, long offset, bool durable) =>
+        Apply(data.ToArray(), offset, data.Length, durable, data.Length);
 
     /// <summary>ftruncate(2).</summary>
     public int SetLength(long length)

@@ -1,4 +1,5 @@
 using System.Text;
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.AtRest;
 using Ublk.Qcow2.Compression;
@@ -36,7 +37,7 @@ internal static class SimulatedImage
         for (int start = 0; start < content.Length; start += buffer.Length)
         {
             IoBuffer part = buffer.Part(0, int.Min(buffer.Length, content.Length - start));
-            Assert.Equal(0, ImageTables.ResultOf(layer.Reader.ReadAsync(null, part, start)));
+            Assert.Equal(0, ImageFile.ResultOf(layer.Reader.ReadAsync(null, part, start)));
             part.Span.CopyTo(content.AsSpan(start));
         }
 
@@ -59,7 +60,9 @@ internal static class SimulatedImage
         string source = disk.Files.ContainsKey("key")
             ? $"--object secret,id=key,file=key --image-opts driver=qcow2,file.filename={Name},encrypt.key-secret=key"
             : $"-f qcow2 {Name}";
-        Shell.Run("sh", "-c", $"cd '{folder}' || exit; out=$(qemu-img check {source} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || {{ echo \"$out\" >&2; exit 1; }}");
+        Shell.Run("sh", "-c",
+            $"cd '{folder}' || exit; out=$(qemu-img check {source} 2>&1); status=$?; [ $status = 0 ] || [ $status = 3 ] || "
+                + $"{{ echo \"$out\" >&2; exit 1; }}");
     }
 
     /// <summary>Writes the disk's files into a folder.</summary>

@@ -54,7 +54,8 @@ public class EncryptedImageTests
         Assert.Equal(-1, file.AsSpan().IndexOf(Enumerable.Repeat((byte)0x5A, 16).ToArray()));
 
         // Two sectors of equal data are not equal.
-        Assert.True(file.Chunk(512).Where(sector => sector.Distinct().Count() > 64).GroupBy(Convert.ToHexString).All(group => group.Count() == 1));
+        Assert.True(file.Chunk(512).Where(sector => sector.Distinct().Count() > 64).GroupBy(Convert.ToHexString)
+            .All(group => group.Count() == 1));
     }
 
     [Fact]

@@ -48,7 +48,8 @@ public class LuksHeaderTests
                 int place = random.Next(2) == 0 ? random.Next(bytes.Length) : random.Next(120);
                 if (random.Next(3) == 0)
                 {
-                    BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(int.Min(place, bytes.Length - 4)), uint.MaxValue - (uint)random.Next(2));
+                    BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(int.Min(place, bytes.Length - 4)),
+                        uint.MaxValue - (uint)random.Next(2));
                 }
                 else
                 {
@@ -58,7 +59,8 @@ public class LuksHeaderTests
 
             try
             {
-                LuksHeader header = LuksHeader.Parse(bytes.AsSpan(0, random.Next(20) == 0 ? random.Next(bytes.Length) : bytes.Length), Area, "a");
+                LuksHeader header =
+                    LuksHeader.Parse(bytes.AsSpan(0, random.Next(20) == 0 ? random.Next(bytes.Length) : bytes.Length), Area, "a");
                 Assert.All(header.Slots, slot => Assert.InRange(slot.Offset + (header.KeyLength * (long)LuksHeader.Stripes), 0, Area));
             }
             catch (UblkException)

@@ -28,7 +28,8 @@ public class SnapshotTableTests
             file.AsSpan((int)header.SnapshotsOffset), header.SnapshotCount, header.Layout, Name, out int length);
         Assert.Equal([("1", "one", 10L << 20), ("2", "zweiter Schnappschuß", size)],
             snapshots.Select(snapshot => (snapshot.Id, snapshot.Name, snapshot.DiskSize!.Value)));
-        Assert.All(snapshots, snapshot => Assert.InRange(snapshot.Created, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1)));
+        Assert.All(snapshots, snapshot =>
+            Assert.InRange(snapshot.Created, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1)));
 
         // The padding of the last entry is beyond the file's end.
         Array.Resize(ref file, file.Length + 8);

@@ -18,8 +18,9 @@ public class TableEntryTests
         int size = ImageHeaderTests.Read(image.Path).Header.Layout.ClusterSize;
         image.Play($"write -P 1 0 {size}", $"write -z {size} {size}", $"write -P 2 {2 * size} {size}", $"write -z {2 * size} {size}",
             $"write -c -P 3 {3 * size} {size}");
-        ClusterKind[] kinds = [.. Entries(image.Path, 5).Select(entry => entry.KindIn(ImageHeaderTests.Read(image.Path).Header.Layout))];
-        Assert.Equal([ClusterKind.Data, ClusterKind.Zero, ClusterKind.ZeroAllocated, ClusterKind.Compressed, ClusterKind.Unallocated], kinds);
+        ExtentKind[] kinds = [.. Entries(image.Path, 5).Select(entry => entry.KindIn(ImageHeaderTests.Read(image.Path).Header.Layout))];
+        Assert.Equal([ExtentKind.Data, ExtentKind.Zero, ExtentKind.ZeroAllocated, ExtentKind.Compressed, ExtentKind.Unallocated],
+            kinds);
     }
 
     [Fact]
@@ -30,8 +31,8 @@ public class TableEntryTests
         L2Entry[] entries = [.. Entries(image.Path, 2)];
         Assert.Equal(0b110u, entries[0].AllocatedSubclusters);
         Assert.Equal(0b100000u, entries[0].ZeroSubclusters);
-        Assert.Equal(ClusterKind.Data, entries[0].KindIn(ImageHeaderTests.Read(image.Path).Header.Layout));
-        Assert.Equal(ClusterKind.Zero, entries[1].KindIn(ImageHeaderTests.Read(image.Path).Header.Layout));
+        Assert.Equal(ExtentKind.Data, entries[0].KindIn(ImageHeaderTests.Read(image.Path).Header.Layout));
+        Assert.Equal(ExtentKind.Zero, entries[1].KindIn(ImageHeaderTests.Read(image.Path).Header.Layout));
     }
 
     [Fact]
@@ -42,7 +43,7 @@ public class TableEntryTests
                 ClusterLayout layout = new(bits, 4, false);
                 int length = int.Min(wanted, layout.ClusterSize);
                 L2Entry entry = L2Entry.CompressedAt(layout, offset, length);
-                Assert.Equal(ClusterKind.Compressed, entry.KindIn(layout));
+                Assert.Equal(ExtentKind.Compressed, entry.KindIn(layout));
                 Assert.Null(entry.FindFault(layout, 3));
                 Assert.Equal(offset, entry.CompressedOffset(layout));
                 Assert.InRange(entry.CompressedLength(layout), length, length + 511);

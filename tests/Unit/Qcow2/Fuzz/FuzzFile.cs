@@ -80,7 +80,8 @@ internal sealed class FuzzFile
             return new ValueTask<int>(mode == 0 ? file.Grow(offset, length) : file.Punch(offset, length));
         }
 
-        protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) => new(file.Read(buffer.Span, offset));
+        protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
+            new(file.Read(buffer.Span, offset));
 
         protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
         {

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace Ublk.Tests.Qcow2.Fuzz;
 
-/// <summary>Images with some bytes changed where it matters: header, extensions, tables, reference counts, snapshots, compressed data.</summary>
+/// <summary>
+/// Images with some bytes changed where it matters: header, extensions, tables, reference counts, snapshots, compressed data.
+/// </summary>
 internal static class FuzzInput
 {
     private const int TableEntries = 64;

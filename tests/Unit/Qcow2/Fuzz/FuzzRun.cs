@@ -8,7 +8,9 @@ using Ublk.Tests.Qcow2.Crash;
 
 namespace Ublk.Tests.Qcow2.Fuzz;
 
-/// <summary>Uses images that may be garbage as disks are used: each is refused, requests fail, or they work; nothing else happens.</summary>
+/// <summary>
+/// Uses images that may be garbage as disks are used: each is refused, requests fail, or they work; nothing else happens.
+/// </summary>
 internal sealed class FuzzRun : IDisposable
 {
     // What an image may make its reader take: its tables are bounded by the rules for headers, and its disk is not read whole.
@@ -65,7 +67,7 @@ internal sealed class FuzzRun : IDisposable
     {
         try
         {
-            ImageTables.ReadBitmaps(image.File, image.Header);
+            new ImageTables(image.File, image.Header).ReadBitmaps();
         }
         catch (UblkException)
         {

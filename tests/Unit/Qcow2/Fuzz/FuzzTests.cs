@@ -46,7 +46,7 @@ public class FuzzTests(ITestOutputHelper output)
     public void What_did_harm_once_does_no_more()
     {
         using FuzzRun run = new();
-        foreach (string path in Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests/Unit/Targets/Qcow2/Corpus"), "*.qcow2"))
+        foreach (string path in Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests/Unit/Qcow2/Corpus"), "*.qcow2"))
         {
             byte[] image = File.ReadAllBytes(path);
             for (int seed = 0; seed < 20; seed++)

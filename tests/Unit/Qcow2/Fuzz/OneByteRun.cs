@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Ublk.Images;
-using Ublk.Qcow2.AtRest;
 using Ublk.Tests.Qcow2.Crash;
 using ImageProgress = Ublk.Qcow2.AtRest.ImageProgress;
 

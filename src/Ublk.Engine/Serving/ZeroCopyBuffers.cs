@@ -4,8 +4,8 @@ using Ublk.Rings;
 
 namespace Ublk.Serving;
 
-/// <summary>A thread's data in the mode where nobody copies: the clients' own pages, in its ring's table of buffers.</summary>
-internal sealed unsafe class RegisteredBuffers : RequestBuffers
+/// <summary>A thread's data with zero copy: the clients' own pages, in its ring's table of buffers.</summary>
+internal sealed unsafe class ZeroCopyBuffers : RequestBuffers
 {
     private readonly bool _isAutomatic;
 
@@ -14,7 +14,7 @@ internal sealed unsafe class RegisteredBuffers : RequestBuffers
     /// <param name="count">The thread's tags.</param>
     /// <param name="isAutomatic">Whether the driver registers each request's pages by itself (from 6.16).</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
-    public RegisteredBuffers(Ring ring, int count, bool isAutomatic)
+    public ZeroCopyBuffers(Ring ring, int count, bool isAutomatic)
     {
         _isAutomatic = isAutomatic;
         ring.RegisterBufferTable(count);
@@ -29,7 +29,7 @@ internal sealed unsafe class RegisteredBuffers : RequestBuffers
         : (IoOperation)(descriptor.OpFlags & UblkAbi.OpMask) is IoOperation.Read or IoOperation.Write;
 
     /// <inheritdoc/>
-    public override void Describe(IoUringSqe* entry, int slot)
+    public override void Prepare(IoUringSqe* entry, int slot)
     {
         if (_isAutomatic)
         {

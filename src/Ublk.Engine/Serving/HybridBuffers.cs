@@ -4,17 +4,17 @@ using Ublk.Io;
 namespace Ublk.Serving;
 
 /// <summary>A thread's data in the mode where great requests are not copied, and the worker copies small ones.</summary>
-internal sealed class MixedBuffers : RequestBuffers
+internal sealed class HybridBuffers : RequestBuffers
 {
     private readonly UserCopyBuffers _small;
-    private readonly RegisteredBuffers _great;
+    private readonly ZeroCopyBuffers _great;
     private readonly int _threshold;
 
     /// <summary>Takes both kinds, and disposes them.</summary>
     /// <param name="small">What serves requests of fewer bytes than the threshold.</param>
     /// <param name="great">What serves the others; registered by hand.</param>
     /// <param name="threshold">Bytes from which on a request is not copied.</param>
-    public MixedBuffers(UserCopyBuffers small, RegisteredBuffers great, int threshold)
+    public HybridBuffers(UserCopyBuffers small, ZeroCopyBuffers great, int threshold)
     {
         _small = small;
         _great = great;
@@ -22,10 +22,10 @@ internal sealed class MixedBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override bool CanGiveBack => true;
+    public override bool CanTrim => true;
 
     /// <inheritdoc/>
-    public override bool CopiesHere => true;
+    public override bool NeedsCopy => true;
 
     /// <inheritdoc/>
     public override IoBuffer Of(int slot, int length) => length < _threshold ? _small.Of(slot, length) : _great.Of(slot, length);
@@ -35,13 +35,13 @@ internal sealed class MixedBuffers : RequestBuffers
         ((long)descriptor.SectorCount << UblkAbi.SectorShift) >= _threshold && _great.NeedsRegistration(descriptor);
 
     /// <inheritdoc/>
-    public override int Take(IoRequest request) => request.Buffer.IsMemory ? _small.Take(request) : 0;
+    public override int CopyIn(IoRequest request) => request.Buffer.IsMemory ? _small.CopyIn(request) : 0;
 
     /// <inheritdoc/>
-    public override int Give(IoRequest request, int result) => request.Buffer.IsMemory ? _small.Give(request, result) : result;
+    public override int CopyOut(IoRequest request, int result) => request.Buffer.IsMemory ? _small.CopyOut(request, result) : result;
 
     /// <inheritdoc/>
-    public override void GiveBack() => _small.GiveBack();
+    public override void Trim() => _small.Trim();
 
     /// <inheritdoc/>
     public override void Dispose()

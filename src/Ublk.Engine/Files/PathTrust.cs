@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Files;
 
 /// <summary>Whether code may be loaded from a place: only root and the user himself may have put it there, and may change it.</summary>
-internal static class PluginTrust
+internal static class PathTrust
 {
     private const int OthersWrite = 0x02;
     private const int GroupWrites = 0x10;
@@ -21,7 +21,7 @@ internal static class PluginTrust
         string? folder = Path.GetDirectoryName(file);
         for (bool isNearest = true; folder is not null; folder = Path.GetDirectoryName(folder), isNearest = false)
         {
-            // In a folder such as /tmp nobody renames what is another's; but beside the assembly anybody could put a library it asks for.
+            // In a sticky folder such as /tmp users cannot rename files of others, but anyone could put a library beside the assembly.
             Check(file, folder, mayBeShared: !isNearest);
         }
 
@@ -65,5 +65,6 @@ internal static class PluginTrust
     }
 
     private static UblkException Distrusted(string file, string why, string remedy) => new(UblkError.PluginNotTrusted,
-        $"{file} is not loaded: {why}, so the code could be anybody's. Move it to a folder of your own, or use {remedy}.", Libc.EPERM, "load");
+        $"{file} is not loaded: {why}, so the code could be anybody's. Move it to a folder of your own, or use {remedy}.", Libc.EPERM,
+            "load");
 }

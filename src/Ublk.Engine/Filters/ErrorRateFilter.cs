@@ -5,7 +5,7 @@ using Ublk.Targets;
 namespace Ublk.Filters;
 
 /// <summary>Fails a share of the requests: the same ones each time, for the same seed and the same requests in the same order.</summary>
-internal sealed class ErrorFilter : FilterTarget
+internal sealed class ErrorRateFilter : FilterTarget
 {
     // The errnos the block layer hands on as they are; it turns every other into EIO (block/blk-core.c: blk_errors).
     private static readonly Dictionary<string, int> Errnos = new(StringComparer.OrdinalIgnoreCase)
@@ -25,12 +25,13 @@ internal sealed class ErrorFilter : FilterTarget
     private readonly ulong _seed;
     private long _candidates;
 
-    private ErrorFilter(BlockTarget inner, TargetOptions options)
+    private ErrorRateFilter(BlockTarget inner, TargetOptions options)
         : base(inner)
     {
         _rate = options.GetFraction("ErrorRate") ?? 0;
         _errno = Errnos[options.GetText("ErrorKind") ?? "EIO"];
-        _failing = [.. (options.GetChoices("ErrorOn") ?? Enum.GetNames<IoOperation>()).Select(name => Enum.Parse<IoOperation>(name, ignoreCase: true))];
+        _failing = [.. (options.GetChoices("ErrorOn") ?? Enum.GetNames<IoOperation>())
+            .Select(name => Enum.Parse<IoOperation>(name, ignoreCase: true))];
         _seed = (ulong)(options.GetNumber("Seed") ?? 0);
     }
 
@@ -39,9 +40,12 @@ internal sealed class ErrorFilter : FilterTarget
         "ErrorRate",
         "Fails a share of the requests.",
         [
-            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1; 0 by default.", IsMandatory: true),
-            new TargetOption("ErrorKind", TargetOptionKind.Choice, "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
-            new TargetOption("ErrorOn", TargetOptionKind.Choices, "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
+            new TargetOption("ErrorRate", TargetOptionKind.Fraction, "The share of requests that fail, from 0 to 1.",
+                IsMandatory: true),
+            new TargetOption("ErrorKind", TargetOptionKind.Choice,
+                "The error they fail with; EIO by default.") { Choices = [.. Errnos.Keys] },
+            new TargetOption("ErrorOn", TargetOptionKind.Choices,
+                "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
             new TargetOption("Seed", TargetOptionKind.Number, "A number that decides which requests fail; 0 by default."),
         ],
         Wrap);
@@ -53,7 +57,7 @@ internal sealed class ErrorFilter : FilterTarget
             : Inner.HandleAsync(request);
 
     private static BlockTarget Wrap(BlockTarget inner, TargetOptions options) =>
-        options.GetFraction("ErrorRate") > 0 ? new ErrorFilter(inner, options) : inner;
+        options.GetFraction("ErrorRate") > 0 ? new ErrorRateFilter(inner, options) : inner;
 
     // SplitMix64: the n-th number from 0 to 1 of a seed, without a state that queues would have to share.
     private double Draw(long n)

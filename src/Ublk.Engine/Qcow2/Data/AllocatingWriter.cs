@@ -18,8 +18,8 @@ namespace Ublk.Qcow2.Data;
 /// <param name="allocator">Gives places.</param>
 /// <param name="filler">Writes the data with what surrounds it.</param>
 /// <param name="flusher">Writes metadata back when the journal is full.</param>
-internal sealed class PlacingWriter(
-    ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, ClusterFiller filler, MetadataFlusher flusher)
+internal sealed class AllocatingWriter(
+    ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, CopyOnWrite filler, MetadataFlusher flusher)
 {
     private readonly ClusterLayout _layout = image.Layout;
 
@@ -35,9 +35,9 @@ internal sealed class PlacingWriter(
 
         try
         {
-            bool ownsPlace = map.OwnsPlace(old);
-            int result = await GetPlaceAsync(queue, range!, old, ownsPlace);
-            return result < 0 ? result : await FillAsync(queue, buffer, offset, range!, old, ownsPlace);
+            bool isInPlace = map.IsWritableInPlace(old);
+            int result = await AllocateAsync(queue, range!, old, isInPlace);
+            return result < 0 ? result : await FillAsync(queue, buffer, offset, range!, old, isInPlace);
         }
         finally
         {
@@ -47,22 +47,22 @@ internal sealed class PlacingWriter(
 
     // Writes into the range's place and enters it. A new place that does not come to be used is given back.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FillAsync(IoQueue? queue, IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool ownsPlace)
+    private async ValueTask<int> FillAsync(IoQueue? queue, IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool isInPlace)
     {
         int result = -Libc.EIO;
         try
         {
             int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
-            FillPlan plan = FillPlan.For(_layout, offset, length, old, ownsPlace);
+            CopyOnWritePlan plan = CopyOnWritePlan.For(_layout, offset, length, old, isInPlace);
             result = await filler.WriteAsync(queue, buffer.Slice(0, length), offset, plan, range);
             result = result < 0 ? result : await EnterAsync(queue, range, plan);
             return result < 0 ? result : length;
         }
         finally
         {
-            if (result < 0 && !ownsPlace && !image.HasDataFile)
+            if (result < 0 && !isInPlace && !image.HasDataFile)
             {
-                GiveBack(range);
+                Trim(range);
             }
         }
     }
@@ -73,7 +73,7 @@ internal sealed class PlacingWriter(
     {
         range = null;
         first = default;
-        lock (image.Gate)
+        lock (image.Lock)
         {
             if (tables.Find(offset) is { } table)
             {
@@ -86,7 +86,7 @@ internal sealed class PlacingWriter(
 
                 wait = default;
                 ExtentKind kind = map.Find(offset, 1).Kind;
-                if (kind is ExtentKind.Data or ExtentKind.Faulty or ExtentKind.NotCached)
+                if (kind is ExtentKind.Data or ExtentKind.Invalid or ExtentKind.NotCached)
                 {
                     return false;
                 }
@@ -94,7 +94,7 @@ internal sealed class PlacingWriter(
                 int index = _layout.L2Index(offset);
                 first = table.Read(index);
                 int count = 1;
-                if (!map.OwnsPlace(first))
+                if (!map.IsWritableInPlace(first))
                 {
                     long end = (offset + length - 1) >> _layout.ClusterBits;
                     while (cluster + count <= end && index + count < _layout.L2Entries
@@ -114,13 +114,13 @@ internal sealed class PlacingWriter(
     }
 
     // What must be copied from a cluster with subclusters is known of the first alone.
-    private bool CanFollow(L2Entry entry) => !map.OwnsPlace(entry)
+    private bool CanFollow(L2Entry entry) => !map.IsWritableInPlace(entry)
         && (!_layout.HasExtendedL2 || (entry.AllocatedSubclusters == 0 && !entry.IsCompressed));
 
-    private ValueTask<int> GetPlaceAsync(IoQueue? queue, GuestRange range, L2Entry old, bool ownsPlace)
+    private ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range, L2Entry old, bool isInPlace)
     {
         range.IsVirgin = false;
-        if (ownsPlace)
+        if (isInPlace)
         {
             range.HostOffset = old.Offset;
         }
@@ -137,13 +137,13 @@ internal sealed class PlacingWriter(
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EnterAsync(IoQueue? queue, GuestRange range, FillPlan plan)
+    private async ValueTask<int> EnterAsync(IoQueue? queue, GuestRange range, CopyOnWritePlan plan)
     {
         long offset = range.First << _layout.ClusterBits;
         while (true)
         {
             bool isFull;
-            lock (image.Gate)
+            lock (image.Lock)
             {
                 isFull = image.Journal?.HasRoom(4) == false;
                 if (!isFull && tables.Find(offset) is { } table)
@@ -168,9 +168,9 @@ internal sealed class PlacingWriter(
         }
     }
 
-    private void GiveBack(GuestRange range)
+    private void Trim(GuestRange range)
     {
-        lock (image.Gate)
+        lock (image.Lock)
         {
             image.Freed.AddUnreferenced(new HostRange(range.HostOffset, range.Count), image.Epochs.Current);
         }
@@ -179,7 +179,7 @@ internal sealed class PlacingWriter(
     private void Release(GuestRange range)
     {
         QueueWaiter? waiters;
-        lock (image.Gate)
+        lock (image.Lock)
         {
             waiters = image.Allocating.Remove(range);
         }

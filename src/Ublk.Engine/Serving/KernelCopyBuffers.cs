@@ -4,7 +4,7 @@ using Ublk.Io;
 namespace Ublk.Serving;
 
 /// <summary>A thread's data in the mode where the driver copies: it knows a buffer for each of its tags.</summary>
-internal sealed unsafe class CopiedBuffers : RequestBuffers
+internal sealed unsafe class KernelCopyBuffers : RequestBuffers
 {
     private readonly BufferMemory _memory;
     private readonly bool _isPopulated;
@@ -14,7 +14,7 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
     /// <param name="maxIoSize">Bytes of the greatest request; a multiple of the page size.</param>
     /// <param name="populate">Whether to take all memory now and keep it.</param>
     /// <exception cref="UblkException">There is no address space, or not enough memory.</exception>
-    public CopiedBuffers(int count, int maxIoSize, bool populate = false)
+    public KernelCopyBuffers(int count, int maxIoSize, bool populate = false)
     {
         _memory = new BufferMemory(count, maxIoSize);
         _isPopulated = populate;
@@ -33,17 +33,17 @@ internal sealed unsafe class CopiedBuffers : RequestBuffers
     }
 
     /// <inheritdoc/>
-    public override bool CanGiveBack => !_isPopulated;
+    public override bool CanTrim => !_isPopulated;
 
     /// <inheritdoc/>
     public override IoBuffer Of(int slot, int length) => new(_memory.AddressOf(slot), length);
 
     /// <inheritdoc/>
-    public override void Describe(IoUringSqe* entry, int slot) =>
+    public override void Prepare(IoUringSqe* entry, int slot) =>
         ((UblkIoCommand*)&entry->Command)->Address = (ulong)_memory.AddressOf(slot);
 
     /// <inheritdoc/>
-    public override void GiveBack() => _memory.GiveBack();
+    public override void Trim() => _memory.Trim();
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -4,7 +4,7 @@ using Ublk.Interop;
 namespace Ublk.Tests.Interop;
 
 /// <summary>The kernel's numbers differ between machines, so an unknown one is refused.</summary>
-public class ArchitectureTests
+public class KnownArchitectureTests
 {
     [Theory]
     [InlineData(Architecture.X64, true)]

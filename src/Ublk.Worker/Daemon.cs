@@ -1,7 +1,10 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
 namespace Ublk.Worker;
 
 /// <summary>Lets the worker outlive the shell, the terminal and the session that asked for it.</summary>
-internal static class Detachment
+internal static class Daemon
 {
     /// <summary>Makes the calling process a session of its own, without a terminal.</summary>
     public static void LeaveSession()
@@ -13,12 +16,10 @@ internal static class Detachment
     /// <summary>Lets go of whatever the standard streams were.</summary>
     public static void CloseStandardStreams()
     {
-        int nothing = Libc.Open("/dev/null", Libc.O_RDWR, 0);
+        using SafeFileHandle nothing = Libc.Open("/dev/null", Libc.O_RDWR);
         for (int stream = 0; stream <= 2; stream++)
         {
-            _ = Libc.Dup2(nothing, stream);
+            _ = Libc.Dup2((int)nothing.DangerousGetHandle(), stream);
         }
-
-        _ = Libc.Close(nothing);
     }
 }

@@ -5,7 +5,7 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Images;
 
 /// <summary>The header of a new qcow2 image.</summary>
-internal static class NewHeader
+internal static class NewImageHeader
 {
     private const int DefaultClusterSize = 64 << 10;
     private const int DefaultRefcountBits = 16;
@@ -40,7 +40,9 @@ internal static class NewHeader
         long largest = HeaderRules.MaxL1Bytes / 8 * header.Layout.L2Coverage;
         return entries <= HeaderRules.MaxL1Bytes / 8
             ? header with { L1Size = (int)entries, L1Offset = header.Layout.ClusterSize }
-            : throw Invalid($"A disk of {size} bytes is too large for clusters of {header.Layout.ClusterSize} bytes: {largest} are possible. Choose larger clusters for {path}.");
+            : throw Invalid(
+                $"A disk of {size} bytes is too large for clusters of {header.Layout.ClusterSize} bytes: {largest} are possible. "
+                    + $"Choose larger clusters for {path}.");
     }
 
     /// <summary>How the image's clusters are compressed, in the format's words.</summary>
@@ -73,7 +75,9 @@ internal static class NewHeader
             || options.CompressionType != ImageCompression.Zlib || (options.RefcountBits ?? DefaultRefcountBits) != DefaultRefcountBits;
         if (options.Version == 2 && needsVersion3)
         {
-            throw Invalid("Version 2 of qcow2 has reference counts of 16 bits, zlib, and none of extended L2 entries, lazy reference counts and external data files. Choose version 3.");
+            throw Invalid(
+                "Version 2 of qcow2 has reference counts of 16 bits, zlib, and none of extended L2 entries, lazy reference counts and "
+                    + "external data files. Choose version 3.");
         }
 
         if (options.BackingFile is not null && options.BackingFormat is null)
@@ -83,7 +87,8 @@ internal static class NewHeader
 
         if (options.BackingFile is not null && options.DataFileRaw)
         {
-            throw Invalid("A raw data file holds the whole disk, so there can be no backing file. Leave one of -BackingPath and -DataFileRaw out.");
+            throw Invalid(
+                "A raw data file holds the whole disk, so there can be no backing file. Leave one of -BackingPath and -DataFileRaw out.");
         }
 
         if (options.DataFileRaw && options.DataFile is null)

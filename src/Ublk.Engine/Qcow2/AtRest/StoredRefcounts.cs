@@ -5,10 +5,10 @@ namespace Ublk.Qcow2.AtRest;
 /// <summary>The reference counts as they are in the file; a block is read when it is first asked for.</summary>
 /// <param name="image">The image.</param>
 /// <param name="blocks">The refcount table; what is not in it counts 0.</param>
-internal sealed class RefcountReader(Qcow2File image, RefcountTableEntry[] blocks)
+internal sealed class StoredRefcounts(Qcow2File image, RefcountTableEntry[] blocks)
 {
     /// <summary>Reads the counts through the refcount table of an image, which must be valid.</summary>
-    public static RefcountReader Of(Qcow2File image) => new(image, image.ReadRefcountTable());
+    public static StoredRefcounts Of(Qcow2File image) => new(image, image.ReadRefcountTable());
 
     private readonly Dictionary<long, byte[]> _blocks = [];
 

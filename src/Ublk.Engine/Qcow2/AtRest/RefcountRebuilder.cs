@@ -8,7 +8,7 @@ namespace Ublk.Qcow2.AtRest;
 /// <param name="counts">What the counts should be. Blocks and tables that are made are counted there, too.</param>
 /// <param name="blocks">The refcount table as far as it is of use.</param>
 /// <param name="isTableLost">Whether the table, which is not counted then, must get another place in any case.</param>
-internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, RefcountTableEntry[] blocks, bool isTableLost)
+internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences counts, RefcountTableEntry[] blocks, bool isTableLost)
 {
     private readonly ClusterLayout _layout = image.Layout;
     private readonly SortedSet<long> _wanted = [];
@@ -18,11 +18,13 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
 
     /// <summary>Writes what differs.</summary>
     /// <param name="onlyIncrease">Whether counts that are too high stay as they are for now.</param>
-    /// <exception cref="UblkException">A count is too large for its width, the table for an image, or the file cannot be written.</exception>
+    /// <exception cref="UblkException">
+    /// A count is too large for its width, the table for an image, or the file cannot be written.
+    /// </exception>
     public void Write(bool onlyIncrease)
     {
         WantBlocks();
-        long newTable = PlaceTable();
+        long newTable = AllocateTable();
         RequireRoomForCounts();
         foreach (long index in _wanted)
         {
@@ -85,7 +87,7 @@ internal sealed class RefcountWriter(Qcow2File image, ReferenceCounts counts, Re
     }
 
     // Finds a new place for the table if it needs one; 0 if not.
-    private long PlaceTable()
+    private long AllocateTable()
     {
         long table = 0;
         for (long placed = 0; _blocks.Length > _stored.Length;)

@@ -6,8 +6,8 @@ namespace Ublk.Qcow2.Data;
 
 /// <summary>Fills the place of new clusters: with the data, and with what was around it on the disk before.</summary>
 /// <param name="image">The image.</param>
-/// <param name="reader">Tells what was there before.</param>
-internal sealed class ClusterFiller(ImageState image, ImageReader reader)
+/// <param name="reader">Reads the old content.</param>
+internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 {
     /// <summary>Writes data and its surroundings.</summary>
     /// <param name="queue">The caller's queue.</param>
@@ -17,10 +17,10 @@ internal sealed class ClusterFiller(ImageState image, ImageReader reader)
     /// <param name="range">The clusters and their place.</param>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer data, long offset, FillPlan plan, GuestRange range)
+    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)
     {
         long place = range.HostOffset + offset - (range.First << image.Layout.ClusterBits);
-        if (plan.KeepsPlace && !image.HasDataFile && image.Metadata.Overlaps(place, data.Length))
+        if (plan.IsInPlace && !image.HasDataFile && image.Metadata.Overlaps(place, data.Length))
         {
             return await image.Health.MarkCorruptAsync(queue);
         }

@@ -14,7 +14,7 @@ namespace Ublk.Worker;
 /// Starts a device that another process serves, and removes it when that process lets go of this one's standard input or dies.
 /// The server must not do either: see BlockDevice.
 /// </summary>
-internal static class DeviceGuardian
+internal static class DeviceGuard
 {
     /// <summary>Starts the device, says so, and stays until it is to be removed.</summary>
     /// <param name="id">The device.</param>
@@ -22,8 +22,8 @@ internal static class DeviceGuardian
     /// <returns>The exit code.</returns>
     public static int Run(int id, int serverId)
     {
-        // Whatever ends the server tells this process by the end of its input; a key pressed for the server must not.
-        Detachment.LeaveSession();
+        // The end of its input shows that the server ended. Ctrl+C for the server must not reach this process.
+        Daemon.LeaveSession();
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ignore);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
@@ -51,11 +51,11 @@ internal static class DeviceGuardian
     {
         using ControlDevice control = new();
         ulong cookie = control.GetInfo(id).ServerCookie;
-        long deadline = Environment.TickCount64 + (long)DeviceLauncher.StartTime.TotalMilliseconds;
+        Deadline deadline = new(WorkerTimeouts.Start);
         try
         {
-            control.Start(id, serverId, DeviceLauncher.StartTime);
-            DeviceLife.AwaitBlockDevice(id, what =>
+            control.Start(id, serverId, WorkerTimeouts.Start);
+            DeviceTransitions.AwaitBlockDevice(id, what =>
             {
                 if (!ProcessStatus.IsAlive(serverId))
                 {
@@ -63,11 +63,11 @@ internal static class DeviceGuardian
                         operation: "start", deviceId: id);
                 }
 
-                if (Environment.TickCount64 > deadline)
+                if (deadline.IsOver)
                 {
                     throw new UblkException(UblkError.TimedOut,
-                        $"The process that serves device {id} did not let this one {what} within {DeviceLauncher.StartTime.TotalSeconds} s.",
-                        Interop.Libc.ETIMEDOUT, "start", id);
+                        $"The process that serves device {id} did not let this one {what} within {WorkerTimeouts.Start.TotalSeconds} s.",
+                        Libc.ETIMEDOUT, "start", id);
                 }
             });
             return cookie;
@@ -88,7 +88,7 @@ internal static class DeviceGuardian
         }
         catch (IOException)
         {
-            // The server is dead, which the end of the input tells as well.
+            // The server is dead, which the end of the input shows as well.
         }
     }
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Ublk.Devices;
-using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Specification;
 using Ublk.Workers;
@@ -13,13 +12,13 @@ namespace Ublk.Hosting;
 /// The process that starts and removes a device which this one serves: <c>ublk-worker guard</c>. Its standard input is this
 /// process's hold on the device: when it ends, by a wish or by a death, the device goes.
 /// </summary>
-internal sealed class DeviceGuard : IAsyncDisposable
+internal sealed class GuardProcess : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly WorkerProgram _program;
     private readonly DeviceSpecification _specification;
 
-    private DeviceGuard(Process process, WorkerProgram program, DeviceSpecification specification)
+    private GuardProcess(Process process, WorkerProgram program, DeviceSpecification specification)
     {
         _process = process;
         _program = program;
@@ -28,8 +27,8 @@ internal sealed class DeviceGuard : IAsyncDisposable
 
     /// <summary>Starts the process, which starts the device at once.</summary>
     /// <exception cref="UblkException">It cannot be started.</exception>
-    public static DeviceGuard Start(WorkerProgram program, DeviceSpecification specification) =>
-        new(Run(program, "guard", Text(specification.Id!.Value), Text(Environment.ProcessId)), program, specification);
+    public static GuardProcess Start(WorkerProgram program, DeviceSpecification specification) =>
+        new(program.Run(WorkerArguments.Guard, Text(specification.Id!.Value), Text(Environment.ProcessId)), program, specification);
 
     /// <summary>Waits until the disk can be used.</summary>
     /// <exception cref="UblkException">It cannot.</exception>
@@ -53,7 +52,7 @@ internal sealed class DeviceGuard : IAsyncDisposable
         // One that was killed removes nothing.
         if (_process.HasExited && DeviceIdentity.Exists(_specification.Id!.Value, _specification.Cookie))
         {
-            using Process other = Run(_program, "remove", Text(_specification.Id!.Value));
+            using Process other = _program.Run(WorkerArguments.Remove, Text(_specification.Id!.Value));
         }
     }
 
@@ -62,24 +61,6 @@ internal sealed class DeviceGuard : IAsyncDisposable
     {
         await _process.WaitForExitAsync().ConfigureAwait(false);
         _process.Dispose();
-    }
-
-    private static Process Run(WorkerProgram program, params string[] arguments)
-    {
-        ProcessStartInfo start = new(program.Command[0], [.. program.Command.Skip(1), .. arguments])
-        {
-            WorkingDirectory = "/",
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        try
-        {
-            return Process.Start(start)!;
-        }
-        catch (System.ComponentModel.Win32Exception exception)
-        {
-            throw new UblkException(UblkError.WorkerMissing, $"Cannot run {program.Command[0]}: {exception.Message}.", Libc.ENOENT, "start");
-        }
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -8,9 +8,9 @@ using Ublk.Specification;
 namespace Ublk.Lifecycle;
 
 /// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
-internal static class DeviceLife
+internal static class DeviceTransitions
 {
-    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
     public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
@@ -25,13 +25,14 @@ internal static class DeviceLife
         return record?.Specification.Cookie == info.ServerCookie
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
-                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost: nothing tells how to serve it. "
+                $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost, so it cannot be served. "
+                    + $"serve it. "
                     + "All that can be done here is to remove it: Remove-UblkDevice",
                 deviceId: id);
     }
 
     /// <summary>The record of a device that a worker of ours serves.</summary>
-    /// <exception cref="UblkException">There is no such device, it has no record, or nobody serves it.</exception>
+    /// <exception cref="UblkException">There is no such device, it has no record, or no worker serves it.</exception>
     public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
     {
         DeviceRecord record = RecordOf(control, id);
@@ -43,23 +44,20 @@ internal static class DeviceLife
     /// <returns>The device's state: live only if its server lives.</returns>
     public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
     {
-        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
-        while (true)
-        {
-            UblkDeviceInfo info = control.GetInfo(id);
-            if (info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid) || Environment.TickCount64 > deadline)
+        UblkDeviceInfo info = default;
+        new Deadline(EndTimeout).Wait(
+            () =>
             {
-                return (DeviceState)info.State;
-            }
-
-            cancellation.ThrowIfCancellationRequested();
-            Thread.Sleep(5);
-        }
+                info = control.GetInfo(id);
+                return info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid);
+            },
+            cancellation);
+        return (DeviceState)info.State;
     }
 
     /// <summary>Waits until a started device's disk is there and opens.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="check">Throws when the time is up, or the server dead; it is told what was waited for.</param>
+    /// <param name="check">Called with what is waited for; throws when the time is up, or the server is dead.</param>
     public static void AwaitBlockDevice(int id, Action<string> check)
     {
         string path = $"/dev/ublkb{id}";
@@ -86,28 +84,22 @@ internal static class DeviceLife
     /// <exception cref="UblkException">It has not.</exception>
     public static void AwaitWorker(int id, int processId, string what)
     {
-        if (!ProcessStatus.AwaitDeath(processId, EndTime))
+        if (!ProcessStatus.AwaitDeath(processId, EndTimeout))
         {
             throw new UblkException(UblkError.TimedOut,
                 $"Device {id} is {what}, but its worker, process {processId}, has not ended.", Libc.ETIMEDOUT, "wait", id);
         }
     }
 
-    /// <summary>Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.</summary>
+    /// <summary>
+    /// Waits until a device's supervisor has seen that there is nothing left to do: it ends, or takes itself out of the record.
+    /// </summary>
     public static void AwaitSupervisor(DeviceRecord record)
     {
         DeviceSpecification specification = record.Specification;
-        long deadline = Environment.TickCount64 + (long)EndTime.TotalMilliseconds;
-        while (record.IsSupervised && record.SupervisorId != Environment.ProcessId && Environment.TickCount64 < deadline)
-        {
-            if (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
-                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId)
-            {
-                return;
-            }
-
-            Thread.Sleep(5);
-        }
+        new Deadline(EndTimeout).Wait(() => !record.IsSupervised || record.SupervisorId == Environment.ProcessId
+            || (StateDirectory.Own.TryRead(specification.Id!.Value) is { } now
+                && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId));
     }
 
     /// <summary>Why a device in this state cannot be served anew.</summary>

@@ -1,7 +1,9 @@
+using Ublk.Qcow2.Format;
+
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>How often each cluster of an image's file is referred to, in memory: 4 bytes a cluster, where any is referred to.</summary>
-internal sealed class ReferenceCounts
+internal sealed class CountedReferences
 {
     private const int ChunkBits = 14;
     private const int ChunkMask = (1 << ChunkBits) - 1;
@@ -92,6 +94,13 @@ internal sealed class ReferenceCounts
         {
             this[cluster] = (uint)(this[cluster] + change);
         }
+    }
+
+    /// <summary>As many references more, or fewer, to the clusters that bytes of the file are in.</summary>
+    public void Add(ClusterLayout layout, long offset, long length, int change)
+    {
+        (long first, long count) = layout.ClustersOf(offset, length);
+        Add(first, count, change);
     }
 
     // Neighbours are mostly asked for together.

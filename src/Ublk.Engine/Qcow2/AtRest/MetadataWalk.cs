@@ -3,7 +3,7 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>Follows every reference of an image and counts them; on the way it finds those that lead nowhere.</summary>
-internal sealed class ReferenceWalk
+internal sealed class MetadataWalk
 {
     private readonly Qcow2File _image;
     private readonly CheckFindings _findings;
@@ -17,7 +17,7 @@ internal sealed class ReferenceWalk
     private readonly Dictionary<long, uint> _l2Tables = [];
     private readonly HashSet<long> _ownTables = [];
 
-    private ReferenceWalk(Qcow2File image, CheckFindings findings, ImageProgress progress)
+    private MetadataWalk(Qcow2File image, CheckFindings findings, ImageProgress progress)
     {
         _image = image;
         _findings = findings;
@@ -28,7 +28,7 @@ internal sealed class ReferenceWalk
     }
 
     /// <summary>What it counted.</summary>
-    public ReferenceCounts Counts { get; } = new();
+    public CountedReferences Counts { get; } = new();
 
     /// <summary>The refcount table, without the entries that are of no use: default stands for those.</summary>
     public RefcountTableEntry[] RefcountBlocks { get; private set; }
@@ -50,9 +50,9 @@ internal sealed class ReferenceWalk
 
     /// <summary>Follows the references of an image.</summary>
     /// <exception cref="UblkException">The image cannot be read, or its snapshot table or bitmap directory is malformed.</exception>
-    public static ReferenceWalk Of(Qcow2File image, CheckFindings findings, ImageProgress progress)
+    public static MetadataWalk Of(Qcow2File image, CheckFindings findings, ImageProgress progress)
     {
-        ReferenceWalk walk = new(image, findings, progress);
+        MetadataWalk walk = new(image, findings, progress);
         walk.Follow();
         return walk;
     }
@@ -60,8 +60,8 @@ internal sealed class ReferenceWalk
     /// <summary>What a disk's tables refer to: each L2 table, and each cluster of data.</summary>
     /// <param name="image">The image.</param>
     /// <param name="l1">The L1 table.</param>
-    /// <param name="refer">Told the first byte, and the bytes, of each thing that is referred to.</param>
-    /// <param name="progress">Told how far it is.</param>
+    /// <param name="refer">Called with the offset and the length of each reference.</param>
+    /// <param name="progress">Receives the progress.</param>
     public static void Visit(Qcow2File image, ulong[] l1, Action<long, long> refer, ImageProgress progress)
     {
         ClusterLayout layout = image.Layout;
@@ -71,14 +71,9 @@ internal sealed class ReferenceWalk
             L2Words table = image.ReadL2(entry.Offset);
             for (int index = 0; index < layout.L2Entries; index++)
             {
-                L2Entry cluster = table[index];
-                if (cluster.IsCompressed)
+                if (table[index].ReferenceIn(layout) is (var offset, > 0 and var length))
                 {
-                    refer(cluster.CompressedOffset(layout), cluster.CompressedLength(layout));
-                }
-                else if (cluster.Offset != 0 && !image.HasDataFile)
-                {
-                    refer(cluster.Offset, layout.ClusterSize);
+                    refer(offset, length);
                 }
             }
 
@@ -177,7 +172,7 @@ internal sealed class ReferenceWalk
                 _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
             }
 
-            if (!entry.HasPlace(_layout))
+            if (!entry.HasHostOffset(_layout))
             {
                 continue;
             }
@@ -376,7 +371,6 @@ internal sealed class ReferenceWalk
             return;
         }
 
-        long first = offset >> _layout.ClusterBits;
-        Counts.Add(first, ((offset + length - 1) >> _layout.ClusterBits) - first + 1, 1);
+        Counts.Add(_layout, offset, length, 1);
     }
 }
