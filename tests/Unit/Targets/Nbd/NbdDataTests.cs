@@ -274,7 +274,8 @@ public class NbdDataTests
     [Fact]
     public async Task A_server_is_told_goodbye()
     {
-        TaskCompletionSource<NbdCommandType> last = new();
+        // What goes on after it must not be on the server's thread, for which it waits.
+        TaskCompletionSource<NbdCommandType> last = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using ScriptedServer server = new(script =>
         {
             script.Open();
