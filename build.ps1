@@ -224,8 +224,11 @@ function Add-Count($Step, [string] $File, [int] $ExitStatus, [scriptblock] $Read
 
 function Test-Unit {
     $results = "$out/results/unit.json"
-    # Judges of the images that the tests make.
-    Install-AptPackage @(if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' })
+    # Judges of the images that the tests make, and servers of disks.
+    Install-AptPackage @(
+        if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' }
+        'nbdkit', 'nbd-server' | Where-Object { -not (Get-Command $_ -ErrorAction Ignore) }
+    )
     # The others only show here that they still build.
     foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)

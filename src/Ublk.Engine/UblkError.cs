@@ -45,6 +45,12 @@ public enum UblkError
     /// <summary>Another device, or another program, has the backing file attached.</summary>
     BackingFileInUse,
 
+    /// <summary>The server of a disk cannot be reached, or does not keep to the protocol.</summary>
+    ConnectionFailed,
+
+    /// <summary>The server of a disk was reached and refuses.</summary>
+    ServerRefused,
+
     /// <summary>The image has no snapshot of this name or id.</summary>
     SnapshotNotFound,
 

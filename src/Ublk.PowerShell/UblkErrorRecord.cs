@@ -25,6 +25,7 @@ internal static class UblkErrorRecord
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
         UblkError.DeviceIdInUse or UblkError.SymlinkInUse or UblkError.RegistrationExists
             or UblkError.PathExists or UblkError.SnapshotExists => ErrorCategory.ResourceExists,
+        UblkError.ConnectionFailed => ErrorCategory.ConnectionError,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,
         UblkError.StateDirectoryNotWritable => ErrorCategory.WriteError,

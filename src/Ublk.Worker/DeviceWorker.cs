@@ -67,6 +67,9 @@ internal sealed class DeviceWorker
                 ReadOnly = _specification.ReadOnly,
                 Force = _specification.Force,
                 LogicalBlockSize = _specification.LogicalBlockSize,
+                QueueThreads = _specification.QueueCount * _specification.ThreadsPerQueue,
+                Recovery = _specification.Recovery,
+                Warn = message => _log.Write(LogLevel.Error, $"device {_id}: {message}"),
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
                 MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
                 FormerGenerations = _kind == LaunchKind.New
@@ -75,7 +78,7 @@ internal sealed class DeviceWorker
             };
             RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
             using BlockTarget target = OpenTarget(options);
-            FileIdentity? backing = target.BackingPath is not null && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
+            FileIdentity? backing = Path.IsPathRooted(target.BackingPath) && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
             RequireSameFiles(backing, former);
             Report(WorkerStage.Opened);
             using CounterMemory counters = CreateCounters(target);

@@ -1,5 +1,6 @@
 using Ublk.Targets;
 using Ublk.Targets.Loop;
+using Ublk.Targets.Nbd;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
 
@@ -14,6 +15,7 @@ internal static class TargetCatalog
         NullTarget.Definition,
         LoopTarget.Definition,
         Qcow2Target.Definition,
+        NbdTarget.Definition,
     ];
 
     /// <summary>The target of a name, in any casing.</summary>

@@ -39,6 +39,8 @@ internal static class IoUring
     public const byte OpFsync = 3;
     public const byte OpReadFixed = 4;
     public const byte OpWriteFixed = 5;
+    public const byte OpSendMsg = 9;
+    public const byte OpRecvMsg = 10;
     public const byte OpTimeout = 11;
     public const byte OpAsyncCancel = 14;
     public const byte OpFallocate = 17;
@@ -51,6 +53,9 @@ internal static class IoUring
 
     /// <summary>No completion where the operation succeeds (IOSQE_CQE_SKIP_SUCCESS).</summary>
     public const byte SqeSkipSuccess = 1 << 6;
+
+    /// <summary>Wait for data before the first attempt to receive (IORING_RECVSEND_POLL_FIRST, kernel 5.19).</summary>
+    public const ushort PollFirst = 1 << 0;
 
     /// <summary>A table of empty slots (IORING_RSRC_REGISTER_SPARSE).</summary>
     public const uint RegisterSparse = 1;

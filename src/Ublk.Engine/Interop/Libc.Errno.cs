@@ -11,6 +11,7 @@ internal static partial class Libc
     public const int EIO = 5;
     public const int ENXIO = 6;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
     public const int EACCES = 13;
     public const int EBUSY = 16;
     public const int EEXIST = 17;
@@ -24,9 +25,12 @@ internal static partial class Libc
     public const int ENODATA = 61;
     public const int ETIME = 62;
     public const int ENOLINK = 67;
+    public const int EOVERFLOW = 75;
     public const int EILSEQ = 84;
     public const int EOPNOTSUPP = 95;
+    public const int ESHUTDOWN = 108;
     public const int ETIMEDOUT = 110;
+    public const int EINPROGRESS = 115;
     public const int ECANCELED = 125;
 
     /// <summary>The largest errno the kernel returns (include/linux/err.h: MAX_ERRNO).</summary>

@@ -63,6 +63,7 @@ internal static class UblkAbi
 
     // Attributes of the disk (UBLK_ATTR_*).
     public const uint AttrReadOnly = 1u << 0;
+    public const uint AttrRotational = 1u << 1;
     public const uint AttrVolatileCache = 1u << 2;
     public const uint AttrFua = 1u << 3;
 

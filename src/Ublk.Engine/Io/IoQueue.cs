@@ -112,6 +112,37 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
+    /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="message">The message. It can be added to until it is submitted, and must then stay as it is until it is sent.</param>
+    /// <param name="number">What <see cref="IsSubmitted"/> takes.</param>
+    internal unsafe ValueTask<int> SendMessageAsync(int file, Libc.MessageHeader* message, out uint number)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpSendMsg, file, out RingOperation operation);
+        entry->Address = (ulong)message;
+        entry->Length = 1;
+        entry->OpFlags = Libc.MSG_NOSIGNAL;
+        number = _ring.LastEntry;
+        return operation.Task;
+    }
+
+    /// <summary>Receives into the memory that a message names (recvmsg(2)); 0 at the end of the connection.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="message">The message; it must stay as it is until data has come.</param>
+    /// <param name="expectsNothing">Whether no data can be there yet, so that an attempt is not worth it.</param>
+    internal unsafe ValueTask<int> ReceiveMessageAsync(int file, Libc.MessageHeader* message, bool expectsNothing)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpRecvMsg, file, out RingOperation operation);
+        entry->Address = (ulong)message;
+        entry->Length = 1;
+        entry->IoPriority = expectsNothing ? IoUring.PollFirst : (ushort)0;
+        return operation.Task;
+    }
+
+    /// <summary>Whether the kernel has taken an operation.</summary>
+    /// <param name="number">The operation's number.</param>
+    internal bool IsSubmitted(uint number) => _ring.IsSubmitted(number);
+
     /// <summary>Waits without keeping the queue's thread from its other requests.</summary>
     /// <param name="time">For how long.</param>
     public unsafe ValueTask<int> DelayAsync(TimeSpan time)
@@ -126,9 +157,13 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
+    /// <summary>Whether it is of no use any more. Readable from any thread.</summary>
+    internal bool IsDisposed { get; private set; }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        IsDisposed = true;
         _ring.Dispose();
         _context?.Dispose();
     }

@@ -27,6 +27,8 @@ internal static class RegistrationText
         string devices = string.Concat(backing.Where(IsDevice).Select(path => $" {DeviceUnit(path)}"));
         string files = string.Join(' ', command.Where(Path.IsPathRooted).Concat(backing.Where(path => !IsDevice(path))).Select(Quote));
         string requires = devices.Length > 0 ? $"\nRequires={devices.TrimStart()}" : "";
+        bool needsNetwork = specification.Assembly is null && TargetCatalog.Find(specification.Target).NeedsNetwork;
+        string network = needsNetwork ? " network-online.target" : "";
         return $"""
             {Head}
             [Unit]
@@ -34,8 +36,8 @@ internal static class RegistrationText
             # Early enough for the file systems of /etc/fstab. Nothing stops it at shutdown but the unmounting of what it needs.
             DefaultDependencies=no
             IgnoreOnIsolate=yes
-            Wants=modprobe@ublk_drv.service
-            After=modprobe@ublk_drv.service systemd-remount-fs.service{devices}{requires}
+            Wants=modprobe@ublk_drv.service{network}
+            After=modprobe@ublk_drv.service systemd-remount-fs.service{network}{devices}{requires}
             RequiresMountsFor={files}
 
             [Service]

@@ -80,6 +80,13 @@ internal unsafe class Ring : IDisposable
     public static Ring CreateForControl(uint entries) =>
         new(RingSetup.Create(entries, entries * 2, RingSetup.ControlFlags));
 
+    /// <summary>The number of the entry that was prepared last, of all that ever were.</summary>
+    public uint LastEntry => _tail - 1;
+
+    /// <summary>Whether the kernel has taken an entry: what it points to can change until then, and not after.</summary>
+    /// <param name="number">Its <see cref="LastEntry"/>.</param>
+    public bool IsSubmitted(uint number) => (int)(_submitted - number) > 0;
+
     /// <summary>A cleared entry to fill; it goes to the kernel with the next <see cref="Enter"/>.</summary>
     /// <remarks>A full submission queue is submitted first, so this always succeeds.</remarks>
     /// <exception cref="UblkException">The kernel does not take submissions any more.</exception>

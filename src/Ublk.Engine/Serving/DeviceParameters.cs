@@ -44,11 +44,13 @@ internal static class DeviceParameters
         {
             Types = UblkAbi.ParamBasic,
             Attributes = (readOnly ? UblkAbi.AttrReadOnly : 0)
-                | (geometry.VolatileCache && !readOnly ? UblkAbi.AttrVolatileCache | UblkAbi.AttrFua : 0),
+                | (geometry.IsRotational ? UblkAbi.AttrRotational : 0)
+                | (geometry.VolatileCache && !readOnly ? UblkAbi.AttrVolatileCache : 0)
+                | (geometry.VolatileCache && geometry.ForceUnitAccess && !readOnly ? UblkAbi.AttrFua : 0),
             LogicalBlockShift = Log2(logical),
             PhysicalBlockShift = Log2(physical),
             IoMinimalShift = Log2(physical),
-            MaxSectors = (uint)specification.MaxIoSize >> UblkAbi.SectorShift,
+            MaxSectors = (uint)int.Min(specification.MaxIoSize, geometry.MaxIoSize) >> UblkAbi.SectorShift,
             DeviceSectors = (ulong)(geometry.Size / logical * logical) >> UblkAbi.SectorShift,
         };
         if (!readOnly && (geometry.DiscardGranularity > 0 || geometry.WriteZeroes))
@@ -89,6 +91,9 @@ internal static class DeviceParameters
                 + $"{storage.LogicalBlockSize} now"
             : isWritable && (storage.ReadOnly
                 || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
+            : disk.MaxSectors > storage.MaxIoSize >> UblkAbi.SectorShift
+                ? $"has requests of {(long)disk.MaxSectors << UblkAbi.SectorShift} bytes, but what is behind it takes at most "
+                    + $"{storage.MaxIoSize} now"
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
                 ? "sends no flush, but what is behind it needs one to keep what is written now"
             : hasDiscard && disk.MaxDiscardSectors > 0

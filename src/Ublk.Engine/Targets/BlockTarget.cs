@@ -12,7 +12,10 @@ public abstract class BlockTarget : IDisposable
     /// <summary>The files the target does its I/O on, in the order its operations on an <see cref="IoQueue"/> count them.</summary>
     public virtual IReadOnlyList<SafeFileHandle> Files => [];
 
-    /// <summary>The file or device behind the disk, for the user to see; null where there is none.</summary>
+    /// <summary>
+    /// The file or device behind the disk, or the URI of what is elsewhere, for the user to see; null where there is none. Where it is a path, the
+    /// first of <see cref="Files"/> is that file.
+    /// </summary>
     public virtual string? BackingPath => null;
 
     /// <summary>

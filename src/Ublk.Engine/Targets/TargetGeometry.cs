@@ -24,6 +24,17 @@ public sealed record TargetGeometry
     /// <summary>Whether a completed write may be lost by a power cut before a flush; without it no flush is ever sent.</summary>
     public bool VolatileCache { get; init; }
 
+    /// <summary>
+    /// Whether the target makes a single write durable, where it has a volatile cache; otherwise the kernel sends a flush after such a write.
+    /// </summary>
+    public bool ForceUnitAccess { get; init; } = true;
+
+    /// <summary>Whether the storage turns, so that it pays to keep requests in order.</summary>
+    public bool IsRotational { get; init; }
+
+    /// <summary>The greatest request that the target takes, in bytes, a multiple of 4096; the user's choice where it is smaller.</summary>
+    public int MaxIoSize { get; init; } = int.MaxValue;
+
     /// <summary>The unit of a discard in bytes; 0 where discards are not supported.</summary>
     public int DiscardGranularity { get; init; }
 

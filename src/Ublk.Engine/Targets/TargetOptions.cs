@@ -24,6 +24,9 @@ public sealed class TargetOptions
         MustHaveState = other.MustHaveState;
         FormerGenerations = other.FormerGenerations;
         LogicalBlockSize = other.LogicalBlockSize;
+        QueueThreads = other.QueueThreads;
+        Recovery = other.Recovery;
+        Warn = other.Warn;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -52,6 +55,15 @@ public sealed class TargetOptions
 
     /// <summary>The block size, in bytes, that clients of the disk will see; null where it is the target's own.</summary>
     internal int? LogicalBlockSize { get; init; }
+
+    /// <summary>How many threads will hand requests to the target, each by a queue of its own.</summary>
+    internal int QueueThreads { get; init; } = 1;
+
+    /// <summary>Whether, and how, the disk will outlive its worker.</summary>
+    internal RecoveryMode Recovery { get; init; }
+
+    /// <summary>Takes a sentence for the log of a disk that is served. Callable from any thread.</summary>
+    internal Action<string> Warn { get; init; } = static _ => { };
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }

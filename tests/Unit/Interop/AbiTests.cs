@@ -25,6 +25,9 @@ public class AbiTests
     [InlineData(typeof(Libc.CapabilitySets), 12)]
     [InlineData(typeof(Libc.Flock), 32)]
     [InlineData(typeof(Libc.StatxBuffer), 256)]
+    [InlineData(typeof(Libc.TimeValue), 16)]
+    [InlineData(typeof(Libc.IoVector), 16)]
+    [InlineData(typeof(Libc.MessageHeader), 56)]
     public void Structures_have_the_kernels_size(Type type, int size) => Assert.Equal(size, Marshal.SizeOf(type));
 
     [Theory]
@@ -58,6 +61,8 @@ public class AbiTests
     [InlineData(typeof(Libc.StatxBuffer), nameof(Libc.StatxBuffer.Size), 40)]
     [InlineData(typeof(Libc.StatxBuffer), nameof(Libc.StatxBuffer.DeviceMajor), 136)]
     [InlineData(typeof(Libc.StatxBuffer), nameof(Libc.StatxBuffer.DirectOffsetAlign), 156)]
+    [InlineData(typeof(Libc.MessageHeader), nameof(Libc.MessageHeader.Vectors), 16)]
+    [InlineData(typeof(Libc.MessageHeader), nameof(Libc.MessageHeader.VectorCount), 24)]
     public void Fields_are_at_the_kernels_offset(Type type, string field, int offset) =>
         Assert.Equal(offset, (int)Marshal.OffsetOf(type, field));
 

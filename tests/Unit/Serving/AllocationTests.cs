@@ -2,11 +2,13 @@ using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Loop;
+using Ublk.Targets.Nbd;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Filters;
 using Ublk.Tests.Qcow2;
 using Ublk.Tests.Targets;
+using Ublk.Tests.Targets.Nbd;
 
 namespace Ublk.Tests.Serving;
 
@@ -52,6 +54,16 @@ public class AllocationTests
         using QemuImage image = new("1k");
         image.Encrypt("4M", "luks", $"encrypt.cipher-mode={mode},preallocation=full");
         using Qcow2Target target = Qcow2Disk.Open(image.Path, ("KeyFile", image.KeyFile!));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Theory]
+    [InlineData("--filter=noparallel")]
+    [InlineData("--no-sr")]
+    public void The_nbd_target_allocates_nothing(string option)
+    {
+        using NbdServer server = NbdServer.Nbdkit(option, "memory", "16M");
+        using NbdTarget target = server.Open();
         Assert.Equal(0, Measure(target));
     }
 

@@ -1,0 +1,65 @@
+namespace Ublk.Targets.Nbd;
+
+/// <summary>The requests of one connection. It grows to the most that were ever under way at once and allocates nothing after.</summary>
+internal sealed class NbdCommandPool
+{
+    private NbdCommand[] _commands = [];
+    private NbdCommand? _free;
+    private int _count;
+
+    /// <summary>How many requests are under way.</summary>
+    public int Active { get; private set; }
+
+    /// <summary>Takes a request that is free.</summary>
+    public NbdCommand Rent()
+    {
+        NbdCommand command = _free ?? Add();
+        _free = command.Next;
+        command.Next = null;
+        Active++;
+        return command;
+    }
+
+    /// <summary>Resumes who awaits a request.</summary>
+    public void Complete(NbdCommand command, int result)
+    {
+        Active--;
+        command.Complete(result);
+    }
+
+    /// <summary>Gives a request back whose result was taken.</summary>
+    public void Return(NbdCommand command)
+    {
+        command.Next = _free;
+        _free = command;
+    }
+
+    /// <summary>The request under way that a reply belongs to; null for none.</summary>
+    public NbdCommand? Find(ulong cookie)
+    {
+        uint index = (uint)cookie;
+        return index < _count && _commands[index] is { IsActive: true, IsReplied: false } command && command.Cookie == cookie ? command : null;
+    }
+
+    /// <summary>Completes every request under way.</summary>
+    public void CompleteAll(int result)
+    {
+        for (int index = 0; index < _count; index++)
+        {
+            if (_commands[index].IsActive)
+            {
+                Complete(_commands[index], result);
+            }
+        }
+    }
+
+    private NbdCommand Add()
+    {
+        if (_count == _commands.Length)
+        {
+            Array.Resize(ref _commands, Math.Max(16, _count * 2));
+        }
+
+        return _commands[_count] = new NbdCommand(this, _count++);
+    }
+}

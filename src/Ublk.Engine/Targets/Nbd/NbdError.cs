@@ -1,0 +1,23 @@
+using Ublk.Interop;
+
+namespace Ublk.Targets.Nbd;
+
+/// <summary>What a server's error is to the disk's clients.</summary>
+internal static class NbdError
+{
+    /// <summary>The errno, positive, of a connection that is gone: the one by which layers above know a lost transport.</summary>
+    public const int LostConnection = Libc.ENOLINK;
+
+    /// <summary>The errno, positive, for an error of the protocol. One that the protocol does not know, EAGAIN among them, is EINVAL.</summary>
+    public static int ToErrno(uint error) => error switch
+    {
+        1 => Libc.EPERM,
+        5 => Libc.EIO,
+        12 => Libc.ENOMEM,
+        28 => Libc.ENOSPC,
+        75 => Libc.EOVERFLOW,
+        95 => Libc.EOPNOTSUPP,
+        108 => LostConnection,
+        _ => Libc.EINVAL,
+    };
+}

@@ -1,0 +1,199 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
+
+namespace Ublk.Targets.Nbd;
+
+/// <summary>A connection to a server: during the handshake with blocking calls and a deadline, afterwards the file that a ring works on.</summary>
+internal sealed unsafe class NbdSocket : IDisposable
+{
+    // Less than a launcher waits for a sign of its worker.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly string _server;
+    private readonly long _deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+
+    private NbdSocket(string server, int family)
+    {
+        _server = server;
+        Handle = Libc.Socket(family);
+        if (Handle.IsInvalid)
+        {
+            throw Failed("socket", Libc.LastErrno);
+        }
+    }
+
+    /// <summary>The socket.</summary>
+    public SafeFileHandle Handle { get; }
+
+    /// <summary>Connects to a server.</summary>
+    /// <exception cref="UblkException">It cannot be reached.</exception>
+    public static NbdSocket Connect(NbdUri uri) => uri.SocketPath is { } path ? ConnectUnix(uri.Server, path) : ConnectTcp(uri);
+
+    /// <summary>Sends all of the bytes.</summary>
+    /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
+    public void Send(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            SetTimeout(Libc.SO_SNDTIMEO, Remaining());
+            fixed (byte* data = bytes)
+            {
+                nint sent = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
+                bytes = bytes[(int)(sent >= 0 ? sent : Continue("send"))..];
+            }
+        }
+    }
+
+    /// <summary>Receives as many bytes as there is room for.</summary>
+    /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
+    public void Receive(Span<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            SetTimeout(Libc.SO_RCVTIMEO, Remaining());
+            fixed (byte* data = bytes)
+            {
+                nint received = Libc.Receive(Handle, data, (nuint)bytes.Length, 0);
+                if (received == 0)
+                {
+                    throw new UblkException(UblkError.ConnectionFailed,
+                        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
+                }
+
+                bytes = bytes[(int)(received >= 0 ? received : Continue("recv"))..];
+            }
+        }
+    }
+
+    /// <summary>Sends without waiting, and without caring whether it arrives.</summary>
+    public void TrySend(ReadOnlySpan<byte> bytes)
+    {
+        SetTimeout(Libc.SO_SNDTIMEO, TimeSpan.FromMilliseconds(1));
+        fixed (byte* data = bytes)
+        {
+            _ = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
+        }
+    }
+
+    /// <summary>Ends the connection, so that operations under way return.</summary>
+    public void Shutdown() => _ = Libc.Shutdown(Handle, Libc.SHUT_RDWR);
+
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
+
+    private static NbdSocket ConnectUnix(string server, string path)
+    {
+        Span<byte> address = stackalloc byte[sizeof(ushort) + Libc.UnixPathMax];
+        address.Clear();
+        address[0] = Libc.AF_UNIX;
+        RawText.ToBytes(path).CopyTo(address[sizeof(ushort)..]);
+        return Connect(server, Libc.AF_UNIX, address);
+    }
+
+    private static NbdSocket ConnectTcp(NbdUri uri)
+    {
+        UblkException? failure = null;
+        foreach (IPAddress address in Resolve(uri.Host!))
+        {
+            try
+            {
+                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port);
+
+                // Each turn's requests leave at once.
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+
+                // A machine that is gone is noticed after three minutes. One that is slow answers the probes.
+                socket.SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, 60);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, 15);
+                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 8);
+                return socket;
+            }
+            catch (UblkException exception)
+            {
+                failure ??= exception;
+            }
+        }
+
+        throw failure ?? NotFound(uri.Host!, "it has no address");
+    }
+
+    // The kernel's own layout: sockaddr_in and sockaddr_in6 (netinet/in.h).
+    private static NbdSocket ConnectTcp(string server, IPAddress host, int port)
+    {
+        Span<byte> address = stackalloc byte[28];
+        address.Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(address[2..], (ushort)port);
+        if (host.AddressFamily == AddressFamily.InterNetwork)
+        {
+            address[0] = Libc.AF_INET;
+            host.TryWriteBytes(address[4..], out _);
+            return Connect(server, Libc.AF_INET, address[..16]);
+        }
+
+        address[0] = Libc.AF_INET6;
+        host.TryWriteBytes(address[8..], out _);
+        BinaryPrimitives.WriteUInt32LittleEndian(address[24..], (uint)host.ScopeId);
+        return Connect(server, Libc.AF_INET6, address);
+    }
+
+    private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address)
+    {
+        NbdSocket socket = new(server, family);
+        try
+        {
+            socket.SetTimeout(Libc.SO_SNDTIMEO, Patience / 2);
+            fixed (byte* bytes = address)
+            {
+                if (Libc.Connect(socket.Handle, bytes, (uint)address.Length) != 0)
+                {
+                    throw socket.Failed("connect", Libc.LastErrno);
+                }
+            }
+
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static IPAddress[] Resolve(string host)
+    {
+        try
+        {
+            return IPAddress.TryParse(host, out IPAddress? address) ? [address] : Dns.GetHostAddresses(host);
+        }
+        catch (SocketException exception)
+        {
+            throw NotFound(host, exception.Message);
+        }
+    }
+
+    private static UblkException NotFound(string host, string reason) => new(UblkError.ConnectionFailed,
+        $"The host {host} cannot be found: {reason}.", Libc.ENOENT, "resolve");
+
+    private TimeSpan Remaining()
+    {
+        long left = _deadline - Environment.TickCount64;
+        return left > 0 ? TimeSpan.FromMilliseconds(left) : throw Failed("handshake", Libc.ETIMEDOUT);
+    }
+
+    private int Continue(string operation) => Libc.LastErrno is Libc.EINTR or Libc.EAGAIN ? 0 : throw Failed(operation, Libc.LastErrno);
+
+    private void SetTimeout(int option, TimeSpan time)
+    {
+        Libc.TimeValue value = new() { Seconds = (long)time.TotalSeconds, Microseconds = (time.Ticks / TimeSpan.TicksPerMicrosecond) % 1_000_000 };
+        _ = Libc.SetSocketOption(Handle, Libc.SOL_SOCKET, option, &value, (uint)sizeof(Libc.TimeValue));
+    }
+
+    private void SetOption(int level, int name, int value) => _ = Libc.SetSocketOption(Handle, level, name, &value, sizeof(int));
+
+    private UblkException Failed(string operation, int errno) => new(UblkError.ConnectionFailed,
+        $"The NBD server at {_server} cannot be reached: {Libc.Describe(errno == Libc.EINPROGRESS ? Libc.ETIMEDOUT : errno)}.", errno, operation);
+}

@@ -1,0 +1,149 @@
+# The Nbd target on the real driver, with the servers that people use. Their protocol is in the unit tests.
+
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $socket = "$TestDrive/nbd.socket"
+    $uri = "nbd+unix:///?socket=$socket"
+    $mount = "$TestDrive/mnt"
+    $null = New-Item -ItemType Directory -Force $mount
+
+    # Both are there when their command returns.
+    function Start-Nbdkit {
+        Invoke-Program nbdkit --unix $socket --pidfile "$TestDrive/nbd.pid" @args
+    }
+
+    function Start-QemuNbd {
+        Invoke-Program qemu-nbd --persistent --fork --pid-file "$TestDrive/nbd.pid" --socket $socket @args
+    }
+
+    function Stop-Server {
+        $id = Get-Content "$TestDrive/nbd.pid" -ErrorAction Ignore
+        if ($id) {
+            $null = & (Get-Program kill) -KILL $id 2>&1
+            Wait-For { -not (Test-Path "/proc/$id") }
+        }
+        Remove-Item "$TestDrive/nbd.pid", $socket -ErrorAction Ignore
+    }
+}
+
+Describe 'A disk of an NBD server' -Tag Core {
+    AfterEach {
+        Remove-EveryDevice
+        Stop-Server
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'holds what was written to it' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri
+        $device.Size | Should -Be 64MB
+        $device.BackingPath | Should -Be $uri
+        Wait-Fio (Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32')
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            Invoke-Program cp (Get-Program fio) "$mount/file"
+            Invoke-Program fstrim $mount
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+    }
+
+    It 'has several queues where the server allows several connections' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri -QueueCount 2
+        Wait-Fio (Start-Fio $device '--runtime=1', '--numjobs=2', '--offset_increment=16M')
+    }
+
+    It 'is an image of a format that qemu knows, to the last byte' {
+        $null = New-Image "$TestDrive/disk.raw" 16MB -Random
+        Invoke-Program qemu-img convert -O vhdx "$TestDrive/disk.raw" "$TestDrive/disk.vhdx"
+        Start-QemuNbd --format=vhdx "$TestDrive/disk.vhdx"
+        $device = New-UblkDevice -Target Nbd -Uri $uri
+        $device.Size | Should -Be 16MB
+        Invoke-Program cmp $device "$TestDrive/disk.raw"
+        Wait-Fio (Start-Fio $device '--runtime=1')
+        $hash = (Invoke-Program sha256sum $device).Split(' ')[0]
+        $device | Remove-UblkDevice
+        Stop-Server
+        Invoke-Program qemu-img convert -f vhdx -O raw "$TestDrive/disk.vhdx" "$TestDrive/after.raw"
+        (Invoke-Program sha256sum "$TestDrive/after.raw").Split(' ')[0] | Should -Be $hash
+    }
+
+    It 'is like the export' {
+        Start-Nbdkit --readonly memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri -WarningVariable warnings -WarningAction SilentlyContinue
+        "$warnings" | Should -Match 'read-only'
+        $device.ReadOnly | Should -BeTrue
+        Invoke-Failure dd if=/dev/zero "of=$device" bs=4k count=1 oflag=direct | Should -Match 'Read-only|not permitted'
+    }
+
+    It 'fails with one errno once the server is killed, and goes when it is told to' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri
+        $fio = Start-Fio $device
+        Start-Sleep 1
+        Stop-Server
+        Wait-Fio $fio -Fails
+        Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Link has been severed|Input/output error'
+        Get-UblkLog $device.Id | Where-Object Message -Like '*is lost*' | Should -Not -BeNullOrEmpty
+        $device | Remove-UblkDevice -Force
+    }
+
+    It 'goes with its worker, whatever was under way' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri
+        $fio = Start-Fio $device
+        Start-Sleep 1
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-Fio $fio -Fails
+    }
+
+    It 'is served on by another worker when it is read-only' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri -ReadOnly -Recovery Reissue
+        Stop-Worker
+        $device | Restore-UblkDevice
+        Invoke-Program dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct
+    }
+}
+
+Describe 'An NBD server that cannot be used' {
+    AfterEach {
+        Stop-Server
+        Get-UblkDevice | Should -BeNullOrEmpty
+    }
+
+    It 'is reported: one that is not there' {
+        { New-UblkDevice -Target Nbd -Uri $uri -ErrorAction Stop } | Should -Throw '*cannot be reached*' -ErrorId "ConnectionFailed,$new"
+    }
+
+    It 'is reported: one without the export, in its own words' {
+        $null = New-Image "$TestDrive/disk.img" 1MB
+        Start-QemuNbd --format=raw --export-name=there "$TestDrive/disk.img"
+        { New-UblkDevice -Target Nbd -Uri "nbd+unix:///elsewhere?socket=$socket" -ErrorAction Stop } |
+            Should -Throw "*export 'elsewhere' not present*" -ErrorId "ServerRefused,$new"
+    }
+
+    It 'is reported: one that allows a single connection, when there are to be two queues' {
+        $null = New-Image "$TestDrive/disk.img" 1MB
+        Start-QemuNbd --format=raw "$TestDrive/disk.img"
+        { New-UblkDevice -Target Nbd -Uri $uri -QueueCount 2 -ErrorAction Stop } | Should -Throw '*CAN_MULTI_CONN*' -ErrorId "NotSupported,$new"
+    }
+
+    It 'is reported: <What>' -ForEach @(
+        @{ What = 'TLS'; With = @{ Uri = 'nbds://host/disk' }; Says = '*TLS*'; Error = 'NotSupported' }
+        @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*not an NBD URI*'; Error = 'InvalidArgument' }
+        @{ What = 'no URI'; With = @{}; Says = '*needs a Uri*'; Error = 'InvalidArgument' }
+    ) {
+        { New-UblkDevice -Target Nbd @With -ErrorAction Stop } | Should -Throw $Says -ErrorId "$Error,$new"
+    }
+
+    It 'is reported: a recovery of what is written' {
+        Start-Nbdkit memory 64M
+        { New-UblkDevice -Target Nbd -Uri $uri -Recovery Reissue -ErrorAction Stop } |
+            Should -Throw '*-Recovery Reissue*' -ErrorId "NotSupported,$new"
+    }
+}

@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Ublk.Targets;
+using Ublk.Targets.Nbd;
+
+namespace Ublk.Tests.Targets.Nbd;
+
+/// <summary>A real server on a Unix socket, which goes with the test.</summary>
+internal sealed class NbdServer : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ublk-nbd-");
+    private readonly Process _process;
+    private bool _servesOnce;
+
+    private NbdServer(string program, Func<NbdServer, IEnumerable<string>> arguments)
+    {
+        _process = Process.Start(new ProcessStartInfo(program, arguments(this)) { RedirectStandardError = true })!;
+        _process.ErrorDataReceived += (_, line) => Errors += line.Data;
+        _process.BeginErrorReadLine();
+        Assert.True(SpinWait.SpinUntil(() => Listens() || _process.HasExited, Patience), "The server does not listen.");
+        Assert.False(_process.HasExited, Errors);
+    }
+
+    /// <summary>Where a server on TCP listens, at 127.0.0.1.</summary>
+    public int Port { get; } = FreePort();
+
+    /// <summary>What it wrote to its standard error.</summary>
+    public string Errors { get; private set; } = "";
+
+    /// <summary>Where it listens.</summary>
+    public string SocketPath => $"{_folder.FullName}/socket";
+
+    /// <summary>nbdkit with a plug-in and its arguments.</summary>
+    public static NbdServer Nbdkit(params string[] arguments) =>
+        new("nbdkit", server => ["--foreground", "--exit-with-parent", "--unix", server.SocketPath, .. arguments]);
+
+    /// <summary>qemu-nbd with an image.</summary>
+    public static NbdServer Qemu(params string[] arguments) =>
+        new("qemu-nbd", server => ["--persistent", "--shared=0", "--socket", server.SocketPath, .. arguments]);
+
+    /// <summary>nbdkit on TCP.</summary>
+    public static NbdServer Tcp(params string[] arguments) => new("nbdkit", server =>
+        ["--foreground", "--exit-with-parent", "--ipaddr=127.0.0.1", $"--port={server.Port}", .. arguments]);
+
+    /// <summary>nbd-server with a file, as the export disk.</summary>
+    public static NbdServer Old(string path) => new("nbd-server", server =>
+    {
+        string settings = $"{server._folder.FullName}/settings";
+        File.WriteAllText(settings,
+            $"[generic]\nlistenaddr = 127.0.0.1\nport = {server.Port}\nunixsock = {server.SocketPath}\n"
+                + $"[disk]\nexportname = {path}\nflush = true\nfua = true\ntrim = true\n");
+        // For one client, which it ends with: an attempt to connect would be that.
+        server._servesOnce = true;
+        return ["-d", "-C", settings];
+    });
+
+    /// <summary>The URI of an export.</summary>
+    public string Uri(string export = "") => $"nbd+unix:///{export}?socket={SocketPath}";
+
+    /// <summary>A disk of an export.</summary>
+    public NbdTarget Open(string export = "", bool readOnly = false, int threads = 1) => OpenUri(Uri(export), readOnly, threads);
+
+    /// <summary>A disk of the export of a URI.</summary>
+    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) =>
+        NbdTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Uri"] = uri }) { ReadOnly = readOnly, QueueThreads = threads });
+
+    /// <summary>Ends the server as a crash does.</summary>
+    public void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
+    public void Dispose()
+    {
+        Kill();
+        _process.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using TcpListener listener = new(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private bool Listens()
+    {
+        if (_servesOnce)
+        {
+            return File.Exists(SocketPath);
+        }
+
+        try
+        {
+            using Socket client = new(File.Exists(SocketPath) ? AddressFamily.Unix : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Unspecified);
+            client.Connect(File.Exists(SocketPath) ? new UnixDomainSocketEndPoint(SocketPath) : new IPEndPoint(IPAddress.Loopback, Port));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}
