@@ -13,8 +13,8 @@ public abstract class BlockTarget : IDisposable
     public virtual IReadOnlyList<SafeFileHandle> Files => [];
 
     /// <summary>
-    /// The file or device behind the disk, or the URI of what is elsewhere, for the user to see; null where there is none. Where it is a path, the
-    /// first of <see cref="Files"/> is that file.
+    /// The file or device behind the disk, or the URI of what is elsewhere, for the user to see; null where there is none. Where it is a
+    /// path, the first of <see cref="Files"/> is that file.
     /// </summary>
     public virtual string? BackingPath => null;
 

@@ -25,7 +25,8 @@ public sealed record TargetGeometry
     public bool VolatileCache { get; init; }
 
     /// <summary>
-    /// Whether the target makes a single write durable, where it has a volatile cache; otherwise the kernel sends a flush after such a write.
+    /// Whether the target makes a single write durable, where it has a volatile cache; otherwise the kernel sends a flush after such a
+    /// write.
     /// </summary>
     public bool ForceUnitAccess { get; init; } = true;
 

@@ -24,7 +24,8 @@ public class RegistrationTests
     [Fact]
     public void A_unit_of_a_disk_elsewhere_waits_for_the_network()
     {
-        DeviceSpecification specification = new() { Target = "nbd", Options = new Dictionary<string, string> { ["Uri"] = "nbd://host/disk" } };
+        DeviceSpecification specification =
+            new() { Target = "nbd", Options = new Dictionary<string, string> { ["Uri"] = "nbd://host/disk" } };
         string[] lines = RegistrationText.Unit(Data, specification, ["worker"]).Split('\n');
         Assert.Contains("Wants=modprobe@ublk_drv.service network-online.target", lines);
         Assert.Contains("After=modprobe@ublk_drv.service systemd-remount-fs.service network-online.target", lines);

@@ -42,7 +42,7 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : IValue
     /// <summary>Whether the reply has come.</summary>
     public bool IsReplied { get; set; }
 
-    /// <summary>Whether it is under way.</summary>
+    /// <summary>Whether it is in flight.</summary>
     public bool IsActive { get; private set; }
 
     /// <summary>The next to be sent; the next free one while this one is free.</summary>
@@ -88,7 +88,7 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : IValue
         return used;
     }
 
-    /// <summary>Resumes who awaits the request.</summary>
+    /// <summary>Resumes the method that awaits the request.</summary>
     public void Complete(int result)
     {
         _result = result;

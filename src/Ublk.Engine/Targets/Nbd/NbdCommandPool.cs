@@ -1,13 +1,13 @@
 namespace Ublk.Targets.Nbd;
 
-/// <summary>The requests of one connection. It grows to the most that were ever under way at once and allocates nothing after.</summary>
+/// <summary>The requests of one connection. It grows to the most that were ever in flight at once and allocates nothing after.</summary>
 internal sealed class NbdCommandPool
 {
     private NbdCommand[] _commands = [];
     private NbdCommand? _free;
     private int _count;
 
-    /// <summary>How many requests are under way.</summary>
+    /// <summary>How many requests are in flight.</summary>
     public int Active { get; private set; }
 
     /// <summary>Takes a request that is free.</summary>
@@ -34,14 +34,16 @@ internal sealed class NbdCommandPool
         _free = command;
     }
 
-    /// <summary>The request under way that a reply belongs to; null for none.</summary>
+    /// <summary>The request in flight that a reply belongs to; null for none.</summary>
     public NbdCommand? Find(ulong cookie)
     {
         uint index = (uint)cookie;
-        return index < _count && _commands[index] is { IsActive: true, IsReplied: false } command && command.Cookie == cookie ? command : null;
+        return index < _count && _commands[index] is { IsActive: true, IsReplied: false } command && command.Cookie == cookie
+            ? command
+            : null;
     }
 
-    /// <summary>Completes every request under way.</summary>
+    /// <summary>Completes every request in flight.</summary>
     public void CompleteAll(int result)
     {
         for (int index = 0; index < _count; index++)

@@ -6,8 +6,8 @@ namespace Ublk.Targets.Nbd;
 
 /// <summary>A connection to an export, of which one queue's thread makes use: many requests at once, answered in any order.</summary>
 /// <remarks>
-/// A connection that is lost stays lost. A request that was under way then may have been done or not, and may even be done later; to send it again
-/// by a new connection could put it after a newer one.
+/// A connection that is lost stays lost. A request that was in flight then may have been done or not, and may even be done later; to send
+/// it again by a new connection could put it after a newer one.
 /// </remarks>
 internal sealed class NbdConnection : IDisposable
 {
@@ -98,7 +98,7 @@ internal sealed class NbdConnection : IDisposable
     public void Answer(NbdCommand command) =>
         _commands.Complete(command, command.Errno != 0 ? -command.Errno : command.Buffer.Length);
 
-    /// <summary>Gives the connection up: what is under way fails, and whatever comes.</summary>
+    /// <summary>Gives the connection up: what is in flight fails, and whatever comes.</summary>
     public void Fail(string reason)
     {
         if (!IsLost)
@@ -111,7 +111,7 @@ internal sealed class NbdConnection : IDisposable
         FinishFailure();
     }
 
-    /// <summary>Fails what is under way, once the kernel has let go of all data.</summary>
+    /// <summary>Fails what is in flight, once the kernel has let go of all data.</summary>
     public void FinishFailure()
     {
         if (!_sender!.IsSending && !_receiver!.IsReceiving)

@@ -8,7 +8,9 @@ internal static class NbdError
     /// <summary>The errno, positive, of a connection that is gone: the one by which layers above know a lost transport.</summary>
     public const int LostConnection = Libc.ENOLINK;
 
-    /// <summary>The errno, positive, for an error of the protocol. One that the protocol does not know, EAGAIN among them, is EINVAL.</summary>
+    /// <summary>
+    /// The errno, positive, for an error of the protocol. One that the protocol does not know, EAGAIN among them, is EINVAL.
+    /// </summary>
     public static int ToErrno(uint error) => error switch
     {
         1 => Libc.EPERM,

@@ -31,7 +31,9 @@ internal static class NbdGeometry
         // What is written there could not be kept: unlike a file, an export does not grow.
         if (size < export.Size)
         {
-            options.Warnings.Add($"{name} has {export.Size} bytes, not a multiple of {logical}: the last {export.Size - size} bytes are not part of the disk.");
+            options.Warnings.Add(
+                $"{name} has {export.Size} bytes, not a multiple of {logical}: the last {export.Size - size} bytes are not part of "
+                    + $"the disk.");
         }
 
         readOnly |= options.ReadOnly;

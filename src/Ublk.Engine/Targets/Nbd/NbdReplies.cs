@@ -172,7 +172,8 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
             return -1;
         }
 
-        Cover(command, BinaryPrimitives.ReadUInt64BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[sizeof(ulong)..])).Span.Clear();
+        Cover(command, BinaryPrimitives.ReadUInt64BigEndian(payload),
+            BinaryPrimitives.ReadUInt32BigEndian(payload[sizeof(ulong)..])).Span.Clear();
         FinishIf(header.IsDone, command);
         return Length;
     }
@@ -235,7 +236,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
     }
 
     private NbdCommand Find(ulong cookie) =>
-        commands.Find(cookie) ?? throw Violation($"it replied to a request that is not under way, {cookie:x}");
+        commands.Find(cookie) ?? throw Violation($"it replied to a request that is not in flight, {cookie:x}");
 
     private void FinishIf(bool isDone, NbdCommand command)
     {

@@ -35,7 +35,7 @@ internal sealed unsafe class NbdSender
         _message[0].Vectors = (nint)Unsafe.AsPointer(ref _vectors[0]);
     }
 
-    /// <summary>Whether a message is under way: the kernel reads requests' data.</summary>
+    /// <summary>Whether a message is in flight: the kernel reads requests' data.</summary>
     public bool IsSending { get; private set; }
 
     /// <summary>Has a request sent.</summary>

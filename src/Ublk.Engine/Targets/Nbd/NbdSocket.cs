@@ -6,7 +6,9 @@ using Ublk.Interop;
 
 namespace Ublk.Targets.Nbd;
 
-/// <summary>A connection to a server: during the handshake with blocking calls and a deadline, afterwards the file that a ring works on.</summary>
+/// <summary>
+/// A connection to a server: during the handshake with blocking calls and a deadline, afterwards the file that a ring works on.
+/// </summary>
 internal sealed unsafe class NbdSocket : IDisposable
 {
     // Less than a launcher waits for a sign of its worker.
@@ -78,7 +80,7 @@ internal sealed unsafe class NbdSocket : IDisposable
         }
     }
 
-    /// <summary>Ends the connection, so that operations under way return.</summary>
+    /// <summary>Ends the connection, so that operations in flight return.</summary>
     public void Shutdown() => _ = Libc.Shutdown(Handle, Libc.SHUT_RDWR);
 
     /// <inheritdoc/>
@@ -188,12 +190,14 @@ internal sealed unsafe class NbdSocket : IDisposable
 
     private void SetTimeout(int option, TimeSpan time)
     {
-        Libc.TimeValue value = new() { Seconds = (long)time.TotalSeconds, Microseconds = (time.Ticks / TimeSpan.TicksPerMicrosecond) % 1_000_000 };
+        Libc.TimeValue value =
+            new() { Seconds = (long)time.TotalSeconds, Microseconds = (time.Ticks / TimeSpan.TicksPerMicrosecond) % 1_000_000 };
         _ = Libc.SetSocketOption(Handle, Libc.SOL_SOCKET, option, &value, (uint)sizeof(Libc.TimeValue));
     }
 
     private void SetOption(int level, int name, int value) => _ = Libc.SetSocketOption(Handle, level, name, &value, sizeof(int));
 
     private UblkException Failed(string operation, int errno) => new(UblkError.ConnectionFailed,
-        $"The NBD server at {_server} cannot be reached: {Libc.Describe(errno == Libc.EINPROGRESS ? Libc.ETIMEDOUT : errno)}.", errno, operation);
+        $"The NBD server at {_server} cannot be reached: {Libc.Describe(errno == Libc.EINPROGRESS ? Libc.ETIMEDOUT : errno)}.", errno,
+            operation);
 }

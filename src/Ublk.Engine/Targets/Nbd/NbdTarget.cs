@@ -102,7 +102,8 @@ internal sealed class NbdTarget : BlockTarget
                 connection.SubmitAsync(NbdCommandType.Write, flags, request.Offset, (uint)request.Length, request.Buffer),
             IoOperation.Write => WriteDurablyAsync(connection, request),
             IoOperation.Flush => FlushAsync(connection),
-            IoOperation.Discard when Export.Has(NbdExportFlags.SendTrim) => CoverRangeAsync(connection, NbdCommandType.Trim, flags, request),
+            IoOperation.Discard when Export.Has(NbdExportFlags.SendTrim) =>
+                CoverRangeAsync(connection, NbdCommandType.Trim, flags, request),
             IoOperation.WriteZeroes when Export.Has(NbdExportFlags.SendWriteZeroes) =>
                 CoverRangeAsync(connection, NbdCommandType.WriteZeroes, flags, request),
             _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
@@ -140,7 +141,8 @@ internal sealed class NbdTarget : BlockTarget
         if (options.Recovery != RecoveryMode.None && !geometry.ReadOnly)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"The Nbd target supports -Recovery {options.Recovery} for read-only disks only: the server could execute a write of the dead "
+                $"The Nbd target supports -Recovery {options.Recovery} for read-only disks only: the server could execute a write of "
+                    + $"the dead "
                     + "worker after newer writes. Omit Recovery, or use -ReadOnly.");
         }
     }

@@ -4,7 +4,9 @@ using Ublk.Interop;
 
 namespace Ublk.Targets.Nbd;
 
-/// <summary>Where an export is, as the NBD project's URI scheme has it: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=path</c>.</summary>
+/// <summary>
+/// Where an export is, as the NBD project's URI scheme has it: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=path</c>.
+/// </summary>
 /// <param name="Host">The server's name or address; null for a Unix socket.</param>
 /// <param name="Port">Its TCP port.</param>
 /// <param name="SocketPath">The Unix socket's path; null for TCP.</param>
@@ -28,10 +30,12 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
                 break;
             case "nbds" or "nbds+unix":
                 throw new UblkException(UblkError.NotSupported,
-                    $"'{text}' requires TLS, which the Nbd target does not support. Use {scheme.Replace("nbds", "nbd", StringComparison.Ordinal)} "
+                    $"'{text}' requires TLS, which the Nbd target does not support. Use {scheme.Replace("nbds", "nbd", "
+                        + "StringComparison.Ordinal)} "
                         + "through a tunnel such as ssh or stunnel.");
             case "nbd+vsock" or "nbds+vsock":
-                throw new UblkException(UblkError.NotSupported, $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
+                throw new UblkException(UblkError.NotSupported,
+                    $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
             default:
                 throw Invalid(text, "It must begin with nbd:// or nbd+unix://");
         }
@@ -106,7 +110,8 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
             (string key, string value) = Split(parameter, '=');
             socket = key == SocketKey
                 ? Decode(text, value)
-                : throw new UblkException(UblkError.NotSupported, $"The Nbd target does not support '{key}' in '{text}'. It supports socket only.");
+                : throw new UblkException(UblkError.NotSupported,
+                    $"The Nbd target does not support '{key}' in '{text}'. It supports socket only.");
         }
 
         return socket;
@@ -124,5 +129,6 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
         return decoded.Contains('\0', StringComparison.Ordinal) ? throw Invalid(text, "It has a zero byte") : decoded;
     }
 
-    private static UblkException Invalid(string text, string reason) => new(UblkError.InvalidArgument, $"'{text}' is not an NBD URI. {reason}.");
+    private static UblkException Invalid(string text, string reason) =>
+        new(UblkError.InvalidArgument, $"'{text}' is not an NBD URI. {reason}.");
 }

@@ -39,7 +39,8 @@ public class NbdDataTests
         Assert.Equal(
             [
                 (NbdCommandType.Write, 0, 8192ul, 4096u), (NbdCommandType.Write, 1, 0ul, 4096u), (NbdCommandType.Flush, 0, 0ul, 0u),
-                (NbdCommandType.Trim, 0, 4096ul, 8192u), (NbdCommandType.WriteZeroes, 0, 4096ul, 8192u), (NbdCommandType.WriteZeroes, 3, 0ul, 512u),
+                (NbdCommandType.Trim, 0, 4096ul, 8192u), (NbdCommandType.WriteZeroes, 0, 4096ul, 8192u),
+                    (NbdCommandType.WriteZeroes, 3, 0ul, 512u),
             ],
             requests.Select(request => (request.Type, (int)request.Flags, request.Offset, request.Length)));
         Assert.All(requests.Take(2), request => Assert.Equal(-1, request.Data.AsSpan().IndexOfAnyExcept((byte)7)));
@@ -204,9 +205,10 @@ public class NbdDataTests
         { "sending failed", new(_ => { }) },
         { "closed the connection", new(script => First(script)) },
         { "begins with", new(script => script.Send(new byte[16], (uint)First(script))) },
-        { "not under way", new(script => script.Send(ScriptedServer.Simple(First(script) + 1))) },
+        { "not in flight", new(script => script.Send(ScriptedServer.Simple(First(script) + 1))) },
         { "left out", new(script => script.Send(ScriptedServer.Chunk(1, 0, First(script), []))) },
-        { "closed the connection", new(script => script.Send(ScriptedServer.Chunk(1, 1, First(script), ScriptedServer.Bytes(0ul, new byte[Block])).AsSpan(0, 1000).ToArray())) },
+        { "closed the connection", new(script =>
+            script.Send(ScriptedServer.Chunk(1, 1, First(script), ScriptedServer.Bytes(0ul, new byte[Block])).AsSpan(0, 1000).ToArray())) },
         { "more than was asked for", new(Babble) },
     };
 

@@ -17,7 +17,8 @@ public class NbdHandshakeTests
         Assert.Equal(
             new TargetGeometry
             {
-                Size = 1 << 20, LogicalBlockSize = 2048, PhysicalBlockSize = 16384, MaxIoSize = 1 << 20, IsRotational = true, VolatileCache = true,
+                Size = 1 << 20, LogicalBlockSize = 2048, PhysicalBlockSize = 16384, MaxIoSize = 1 << 20, IsRotational =
+                    true, VolatileCache = true,
                 ForceUnitAccess = true, DiscardGranularity = 16384, WriteZeroes = true,
             }, geometry);
     }
@@ -27,7 +28,8 @@ public class NbdHandshakeTests
     {
         TargetGeometry geometry = Open(server => server.Open(4096, flags: NbdExportFlags.HasFlags));
         Assert.Equal(
-            new TargetGeometry { Size = 4096, LogicalBlockSize = 512, PhysicalBlockSize = 4096, MaxIoSize = 32 << 20, ForceUnitAccess = false }, geometry);
+            new TargetGeometry { Size = 4096, LogicalBlockSize = 512, PhysicalBlockSize = 4096, MaxIoSize = 32 << 20,
+                ForceUnitAccess = false }, geometry);
     }
 
     [Fact]

@@ -19,7 +19,8 @@ public class NbdProtocolTests
     public void A_request_goes_over_the_wire_as_the_protocol_has_it()
     {
         byte[] bytes = new byte[28];
-        MemoryMarshal.Write(bytes, new NbdRequestHeader(NbdCommandFlags.NoHole, NbdCommandType.WriteZeroes, 0x0102030405060708, 0x1122334455667788, 0x99AABBCC));
+        MemoryMarshal.Write(bytes,
+            new NbdRequestHeader(NbdCommandFlags.NoHole, NbdCommandType.WriteZeroes, 0x0102030405060708, 0x1122334455667788, 0x99AABBCC));
         Assert.Equal("25609513000200060102030405060708112233445566778899AABBCC", Convert.ToHexString(bytes));
     }
 

@@ -22,14 +22,17 @@ public sealed class NbdRepliesTests : IDisposable
         return new TheoryData<string, byte[]>
         {
             { "one chunk", Chunk(Done, 1, ScriptedServer.Bytes(Start, data)) },
-            { "data in order", [.. Chunk(0, 1, ScriptedServer.Bytes(Start, data[..1000])), .. Chunk(Done, 1, ScriptedServer.Bytes(Start + 1000, data[1000..]))] },
-            { "data out of order", [.. Chunk(0, 1, ScriptedServer.Bytes(Start + 1000, data[1000..])), .. Chunk(Done, 1, ScriptedServer.Bytes(Start, data[..1000]))] },
+            { "data in order", [.. Chunk(0, 1, ScriptedServer.Bytes(Start, data[..1000])),
+                .. Chunk(Done, 1, ScriptedServer.Bytes(Start + 1000, data[1000..]))] },
+            { "data out of order", [.. Chunk(0, 1, ScriptedServer.Bytes(Start + 1000, data[1000..])),
+                .. Chunk(Done, 1, ScriptedServer.Bytes(Start, data[..1000]))] },
             { "an empty end", [.. Chunk(0, 1, ScriptedServer.Bytes(Start, data)), .. Chunk(Done, 0, [])] },
             {
                 "holes between",
                 [
                     .. Chunk(0, 1, ScriptedServer.Bytes(Start, data[..1024])), .. Chunk(0, 2, ScriptedServer.Bytes(Start + 1024, 1024u)),
-                    .. Chunk(0, 1, ScriptedServer.Bytes(Start + 2048, data[2048..3072])), .. Chunk(Done, 2, ScriptedServer.Bytes(Start + 3072, 1024u)),
+                    .. Chunk(0, 1, ScriptedServer.Bytes(Start + 2048, data[2048..3072])),
+                        .. Chunk(Done, 2, ScriptedServer.Bytes(Start + 3072, 1024u)),
                 ]
             },
         };
@@ -134,8 +137,8 @@ public sealed class NbdRepliesTests : IDisposable
             { "begins with", true, ScriptedServer.Bytes(0x12345678u) },
             { "was not agreed on", false, Chunk(Done, 1, ScriptedServer.Bytes(Start, data)) },
             { "a simple reply to a read", true, ScriptedServer.Simple(0) },
-            { "not under way", true, ScriptedServer.Chunk(Done, 0, ulong.MaxValue, []) },
-            { "not under way", false, ScriptedServer.Simple(ulong.MaxValue) },
+            { "not in flight", true, ScriptedServer.Chunk(Done, 0, ulong.MaxValue, []) },
+            { "not in flight", false, ScriptedServer.Simple(ulong.MaxValue) },
             { "not the last", true, Chunk(0, 0, []) },
             { "a chunk of type 0 has 1", true, Chunk(Done, 0, [0]) },
             { "a chunk of type 1 has 8", true, Chunk(0, 1, ScriptedServer.Bytes(Start)) },
@@ -150,7 +153,8 @@ public sealed class NbdRepliesTests : IDisposable
             { "outside", true, Chunk(0, 2, ScriptedServer.Bytes(Start, 0u)) },
             { "outside", true, Chunk(0, 2, ScriptedServer.Bytes(Start + Length, 1u)) },
             { "outside", true, Chunk(0, 2, ScriptedServer.Bytes(ulong.MaxValue, 2u)) },
-            { "twice", true, [.. Chunk(0, 2, ScriptedServer.Bytes(Start, 512u)), .. Chunk(0, 1, ScriptedServer.Bytes(Start + 511, data[..2]))] },
+            { "twice", true,
+                [.. Chunk(0, 2, ScriptedServer.Bytes(Start, 512u)), .. Chunk(0, 1, ScriptedServer.Bytes(Start + 511, data[..2]))] },
             { "left out", true, Chunk(Done, 1, ScriptedServer.Bytes(Start, data[..4095])) },
             { "left out", true, Chunk(Done, 0, []) },
             { "left out", true, Chunk(Done, 2, ScriptedServer.Bytes(Start + 512, 512u)) },

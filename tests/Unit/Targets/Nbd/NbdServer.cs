@@ -97,7 +97,8 @@ internal sealed class NbdServer : IDisposable
 
         try
         {
-            using Socket client = new(File.Exists(SocketPath) ? AddressFamily.Unix : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Unspecified);
+            using Socket client =
+                new(File.Exists(SocketPath) ? AddressFamily.Unix : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Unspecified);
             client.Connect(File.Exists(SocketPath) ? new UnixDomainSocketEndPoint(SocketPath) : new IPEndPoint(IPAddress.Loopback, Port));
             return true;
         }

@@ -18,7 +18,8 @@ public class NbdServerTests
     private static readonly Gen<(IoOperation Operation, int Block, int Blocks, uint Flags, byte Fill)> Request = Gen.Select(
         Gen.OneOf(
             Gen.Const(IoOperation.Read), Gen.Const(IoOperation.Write), Gen.Const(IoOperation.Flush), Gen.Const(IoOperation.WriteZeroes)),
-        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 128], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)), Gen.Byte[1, 255]);
+        Gen.Int[0, (Size / 512) - 1], Gen.Int[1, 128], Gen.OneOf(Gen.Const(0u), Gen.Const(NoUnmap), Gen.Const(ForceUnitAccess)),
+            Gen.Byte[1, 255]);
 
     [Theory]
     [InlineData("nbdkit")]
@@ -42,7 +43,8 @@ public class NbdServerTests
         using NbdTarget target = server.Open(kind == "nbd-server" ? "disk" : "");
         Assert.Equal(Size, target.Geometry.Size);
         byte[] model = new byte[Size];
-        Request.List[200].Sample(requests => QueueHarness.Run(target, harness => Play(harness, target, model, requests)), iter: 5, threads: 1);
+        Request.List[200]
+            .Sample(requests => QueueHarness.Run(target, harness => Play(harness, target, model, requests)), iter: 5, threads: 1);
     }
 
     [Fact]
@@ -147,7 +149,8 @@ public class NbdServerTests
         using NbdServer server = NbdServer.Nbdkit("--filter=blocksize-policy", "memory", "16M",
             "blocksize-minimum=1024", "blocksize-preferred=64K", "blocksize-maximum=128K", "blocksize-error-policy=error");
         using NbdTarget target = server.Open();
-        Assert.Equal((1024, 64 << 10, 128 << 10), (target.Geometry.LogicalBlockSize, target.Geometry.PhysicalBlockSize, target.Geometry.MaxIoSize));
+        Assert.Equal((1024, 64 << 10, 128 << 10),
+            (target.Geometry.LogicalBlockSize, target.Geometry.PhysicalBlockSize, target.Geometry.MaxIoSize));
         Assert.Equal(128 << 10, new TargetClient(target).Read(0, 128 << 10).Length);
     }
 

@@ -41,7 +41,8 @@ internal sealed class ScriptedServer : IDisposable
         _ => throw new ArgumentException($"{part.GetType()}"),
     })];
 
-    public static byte[] Simple(ulong cookie, uint error = 0, byte[]? data = null) => Bytes(NbdProtocol.SimpleReplyMagic, error, cookie, data ?? []);
+    public static byte[] Simple(ulong cookie, uint error = 0, byte[]? data = null) =>
+        Bytes(NbdProtocol.SimpleReplyMagic, error, cookie, data ?? []);
 
     public static byte[] Chunk(ushort flags, ushort type, ulong cookie, byte[] payload) =>
         Bytes(NbdProtocol.ChunkMagic, flags, type, cookie, (uint)payload.Length, payload);
@@ -80,7 +81,8 @@ internal sealed class ScriptedServer : IDisposable
     {
         byte[] header = Receive(16);
         Assert.Equal(NbdProtocol.OptionMagic, BinaryPrimitives.ReadUInt64BigEndian(header));
-        return ((NbdOption)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)), Receive((int)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(12))));
+        return ((NbdOption)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)),
+            Receive((int)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(12))));
     }
 
     public void Reply(NbdOption option, NbdOptionReplyType type, params object[] parts)
@@ -131,7 +133,8 @@ internal sealed class ScriptedServer : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private static byte[] Big(ulong number, int width) => [.. Enumerable.Range(1, width).Select(place => (byte)(number >> (8 * (width - place))))];
+    private static byte[] Big(ulong number, int width) =>
+        [.. Enumerable.Range(1, width).Select(place => (byte)(number >> (8 * (width - place))))];
 
     private void Serve(Action<ScriptedServer> script)
     {
