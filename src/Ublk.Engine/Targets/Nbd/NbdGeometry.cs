@@ -33,7 +33,7 @@ internal static class NbdGeometry
         {
             options.Warnings.Add(
                 $"{name} has {export.Size} bytes, not a multiple of {logical}: the last {export.Size - size} bytes are not part of "
-                    + $"the disk.");
+                    + "the disk.");
         }
 
         readOnly |= options.ReadOnly;

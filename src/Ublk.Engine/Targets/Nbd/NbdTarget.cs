@@ -142,7 +142,7 @@ internal sealed class NbdTarget : BlockTarget
         {
             throw new UblkException(UblkError.NotSupported,
                 $"The Nbd target supports -Recovery {options.Recovery} for read-only disks only: the server could execute a write of "
-                    + $"the dead "
+                    + "the dead "
                     + "worker after newer writes. Omit Recovery, or use -ReadOnly.");
         }
     }

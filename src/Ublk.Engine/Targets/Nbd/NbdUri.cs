@@ -29,10 +29,9 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
             case "nbd" or "nbd+unix":
                 break;
             case "nbds" or "nbds+unix":
+                string plain = scheme.Replace("nbds", "nbd", StringComparison.Ordinal);
                 throw new UblkException(UblkError.NotSupported,
-                    $"'{text}' requires TLS, which the Nbd target does not support. Use {scheme.Replace("nbds", "nbd", "
-                        + "StringComparison.Ordinal)} "
-                        + "through a tunnel such as ssh or stunnel.");
+                    $"'{text}' requires TLS, which the Nbd target does not support. Use {plain} through a tunnel such as ssh or stunnel.");
             case "nbd+vsock" or "nbds+vsock":
                 throw new UblkException(UblkError.NotSupported,
                     $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
