@@ -89,7 +89,7 @@ Describe 'A disk of an NBD server' -Tag Core {
         Wait-Fio $fio -Fails
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Link has been severed|Input/output error'
         Get-UblkLog $device.Id | Where-Object Message -Like '*is lost*' | Should -Not -BeNullOrEmpty
-        $device | Remove-UblkDevice -Force
+        $device | Remove-UblkDevice -Force -Confirm:$false
     }
 
     It 'goes with its worker, whatever was under way' {
