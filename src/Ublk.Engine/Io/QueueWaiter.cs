@@ -1,27 +1,24 @@
-using System.Threading.Tasks.Sources;
+using Ublk.Rings;
 
 namespace Ublk.Io;
 
 /// <summary>A request that waits for another one, perhaps of another queue, and goes on on its own queue's thread.</summary>
-internal sealed class QueueWaiter : IValueTaskSource<int>
+internal sealed class QueueWaiter : ReusableTask
 {
     [ThreadStatic]
     private static QueueWaiter? t_free;
 
-    private static readonly SendOrPostCallback s_complete = static waiter => ((QueueWaiter)waiter!).Complete();
+    private static readonly SendOrPostCallback s_complete = static state =>
+    {
+        QueueWaiter waiter = (QueueWaiter)state!;
+        waiter.Complete(waiter._wakeResult);
+    };
 
     private IoQueue? _queue;
-    private Action<object?>? _continuation;
-    private object? _state;
-    private int _result;
-    private short _version;
-    private bool _completed;
+    private int _wakeResult;
 
     /// <summary>The next in the list this is in.</summary>
     public QueueWaiter? Next { get; set; }
-
-    /// <summary>What to await, once and at once.</summary>
-    public ValueTask<int> Task => new(this, _version);
 
     /// <summary>A waiter for a request of a queue; on that queue's thread.</summary>
     public static QueueWaiter Rent(IoQueue? queue)
@@ -37,7 +34,7 @@ internal sealed class QueueWaiter : IValueTaskSource<int>
     /// <summary>Has the request go on with a result. Callable from any thread.</summary>
     public void Wake(int result)
     {
-        _result = result;
+        _wakeResult = result;
         _queue!.Post(s_complete, this);
     }
 
@@ -52,34 +49,11 @@ internal sealed class QueueWaiter : IValueTaskSource<int>
         }
     }
 
-    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) =>
-        _completed ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
-
-    void IValueTaskSource<int>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    /// <inheritdoc/>
+    protected override void Recycle()
     {
-        _continuation = continuation;
-        _state = state;
-    }
-
-    int IValueTaskSource<int>.GetResult(short token)
-    {
-        int result = _result;
-        _completed = false;
-        _version++;
         _queue = null;
         Next = t_free;
         t_free = this;
-        return result;
-    }
-
-    private void Complete()
-    {
-        _completed = true;
-        Action<object?>? continuation = _continuation;
-        object? state = _state;
-        _continuation = null;
-        _state = null;
-        continuation!(state);
     }
 }

@@ -1,22 +1,17 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Threading.Tasks.Sources;
 using Ublk.Interop;
 using Ublk.Io;
+using Ublk.Rings;
 
 namespace Ublk.Targets.Nbd;
 
 /// <summary>One request to the server, awaitable once; used again for the next when its result was taken.</summary>
 /// <remarks>Everything happens on the queue's thread.</remarks>
-internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : IValueTaskSource<int>
+internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : ReusableTask
 {
     private readonly byte[] _header = GC.AllocateArray<byte>(sizeof(NbdRequestHeader), pinned: true);
-    private Action<object?>? _continuation;
-    private object? _state;
     private uint _generation;
-    private short _version;
-    private bool _completed;
-    private int _result;
 
     /// <summary>What names the request to the server: the place in the pool, and a number that is new for each use of it.</summary>
     public ulong Cookie => ((ulong)_generation << 32) | (uint)index;
@@ -47,9 +42,6 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : IValue
 
     /// <summary>The next to be sent; the next free one while this one is free.</summary>
     public NbdCommand? Next { get; set; }
-
-    /// <summary>The result to await: the length of the data, 0 where there is none, or a negative errno.</summary>
-    public ValueTask<int> Task => new(this, _version);
 
     /// <summary>Makes it the next request.</summary>
     public void Load(NbdCommandType type, NbdCommandFlags flags, long offset, uint length, IoBuffer buffer)
@@ -88,59 +80,16 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : IValue
         return used;
     }
 
-    /// <summary>Resumes the method that awaits the request.</summary>
-    public void Complete(int result)
+    /// <summary>Answers the request: with the length of the data, 0 where there is none, or a negative errno.</summary>
+    public void Answer(int result)
     {
-        _result = result;
-        _completed = true;
         IsActive = false;
         Buffer = default;
-        if (_continuation is { } continuation)
-        {
-            object? state = _state;
-            _continuation = null;
-            _state = null;
-            continuation(state);
-        }
+        Complete(result);
     }
+
+    /// <inheritdoc/>
+    protected override void Recycle() => pool.Return(this);
 
     private int Length => _header.Length + (Type == NbdCommandType.Write ? Buffer.Length : 0);
-
-    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token)
-    {
-        Check(token);
-        return _completed ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
-    }
-
-    void IValueTaskSource<int>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-    {
-        Check(token);
-        if (_completed)
-        {
-            continuation(state);
-            return;
-        }
-
-        _continuation = continuation;
-        _state = state;
-    }
-
-    int IValueTaskSource<int>.GetResult(short token)
-    {
-        Check(token);
-        int result = _result;
-        _completed = false;
-        _version++;
-        pool.Return(this);
-        return result;
-    }
-
-    private void Check(short token)
-    {
-        if (token != _version)
-        {
-            throw new InvalidOperationException("A request to an NBD server was awaited twice.");
-        }
-    }
 }

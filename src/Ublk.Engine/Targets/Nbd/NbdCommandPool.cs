@@ -20,11 +20,11 @@ internal sealed class NbdCommandPool
         return command;
     }
 
-    /// <summary>Resumes who awaits a request.</summary>
+    /// <summary>Answers a request.</summary>
     public void Complete(NbdCommand command, int result)
     {
         Active--;
-        command.Complete(result);
+        command.Answer(result);
     }
 
     /// <summary>Gives a request back whose result was taken.</summary>

@@ -43,10 +43,10 @@ internal static class NbdProtocol
     /// <summary>The last chunk of its reply.</summary>
     public const ushort ChunkDone = 1 << 0;
 
-    /// <summary>The bit that tells an error from the other types, of options' replies.</summary>
+    /// <summary>The bit of errors among the types of option replies.</summary>
     public const uint OptionErrorBit = 1u << 31;
 
-    /// <summary>The bit that tells an error from the other types, of chunks.</summary>
+    /// <summary>The bit of errors among the types of chunks.</summary>
     public const ushort ChunkErrorBit = 1 << 15;
 }
 

@@ -12,10 +12,10 @@ namespace Ublk.Targets.Nbd;
 internal sealed unsafe class NbdSocket : IDisposable
 {
     // Less than a launcher waits for a sign of its worker.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
 
     private readonly string _server;
-    private readonly long _deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+    private readonly Deadline _deadline = new(HandshakeTimeout);
 
     private NbdSocket(string server, int family)
     {
@@ -147,7 +147,7 @@ internal sealed unsafe class NbdSocket : IDisposable
         NbdSocket socket = new(server, family);
         try
         {
-            socket.SetTimeout(Libc.SO_SNDTIMEO, Patience / 2);
+            socket.SetTimeout(Libc.SO_SNDTIMEO, HandshakeTimeout / 2);
             fixed (byte* bytes = address)
             {
                 if (Libc.Connect(socket.Handle, bytes, (uint)address.Length) != 0)
@@ -180,11 +180,10 @@ internal sealed unsafe class NbdSocket : IDisposable
     private static UblkException NotFound(string host, string reason) => new(UblkError.ConnectionFailed,
         $"The host {host} cannot be found: {reason}.", Libc.ENOENT, "resolve");
 
-    private TimeSpan Remaining()
-    {
-        long left = _deadline - Environment.TickCount64;
-        return left > 0 ? TimeSpan.FromMilliseconds(left) : throw Failed("handshake", Libc.ETIMEDOUT);
-    }
+    // Never 0, which to the kernel is no timeout: a millisecond at least.
+    private TimeSpan Remaining() => _deadline.Left is var left && left >= TimeSpan.FromMilliseconds(1)
+        ? left
+        : throw Failed("handshake", Libc.ETIMEDOUT);
 
     private int Continue(string operation) => Libc.LastErrno is Libc.EINTR or Libc.EAGAIN ? 0 : throw Failed(operation, Libc.LastErrno);
 
