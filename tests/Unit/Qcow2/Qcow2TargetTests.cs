@@ -294,32 +294,9 @@ public class Qcow2TargetTests
         using (Qcow2Target target = Qcow2Disk.Open(image.Path, ("Discard", "Zero")))
         {
             Assert.Equal(Size, target.Geometry.Size);
-            int unit = target.Geometry.LogicalBlockSize;
             QueueHarness.Run(target, harness =>
             {
-                foreach (var (operation, block, blocks, flags, fill) in requests)
-                {
-                    int start = block * 512 / unit * unit;
-                    int length = operation == IoOperation.Flush ? 0 : int.Min((blocks * 512 + unit - 1) / unit * unit, Size - start);
-                    byte[] data = new byte[length];
-                    Array.Fill(data, fill);
-                    int result = harness.Answer(QueueHarness.Describe(operation, start, length, flags), data);
-                    Assert.Equal(operation is IoOperation.Read or IoOperation.Write ? length : 0, result);
-                    switch (operation)
-                    {
-                        case IoOperation.Read:
-                            Assert.True(model.AsSpan(start, length).SequenceEqual(data));
-                            break;
-                        case IoOperation.Write:
-                            data.CopyTo(model, start);
-                            break;
-                        case IoOperation.Discard:
-                        case IoOperation.WriteZeroes:
-                            model.AsSpan(start, length).Clear();
-                            break;
-                    }
-                }
-
+                DiskReplay.Play(harness, target.Geometry.LogicalBlockSize, model, requests);
                 byte[] all = new byte[64 << 10];
                 for (int start = 0; start < Size; start += all.Length)
                 {

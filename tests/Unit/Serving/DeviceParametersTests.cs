@@ -38,6 +38,23 @@ public class DeviceParametersTests
     }
 
     [Fact]
+    public void Storage_without_FUA_gets_a_flush_instead_and_rotational_storage_is_marked()
+    {
+        TargetGeometry geometry = Writable with { ForceUnitAccess = false, IsRotational = true };
+        Assert.Equal(UblkAbi.AttrVolatileCache | UblkAbi.AttrRotational, DeviceParameters.Create(Null(), geometry).Attributes);
+    }
+
+    [Fact]
+    public void Requests_are_as_large_as_user_and_storage_allow()
+    {
+        Assert.Equal(256u, DeviceParameters.Create(Null(), Writable with { MaxIoSize = 128 << 10 }).MaxSectors);
+        Assert.Equal(1024u, DeviceParameters.Create(Null(), Writable with { MaxIoSize = 32 << 20 }).MaxSectors);
+        UblkException refused = Assert.Throws<UblkException>(
+            () => RequireKept(Writable, Writable with { MaxIoSize = 128 << 10 }, BufferMode.Auto));
+        Assert.Contains("131072", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_larger_block_rounds_the_size_down()
     {
         UblkParameters parameters = DeviceParameters.Create(Null() with { LogicalBlockSize = 4096 }, Writable);

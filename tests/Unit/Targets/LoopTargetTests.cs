@@ -115,32 +115,7 @@ public class LoopTargetTests
         using (LoopTarget target = Open(file.Path, ("DirectIO", direct ? "true" : "false"), ("Offset", $"{offset}")))
         {
             Assert.Equal(Size, target.Geometry.Size);
-            int unit = target.Geometry.LogicalBlockSize;
-            QueueHarness.Run(target, harness =>
-            {
-                foreach (var (operation, block, blocks, flags, fill) in requests)
-                {
-                    int start = block * 512 / unit * unit;
-                    int length = int.Min((blocks * 512 + unit - 1) / unit * unit, Size - start);
-                    byte[] data = new byte[length];
-                    Array.Fill(data, fill);
-                    int result = harness.Answer(QueueHarness.Describe(operation, start, length, flags), data);
-                    Assert.Equal(operation is IoOperation.Read or IoOperation.Write ? length : 0, result);
-                    switch (operation)
-                    {
-                        case IoOperation.Read:
-                            Assert.True(model.AsSpan(start, length).SequenceEqual(data));
-                            break;
-                        case IoOperation.Write:
-                            data.CopyTo(model, start);
-                            break;
-                        case IoOperation.Discard:
-                        case IoOperation.WriteZeroes:
-                            model.AsSpan(start, length).Clear();
-                            break;
-                    }
-                }
-            });
+            QueueHarness.Run(target, harness => DiskReplay.Play(harness, target.Geometry.LogicalBlockSize, model, requests));
         }
 
         byte[] content = file.Content;

@@ -180,33 +180,8 @@ public class NbdServerTests
 
     private static void Play(
         QueueHarness harness, NbdTarget target, byte[] model,
-        IReadOnlyList<(IoOperation Operation, int Block, int Blocks, uint Flags, byte Fill)> requests)
-    {
-        foreach (var (operation, block, blocks, flags, fill) in requests)
-        {
-            if (operation == IoOperation.WriteZeroes && !target.Geometry.WriteZeroes)
-            {
-                continue;
-            }
-
-            int start = block * 512;
-            int length = int.Min(blocks * 512, Size - start);
-            byte[] data = new byte[length];
-            Array.Fill(data, fill);
-            int result = harness.Answer(QueueHarness.Describe(operation, start, length, flags), data);
-            Assert.Equal(operation is IoOperation.Read or IoOperation.Write ? length : 0, result);
-            switch (operation)
-            {
-                case IoOperation.Read:
-                    Assert.True(model.AsSpan(start, length).SequenceEqual(data));
-                    break;
-                case IoOperation.Write:
-                    data.CopyTo(model, start);
-                    break;
-                case IoOperation.WriteZeroes:
-                    model.AsSpan(start, length).Clear();
-                    break;
-            }
-        }
-    }
+        IReadOnlyList<(IoOperation Operation, int Block, int Blocks, uint Flags, byte Fill)> requests) =>
+        DiskReplay.Play(
+            harness, 512, model,
+            requests.Where(request => request.Operation != IoOperation.WriteZeroes || target.Geometry.WriteZeroes));
 }
