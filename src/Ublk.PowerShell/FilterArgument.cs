@@ -46,8 +46,8 @@ internal static class FilterArgument
             [] => throw Invalid($"A table must name one filter: {string.Join(", ", FilterCatalog.All.Select(filter => filter.Name))}. "
                 + $"This one has {string.Join(", ", table.Keys.Cast<object>())}."),
             _ => throw Invalid(
-                $"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. Give each a "
-                    + $"table of its own."),
+                $"A table is one filter, and this one names {string.Join(" and ", named.Select(filter => filter.Name))}. "
+                    + "Give each a table of its own."),
         };
     }
 

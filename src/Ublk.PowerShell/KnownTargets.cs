@@ -7,7 +7,7 @@ using Shell = System.Management.Automation.PowerShell;
 
 namespace Ublk.PowerShell;
 
-/// <summary>The targets a user can name: those that are built in, or those of the assembly that he names with them.</summary>
+/// <summary>The targets that a command line can name: the built-in ones, or those of its -Assembly.</summary>
 internal static class KnownTargets
 {
     /// <summary>The targets for a completer, which cannot report errors.</summary>
@@ -30,12 +30,9 @@ internal static class KnownTargets
 
     /// <summary>The target that a command line names, or that follows from its first file; null where it has neither.</summary>
     public static string? NameIn(IDictionary boundParameters) => boundParameters["Target"]?.ToString()
-        ?? ((boundParameters["Path"] ?? boundParameters["LiteralPath"]) switch
-        {
-            object[] and [{ } first, ..] => TargetCatalog.ForFile($"{first}"),
-            { } file => TargetCatalog.ForFile($"{file}"),
-            null => null,
-        });
+        ?? ((boundParameters["Path"] ?? boundParameters["LiteralPath"]) is { } files
+            ? TargetCatalog.ForFile($"{(files is object[] and [{ } first, ..] ? first : files)}")
+            : null);
 
     // Completers run inside a pipeline, in which the session's state can only be asked by a nested one.
     private static string CurrentLocation()

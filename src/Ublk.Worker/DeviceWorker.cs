@@ -159,10 +159,9 @@ internal sealed class DeviceWorker
         if (found is { } file && served is { } recorded && !file.Matches(recorded))
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the "
-                    + $"device. If it is "
-                    + $"the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} "
-                        + $"-AcceptFile",
+                $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. "
+                    + $"If it is the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} "
+                    + "-AcceptFile",
                 operation: "recover", deviceId: _id);
         }
     }

@@ -54,7 +54,7 @@ internal sealed class StateDirectory
 
     /// <summary>Where a user's records are.</summary>
     /// <param name="userId">The user.</param>
-    /// <param name="runtimeDirectory">What the user's login calls his run-time directory; not where it is no whole path.</param>
+    /// <param name="runtimeDirectory">The run-time directory of the user's session; ignored unless it is an absolute path.</param>
     internal static string PathFor(uint userId, string? runtimeDirectory) => userId == 0
         ? "/run/ublk"
         : $"{(runtimeDirectory is ['/', ..] ? runtimeDirectory : $"/run/user/{userId}")}/ublk";

@@ -88,7 +88,7 @@ internal static class ImageReference
         if (state.UserId != owner && (isWritten || !CanEverybodyRead(state, file)))
         {
             throw new UblkException(UblkError.PermissionDenied,
-                $"{imagePath} belongs to user {owner} and leads to {path}, which is not his. If you know that it should, make the "
+                $"{imagePath} belongs to user {owner} and leads to {path}, which belongs to someone else. If that is intended, make the "
                     + $"image yours: chown {user} '{imagePath}'",
                 Libc.EPERM, "open");
         }

@@ -35,8 +35,8 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
             if (wantsDirect == true && !isLook)
             {
                 throw new UblkException(UblkError.NotSupported,
-                    $"{path} cannot be used with direct I/O: its file system has none, or only in units larger than the image's "
-                        + $"clusters. Leave -DirectIO out.");
+                    $"{path} cannot be used with direct I/O: its file system has none, or only in units larger than the image's clusters. "
+                        + "Leave -DirectIO out.");
             }
 
             alignment = 1;

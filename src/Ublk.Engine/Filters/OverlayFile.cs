@@ -62,7 +62,7 @@ internal sealed class OverlayFile
         {
             throw new UblkException(UblkError.PathNotFound,
                 $"The overlay {path} of the disk is gone, and with it what was written. Put it back, or remove the device "
-                    + $"(Remove-UblkDevice).",
+                    + "(Remove-UblkDevice).",
                 Libc.ENOENT, "open");
         }
 
@@ -81,8 +81,7 @@ internal sealed class OverlayFile
                 {
                     throw new UblkException(UblkError.InvalidBackingFile,
                         $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the "
-                            + $"device "
-                            + "(Remove-UblkDevice).", operation: "open");
+                            + "device (Remove-UblkDevice).", operation: "open");
                 }
 
                 return new OverlayFile(backing, disk, isTemporary: false, generation);

@@ -17,7 +17,7 @@ namespace Ublk.Hosting;
 /// killed meanwhile, its end would wait for them, for good. So a small program does, which lives as long as the device: the worker
 /// that comes with the library. It also removes the device if this process dies.
 /// </para>
-/// <para>A queue's thread that cannot go on ends the process: nothing else would tell the disk's clients.</para>
+/// <para>A queue's thread that fails ends the process; otherwise the disk's clients would wait without end.</para>
 /// </remarks>
 public sealed class BlockDevice : IAsyncDisposable
 {

@@ -11,7 +11,7 @@ public static class ImageJob
     /// <summary>Does an operation, to its end.</summary>
     /// <param name="operation">What to do.</param>
     /// <param name="workerDirectory">The module's folder of workers.</param>
-    /// <param name="progress">Told how far it is: the step, and the bytes done and to do, which are 0 where that is not known.</param>
+    /// <param name="progress">Receives the progress: the step, the bytes done and the bytes in all, which are 0 if unknown.</param>
     /// <param name="warn">Called with warnings for the user.</param>
     /// <param name="stop">Cancelled when it is to stop.</param>
     /// <returns>What a check found; null from the others.</returns>

@@ -23,7 +23,7 @@ public abstract record ImageOperation
     internal Func<string, DiskFile> OpenForWriting { get; init; } = DiskFile.OpenForWriting;
 
     /// <summary>Does it.</summary>
-    /// <param name="progress">Told how far it is; it says when to stop.</param>
+    /// <param name="progress">Receives the progress, and requests a stop.</param>
     /// <returns>What a check found; null from the others.</returns>
     /// <exception cref="UblkException">It cannot be done; the image is as it was.</exception>
     /// <exception cref="OperationCanceledException">It was to stop, and did; the image is as it was.</exception>

@@ -6,7 +6,7 @@ namespace Ublk.Images;
 /// <summary>One report of the worker about an operation on an image.</summary>
 internal sealed record ImageReport
 {
-    /// <summary>What it is doing, in a sentence; null in the lines that tell something else.</summary>
+    /// <summary>What it is doing, in a sentence; null in reports of another kind.</summary>
     public string? Step { get; init; }
 
     /// <summary>Bytes of the step that are done.</summary>

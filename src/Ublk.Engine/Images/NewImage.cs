@@ -126,8 +126,8 @@ internal sealed class NewImage : IDisposable
                 if (targets.FirstOrDefault(target => FileIdentity.IsSame(target, file.Path)) is { } target)
                 {
                     throw new UblkException(UblkError.InvalidArgument,
-                        $"{target} cannot be replaced: the new image would read it, as {chain!.File.Path} or a file behind that. "
-                            + $"Choose another name.");
+                        $"{target} cannot be replaced: the new image would read it, as {chain!.File.Path} or a file behind that. Choose "
+                            + "another name.");
                 }
             }
         }

@@ -2,7 +2,7 @@ using Ublk.Files;
 
 namespace Ublk.Images;
 
-/// <summary>A disk image, as its header and the file system tell.</summary>
+/// <summary>A disk image, by its header and the file system.</summary>
 public sealed record UblkImage
 {
     /// <summary>The image's file.</summary>

@@ -12,7 +12,7 @@ public sealed record UblkImageSnapshot
     /// <summary>When it was taken.</summary>
     public required DateTimeOffset Created { get; init; }
 
-    /// <summary>Size of the disk when it was taken, in bytes; null in old images, which do not tell.</summary>
+    /// <summary>Size of the disk when it was taken, in bytes; null in old images, which do not have it.</summary>
     public long? VirtualSize { get; init; }
 
     /// <summary>Bytes of saved state of a virtual machine; 0 for none.</summary>

@@ -222,7 +222,7 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
     private static unsafe partial int FStatFs(SafeFileHandle file, StatFsBuffer* state);
 
-    /// <summary>The magic number of the file system a file is on; 0 where it does not tell.</summary>
+    /// <summary>The magic number of the file system a file is on; 0 where it is unknown.</summary>
     public static unsafe long FileSystemOf(SafeFileHandle file)
     {
         StatFsBuffer state = default;

@@ -4,10 +4,6 @@ namespace Ublk.Interop;
 
 internal static partial class Libc
 {
-    /// <summary>Options of a socket (asm-generic/socket.h): its peer's pid, uid and gid, as struct ucred.</summary>
-    public const int SOL_SOCKET = 1;
-    public const int SO_PEERCRED = 17;
-
     public const int SIGKILL = 9;
     public const int SIGTERM = 15;
 

@@ -12,7 +12,12 @@ internal static partial class Libc
     public const int SOCK_STREAM = 1;
     public const int SOCK_CLOEXEC = 0x80000;
 
+    public const int SOL_SOCKET = 1;
+
     public const int SO_KEEPALIVE = 9;
+
+    /// <summary>The peer's pid, uid and gid, a struct ucred (asm-generic/socket.h).</summary>
+    public const int SO_PEERCRED = 17;
 
     /// <summary>How long a receive may take, a struct timeval; 0 for ever (asm-generic/socket.h).</summary>
     public const int SO_RCVTIMEO = 20;

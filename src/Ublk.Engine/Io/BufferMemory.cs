@@ -39,7 +39,7 @@ internal sealed class BufferMemory : IDisposable
         {
             throw UblkException.FromErrno(Libc.LastErrno, "madvise",
                 $"There is no memory for the {_length} bytes of a queue's buffers. Use a smaller QueueDepth or MaxIoSize, or leave "
-                    + $"BufferMode out");
+                    + "BufferMode out");
         }
     }
 

@@ -13,7 +13,7 @@ namespace Ublk.Io;
 /// </remarks>
 public sealed class IoQueue : IDisposable
 {
-    // The top bits tell a target's operations and the wake-up from the driver's commands, which carry their tag.
+    // The top bits distinguish a target's operations and the wake-up from the driver's commands, which carry their tag.
     private const ulong OperationMark = 1UL << 63;
     private const ulong WakeUpMark = 1UL << 62;
 

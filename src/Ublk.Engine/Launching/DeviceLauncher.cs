@@ -361,9 +361,8 @@ internal static class DeviceLauncher
             if (_deadline.IsOver)
             {
                 throw new UblkException(UblkError.TimedOut,
-                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it "
-                        + $"was stopped. "
-                        + "The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
+                    $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it was "
+                        + "stopped. The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
 

@@ -34,7 +34,7 @@ internal sealed class LaunchChannel : IDisposable
     public int PeerProcessId => PeerCredentials(_socket).ProcessId;
 
     /// <summary>Listens for one worker.</summary>
-    /// <param name="name">The name to tell the worker.</param>
+    /// <param name="name">The name, for the worker.</param>
     public static Socket Listen(out string name)
     {
         name = $"ublk-launch-{Environment.ProcessId}-{Guid.NewGuid():N}";

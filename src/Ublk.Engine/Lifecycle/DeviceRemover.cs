@@ -10,8 +10,6 @@ internal static class DeviceRemover
     // The driver frees the id a moment after the last user of the removed disk.
     private static readonly TimeSpan IdTimeout = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
-
     /// <summary>Removes a device.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to remove it although it is mounted, held or open, and to kill a worker that hangs.</param>
@@ -82,7 +80,7 @@ internal static class DeviceRemover
 
         try
         {
-            control.Delete(id, EndTimeout);
+            control.Delete(id, DeviceTransitions.EndTimeout);
         }
         catch (UblkException exception) when (exception.Error == UblkError.DeviceNotFound || !DeviceInventory.HasCharDevice(id))
         {

@@ -54,8 +54,8 @@ internal static class DeviceResizer
         if (storage.File is { } file && FileIdentity.Of(file)?.IsOpenIn(record.ProcessId) != true)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or "
-                    + $"replaced. Put it back first.",
+                $"{record.BackingPath} is not the file that device {record.Specification.Id} serves: it was moved, removed or replaced. "
+                    + "Put it back first.",
                 deviceId: record.Specification.Id);
         }
     }

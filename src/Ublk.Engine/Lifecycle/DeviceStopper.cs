@@ -14,8 +14,6 @@ internal static class DeviceStopper
     // A stop waits for requests under way; with force, a worker that does not answer them by then is killed.
     private static readonly TimeSpan ForcedStopTimeout = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
-
     /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>
     /// <param name="id">The device.</param>
     /// <param name="force">Whether to stop it although it is mounted, held or open, and to kill a worker that hangs.</param>
@@ -42,7 +40,7 @@ internal static class DeviceStopper
         DeviceTransitions.AwaitSupervisor(record);
     }
 
-    /// <summary>Stops a device, whoever serves it, without waiting for the server to end.</summary>
+    /// <summary>Stops a device of any server, without waiting for the server to end.</summary>
     internal static void Stop(ControlDevice control, UblkDeviceInfo info, bool force, CancellationToken cancellation)
     {
         if (force)
@@ -68,7 +66,9 @@ internal static class DeviceStopper
                 return;
             }
 
-            int result = users is not null ? -Libc.EBUSY : canTry ? control.TryStop(id, EndTimeout) : StopUnopened(control, id);
+            int result = users is not null ? -Libc.EBUSY
+                : canTry ? control.TryStop(id, DeviceTransitions.EndTimeout)
+                : StopUnopened(control, id);
             if (result >= 0 || result == -Libc.ENODEV)
             {
                 return;
@@ -87,9 +87,8 @@ internal static class DeviceStopper
             if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. Unmount or close "
-                        + $"it first, or use -Force, "
-                        + "with which its users lose what they have not written yet.",
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. "
+                        + "Unmount or close it first, or use -Force, with which its users lose what they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
 
@@ -111,12 +110,12 @@ internal static class DeviceStopper
             }
         }
 
-        return control.TryStop(id, EndTimeout, evenIfOpen: true);
+        return control.TryStop(id, DeviceTransitions.EndTimeout, evenIfOpen: true);
     }
 
     private static UblkException StillStopping(int id) => new(UblkError.TimedOut,
-        $"Device {id} is being stopped, but after {EndTimeout.TotalSeconds} s its requests are not finished. Wait for it, or use "
-            + "-Force, which kills a worker that hangs.",
+        $"Device {id} is being stopped, but its requests are not finished after {DeviceTransitions.EndTimeout.TotalSeconds} s. "
+            + "Wait for it, or use -Force, which kills a worker that hangs.",
         Libc.ETIMEDOUT, "stop", id);
 
     private static void StopByForce(ControlDevice control, UblkDeviceInfo info)
@@ -142,7 +141,8 @@ internal static class DeviceStopper
 
     /// <summary>Whether the server is a process of the device's owner.</summary>
     /// <remarks>
-    /// Older kernels believe an ordinary user whatever process he calls his server: root could kill it for him, or wait for its end.
+    /// Older kernels accept any process id that an ordinary user names as the server, so root could be made to kill it,
+    /// or to wait for its end.
     /// </remarks>
     internal static bool IsOwnersProcess(UblkDeviceInfo info)
     {

@@ -10,7 +10,8 @@ namespace Ublk.Lifecycle;
 /// <summary>Where a device is in its life, and the waits between one part of it and the next.</summary>
 internal static class DeviceTransitions
 {
-    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
+    /// <summary>How long the driver or a process may take to end what it was asked to end.</summary>
+    public static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
     public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
@@ -26,7 +27,6 @@ internal static class DeviceTransitions
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
                 $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost, so it cannot be served. "
-                    + $"serve it. "
                     + "All that can be done here is to remove it: Remove-UblkDevice",
                 deviceId: id);
     }

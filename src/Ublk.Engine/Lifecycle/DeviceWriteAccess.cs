@@ -9,7 +9,7 @@ namespace Ublk.Lifecycle;
 internal static class DeviceWriteAccess
 {
     /// <summary>Sets whether a disk is read-only.</summary>
-    /// <param name="id">The device, whoever serves it.</param>
+    /// <param name="id">The device, of any server.</param>
     /// <param name="readOnly">Whether it is to refuse writes.</param>
     /// <exception cref="UblkException">There is no such disk, somebody stands on it, or what is behind it cannot be written.</exception>
     public static void Set(int id, bool readOnly)

@@ -9,7 +9,7 @@ public sealed record UblkLogEntry
     /// <summary>The device.</summary>
     public required int Id { get; init; }
 
-    /// <summary>How grave it is; null where the log does not tell.</summary>
+    /// <summary>The severity; null where the log has none.</summary>
     public LogLevel? Level { get; init; }
 
     /// <summary>The process that wrote it.</summary>

@@ -3,7 +3,7 @@ namespace Ublk.Processes;
 /// <summary>systemd, where it runs.</summary>
 internal static class ServiceManager
 {
-    /// <summary>Whether it runs, by its own way to tell (sd_booted(3)).</summary>
+    /// <summary>Whether systemd runs (sd_booted(3)).</summary>
     public static bool IsRunning => Directory.Exists("/run/systemd/system");
 
     /// <summary>Has systemctl do something.</summary>

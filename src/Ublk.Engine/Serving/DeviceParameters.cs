@@ -107,8 +107,8 @@ internal static class DeviceParameters
         if (reason is not null)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force "
-                    + $"gives it up.",
+                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
+                    + "up.",
                 operation: "recover", deviceId: id);
         }
     }

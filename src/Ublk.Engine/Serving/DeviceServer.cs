@@ -184,13 +184,8 @@ internal sealed class DeviceServer : IDisposable
         DeviceParameters.RequireKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target, id);
 
         // The old server's last descriptor may close a moment after its process ended.
-        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
-        int result;
-        while ((result = control.TryStartRecovery(id)) == -Libc.EBUSY && Environment.TickCount64 < deadline)
-        {
-            Thread.Sleep(5);
-        }
-
+        int result = 0;
+        new Deadline(NodeTimeout).Wait(() => (result = control.TryStartRecovery(id)) != -Libc.EBUSY);
         if (result < 0)
         {
             throw DriverError.ForCommand(-result, "START_USER_RECOVERY", id);
@@ -214,24 +209,15 @@ internal sealed class DeviceServer : IDisposable
     private static SafeFileHandle OpenCharDevice(int id)
     {
         string path = $"/dev/ublkc{id}";
-        long deadline = Environment.TickCount64 + (long)NodeTimeout.TotalMilliseconds;
-        while (true)
+        SafeFileHandle file = null!;
+        int errno = 0;
+        new Deadline(NodeTimeout).Wait(() =>
         {
-            SafeFileHandle file = Libc.Open(path, Libc.O_RDWR);
-            if (!file.IsInvalid)
-            {
-                return file;
-            }
-
-            int errno = Libc.LastErrno;
-            bool mayPass = errno is Libc.ENOENT or Libc.EACCES or Libc.EBUSY;
-            if (!mayPass || Environment.TickCount64 > deadline)
-            {
-                throw UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
-            }
-
-            Thread.Sleep(5);
-        }
+            file = Libc.Open(path, Libc.O_RDWR);
+            errno = file.IsInvalid ? Libc.LastErrno : 0;
+            return errno is not (Libc.ENOENT or Libc.EACCES or Libc.EBUSY);
+        });
+        return errno == 0 ? file : throw UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
     }
 
     private static void Abandon(ControlDevice control, int id, DeviceServer? server)

@@ -25,7 +25,7 @@ internal sealed class WorkerProgram
 
     private static bool IsRoot => Libc.GetEffectiveUserId() == 0;
 
-    // An ordinary user's service manager has a socket where he logged in.
+    // The service manager of an ordinary user has a socket while the user is logged in.
     private static bool IsSystemdRunning => IsRoot
         ? ServiceManager.IsRunning
         : File.Exists($"{Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR")}/systemd/private");

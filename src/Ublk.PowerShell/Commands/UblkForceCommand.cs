@@ -13,7 +13,7 @@ public abstract class UblkForceCommand : UblkDeviceCommand
     public SwitchParameter Force { get; set; }
 
     // To take a disk from its users is what a prompt is for by default, as with a ConfirmImpact of High; without -Force,
-    // which refuses that, it is not. The attribute cannot tell them apart.
+    // which refuses that, it is not. The attribute cannot distinguish them.
     /// <inheritdoc/>
     protected override bool ShouldApply(int id) =>
         !Force

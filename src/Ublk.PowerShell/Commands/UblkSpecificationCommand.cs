@@ -186,18 +186,20 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         }
     }
 
-    /// <summary>The name of the target that serves a file.</summary>
-    /// <param name="file">The file, or null.</param>
-    /// <exception cref="UblkException">Neither the target nor a file is named.</exception>
-    private protected string TargetOf(string? file) => Target
-        ?? (file is not null && Assembly is null ? TargetCatalog.ForFile(file) : throw new UblkException(UblkError.InvalidArgument,
-            Assembly is null
-                ? $"Name a file or a target: {MyInvocation.MyCommand} disk.img, or {MyInvocation.MyCommand} -Target Null."
-                : $"Name the target of {Assembly}: add -Target NAME."));
+    // The target that is named, or the one that serves the file.
+    private UblkTarget FindTarget(string? file)
+    {
+        if (Assembly is not null)
+        {
+            string name = Target
+                ?? throw new UblkException(UblkError.InvalidArgument, $"Name the target of {Assembly}: add -Target NAME.");
+            return PluginCatalog.Find(ResolvePath(Assembly), name, WorkerDirectory);
+        }
 
-    private UblkTarget FindTarget(string? file) => Assembly is null
-        ? TargetCatalog.Find(TargetOf(file))
-        : PluginCatalog.Find(ResolvePath(Assembly), TargetOf(file), WorkerDirectory);
+        return TargetCatalog.Find(Target ?? (file is not null ? TargetCatalog.ForFile(file) : throw new UblkException(
+            UblkError.InvalidArgument,
+            $"Name a file or a target: {MyInvocation.MyCommand} disk.img, or {MyInvocation.MyCommand} -Target Null.")));
+    }
 
     // Parameters are wanted while the user still types; errors are reported when the command runs.
     private UblkTarget? FindTargetOrNone()

@@ -2,7 +2,7 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
 
-/// <summary>Persistent bitmaps, which tell what has changed on a disk since some time.</summary>
+/// <summary>Persistent bitmaps, which record the changes of a disk since some time.</summary>
 internal static class Bitmaps
 {
     /// <summary>Removes them from an image whose disk is about to change under them.</summary>
@@ -15,7 +15,7 @@ internal static class Bitmaps
         Qcow2File image = edit.Image;
         if (image.ReadBitmapDirectory() is { } directory)
         {
-            progress.Warn($"The persistent bitmaps of {image.File.Path} are removed: they would not tell the truth any more.");
+            progress.Warn($"The persistent bitmaps of {image.File.Path} are removed, because they would no longer be valid.");
             foreach (PersistentBitmap bitmap in image.ReadBitmaps(directory))
             {
                 foreach (ulong entry in image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))

@@ -25,8 +25,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (_layout.L1EntriesFor(size) > HeaderRules.MaxL1Bytes / 8)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an "
-                    + $"image with larger ones.");
+                $"A disk of {size} bytes is too large for the clusters of {path}, of {_layout.ClusterSize} bytes. Convert it into an image "
+                    + "with larger ones.");
         }
 
         if (header.SnapshotCount > 0 && (header.Version == 2 || size < header.Size))
@@ -156,7 +156,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         {
             throw ImageError.NotSupported(path,
                 $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a "
-                    + $"backing file first.");
+                    + "backing file first.");
         }
     }
 

@@ -20,7 +20,7 @@ internal enum ZeroKind
     Keep,
 }
 
-/// <summary>Makes parts of the disk read as zeroes by their L2 entries, and by written zeroes where entries cannot tell.</summary>
+/// <summary>Makes parts of the disk read as zeroes by their L2 entries, and by written zeroes where entries cannot express it.</summary>
 /// <param name="image">The image.</param>
 /// <param name="map">Where the disk's bytes are.</param>
 /// <param name="cache">The tables in memory.</param>
@@ -139,7 +139,7 @@ internal sealed class ZeroWriter(
         return 0;
     }
 
-    // Changes entries up to where an entry cannot tell what is wanted.
+    // Changes entries up to the first that cannot express the result.
     private bool TryChange(IoQueue? queue, ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
     {
         wait = default;
@@ -206,7 +206,7 @@ internal sealed class ZeroWriter(
         return (uint)(((1UL << end) - 1) & ~((1UL << first) - 1));
     }
 
-    // The entry with some subclusters zeroed; null where an entry cannot tell that.
+    // The entry with some subclusters zeroed; null where an entry cannot express that.
     private L2Entry? Zeroed(L2Entry old, uint mask, ZeroKind kind)
     {
         if (mask != uint.MaxValue)

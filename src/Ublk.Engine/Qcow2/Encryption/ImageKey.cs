@@ -58,8 +58,8 @@ internal static class ImageKey
         LuksHeader luks = LuksHeader.Parse(file.ReadBytes(offset, LuksHeader.Length), length, file.Path);
         byte[] key = LuksKey.Find(file, offset, luks, passphrase)
             ?? throw new UblkException(UblkError.PermissionDenied,
-                $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line "
-                    + $"break at its end either.");
+                $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line break at "
+                    + "its end either.");
         return new DiskCipher(luks.Suite, key, goesByDisk: false);
     }
 

@@ -65,8 +65,8 @@ internal sealed record LuksHeader
         if (version != 1 || keyLength > MaxKeyLength || !suite.IsKnown((int)keyLength))
         {
             throw ImageError.NotSupported(path,
-                $"is encrypted with LUKS version {version}, {suite}, with a key of {keyLength} bytes. Known here are version 1, and "
-                    + $"aes with xts or cbc.");
+                $"is encrypted with LUKS version {version}, {suite}, with a key of {keyLength} bytes. Known here are version 1, and aes "
+                    + "with xts or cbc.");
         }
 
         return new LuksHeader

@@ -31,7 +31,7 @@ internal readonly record struct ClusterLayout
     /// <summary>Binary logarithm of the width of a reference count in bits.</summary>
     public int RefcountOrder { get; }
 
-    /// <summary>Whether L2 entries tell of subclusters.</summary>
+    /// <summary>Whether L2 entries describe subclusters.</summary>
     public bool HasExtendedL2 { get; }
 
     /// <summary>Whether the disk's data is in an external data file, so that host offset 0 is a place for data.</summary>

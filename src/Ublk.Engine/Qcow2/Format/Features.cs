@@ -18,7 +18,7 @@ internal enum IncompatibleFeatures : ulong
     /// <summary>Compressed clusters are of the type that the header names.</summary>
     CompressionType = 1 << 3,
 
-    /// <summary>L2 entries have 16 bytes and tell of 32 subclusters.</summary>
+    /// <summary>L2 entries have 16 bytes and describe 32 subclusters.</summary>
     ExtendedL2 = 1 << 4,
 
     /// <summary>All that this engine knows.</summary>

@@ -67,8 +67,8 @@ internal static class HeaderRules
         if (kind is not null)
         {
             throw ImageError.NotSupported(path,
-                $"is encrypted {kind}, and this looks at the data itself. Attach it as a disk, with -KeyFile, and work with that; or "
-                    + $"use qemu-img with --object secret.");
+                $"is encrypted {kind}, and this looks at the data itself. Attach it as a disk, with -KeyFile, and work with that; or use "
+                    + "qemu-img with --object secret.");
         }
     }
 

@@ -167,8 +167,8 @@ internal sealed record ImageHeader
         if (headerLength + extensionLength + name.Length > cluster.Length)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"The header of {path} does not fit a cluster of {cluster.Length} bytes. Choose larger clusters or a shorter name of "
-                    + $"the backing file.");
+                $"The header of {path} does not fit a cluster of {cluster.Length} bytes. Choose larger clusters or a shorter name of the "
+                    + "backing file.");
         }
 
         WriteFields(rest, headerLength);

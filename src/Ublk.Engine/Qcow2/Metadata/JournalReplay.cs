@@ -185,7 +185,6 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     }
 
     private UblkException Changed() => new(UblkError.InvalidImage,
-        $"{image.File.Path} is not as its last worker left it: another program changed it meanwhile. What was written to the disk "
-            + $"after its "
-            + "last flush is lost. Remove the device and attach the image anew.", operation: "recover");
+        $"{image.File.Path} is not as its last worker left it: another program changed it meanwhile. What was written to the disk after "
+            + "its last flush is lost. Remove the device and attach the image anew.", operation: "recover");
 }

@@ -40,7 +40,7 @@ internal sealed class L2Cache : IDisposable
     /// <summary>The table of an L1 entry if it is in memory.</summary>
     public L2Table? Find(int l1Index) => Volatile.Read(ref _byL1[l1Index]);
 
-    /// <summary>Brings a table into memory. It may be gone again when the caller looks for it: he tries again then.</summary>
+    /// <summary>Brings a table into memory. It may be evicted before the caller looks for it, which then tries again.</summary>
     /// <returns>0 or a negative errno; -EIO too where the L1 table lies.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> LoadAsync(IoQueue? queue, int l1Index)

@@ -24,8 +24,8 @@ internal static class MetadataSurvey
         if (image.File.Length >> (header.ClusterBits + 15) > MaxMapPages)
         {
             throw ImageError.NotSupported(image.File.Path,
-                $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it "
-                    + $"to larger clusters.");
+                $"is too long to be written in clusters of {header.Layout.ClusterSize} bytes. Attach it with -ReadOnly, or convert it to "
+                    + "larger clusters.");
         }
 
         image.Metadata.Add(new HostRange(0, 1));
@@ -66,8 +66,8 @@ internal static class MetadataSurvey
         if (isPossible && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
         {
             throw ImageError.Invalid(image.File.Path,
-                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save "
-                    + $"what can be saved");
+                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what can "
+                    + "be saved");
         }
     }
 }

@@ -135,9 +135,8 @@ internal sealed class ImageOpener
         if (left.Findings.Corruptions > 0)
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look "
-                    + $"at them with "
-                    + "Test-UblkImage, or attach it with -ReadOnly.");
+                $"{path} was not closed properly, and rebuilding its reference counts left {left.Findings.Corruptions} errors. Look at "
+                    + "them with Test-UblkImage, or attach it with -ReadOnly.");
         }
     }
 

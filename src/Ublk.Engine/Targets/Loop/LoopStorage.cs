@@ -35,8 +35,8 @@ internal sealed class LoopStorage : DiskStorage
         if (_file.IsBlockDevice)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"{_file.Path} is a block device: its own means change its size. Leave -Size out to take the size it has now, {Size} "
-                    + $"bytes.");
+                $"{_file.Path} is a block device: its own means change its size. Leave -Size out to take the size it has "
+                    + $"now, {Size} bytes.");
         }
 
         if (_file.ReadOnly)
