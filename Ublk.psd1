@@ -11,12 +11,15 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Checkpoint-UblkImage', 'Convert-UblkImage', 'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkImage',
-        'Get-UblkImageSnapshot', 'Get-UblkLog', 'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice',
-        'New-UblkDevice', 'New-UblkImage', 'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice',
-        'Remove-UblkImageSnapshot', 'Resize-UblkDevice', 'Resize-UblkImage', 'Restore-UblkDevice', 'Restore-UblkImage',
-        'Resume-UblkDevice', 'Set-UblkDevice', 'Start-UblkDevice', 'Stop-UblkDevice', 'Suspend-UblkDevice',
-        'Test-UblkImage', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice', 'Update-UblkDevice'
+        'Checkpoint-UblkImage', 'Compare-UblkImage', 'Convert-UblkImage', 'Format-UblkMeasurement',
+        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkFilter', 'Get-UblkImage', 'Get-UblkImageSnapshot',
+        'Get-UblkLog', 'Get-UblkMetric', 'Get-UblkRegistration', 'Get-UblkTarget', 'Install-UblkUdevRule',
+        'Measure-UblkDevice', 'Measure-UblkImage', 'Merge-UblkImage', 'New-UblkDevice', 'New-UblkImage',
+        'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice', 'Remove-UblkImageSnapshot',
+        'Repair-UblkImage', 'Resize-UblkDevice', 'Resize-UblkImage', 'Restore-UblkImageSnapshot',
+        'Resume-UblkDevice', 'Set-UblkDevice', 'Set-UblkImage', 'Start-UblkDevice', 'Stop-UblkDevice',
+        'Suspend-UblkDevice', 'Test-UblkImage', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice',
+        'Update-UblkDevice', 'Watch-UblkDevice'
     )
     FunctionsToExport    = @()
     VariablesToExport    = @()

@@ -36,7 +36,7 @@ try {
     # What it does is on view.
     . Show { $load = Start-Process dd "if=$disk", 'of=/dev/null', 'bs=4k', 'iflag=direct', 'status=none' -PassThru }
     . Show { Measure-UblkDevice -Id $disk.Id }
-    . Show { Measure-UblkDevice -Id $disk.Id -Graph }
+    . Show { Measure-UblkDevice -Id $disk.Id | Format-UblkMeasurement }
     if (-not $load.HasExited) {
         $load.Kill()
         $load.WaitForExit()
@@ -64,7 +64,7 @@ finally {
     $PSNativeCommandUseErrorActionPreference = $false
     mountpoint --quiet mnt && umount mnt
     if ($disk -and (Test-Path $disk.DevicePath)) {
-        $disk | Remove-UblkDevice -Force -Confirm:$false
+        $disk | Remove-UblkDevice -Force
     }
     Pop-Location
     Remove-Item $here -Recurse -Force

@@ -70,7 +70,7 @@ public enum UblkError
     DeviceInUse,
 
     /// <summary>Another device has the name, or something else is there under it.</summary>
-    SymlinkInUse,
+    NameInUse,
 
     /// <summary>A registration has the name.</summary>
     RegistrationExists,

@@ -36,6 +36,16 @@ public sealed class UblkException : Exception
     internal static UblkException FromErrno(int errno, string operation, string what, int? deviceId = null)
     {
         UblkError error = errno is Libc.EPERM or Libc.EACCES ? UblkError.PermissionDenied : UblkError.OperationFailed;
-        return new UblkException(error, $"{what}: {Libc.Describe(errno)}.", errno, operation, deviceId);
+        return new UblkException(error, $"{what}: {Libc.Describe(errno)}. {Remedy(errno)}", errno, operation, deviceId);
     }
+
+    private static string Remedy(int errno) => errno switch
+    {
+        Libc.EPERM or Libc.EACCES => "Run as root, or check the permissions.",
+        Libc.ENOSPC => "Free space on the file system, then try again.",
+        Libc.EROFS => "Use a file system that is mounted for writing.",
+        Libc.ENOMEM => "Free memory, then try again.",
+        Libc.EBUSY or Libc.ETXTBSY => "Find its users with fuser or lsof, then try again.",
+        _ => "The kernel's log may show the cause: dmesg",
+    };
 }

@@ -1,5 +1,6 @@
 using System.Collections.ObjectModel;
 using System.Management.Automation;
+using Ublk.Files;
 using DriveNotFoundException = System.Management.Automation.DriveNotFoundException;
 
 namespace Ublk.PowerShell;
@@ -51,6 +52,20 @@ internal static class FilePaths
     {
         string file = Resolve(session, path);
         return Path.Exists(file) ? file : throw NotFound(file);
+    }
+
+    /// <summary>
+    /// The name of a backing file as an image records it: relative to the image's folder if it was given relative, so that both can be
+    /// moved together.
+    /// </summary>
+    /// <param name="session">The session, whose location a relative path is relative to.</param>
+    /// <param name="image">The image, by its absolute path.</param>
+    /// <param name="backing">The backing file as the user gave it.</param>
+    /// <exception cref="UblkException">There is no such file.</exception>
+    public static string NameFrom(SessionState session, string image, string backing)
+    {
+        string path = ResolveExisting(session, backing);
+        return Path.IsPathRooted(backing) ? path : ImageReference.RelativeName(image, path);
     }
 
     private static void RequireFileSystem(string path, ProviderInfo provider)

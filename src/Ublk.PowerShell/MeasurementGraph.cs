@@ -8,23 +8,24 @@ internal static class MeasurementGraph
 {
     private const int Width = 50;
 
-    /// <summary>A line that sums up, and a bar for each step of times and of sizes.</summary>
+    /// <summary>A summary, and a bar for each step of latencies and sizes.</summary>
     public static IEnumerable<string> Draw(UblkMeasurement measurement)
     {
         yield return string.Create(CultureInfo.InvariantCulture,
             $"{measurement.DevicePath}  {measurement.Time:HH:mm:ss}  {measurement.ReadsPerSecond:0} reads/s, "
-                + $"{measurement.WritesPerSecond:0} writes/s, {measurement.InFlight} under way");
-        foreach (string line in Bars("reads by time", Octaves(measurement.ReadTimes), Time)
-            .Concat(Bars("writes by time", Octaves(measurement.WriteTimes), Time))
-            .Concat(Bars("reads by size", measurement.ReadSizes, Size))
-            .Concat(Bars("writes by size", measurement.WriteSizes, Size)))
+                + $"{measurement.WritesPerSecond:0} writes/s, {measurement.InFlight} in flight");
+        foreach (string line in Bars("read latency", Octaves(measurement.ReadLatencies), Time)
+            .Concat(Bars("write latency", Octaves(measurement.WriteLatencies), Time))
+            .Concat(Bars("read size", measurement.ReadSizes, Size))
+            .Concat(Bars("write size", measurement.WriteSizes, Size)))
         {
             yield return line;
         }
     }
 
     // Eight steps in one: as many lines as a screen has.
-    private static UblkHistogram Octaves(UblkHistogram times) => times.Merge(step => Math.Pow(2, Math.Ceiling(Math.Log2(step.Greatest))));
+    private static UblkHistogram Octaves(UblkHistogram latencies) =>
+        latencies.Merge(step => Math.Pow(2, Math.Ceiling(Math.Log2(step.Greatest))));
 
     private static IEnumerable<string> Bars(string title, UblkHistogram histogram, Func<double, string> label)
     {

@@ -27,7 +27,7 @@ internal static class DeviceAttachment
 
         ServiceNotification.Ready(result.Device.DevicePath);
         using DeviceSupervisor supervisor = new(result.Device.Id, result.Device.Cookie);
-        return supervisor.Watch(worker, specification.AutoRestore, keeps: true);
+        return supervisor.Watch(worker, specification.AutoRestart, keeps: true);
     }
 
     // What a former run left: it may be served still, clients may wait for it, or it is only in the way. A disk that was made by hand and
@@ -35,20 +35,20 @@ internal static class DeviceAttachment
     private static LaunchResult Launch(DeviceSpecification specification, Func<DeviceSpecification, string, StartedWorker> startWorker)
     {
         using ControlDevice control = new();
-        if (DeviceRegistrar.FindDevice(specification.Symlink!) is { } left && IsRegistered(left, specification))
+        if (DeviceRegistrar.FindDevice(specification.Name!) is { } left && IsRegistered(left, specification))
         {
-            DeviceState state = DeviceTransitions.AwaitServerGone(control, left.Id, CancellationToken.None);
-            if (state == DeviceState.Live)
+            DriverState state = DeviceTransitions.AwaitServerGone(control, left.Id, CancellationToken.None);
+            if (state == DriverState.Live)
             {
                 return new LaunchResult(left, []);
             }
 
             if (DeviceTransitions.Waiting.Contains(state))
             {
-                return DeviceLauncher.Restore(left.Id, DeviceTransitions.Waiting, startWorker, _ => { }, CancellationToken.None);
+                return DeviceLauncher.Restart(left.Id, DeviceTransitions.Waiting, startWorker, _ => { }, CancellationToken.None);
             }
 
-            if (state == DeviceState.Dead)
+            if (state == DriverState.Dead)
             {
                 DeviceRemover.Remove(control, left.Id, force: true, noWait: false, step: null, CancellationToken.None);
             }

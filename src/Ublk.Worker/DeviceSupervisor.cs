@@ -116,11 +116,11 @@ internal sealed class DeviceSupervisor : IDisposable
 
                 if (failures == MaxFailures)
                 {
-                    _log.Write(LogLevel.Critical, $"device {_id} is given up; Restore-UblkDevice {_id} tries again");
+                    _log.Write(LogLevel.Critical, $"device {_id} is given up; to try again: Start-UblkDevice {_id}");
                     return ExitCode.Unavailable;
                 }
 
-                isServed = TryRestore(failures, exit);
+                isServed = TryRestart(failures, exit);
                 failures += isServed ? 0 : 1;
             }
         }
@@ -213,7 +213,7 @@ internal sealed class DeviceSupervisor : IDisposable
         }
     }
 
-    private bool TryRestore(int failures, string exit)
+    private bool TryRestart(int failures, string exit)
     {
         TimeSpan delay = TimeSpan.FromTicks(long.Min(MaxDelay.Ticks, FirstDelay.Ticks << failures));
         if (_stop.Token.WaitHandle.WaitOne(delay) || !IsWaiting())
@@ -225,14 +225,14 @@ internal sealed class DeviceSupervisor : IDisposable
         CountRestart(exit);
         try
         {
-            DeviceLauncher.Restore(_id, DeviceTransitions.Waiting,
+            DeviceLauncher.Restart(_id, DeviceTransitions.Waiting,
                 (specification, channel) => new StartedWorker(_worker = Self.StartWorker(specification, channel)),
                 _ => { }, _stop.Token);
             return true;
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {
-            _log.Write(LogLevel.Error, $"device {_id} could not be restored: {exception.Message}");
+            _log.Write(LogLevel.Error, $"device {_id} could not be restarted: {exception.Message}");
             if (_worker > 0)
             {
                 AwaitWorker();
@@ -246,20 +246,14 @@ internal sealed class DeviceSupervisor : IDisposable
 
     private void ChangeRecord(Func<DeviceRecord, DeviceRecord> change)
     {
+        if (_cookie is not { } cookie)
+        {
+            return;
+        }
+
         try
         {
-            // Somebody may be changing the device.
-            using SafeFileHandle idLock = StateDirectory.Own.LockDevice(_id, _stop.Token);
-            if (StateDirectory.Own.TryRead(_id) is { } record && record.Specification.Cookie == _cookie)
-            {
-                StateDirectory.Own.Write(change(record));
-
-                // A removal in the meantime took the former record.
-                if (!Exists())
-                {
-                    StateDirectory.Own.Delete(_id, record.Specification.Cookie);
-                }
-            }
+            StateDirectory.Own.Change(_id, cookie, change, _stop.Token);
         }
         catch (Exception exception) when (exception is UblkException or OperationCanceledException)
         {

@@ -65,7 +65,7 @@ internal sealed class DeviceWorker
             TargetOptions options = new(_specification.Options)
             {
                 ReadOnly = _specification.ReadOnly,
-                Force = _specification.Force,
+                IgnoreLock = _specification.IgnoreLock,
                 LogicalBlockSize = _specification.LogicalBlockSize,
                 QueueThreads = _specification.QueueCount * _specification.ThreadsPerQueue,
                 Recovery = _specification.Recovery,
@@ -160,7 +160,7 @@ internal sealed class DeviceWorker
         {
             throw new UblkException(UblkError.InvalidBackingFile,
                 $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. "
-                    + $"If it is the right one (some file systems number their files anew when they are mounted): Restore-UblkDevice {_id} "
+                    + $"If it is the right one (some file systems number their files anew when they are mounted): Start-UblkDevice {_id} "
                     + "-AcceptFile",
                 operation: "recover", deviceId: _id);
         }
@@ -168,7 +168,7 @@ internal sealed class DeviceWorker
 
     private void WriteRecord(BlockTarget target, TargetOptions options, FileIdentity? backing, DeviceServer server, DeviceRecord? former)
     {
-        int supervisor = _specification.AutoRestore ? Libc.GetParentProcessId() : 0;
+        int supervisor = _specification.AutoRestart ? Libc.GetParentProcessId() : 0;
         try
         {
             StateDirectory.Own.Write(new DeviceRecord
@@ -249,7 +249,7 @@ internal sealed class DeviceWorker
     {
         using ControlDevice control = new();
         return control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0
-            && info.ServerCookie == _specification.Cookie && info.State == (ushort)DeviceState.Live;
+            && info.ServerCookie == _specification.Cookie && info.State == (ushort)DriverState.Live;
     }
 
     // A new device without a launcher is removed; one that was there before is left to the next worker.

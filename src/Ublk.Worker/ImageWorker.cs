@@ -30,11 +30,11 @@ internal static class ImageWorker
         new Thread(() => StopAtEnd(stop)) { IsBackground = true }.Start();
         try
         {
-            ImageCheckResult? check = operation.Run(new ImageProgress(
+            ImageResult? result = operation.Run(new ImageProgress(
                 (step, done, total) => Send(new ImageReport { Step = step, Done = done, Total = total }),
                 warning => Send(new ImageReport { Warning = warning }),
                 stop.Token));
-            Send(new ImageReport { IsFinished = true, Check = check });
+            Send(new ImageReport { IsFinished = true, Result = result });
             return ExitCode.Done;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

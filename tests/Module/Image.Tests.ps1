@@ -86,8 +86,9 @@ Describe 'An image' {
         $found = Get-Item c.qcow2 | Test-UblkImage
         $found.Condition | Should -Be Corrupt
         $found.Findings[0] | Should -Match 'Cluster 0 is referred to 1 times'
-        (Test-UblkImage c.qcow2 -Repair -WhatIf).CorruptionsFixed | Should -Be 0
-        (Test-UblkImage c.qcow2 -Repair).CorruptionsFixed | Should -BeGreaterThan 0
+        Repair-UblkImage c.qcow2 -WhatIf | Should -BeNullOrEmpty
+        { Repair-UblkImage c.qcow2 -LeaksOnly -ErrorAction Stop } | Should -Throw '*Repair-UblkImage*' -ErrorId 'InvalidImage,*'
+        (Repair-UblkImage c.qcow2).CorruptionsFixed | Should -BeGreaterThan 0
         Test-UblkImage c.qcow2 -Quiet | Should -BeTrue
         Test-WithQemu $image
     }
@@ -97,12 +98,12 @@ Describe 'An image' {
         $null = Invoke-Program qemu-io -f qcow2 -c 'write -P 2 0 1M' $image
         $null = Get-Item c.qcow2 | Checkpoint-UblkImage -Name second
         (Get-UblkImageSnapshot c.qcow2).Name | Should -Be 'first one', second
-        (TabExpansion2 'Restore-UblkImage c.qcow2 fi').CompletionMatches.CompletionText | Should -Be "'first one'"
-        Restore-UblkImage c.qcow2 'first one' -Confirm:$false
+        (TabExpansion2 'Restore-UblkImageSnapshot c.qcow2 fi').CompletionMatches.CompletionText | Should -Be "'first one'"
+        Restore-UblkImageSnapshot c.qcow2 'first one' -Confirm:$false
         $null = Invoke-Program qemu-io -f qcow2 -c 'read -P 1 0 1M' $image
         Get-UblkImageSnapshot c.qcow2 sec* | Remove-UblkImageSnapshot
         Invoke-Program qemu-img snapshot -l $image | Out-String | Should -Not -Match second
-        { Restore-UblkImage c.qcow2 second -Confirm:$false -ErrorAction Stop } |
+        { Restore-UblkImageSnapshot c.qcow2 second -Confirm:$false -ErrorAction Stop } |
             Should -Throw '*no snapshot*' -ErrorId 'SnapshotNotFound,Ublk.PowerShell.Commands.RestoreUblkImageCommand'
         { Checkpoint-UblkImage c.qcow2 'first one' -ErrorAction Stop } |
             Should -Throw '*first one*' -ErrorId 'SnapshotExists,Ublk.PowerShell.Commands.CheckpointUblkImageCommand'
@@ -112,7 +113,7 @@ Describe 'An image' {
 
     It 'grows, gives room back, and is converted' {
         (Resize-UblkImage c.qcow2 32MB -PassThru).VirtualSize | Should -Be 32MB
-        { Resize-UblkImage c.qcow2 1MB -ErrorAction Stop } | Should -Throw '*-Force*'
+        { Resize-UblkImage c.qcow2 1MB -ErrorAction Stop } | Should -Throw '*-AllowShrink*'
         $before = (Get-UblkImage c.qcow2).DiskSize
         (Optimize-UblkImage c.qcow2 -PassThru).DiskSize | Should -BeLessThan ($before - 1MB)
         $small = Convert-UblkImage c.qcow2 small.qcow2 -Compress -CompressionType Zstd

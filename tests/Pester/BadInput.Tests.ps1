@@ -54,10 +54,10 @@ Describe 'New-UblkDevice refuses' {
         @{ What = 'an unknown operation'; Error = 'InvalidArgument'; Says = 'Read, Write'; With = @{ Target = 'Null'; Filter = 'ErrorRate=1;ErrorOn=Read,Wipe' } }
         @{ What = 'an error that is never to happen'; Error = 'InvalidArgument'; Says = 'ErrorRate'; With = @{ Target = 'Null'; Filter = 'ErrorRate;ErrorKind=EIO' } }
         @{ What = 'faults without a file'; Error = 'InvalidArgument'; Says = 'Path'; With = @{ Target = 'Loop'; Filter = 'Delay=1' } }
-        @{ What = 'a path for a name'; Error = 'InvalidArgument'; Says = 'a slash'; With = @{ Target = 'Null'; Symlink = 'a/b' } }
-        @{ What = 'a name of dots'; Error = 'InvalidArgument'; Says = 'a dot'; With = @{ Target = 'Null'; Symlink = '..' } }
-        @{ What = 'an empty name'; Error = 'InvalidArgument'; Says = 'Symlink'; With = @{ Target = 'Null'; Symlink = '' } }
-        @{ What = 'a name with a control character'; Error = 'InvalidArgument'; Says = 'control'; With = @{ Target = 'Null'; Symlink = "a`nb" } }
+        @{ What = 'a path for a name'; Error = 'InvalidArgument'; Says = 'a slash'; With = @{ Target = 'Null'; Name = 'a/b' } }
+        @{ What = 'a name of dots'; Error = 'InvalidArgument'; Says = 'a dot'; With = @{ Target = 'Null'; Name = '..' } }
+        @{ What = 'an empty name'; Error = 'InvalidArgument'; Says = 'Name'; With = @{ Target = 'Null'; Name = '' } }
+        @{ What = 'a name with a control character'; Error = 'InvalidArgument'; Says = 'control'; With = @{ Target = 'Null'; Name = "a`nb" } }
         @{ What = 'a size that is no multiple of a block'; Error = 'InvalidArgument'; Says = '512'; With = @{ Target = 'Null'; Size = 1000 } }
         @{ What = 'a negative id'; Error = 'InvalidArgument'; Says = '0 to'; With = @{ Target = 'Null'; Id = -1 } }
         @{ What = 'an id out of range'; Error = 'InvalidArgument'; Says = '0 to'; With = @{ Target = 'Null'; Id = 1048576 } }

@@ -80,7 +80,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
 
     It 'loses nothing when its worker is killed under way' {
         New-Image $image 64MB
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore @Options
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart @Options
         $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=raw', "--filename=$device",
             '--rw=randwrite', '--bsrange=4k-64k', '--size=64M', '--io_size=64M', '--ioengine=libaio', '--iodepth=16', '--direct=1', '--rate=16m',
             '--verify=crc32c', '--verify_fatal=1'

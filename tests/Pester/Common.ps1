@@ -74,7 +74,7 @@ $none, $few = '0000000000000000', '0000000001204002'
 $workerPrivilege = "CapAmb: $none", "CapBnd: $few", "CapEff: $few", "CapInh: $none", "CapPrm: $few", 'NoNewPrivs: 1'
 
 function Remove-EveryDevice {
-    Get-UblkDevice | Remove-UblkDevice -Force -Confirm:$false
+    Get-UblkDevice | Remove-UblkDevice -Force
 }
 
 # Waits for something that is to come by itself. The bound is generous: it only keeps a failure from lasting for ever.

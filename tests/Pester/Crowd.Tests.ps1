@@ -2,7 +2,7 @@
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
-    $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
+    $start = 'Ublk.PowerShell.Commands.StartUblkDeviceCommand'
     $many = $env:UBLK_SOAK ? 64 : 32
     $shellCount = 4
 
@@ -76,13 +76,13 @@ Describe 'Several shells' -Tag Fire {
         New-Image "$TestDrive/one.img" 8MB
         $device = New-UblkDevice -Target Loop -Path "$TestDrive/one.img" -Recovery Reissue
         Stop-Worker
-        $script = "try { (Restore-UblkDevice -Id 0 -PassThru -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
-        Invoke-Together $script, $script | Sort-Object | Should -Be "DeviceStateInvalid,$restore", 'Live'
+        $script = "try { (Start-UblkDevice -Id 0 -PassThru -ErrorAction Stop).State } catch { `$_.FullyQualifiedErrorId }"
+        Invoke-Together $script, $script | Sort-Object | Should -Be "DeviceStateInvalid,$start", 'Live'
         Invoke-Program cmp $device "$TestDrive/one.img"
     }
 
     It 'that remove the same disk: it goes, and nobody hangs' {
-        $null = New-UblkDevice -Target Null -Size 64MB -AutoRestore
+        $null = New-UblkDevice -Target Null -Size 64MB -AutoRestart
         $script = "try { Remove-UblkDevice -Id 0 -ErrorAction Stop; 'Removed' } catch { `$_.FullyQualifiedErrorId }"
         Invoke-Together $script, $script | Sort-Object -Unique | ForEach-Object { $_ | Should -BeIn 'Removed', "DeviceNotFound,$remove" }
         Get-Leftover | Should -BeNullOrEmpty

@@ -8,18 +8,21 @@ BeforeDiscovery {
     $given = @{
         'about_Ublk_Performance' = 'one'
         'Get-UblkDevice'         = 'one'
+        'Format-UblkMeasurement' = 'one'
         'Get-UblkLog'            = 'one'
+        'Get-UblkMetric'         = 'one'
+        'Get-UblkRegistration'   = 'registered'
         'Measure-UblkDevice'     = 'one'
         'Remove-UblkDevice'      = 'one'
         'Resize-UblkDevice'      = 'one'
         'Set-UblkDevice'         = 'one'
         'Start-UblkDevice'       = 'stopped'
         'Stop-UblkDevice'        = 'one'
-        'Restore-UblkDevice'     = 'dead'
         'Resume-UblkDevice'      = 'suspended'
         'Suspend-UblkDevice'     = 'one'
         'Unregister-UblkDevice'  = 'registered'
         'Update-UblkDevice'      = 'one'
+        'Watch-UblkDevice'       = 'one'
         'recovery'               = 'dead'
         'troubleshooting'        = 'one'
     }
@@ -67,7 +70,7 @@ BeforeAll {
     # As many as the code speaks of, with the id and the name it uses.
     function New-DocumentedDevice([string] $Given, [string] $Code) {
         if ($Given -in 'one', 'stopped', 'suspended', 'dead') {
-            $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Symlink data -Recovery Reissue -QueueCount 2
+            $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Name data -Recovery Reissue -QueueCount 2
             1, 3 | Where-Object { $Code -match "\b$_\b" } | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
         }
         switch ($Given) {
@@ -107,7 +110,7 @@ BeforeAll {
         Set-Location $TestDrive
         Get-Content /proc/mounts | Where-Object { $_ -match '^/dev/ublkb\S+ (\S+)' } | ForEach-Object { Invoke-Program umount $Matches[1] }
         if (Test-Path /etc/ublk) {
-            Unregister-UblkDevice * -Force
+            Unregister-UblkDevice * -Stop
         }
         Remove-EveryDevice
         if (Test-Path /etc/udev/rules.d/59-ublk.rules) {

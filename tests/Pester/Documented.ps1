@@ -9,7 +9,7 @@ function Read-Code([string] $File) {
 function Read-Example {
     foreach ($page in Get-ChildItem "$PSScriptRoot/../../docs/help/*.md") {
         foreach ($code in Read-Code $page) {
-            @{ Page = $page.BaseName; Code = $code; NeedsDriver = $code -match '-Ublk(Device|Feature|Log|UdevRule)|/dev/|/mnt|/images' }
+            @{ Page = $page.BaseName; Code = $code; NeedsDriver = $code -match '-Ublk(Device|Feature|Log|Metric|Registration|UdevRule)|/dev/|/mnt|/images' }
         }
     }
 }

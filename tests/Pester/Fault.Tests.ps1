@@ -82,7 +82,7 @@ Describe 'A disk with faults' {
         Get-Content $requests | Should -Match '^\s*1\s'
         (Get-UblkDevice -Id $device.Id).State | Should -Be 'Live'
 
-        $device | Remove-UblkDevice -Force -Confirm:$false
+        $device | Remove-UblkDevice -Force
         Wait-For { (Get-Content "$TestDrive/dd.log") -match 'Input/output error' }
         (Get-UblkDevice).Id | Should -Be $other.Id
     }

@@ -73,7 +73,7 @@ Describe 'A disk with filters' {
         { New-UblkDevice -Target Null -Filter Nothing } | Should -Throw -ErrorId "UnknownFilter,$new"
         { New-UblkDevice -Target Null -Filter 'Delay=soon' } | Should -Throw -ErrorId "InvalidArgument,$new"
         { New-UblkDevice -Target Null -Filter @{ Delay = 1; Cache = 1MB } } | Should -Throw -ErrorId "InvalidArgument,$new"
-        { New-UblkDevice -Target Null -Filter Overlay -AutoRestore } | Should -Throw -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Null -Filter Overlay -AutoRestart } | Should -Throw -ErrorId "InvalidArgument,$new"
         { New-UblkDevice -Target Null -Filter 'Partition=1' -ErrorAction Stop } | Should -Throw -ErrorId "InvalidArgument,$new"
     }
 

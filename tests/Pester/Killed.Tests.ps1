@@ -58,7 +58,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
     }
 
     It 'loses nothing that was written' -Tag Core {
-        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -AutoRestart
         $fio = Start-Fio $device
         Invoke-Killing $device $fio
         Stop-Fio $fio
@@ -66,7 +66,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
     }
 
     It 'keeps a mounted file system whole' -Tag Core {
-        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -BufferMode ($canZeroCopy ? 'ZeroCopy' : 'UserCopy') -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -BufferMode ($canZeroCopy ? 'ZeroCopy' : 'UserCopy') -AutoRestart
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
         try {
@@ -83,7 +83,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
     It 'is a sound qcow2 image with all that was written' {
         $qcow2 = "$TestDrive/disk.qcow2"
         Invoke-Program qemu-img create -q -f qcow2 -o cluster_size=4k $qcow2 64M
-        $device = New-UblkDevice -Target Qcow2 -Path $qcow2 -QueueCount 2 -CacheSize 128KB -AutoRestore
+        $device = New-UblkDevice -Target Qcow2 -Path $qcow2 -QueueCount 2 -CacheSize 128KB -AutoRestart
         $fio = Start-Fio $device '--size=60M', '--fdatasync=64'
         Invoke-Killing $device $fio
         Stop-Fio $fio
@@ -106,11 +106,11 @@ if ($env:UBLK_SOAK) {
 
         It 'gives up after ten' {
             New-Image $image 16MB
-            $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+            $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
             $supervisor = (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
             Invoke-Program timeout 600 bash -c 'while kill -0 $0; do pkill -KILL -P $0; sleep 0.2; done 2> /dev/null' $supervisor
-            (Get-UblkDevice).State | Should -Be 'Quiesced'
-            $device | Restore-UblkDevice
+            (Get-UblkDevice).State | Should -Be 'Crashed'
+            $device | Start-UblkDevice
             Invoke-Program cmp $device $image
         }
     }
@@ -142,19 +142,19 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         1..$kills | ForEach-Object {
             Stop-Worker
-            $failure = Invoke-Killed 'Restore-UblkDevice -Id 0 -ErrorAction Stop'
+            $failure = Invoke-Killed 'Start-UblkDevice -Id 0 -ErrorAction Stop'
             if ($failure) {
                 $failure | Should -BeLike 'WorkerDied,*'
             }
-            Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
-            $device | Restore-UblkDevice
+            Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+            $device | Start-UblkDevice
             Invoke-Program cmp $device $image
         }
     }
 
     It 'of a resize leaves the disk, with one size or the other, to the next' -Skip:(-not $canResize) {
         $grown = New-Image "$TestDrive/grown.img" 16MB
-        $device = New-UblkDevice -Target Loop -Path $grown -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $grown -AutoRestart
         1..$kills | ForEach-Object {
             $size = 16MB + $_ * 4MB
             $worker = (Get-UblkDevice).ProcessId
@@ -202,7 +202,7 @@ Describe 'A command that is killed' -Tag Fire {
     }
 
     It 'while it removes a disk leaves one that can be removed' {
-        $null = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $null = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Invoke-Killed 'Remove-UblkDevice -Id 0'
         Get-UblkDevice | Remove-UblkDevice
         New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
@@ -211,16 +211,16 @@ Describe 'A command that is killed' -Tag Fire {
     It 'while it recovers a disk leaves one that can be recovered' {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         Stop-Worker
-        Invoke-Killed 'Restore-UblkDevice -Id 0'
+        Invoke-Killed 'Start-UblkDevice -Id 0'
         if ((Get-UblkDevice).State -ne 'Live') {
-            $device | Restore-UblkDevice
+            $device | Start-UblkDevice
         }
         Invoke-Program cmp $device $image
     }
 
     It 'while it suspends a disk leaves one that its supervisor still looks after' -Skip:(-not $canSuspend) {
         # The worker never answers the hundredth request, so the driver makes the command wait for it.
-        $device = New-UblkDevice -Target Loop -Path $image -Filter 'HangEvery=100' -QueueCount 1 -QueueDepth 1 -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -Filter 'HangEvery=100' -QueueCount 1 -QueueDepth 1 -AutoRestart
         $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'count=120', 'iflag=direct', 'status=none'
         $shell = New-WaitingShell 'Suspend-UblkDevice -Id 0'
         Start-Waiting $shell
@@ -235,10 +235,10 @@ Describe 'A command that is killed' -Tag Fire {
 
     It 'while it resizes a disk leaves one that does not end beyond its file, and can be resized' -Skip:(-not $canResize) {
         $resized = New-Image "$TestDrive/resized.img" 16MB
-        $device = New-UblkDevice -Target Loop -Path $resized -AutoRestore
-        Invoke-Killed '1..20 | ForEach-Object { Resize-UblkDevice -Id 0 -Size (48MB, 24MB)[$_ % 2] -Force }'
+        $device = New-UblkDevice -Target Loop -Path $resized -AutoRestart
+        Invoke-Killed '1..20 | ForEach-Object { Resize-UblkDevice -Id 0 -Size (48MB, 24MB)[$_ % 2] -AllowShrink }'
         (Get-Item $resized).Length | Should -BeGreaterOrEqual ([long] (Invoke-Program blockdev --getsize64 $device))
-        $device | Resize-UblkDevice -Size 32MB -Force
+        $device | Resize-UblkDevice -Size 32MB -AllowShrink
         Invoke-Program blockdev --getsize64 $device | Should -Be 32MB
         Invoke-Program cmp $device $resized
     }

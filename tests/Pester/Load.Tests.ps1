@@ -27,13 +27,13 @@ Describe 'A disk under load' -Tag Fire {
     }
 
     It 'of <_> is removed by force' -Tag Core -ForEach 'Null', 'Loop' {
-        Start-Load $_ | Remove-UblkDevice -Force -Confirm:$false
+        Start-Load $_ | Remove-UblkDevice -Force
         Get-Leftover | Should -BeNullOrEmpty
         Wait-Fio $fio -Fails
     }
 
     It 'that is not copied is removed by force' -Skip:(-not $canZeroCopy) {
-        Start-Load -More @{ BufferMode = 'ZeroCopy' } | Remove-UblkDevice -Force -Confirm:$false
+        Start-Load -More @{ BufferMode = 'ZeroCopy' } | Remove-UblkDevice -Force
         Get-Leftover | Should -BeNullOrEmpty
         Wait-Fio $fio -Fails
     }
@@ -41,7 +41,7 @@ Describe 'A disk under load' -Tag Fire {
     It 'dies with its worker, and can be removed' {
         $device = Start-Load
         Stop-Worker
-        (Get-UblkDevice).State | Should -Be 'Dead'
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         Wait-Fio $fio -Fails
         $device | Remove-UblkDevice
     }
@@ -53,7 +53,7 @@ Describe 'A disk under load' -Tag Fire {
     ) {
         $device = Start-Load -More @{ Recovery = $Recovery; BufferMode = $BufferMode }
         Invoke-Program env kill -KILL $device.ProcessId
-        $device | Remove-UblkDevice -Force -Confirm:$false
+        $device | Remove-UblkDevice -Force
         Get-Leftover | Should -BeNullOrEmpty
         Wait-Fio $fio -Fails
     }
@@ -61,10 +61,10 @@ Describe 'A disk under load' -Tag Fire {
     It 'is recovered, loses its worker again and is removed' {
         $device = Start-Load -More @{ Recovery = 'Queue' } -Fio '--continue_on_error=io'
         Stop-Worker
-        Restore-UblkDevice -Id $device.Id
+        Start-UblkDevice -Id $device.Id
         $fio.HasExited | Should -BeFalse
         Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId
-        $device | Remove-UblkDevice -Force -Confirm:$false
+        $device | Remove-UblkDevice -Force
         Get-Leftover | Should -BeNullOrEmpty
         $fio.WaitForExit(120000) | Should -BeTrue
     }

@@ -40,7 +40,7 @@ Describe 'A loop disk' {
         $under = New-UblkDevice -Target Loop -Path $image
         $device = New-UblkDevice -Target Loop -Path $under.DevicePath
         Invoke-Program cmp -n 1MiB $device $image
-        Remove-UblkDevice $under.Id -Force -Confirm:$false
+        Remove-UblkDevice $under.Id -Force
         Invoke-Failure dd "if=$device" iflag=direct bs=64k skip=32 count=1 of=/dev/null | Should -Match 'Input/output error'
     }
 
@@ -181,8 +181,8 @@ Describe 'A file that is in use' {
         (1..2 | ForEach-Object { New-UblkDevice -Target Loop -Path $image -ReadOnly }).State | Should -Be 'Live', 'Live'
     }
 
-    It 'is attached all the same with -Force' {
-        (1..2 | ForEach-Object { New-UblkDevice -Target Loop -Path $image -Force }).State | Should -Be 'Live', 'Live'
+    It 'is attached all the same with -IgnoreLock' {
+        (1..2 | ForEach-Object { New-UblkDevice -Target Loop -Path $image -IgnoreLock }).State | Should -Be 'Live', 'Live'
     }
 
     It 'is refused where it is a block device that is mounted' {

@@ -89,7 +89,7 @@ Describe 'A disk of an NBD server' -Tag Core {
         Wait-Fio $fio -Fails
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Link has been severed|Input/output error'
         Get-UblkLog $device.Id | Where-Object Message -Like '*is lost*' | Should -Not -BeNullOrEmpty
-        $device | Remove-UblkDevice -Force -Confirm:$false
+        $device | Remove-UblkDevice -Force
     }
 
     It 'goes with its worker, whatever was under way' {
@@ -105,7 +105,7 @@ Describe 'A disk of an NBD server' -Tag Core {
         Start-Nbdkit memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri -ReadOnly -Recovery Reissue
         Stop-Worker
-        $device | Restore-UblkDevice
+        $device | Start-UblkDevice
         Invoke-Program dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct
     }
 }

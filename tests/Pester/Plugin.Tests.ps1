@@ -44,7 +44,7 @@ Describe 'A target from an assembly' -Skip:(-not (Test-Path $plugin)) {
     }
 
     It 'survives its worker, restored by a supervisor, and its update' {
-        $device = New-UblkDevice -Assembly $secret -Target Secret -Option @{ Size = '8MB' } -AutoRestore
+        $device = New-UblkDevice -Assembly $secret -Target Secret -Option @{ Size = '8MB' } -AutoRestart
         $device.Assembly | Should -Be $secret
         $first = $device.ProcessId
         Invoke-Program env kill -KILL $first

@@ -78,7 +78,7 @@ Describe 'A qcow2 disk' {
         Invoke-Program qemu-img create -q -f qcow2 $under.DevicePath 8M
         $device = New-UblkDevice -Target Qcow2 -Path $under.DevicePath
         Invoke-Program dd if=/dev/zero "of=$device" bs=64k count=1 oflag=direct
-        Remove-UblkDevice $under.Id -Force -Confirm:$false
+        Remove-UblkDevice $under.Id -Force
         { Remove-UblkDevice $device.Id -ErrorAction Stop } | Should -Throw '*is removed, but*'
         (Get-UblkDevice).Id | Should -Not -Contain $device.Id
     }
@@ -90,9 +90,9 @@ Describe 'A qcow2 disk' {
         Stop-Worker
         $state = (Get-Item /run/ublk/*.state).FullName
         Move-Item $state "$TestDrive/kept"
-        { Restore-UblkDevice $device.Id -ErrorAction Stop } | Should -Throw '*.state*Put it back*'
+        { Start-UblkDevice $device.Id -ErrorAction Stop } | Should -Throw '*.state*Put it back*'
         Move-Item "$TestDrive/kept" $state
-        Restore-UblkDevice $device.Id
+        Start-UblkDevice $device.Id
         Invoke-Program cmp -n 64KiB $device /dev/zero
     }
 
@@ -146,7 +146,7 @@ Describe 'A qcow2 disk' {
         Pop-Location
         Wait-Fio (Start-Fio $device '--runtime=2', '--fdatasync=32')
         Stop-Worker
-        $device | Restore-UblkDevice
+        $device | Start-UblkDevice
         Wait-Fio (Start-Fio $device '--runtime=2', '--fdatasync=32')
         $hash = Get-Hash $device
         $device | Remove-UblkDevice

@@ -53,7 +53,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
         1..2 | ForEach-Object {
             Start-Sleep 1
             Stop-Worker
-            $device | Restore-UblkDevice
+            $device | Start-UblkDevice
         }
         (Get-UblkDevice).Queues.Count | Should -Be 3
         Stop-Fio $fio

@@ -4,7 +4,7 @@ BeforeAll {
     . $PSScriptRoot/Common.ps1
     $image = "$TestDrive/disk.img"
     New-Image $image 16MB
-    $restore = 'Ublk.PowerShell.Commands.RestoreUblkDeviceCommand'
+    $start = 'Ublk.PowerShell.Commands.StartUblkDeviceCommand'
 }
 
 Describe 'A disk whose worker is killed' {
@@ -18,11 +18,11 @@ Describe 'A disk whose worker is killed' {
         $fio = Start-Fio $device
         Start-Sleep 1
         Stop-Worker
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         $fio.HasExited | Should -BeFalse
-        $restored = Restore-UblkDevice -Id 0 -PassThru
-        $restored.State | Should -Be 'Live'
-        $restored.ProcessId | Should -Not -Be $device.ProcessId
+        $started = Start-UblkDevice -Id 0 -PassThru
+        $started.State | Should -Be 'Live'
+        $started.ProcessId | Should -Not -Be $device.ProcessId
         Stop-Fio $fio
         Invoke-Program cmp $device $image
     }
@@ -32,8 +32,8 @@ Describe 'A disk whose worker is killed' {
         $fio = Start-Fio $slow '--continue_on_error=io', '--verify=0'
         Start-Sleep 1
         Stop-Worker
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
-        Restore-UblkDevice -Id 0
+        (Get-UblkDevice).State | Should -Be 'Crashed'
+        Start-UblkDevice -Id 0
         Invoke-Program env kill -INT $fio.Id
         $fio.WaitForExit(120000) | Should -BeTrue
         Invoke-Program dd "if=$slow" of=/dev/null bs=64k iflag=direct
@@ -42,9 +42,9 @@ Describe 'A disk whose worker is killed' {
     It 'fails requests until it is back, with Fail' {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Fail
         Stop-Worker
-        (Get-UblkDevice).State | Should -Be 'FailIo'
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Remote I/O error'
-        $device | Restore-UblkDevice
+        $device | Start-UblkDevice
         Invoke-Program dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct
     }
 
@@ -52,7 +52,7 @@ Describe 'A disk whose worker is killed' {
         $device = New-UblkDevice -Target Loop -Path $image
         Stop-Worker
         Test-Path $device.DevicePath | Should -BeFalse
-        $device | Restore-UblkDevice -PassThru | ForEach-Object State | Should -Be 'Live'
+        $device | Start-UblkDevice -PassThru | ForEach-Object State | Should -Be 'Live'
         Invoke-Program cmp $device $image
     }
 
@@ -65,7 +65,7 @@ Describe 'A disk whose worker is killed' {
         $writer = Start-Process dd -PassThru -ArgumentList 'if=/dev/urandom', "of=$TestDrive/mnt/file", 'bs=64k', 'count=64', 'conv=fsync', 'status=none'
         Start-Sleep 1
         $writer.HasExited | Should -BeFalse
-        Restore-UblkDevice -Id 0
+        Start-UblkDevice -Id 0
         $writer.WaitForExit(60000) | Should -BeTrue
         $writer.ExitCode | Should -Be 0
         Invoke-Program umount "$TestDrive/mnt"
@@ -74,7 +74,7 @@ Describe 'A disk whose worker is killed' {
 
     It 'is not given a worker while it has one' {
         $null = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is served*' -ErrorId "DeviceStateInvalid,$restore"
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is live*' -ErrorId "DeviceStateInvalid,$start"
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
@@ -83,16 +83,16 @@ Describe 'A disk whose worker is killed' {
         $null = New-UblkDevice -Target Loop -Path $small -Recovery Reissue
         Stop-Worker
         Invoke-Program truncate -s 4M $small
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*8388608 bytes*4194304*' -ErrorId "InvalidBackingFile,$restore"
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*8388608 bytes*4194304*' -ErrorId "InvalidBackingFile,$start"
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         Invoke-Program truncate -s 8M $small
         Move-Item $small "$small.moved"
         $null = New-Item -ItemType SymbolicLink -Path $small -Value $image
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is not the file*' -ErrorId "InvalidBackingFile,$restore"
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*is not the file*' -ErrorId "InvalidBackingFile,$start"
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         Remove-Item $small
         Move-Item "$small.moved" $small
-        Restore-UblkDevice -Id 0
+        Start-UblkDevice -Id 0
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
@@ -101,9 +101,9 @@ Describe 'A disk whose worker is killed' {
         $null = New-UblkDevice -Target Loop -Path $file -Recovery Reissue
         Stop-Worker
         Invoke-Program bash -c 'rm "$0"; truncate -s 8M "$0"' $file
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Restore-UblkDevice 0 -AcceptFile*' -ErrorId "InvalidBackingFile,$restore"
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
-        Restore-UblkDevice -Id 0 -AcceptFile
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Start-UblkDevice 0 -AcceptFile*' -ErrorId "InvalidBackingFile,$start"
+        (Get-UblkDevice).State | Should -Be 'Crashed'
+        Start-UblkDevice -Id 0 -AcceptFile
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
@@ -112,10 +112,10 @@ Describe 'A disk whose worker is killed' {
         $null = New-UblkDevice -Target Loop -Path $lower -Recovery Reissue
         Stop-Worker 1
         Invoke-Program blockdev --setro $lower
-        { Restore-UblkDevice -Id 1 -ErrorAction Stop } | Should -Throw '*only for reading*' -ErrorId "InvalidBackingFile,$restore"
-        (Get-UblkDevice 1).State | Should -Be 'Quiesced'
+        { Start-UblkDevice -Id 1 -ErrorAction Stop } | Should -Throw '*only for reading*' -ErrorId "InvalidBackingFile,$start"
+        (Get-UblkDevice 1).State | Should -Be 'Crashed'
         Invoke-Program blockdev --setrw $lower
-        Restore-UblkDevice -Id 1
+        Start-UblkDevice -Id 1
         Invoke-Program dd if=/dev/zero of=/dev/ublkb1 bs=4k count=1 oflag=direct
         Remove-UblkDevice 1
     }
@@ -126,19 +126,19 @@ Describe 'A disk whose worker is killed' {
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device "$TestDrive/mnt"
         Stop-Worker
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId "DeviceInUse,$restore"
-        (Get-UblkDevice).State | Should -Be 'Dead'
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw "*mounted on $TestDrive/mnt*" -ErrorId "DeviceInUse,$start"
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         Invoke-Program umount "$TestDrive/mnt"
-        Restore-UblkDevice -Id 0
+        Start-UblkDevice -Id 0
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 
     It 'keeps its new worker though it cannot have its name' {
-        $null = New-UblkDevice -Target Loop -Path $image -Recovery Queue -Symlink data
+        $null = New-UblkDevice -Target Loop -Path $image -Recovery Queue -Name data
         Stop-Worker
         Remove-Item /dev/disk/by-ublk/data
         Set-Content /dev/disk/by-ublk/data 'no link'
-        Restore-UblkDevice -Id 0 -WarningVariable warning -WarningAction SilentlyContinue
+        Start-UblkDevice -Id 0 -WarningVariable warning -WarningAction SilentlyContinue
         $warning | Should -Match 'is served, but'
         (Get-UblkDevice).State | Should -Be 'Live'
         Remove-Item /dev/disk/by-ublk/data
@@ -148,17 +148,17 @@ Describe 'A disk whose worker is killed' {
         $null = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
         Stop-Worker
         Remove-Item /run/ublk/0.json
-        { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Remove-UblkDevice*' -ErrorId "DeviceForeign,$restore"
+        { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw '*Remove-UblkDevice*' -ErrorId "DeviceForeign,$start"
     }
 
     It 'comes back after a worker that dies while it recovers' -Tag Core {
         $null = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         Stop-Worker
         Use-Worker '"$real" "$@" & kill -KILL $!' {
-            { Restore-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$restore"
+            { Start-UblkDevice -Id 0 -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$start"
         }
-        (Get-UblkDevice).State | Should -Be 'Quiesced'
-        Restore-UblkDevice -Id 0
+        (Get-UblkDevice).State | Should -Be 'Crashed'
+        Start-UblkDevice -Id 0
         (Get-UblkDevice).State | Should -Be 'Live'
     }
 }
@@ -170,7 +170,7 @@ Describe 'A supervisor' {
     }
 
     It 'gives a disk in use worker after worker' -Tag Core {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         $device.Recovery | Should -Be 'Reissue'
         $device.Restarts | Should -Be 0
         $fio = Start-Fio $device
@@ -187,12 +187,12 @@ Describe 'A supervisor' {
     }
 
     It 'ends with its device' -Tag Core {
-        New-UblkDevice -Target Null -Size 64MB -AutoRestore | Remove-UblkDevice
+        New-UblkDevice -Target Null -Size 64MB -AutoRestart | Remove-UblkDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 
     It 'leaves a device that is stopped alone, and comes back with it' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         $device | Stop-UblkDevice
         pgrep -x ublk-worker | Should -BeNullOrEmpty
         $device | Start-UblkDevice
@@ -202,21 +202,21 @@ Describe 'A supervisor' {
     }
 
     It 'leaves a device that is suspended alone, and comes back with it' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
-        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
+        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Suspended'
         pgrep -x ublk-worker | Should -BeNullOrEmpty
         Invoke-Program env kill -KILL ($device | Resume-UblkDevice -PassThru).ProcessId
         Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
     }
 
     It 'passes SIGTERM on' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Invoke-Program env kill -TERM (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
         Wait-For { -not (Get-Leftover) }
     }
 
     It 'removes its device on SIGTERM while no worker serves it' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         $supervisor = (Invoke-Program ps -o ppid= -p $device.ProcessId).Trim()
 
         # Without the file each next worker fails, and the supervisor waits longer before the one after.
@@ -233,16 +233,16 @@ Describe 'A supervisor' {
     }
 
     It 'can die and be replaced' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Invoke-Program pkill -KILL -x ublk-worker
-        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
-        $device | Restore-UblkDevice
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+        $device | Start-UblkDevice
         Stop-Worker
         Wait-For { (Get-UblkDevice).State -eq 'Live' }
     }
 
     It 'is refused to a device that cannot wait' {
-        { New-UblkDevice -Target Null -AutoRestore -Recovery None -ErrorAction Stop } | Should -Throw '*outlives*' -ErrorId "InvalidArgument,$new"
+        { New-UblkDevice -Target Null -AutoRestart -Recovery None -ErrorAction Stop } | Should -Throw '*outlives*' -ErrorId "InvalidArgument,$new"
     }
 }
 
@@ -256,7 +256,7 @@ Describe 'A disk that is' {
         $device = New-UblkDevice -Target Loop -Path $image -QueueDepth 32
         Invoke-Program dd if=/dev/urandom "of=$device" bs=64k count=8 oflag=direct
         $stopped = $device | Stop-UblkDevice -PassThru
-        $stopped.State, $stopped.Target, $stopped.BackingPath | Should -Be 'Dead', 'Loop', $image
+        $stopped.State, $stopped.Target, $stopped.BackingPath | Should -Be 'Stopped', 'Loop', $image
         Test-Path $device.DevicePath | Should -BeFalse
         pgrep -x ublk-worker | Should -BeNullOrEmpty
         $started = $device | Start-UblkDevice -PassThru
@@ -285,7 +285,7 @@ Describe 'A disk that is' {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Queue
         $fio = Start-Fio $device
         Start-Sleep 1
-        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+        ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Suspended'
         pgrep -x ublk-worker | Should -BeNullOrEmpty
         $fio.HasExited | Should -BeFalse
         ($device | Resume-UblkDevice -PassThru).State | Should -Be 'Live'
@@ -294,7 +294,7 @@ Describe 'A disk that is' {
     }
 
     It 'in use is updated, with its supervisor' {
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore -QueueCount 2
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart -QueueCount 2
         $fio = Start-Fio $device
         1..3 | ForEach-Object {
             $before = (Get-UblkDevice).ProcessId
@@ -316,7 +316,7 @@ Describe 'A disk that is' {
     It 'is suspended where the driver can do that, and else is left alone' -Tag Core {
         $device = New-UblkDevice -Target Null -Size 64MB -Recovery Queue
         if ($device.Flags -band [Ublk.Control.UblkFeatures]::Quiesce) {
-            ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Quiesced'
+            ($device | Suspend-UblkDevice -PassThru).State | Should -Be 'Suspended'
         }
         else {
             { $device | Suspend-UblkDevice -ErrorAction Stop } | Should -Throw '*6.16*' -ErrorId 'NotSupported,*'

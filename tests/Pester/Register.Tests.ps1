@@ -41,7 +41,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
     }
 
     AfterAll {
-        Unregister-UblkDevice -Name * -Force
+        Unregister-UblkDevice -Name * -Stop
         Get-Registered | Should -BeNullOrEmpty
     }
 
@@ -98,15 +98,15 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Invoke-Program systemctl start $unit
         Invoke-Program env kill -KILL (Get-Worker)
         Wait-For { (& systemctl is-active $unit) -eq 'failed' }
-        (Get-UblkDevice -Path $link).State | Should -Be 'Dead'
+        (Get-UblkDevice -Path $link).State | Should -Be 'Crashed'
         Invoke-Program systemctl start $unit
         (Get-UblkDevice).State | Should -Be 'Live'
         Invoke-Program cmp $link $image
     }
 
-    It 'comes back by itself when its worker is killed, with -AutoRestore' {
+    It 'comes back by itself when its worker is killed, with -AutoRestart' {
         Unregister-UblkDevice data
-        $null = Register-UblkDevice -Name data -Target Loop -Path $image -AutoRestore
+        $null = Register-UblkDevice -Name data -Target Loop -Path $image -AutoRestart
         Invoke-Program systemctl start $unit
         Invoke-Program env kill -KILL (Get-Worker)
         Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
@@ -114,7 +114,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
 
         # Whoever waits for the disk goes on when the unit is started again.
         Invoke-Program pkill -KILL -x ublk-worker
-        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
         $id = (Get-UblkDevice).Id
         Wait-For { (& systemctl is-active $unit) -eq 'failed' }
         Invoke-Program systemctl start $unit
@@ -153,7 +153,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
     }
 
     It 'says why it cannot be made' {
-        $null = New-UblkDevice -Target Null -Symlink data
+        $null = New-UblkDevice -Target Null -Name data
         Invoke-Failure systemctl start $unit
         Invoke-Program journalctl --sync
         (Invoke-Program journalctl -o cat -u $unit) -join "`n" | Should -Match "$link is the name of /dev/ublkb0"
@@ -164,7 +164,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Invoke-Program systemctl start $unit
         { Unregister-UblkDevice data -ErrorAction Stop } | Should -Throw "*systemctl stop $unit*" -ErrorId "DeviceInUse,$unregister"
         Invoke-Program systemctl is-enabled $unit | Should -Be 'enabled'
-        (Unregister-UblkDevice data -Force -PassThru).Name | Should -Be 'data'
+        (Unregister-UblkDevice data -Stop -PassThru).Name | Should -Be 'data'
         Get-Registered | Should -BeNullOrEmpty
         Get-Leftover | Should -BeNullOrEmpty
         Invoke-Failure systemctl cat $unit

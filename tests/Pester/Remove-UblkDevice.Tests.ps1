@@ -82,7 +82,7 @@ Describe 'Remove-UblkDevice' {
         }
 
         It 'takes it away with -Force' {
-            $device | Remove-UblkDevice -Force -Confirm:$false
+            $device | Remove-UblkDevice -Force
             Test-Path $device.DevicePath | Should -BeFalse
             Invoke-Program umount "$TestDrive/mnt"
             Wait-For { -not (Get-Leftover) }
@@ -120,14 +120,16 @@ Describe 'Remove-UblkDevice' {
         }
 
         It 'takes it away with -Force' {
-            $device | Remove-UblkDevice -Force -Confirm:$false
+            $device | Remove-UblkDevice -Force
             Test-Path $device.DevicePath | Should -BeFalse
         }
     }
 
     It 'removes a device that has no record of ours' {
         Remove-Item "/run/ublk/$($device.Id).json"
-        Remove-UblkDevice -Id $device.Id
+        { Remove-UblkDevice -Id $device.Id -ErrorAction Stop } | Should -Throw "*process $($device.ProcessId)*-Force*" -ErrorId "DeviceForeign,$remove"
+        (Get-UblkDevice).State | Should -Be 'Live'
+        Remove-UblkDevice -Id $device.Id -Force
         Wait-For { -not (Get-Leftover) }
     }
 }

@@ -44,7 +44,7 @@ if ($canResize) {
             $null = New-UblkDevice -Target Null -Size 64MB -Recovery Reissue
             Resize-UblkDevice -Id 0 -Size 128MB
             Stop-Worker
-            (Restore-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
+            (Start-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
             Stop-UblkDevice -Id 0
             (Start-UblkDevice -Id 0 -PassThru).Size | Should -Be 128MB
         }
@@ -57,11 +57,11 @@ if ($canResize) {
             (Get-Item $image).Length | Should -Be 12MB
         }
 
-        It 'shrinks with -Force alone' {
+        It 'shrinks with -AllowShrink alone' {
             $device = New-UblkDevice -Target Loop -Path (New-Image $image 8MB -Random)
-            { $device | Resize-UblkDevice -Size 4MB -ErrorAction Stop } | Should -Throw '*would lose*-Force*' -ErrorId "InvalidArgument,$resize"
+            { $device | Resize-UblkDevice -Size 4MB -ErrorAction Stop } | Should -Throw '*would lose*-AllowShrink*' -ErrorId "InvalidArgument,$resize"
             Get-DiskSize $device | Should -Be 8MB
-            $device | Resize-UblkDevice -Size 4MB -Force
+            $device | Resize-UblkDevice -Size 4MB -AllowShrink
             Get-DiskSize $device | Should -Be 4MB
             (Get-Item $image).Length | Should -Be 4MB
             Invoke-Program cmp $device $image

@@ -117,7 +117,7 @@ Describe 'A disk that is served without' -Tag Fire {
         $null = New-Item -ItemType Directory -Force /run/ublk
         Invoke-Program mount -t tmpfs -o 'size=16k,mode=700' none /run/ublk
         try {
-            $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+            $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
             Invoke-Failure dd if=/dev/zero of=/run/ublk/full bs=4k
             Stop-Worker
             Wait-For { (Get-UblkDevice).State -eq 'Live' }
@@ -136,7 +136,7 @@ Describe 'A disk that is served without' -Tag Fire {
 
     It 'its terminal goes on' {
         # To draw progress PowerShell asks a terminal where the cursor is, and waits long for this one, which never answers.
-        Set-Content "$TestDrive/make.ps1" "`$ProgressPreference = 'SilentlyContinue'; Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestore | Out-Null"
+        Set-Content "$TestDrive/make.ps1" "`$ProgressPreference = 'SilentlyContinue'; Import-Module '$modulePath'; New-UblkDevice -Target Loop -Path '$image' -AutoRestart | Out-Null"
         Invoke-Program script -qec "'$([Environment]::ProcessPath)' -NoProfile -File '$TestDrive/make.ps1'" /dev/null
         $device = Get-UblkDevice
         Invoke-Program pkill -HUP -x ublk-worker
@@ -186,7 +186,7 @@ Describe 'A disk whose log' -Tag Fire -Skip:((Test-Path /dev/log) -or (Test-Path
         $client.Connect([Net.Sockets.UnixDomainSocketEndPoint]::new('/dev/log'))
         { while ($true) { $client.Send([byte[]] 1) } } | Should -Throw
         $client.Dispose()
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Stop-Worker
         Wait-For { (Get-UblkDevice).State -eq 'Live' }
         Invoke-Program env kill -TERM (Get-UblkDevice).ProcessId

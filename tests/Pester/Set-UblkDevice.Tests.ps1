@@ -22,7 +22,7 @@ Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
         Get-ThreadAffinity 0 | Should -Be '1', '0'
         (Get-UblkDevice 0).Queues.Affinity | Should -Be '1', '0'
         Stop-Worker
-        Restore-UblkDevice -Id 0
+        Start-UblkDevice -Id 0
         Get-ThreadAffinity 0 | Should -Be '1', '0'
     }
 

@@ -1,4 +1,4 @@
-# -Symlink: a name that leads to the device it was given to, and to no other.
+# -Name: a name that leads to the device it was given to, and to no other.
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
@@ -10,7 +10,7 @@ BeforeAll {
 
 Describe 'A device with a name' {
     BeforeEach {
-        $device = New-UblkDevice -Target Loop -Path $image -Symlink data
+        $device = New-UblkDevice -Target Loop -Path $image -Name data
     }
 
     AfterEach {
@@ -27,7 +27,7 @@ Describe 'A device with a name' {
     }
 
     It 'is found by its name, its node and its file' {
-        $null = New-UblkDevice -Target Null -Symlink other
+        $null = New-UblkDevice -Target Null -Name other
         (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
         (Get-UblkDevice -Path "$folder/d*").Id | Should -Be $device.Id
         Remove-UblkDevice -Path "$folder/o*"
@@ -40,7 +40,7 @@ Describe 'A device with a name' {
 
     It 'is found by what is piped with a path' {
         (Get-Item $image | Get-UblkDevice).Id | Should -Be $device.Id
-        ([pscustomobject] @{ LiteralPath = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Dead'
+        ([pscustomobject] @{ LiteralPath = $link } | Stop-UblkDevice -PassThru).State | Should -Be 'Stopped'
         Get-Item $image | Remove-UblkDevice
         Get-UblkDevice | Should -BeNullOrEmpty
     }
@@ -52,7 +52,7 @@ Describe 'A device with a name' {
 
     It 'loses its link when <How>' -ForEach @(
         @{ How = 'it is removed'; Action = { Remove-UblkDevice -Path $link } }
-        @{ How = 'it is removed by force'; Action = { $device | Remove-UblkDevice -Force -Confirm:$false } }
+        @{ How = 'it is removed by force'; Action = { $device | Remove-UblkDevice -Force } }
         @{ How = 'its worker is told to end'; Action = { Invoke-Program env kill -TERM $device.ProcessId } }
     ) {
         . $Action
@@ -61,9 +61,9 @@ Describe 'A device with a name' {
 
     It 'keeps its name while it exists, whether it is served or not' {
         Stop-Worker
-        (Get-UblkDevice).State | Should -Be 'Dead'
+        (Get-UblkDevice).State | Should -Be 'Crashed'
         (Get-UblkDevice -Path $link).Id | Should -Be $device.Id
-        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$device*" -ErrorId "SymlinkInUse,$new"
+        { New-UblkDevice -Target Null -Name data -ErrorAction Stop } | Should -Throw "*$device*" -ErrorId "NameInUse,$new"
         Remove-UblkDevice -Path $link
     }
 
@@ -75,11 +75,11 @@ Describe 'A device with a name' {
     }
 
     It 'has its name while <How>' -ForEach @(
-        @{ How = 'its worker is replaced'; Action = { Stop-Worker; Restore-UblkDevice -Path $link } }
-        @{ How = 'its supervisor replaces its worker'; AutoRestore = $true; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts } } }
+        @{ How = 'its worker is replaced'; Action = { Stop-Worker; Start-UblkDevice -Path $link } }
+        @{ How = 'its supervisor replaces its worker'; AutoRestart = $true; Action = { Invoke-Program env kill -KILL $device.ProcessId; Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts } } }
     ) {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -Symlink data -Recovery Reissue -AutoRestore:([bool] $AutoRestore)
+        $device = New-UblkDevice -Target Loop -Path $image -Name data -Recovery Reissue -AutoRestart:([bool] $AutoRestart)
         . $Action
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
         (Get-UblkDevice -Path $link).State | Should -Be 'Live'
@@ -88,13 +88,13 @@ Describe 'A device with a name' {
     }
 
     It 'has its name to itself: a second one is not made' {
-        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$link*$device*" -ErrorId "SymlinkInUse,$new"
+        { New-UblkDevice -Target Null -Name data -ErrorAction Stop } | Should -Throw "*$link*$device*" -ErrorId "NameInUse,$new"
         (Get-UblkDevice).Id | Should -Be $device.Id
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
     }
 
     It 'keeps its name when a start that fails is undone' {
-        { New-UblkDevice -Target Loop -Path $image -Symlink more -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
+        { New-UblkDevice -Target Loop -Path $image -Name more -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
         Get-ChildItem $folder | ForEach-Object Name | Should -Be 'data'
     }
 }
@@ -111,7 +111,7 @@ Describe 'A link that is left over' {
 
     It 'is taken over by who asks for its name' {
         Invoke-Program ln -s ../../ublkb7 $link
-        $device = New-UblkDevice -Target Null -Symlink data
+        $device = New-UblkDevice -Target Null -Name data
         Invoke-Program readlink $link | Should -Be "../../ublkb$($device.Id)"
     }
 
@@ -124,7 +124,7 @@ Describe 'A link that is left over' {
 
     It 'is not taken for one, where it leads elsewhere' {
         Invoke-Program ln -s /dev/null $link
-        { New-UblkDevice -Target Null -Symlink data -ErrorAction Stop } | Should -Throw "*$link*Remove it*" -ErrorId "SymlinkInUse,$new"
+        { New-UblkDevice -Target Null -Name data -ErrorAction Stop } | Should -Throw "*$link*Remove it*" -ErrorId "NameInUse,$new"
         Invoke-Program readlink $link | Should -Be /dev/null
         Remove-Item $link
     }

@@ -26,7 +26,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
     It 'is kept served by the same unit, whose main process is its supervisor' {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         $supervisor = Invoke-Program systemctl show --property=MainPID --value ublk-0.service
         Invoke-Program ps -o ppid= -p $device.ProcessId | ForEach-Object Trim | Should -Be $supervisor
         Invoke-Program env kill -KILL $device.ProcessId
@@ -34,8 +34,8 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $supervisor
         # All at once: systemctl kill takes them one by one and fails when one goes by itself meanwhile.
         Invoke-Program bash -c 'echo 1 > /sys/fs/cgroup$0/cgroup.kill' (Invoke-Program systemctl show --property=ControlGroup --value ublk-0.service)
-        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
-        $device | Restore-UblkDevice
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+        $device | Start-UblkDevice
         Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
         Invoke-Program systemctl stop ublk-0.service
         Wait-For { -not (Get-Leftover) }
@@ -43,7 +43,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
     It 'serves on when its supervisor is killed' {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Invoke-Program env kill -KILL (Invoke-Program systemctl show --property=MainPID --value ublk-0.service)
         Wait-For { (& systemctl is-active ublk-0.service) -ne 'active' }
         Invoke-Program dd "if=$device" of=/dev/null bs=64k count=1 iflag=direct
@@ -51,8 +51,8 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
         # Both are back once the worker is gone too.
         Invoke-Program env kill -KILL $device.ProcessId
-        Wait-For { (Get-UblkDevice).State -eq 'Quiesced' }
-        $device | Restore-UblkDevice
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+        $device | Start-UblkDevice
         Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
     }
 
@@ -127,7 +127,7 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
 
     It 'leaves no unit in the way of its successor when its worker is killed' {
         Invoke-Program env kill -KILL $device.ProcessId
-        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
         Get-UblkDevice | Remove-UblkDevice
         (New-UblkDevice -Target Null).Id | Should -Be 0
     }

@@ -97,14 +97,14 @@ Describe 'An ordinary user' -Tag Unprivileged {
     }
 
     It 'stops a disk, and starts it again' {
-        Invoke-AsUser $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Dead', 'Live'
+        Invoke-AsUser $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Stopped', 'Live'
         Invoke-AsUser $alice 'dd if=/dev/ublkb0 of=/dev/null bs=1M iflag=direct status=none; $LASTEXITCODE' | Should -Be '0'
     }
 
     It 'removes a disk whose worker was killed' {
         Invoke-AsUser $alice $make
         Invoke-Program pkill -KILL -x ublk-worker
-        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
         Invoke-AsUser $alice 'Remove-UblkDevice 0'
         Get-UserLeftover | Should -BeNullOrEmpty
     }
@@ -121,7 +121,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
             Get-UblkDevice -WarningAction Ignore | ForEach-Object { "$($_.Id) $($_.Size) [$($_.State)$($_.Target)$($_.BackingPath)$($_.Owner)$($_.ProcessId)] $($_.IsComplete)" }' |
             Should -Be '0 1073741824 [] False', '1 16777216 [] False'
         foreach ($id in 0, 1) {
-            foreach ($force in '', '-Force -Confirm:$false') {
+            foreach ($force in '', '-Force') {
                 $answer = Send-Script $bob "Remove-UblkDevice $id $force"
                 $answer.Error | Should -Be "PermissionDenied,$remove"
                 $answer.Message | Should -Match 'owner'
@@ -146,10 +146,8 @@ Describe 'An ordinary user' -Tag Unprivileged {
 
     It 'cannot make root serve what the record of a disk names' {
         Invoke-AsUser $alice "$make; Stop-UblkDevice 0"
-        foreach ($command in 'Start-UblkDevice', 'Restore-UblkDevice') {
-            { & $command 0 -ErrorAction Stop } | Should -Throw '*daemon*' -ErrorId 'PermissionDenied,*'
-        }
-        (Get-UblkDevice).State | Should -Be 'Dead'
+        { Start-UblkDevice 0 -ErrorAction Stop } | Should -Throw '*daemon*' -ErrorId 'PermissionDenied,*'
+        (Get-UblkDevice).State | Should -Be 'Stopped'
     }
 
     It 'cannot forge what root sees: a record that is <What> is none' -ForEach @(
@@ -172,7 +170,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
 
     It 'cannot give a disk a name of root''s' {
         Invoke-AsUser $alice $make
-        Invoke-Program bash -c "sed -i 's/`"Target`":/`"Symlink`":`"data`",&/' $record; chown daemon $record"
+        Invoke-Program bash -c "sed -i 's/`"Target`":/`"DeviceName`":`"data`",&/' $record; chown daemon $record"
         (Get-UblkDevice).Target | Should -Be 'Loop'
         (Get-UblkDevice).Symlink | Should -BeNullOrEmpty
     }
@@ -210,7 +208,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
     It 'is told what cannot be: <Script>' -ForEach @(
         @{ Script = 'New-UblkDevice -Target Null'; Says = '-Unprivileged'; Id = 'PermissionDenied' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -Recovery Queue'; Says = 'Recovery'; Id = 'InvalidArgument' }
-        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -AutoRestore'; Says = 'Recovery'; Id = 'InvalidArgument' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged -AutoRestart'; Says = 'Recovery'; Id = 'InvalidArgument' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -BufferMode ZeroCopy'; Says = 'copies'; Id = 'InvalidArgument' }
         @{ Script = 'New-UblkDevice -Target Loop -Path /etc/shadow -Unprivileged'; Says = '/etc/shadow'; Id = 'PermissionDenied' }
         @{ Script = 'Install-UblkUdevRule'; Says = 'root'; Id = 'PermissionDenied' }

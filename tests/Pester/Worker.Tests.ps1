@@ -30,7 +30,7 @@ Describe 'A worker' {
 
     It 'may do what serving takes and nothing else, as may the next one and their supervisor' -Tag Core {
         $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestore
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
         Get-Privilege (Invoke-Program ps -o ppid= -p $device.ProcessId) | Should -Be $workerPrivilege
         Invoke-Program env kill -KILL $device.ProcessId
@@ -93,9 +93,9 @@ Describe 'A worker' {
 
     It 'leaves a dead device when it is killed, which can be removed' -Tag Core {
         Invoke-Program env kill -KILL $worker
-        Wait-For { (Get-UblkDevice).State -eq 'Dead' }
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
         (Get-UblkDevice).ProcessId | Should -BeNullOrEmpty
-        (Get-UblkDevice | Out-String) | Should -Match 'Dead'
+        (Get-UblkDevice | Out-String) | Should -Match 'Crashed'
         { New-UblkDevice -Target Null -Id $device.Id -ErrorAction Stop } | Should -Throw -ErrorId "DeviceIdInUse,$new"
         Get-UblkDevice | Remove-UblkDevice
         Get-Leftover | Should -BeNullOrEmpty

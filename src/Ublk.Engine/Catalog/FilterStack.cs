@@ -17,7 +17,7 @@ internal static class FilterStack
             if (specification.Recovery != RecoveryMode.None
                 && definition.WhyNotRecoverable(new TargetOptions(filter.Options)) is { } reason)
             {
-                throw new UblkException(UblkError.InvalidArgument, $"{reason} Leave out -Recovery and -AutoRestore.");
+                throw new UblkException(UblkError.InvalidArgument, $"{reason} Leave out -Recovery and -AutoRestart.");
             }
         }
     }

@@ -13,7 +13,7 @@ internal static class FeatureCatalog
         new(UblkFeatures.UringCmdCompInTask, "6.0", "Requests are completed in task work; always on."),
         new(UblkFeatures.NeedGetData, "6.0", "The driver asks the server for a buffer for each write."),
         new(UblkFeatures.UserRecovery, "6.1", "A disk outlives its server, and requests wait for the next one.",
-            "New-UblkDevice -Recovery Queue", "New-UblkDevice -AutoRestore", "Restore-UblkDevice"),
+            "New-UblkDevice -Recovery Queue", "New-UblkDevice -AutoRestart", "Start-UblkDevice"),
         new(UblkFeatures.UserRecoveryReissue, "6.1", "Requests in flight at a dead server are reissued to the next one.",
             "New-UblkDevice -Recovery Reissue"),
 

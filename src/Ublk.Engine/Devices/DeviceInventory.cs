@@ -46,6 +46,10 @@ internal static class DeviceInventory
     /// <summary>One device, or null, through an open control node.</summary>
     internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id) : null;
 
+    /// <summary>The state of a device that the driver has reported.</summary>
+    internal static DeviceState StateOf(UblkDeviceInfo info) =>
+        DeviceStates.Of((DriverState)info.State, RecordOf((int)info.DeviceId, info));
+
     /// <summary>Checks that there is a driver and that the caller may use it.</summary>
     /// <exception cref="UblkException">One of them is not so; the message says what to do.</exception>
     public static void RequireDriver()
@@ -91,7 +95,7 @@ internal static class DeviceInventory
         return new UblkDevice
         {
             Id = id,
-            Symlink = info?.OwnerUid == 0 && record?.Specification.Symlink is { } name ? DeviceSymlink.PathOf(name) : null,
+            Name = info?.OwnerUid == 0 ? record?.Specification.Name : null,
             Target = record?.Specification.Target,
             Options = record?.Specification.Options ?? new Dictionary<string, string>(),
             Assembly = record?.Specification.Assembly,
@@ -100,7 +104,7 @@ internal static class DeviceInventory
             BackingFile = record?.BackingFile,
             IsBackingDeleted = info is { ServerPid: > 0 } worker ? record?.BackingFile?.IsDeletedIn(worker.ServerPid) : null,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
-            State = info is { } i ? (DeviceState)i.State : null,
+            State = info is { } i ? DeviceStates.Of((DriverState)i.State, record) : null,
             ReadOnly = disk.ReadOnly ?? (parameters is { } r ? (r.Attributes & UblkAbi.AttrReadOnly) != 0 : null),
             LogicalBlockSize = disk.LogicalBlockSize ?? (parameters is { } l ? 1 << l.LogicalBlockShift : null),
             PhysicalBlockSize = disk.PhysicalBlockSize ?? (parameters is { } h ? 1 << h.PhysicalBlockShift : null),
@@ -118,8 +122,8 @@ internal static class DeviceInventory
             MountPoints = DeviceUsers.MountPoints(id),
             StartTime = record?.StartTime.ToLocalTime(),
             Recovery = record?.Specification.Recovery,
-            AutoRestore = record?.Specification.AutoRestore,
-            Restarts = record?.Specification.AutoRestore == true ? record.Restarts : null,
+            AutoRestart = record?.Specification.AutoRestart,
+            Restarts = record?.Specification.AutoRestart == true ? record.Restarts : null,
             LastExit = record?.LastExit,
             TargetStatistics = info is { ServerPid: > 0 } served && StateDirectory.TryReadCounters(served) is { } counters
                 ? TargetCounterSlot.Read(counters)
@@ -132,7 +136,7 @@ internal static class DeviceInventory
     // The driver answers this question alone under the device's lock, which a start or a stop keeps for as long as the server leaves
     // a request unanswered. While the disk is there sysfs knows what it needs; a live device without one is being stopped.
     private static bool MayAskParameters(SysfsDisk disk, UblkDeviceInfo? info) =>
-        info is { } known && disk.Size is null && known.State != (ushort)DeviceState.Live;
+        info is { } known && disk.Size is null && known.State != (ushort)DriverState.Live;
 
     // The cookie distinguishes this device's record from one that a killed worker left under the same id. Only the owner and
     // the cookie that the driver reports vouch for a record.

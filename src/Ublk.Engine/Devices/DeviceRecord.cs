@@ -24,6 +24,9 @@ internal sealed record DeviceRecord
     /// <summary>What the worker could not write back when the device ended; null where there was nothing.</summary>
     public string? Failure { get; init; }
 
+    /// <summary>Whether a command stopped or suspended the device. False while it is served, and if its worker crashed.</summary>
+    public bool EndedByCommand { get; init; }
+
     /// <summary>The overlays of the disk, by the path that was given.</summary>
     /// <remarks>A record that an older version wrote has none.</remarks>
     public IReadOnlyDictionary<string, OverlayIdentity> Overlays { get => field ?? new Dictionary<string, OverlayIdentity>(); init; } =

@@ -29,13 +29,13 @@ internal static class DeviceSymlink
         int? owner = TargetOf(path);
         if (owner is null && Path.Exists(path))
         {
-            throw InUse($"{path} is there and is no link to a ublk device. Remove it, or choose another -Symlink.");
+            throw InUse($"{path} is there and is no link to a ublk device. Remove it, or choose another -Name.");
         }
 
         // A link whose device is gone, or has lost its record, is left over.
         if (owner is { } other && other != id && DeviceInventory.Find(control, other)?.Symlink == path)
         {
-            throw InUse($"{path} is the name of /dev/ublkb{other}. Remove that device, or choose another -Symlink.");
+            throw InUse($"{path} is the name of /dev/ublkb{other}. Remove that device, or choose another -Name.");
         }
     }
 
@@ -105,5 +105,5 @@ internal static class DeviceSymlink
         && int.TryParse(target.AsSpan(TargetPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int id)
             ? id : null;
 
-    private static UblkException InUse(string message) => new(UblkError.SymlinkInUse, message, Libc.EEXIST, "symlink");
+    private static UblkException InUse(string message) => new(UblkError.NameInUse, message, Libc.EEXIST, "symlink");
 }

@@ -146,6 +146,26 @@ internal sealed class StateDirectory
         }
     }
 
+    /// <summary>Changes the record of a device under the device's lock. Nothing is written if the device has no record.</summary>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock is not free in time.</exception>
+    /// <exception cref="OperationCanceledException">It was canceled; the record is unchanged.</exception>
+    public void Change(int id, ulong cookie, Func<DeviceRecord, DeviceRecord> change, CancellationToken cancellation)
+    {
+        using SafeFileHandle idLock = LockDevice(id, cancellation);
+        if (TryRead(id) is not { } record || record.Specification.Cookie != cookie)
+        {
+            return;
+        }
+
+        Write(change(record));
+
+        // A removal in the meantime has deleted the former record.
+        if (!DeviceInventory.HasCharDevice(id) || !DeviceIdentity.Exists(id, cookie))
+        {
+            Delete(id, cookie);
+        }
+    }
+
     /// <summary>Removes the record of a device, and its counters, unless another device has taken the id and written its own.</summary>
     public void Delete(int id, ulong cookie)
     {

@@ -20,8 +20,11 @@ public sealed class UblkDevice
     /// <summary>The character device its server talks to, <c>/dev/ublkcN</c>.</summary>
     public string CharDevicePath => $"/dev/ublkc{Id}";
 
-    /// <summary>The device's stable name, <c>/dev/disk/by-ublk/NAME</c>; null where it was given none.</summary>
-    public string? Symlink { get; init; }
+    /// <summary>The device's name, or null. It is stable, unlike the id.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The link to the block device by its name, <c>/dev/disk/by-ublk/NAME</c>; null for a device without a name.</summary>
+    public string? Symlink => Name is null ? null : DeviceSymlink.PathOf(Name);
 
     /// <summary>The target's name; null for a device of another server.</summary>
     public string? Target { get; init; }
@@ -47,7 +50,7 @@ public sealed class UblkDevice
     /// <summary>The disk's size in bytes.</summary>
     public long? Size { get; init; }
 
-    /// <summary>What the kernel says of the device's life.</summary>
+    /// <summary>Whether the device is served and, if not, why. Null if the caller may not know.</summary>
     public DeviceState? State { get; init; }
 
     /// <summary>Whether the disk refuses writes.</summary>
@@ -102,7 +105,7 @@ public sealed class UblkDevice
     public RecoveryMode? Recovery { get; init; }
 
     /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
-    public bool? AutoRestore { get; init; }
+    public bool? AutoRestart { get; init; }
 
     /// <summary>How often the supervisor did; null where there is none.</summary>
     public int? Restarts { get; init; }

@@ -171,7 +171,7 @@ internal sealed class BackingFile : IDisposable
     };
 
     private static UblkException InUse(string path, int errno) => new(UblkError.BackingFileInUse,
-        $"{path} is in use by another device or program. Attach it with -ReadOnly on both sides, or use -Force if you "
+        $"{path} is in use by another device or program. Attach it with -ReadOnly on both sides, or use -IgnoreLock if you "
             + "know that no other program writes to it.",
         errno, "lock");
 }

@@ -152,8 +152,9 @@ internal sealed class OverlayFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new UblkException(UblkError.InvalidArgument, $"The overlay {path} cannot be made: {exception.Message}",
-                operation: "open");
+            throw new UblkException(
+                exception is UnauthorizedAccessException ? UblkError.PermissionDenied : UblkError.OperationFailed,
+                $"Cannot create the overlay {path}: {exception.Message} Check its folder, or choose another one.", operation: "open");
         }
     }
 

@@ -3,18 +3,38 @@ using Ublk.Qcow2.AtRest;
 
 namespace Ublk.Images;
 
-/// <summary>Checks an image for contradictions and for room that is lost, and repairs it if that is wanted.</summary>
+/// <summary>The findings of a check that are repaired.</summary>
+public enum ImageRepair
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Leaked clusters. An image with corruptions is an error.</summary>
+    Leaks,
+
+    /// <summary>Corruptions and leaked clusters.</summary>
+    All,
+}
+
+/// <summary>Checks an image for corruptions and leaked clusters, and repairs them on request.</summary>
 public sealed record CheckImage : ImageOperation
 {
-    /// <summary>Whether to repair what is found.</summary>
-    public bool Repair { get; init; }
+    /// <summary>What to repair.</summary>
+    public ImageRepair Repair { get; init; }
 
     /// <inheritdoc/>
     internal override ImageCheckResult Run(ImageProgress progress)
     {
-        using Qcow2File image = Qcow2File.Read(Repair ? OpenForWriting(Path) : DiskFile.OpenForReading(Path));
+        using Qcow2File image = Qcow2File.Read(Repair != ImageRepair.None ? OpenForWriting(Path) : DiskFile.OpenForReading(Path));
         Qcow2Check found = Qcow2Check.Of(image, progress);
-        Qcow2Check left = Repair ? Qcow2Repair.Run(image, found, progress) : found;
+        if (Repair == ImageRepair.Leaks && found.Findings.Corruptions > 0)
+        {
+            throw new UblkException(UblkError.InvalidImage,
+                $"{Path} has {found.Findings.Corruptions} corruptions, and freeing leaked clusters could damage it further. "
+                    + $"Repair all: Repair-UblkImage '{Path}'");
+        }
+
+        Qcow2Check left = Repair != ImageRepair.None ? Qcow2Repair.Run(image, found, progress) : found;
         if (left == found)
         {
             return Describe(image, found);

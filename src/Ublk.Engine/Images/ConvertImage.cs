@@ -30,7 +30,7 @@ public sealed record ConvertImage : ImageOperation
     public bool Force { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         if (Compress && (Options.Format == ImageFormat.Raw || Options.DataFile is not null))
         {

@@ -20,7 +20,7 @@ public sealed record CreateImage : ImageOperation
     public bool Force { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         long size = Size ?? BackingSize();
         if (size < 0 || size % Sector != 0)

@@ -11,7 +11,7 @@ public sealed record CreateSnapshot : ImageOperation
     public required string Name { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;

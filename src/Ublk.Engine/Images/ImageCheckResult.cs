@@ -3,11 +3,8 @@ using Ublk.Files;
 namespace Ublk.Images;
 
 /// <summary>What a check of an image found, and what was repaired.</summary>
-public sealed record ImageCheckResult
+public sealed record ImageCheckResult : ImageResult
 {
-    /// <summary>The image.</summary>
-    public required string Path { get; init; }
-
     /// <summary>The image's format.</summary>
     public required ImageFormat Format { get; init; }
 

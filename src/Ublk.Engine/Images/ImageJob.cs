@@ -14,10 +14,10 @@ public static class ImageJob
     /// <param name="progress">Receives the progress: the step, the bytes done and the bytes in all, which are 0 if unknown.</param>
     /// <param name="warn">Called with warnings for the user.</param>
     /// <param name="stop">Cancelled when it is to stop.</param>
-    /// <returns>What a check found; null from the others.</returns>
+    /// <returns>What it found out; null from operations that only change images.</returns>
     /// <exception cref="UblkException">It failed, and left the image as it was.</exception>
     /// <exception cref="OperationCanceledException">It was to stop, and has cleared up.</exception>
-    public static ImageCheckResult? Run(
+    public static ImageResult? Run(
         ImageOperation operation, string workerDirectory, Action<string, long, long> progress, Action<string> warn, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
@@ -51,7 +51,7 @@ public static class ImageJob
                     + $"{complaints.Result.Trim()}".TrimEnd());
         }
 
-        return last.Failure is { } failure ? throw failure.ToException() : last.Check;
+        return last.Failure is { } failure ? throw failure.ToException() : last.Result;
     }
 
     private static void SendOrder(Process worker, ImageOperation operation)

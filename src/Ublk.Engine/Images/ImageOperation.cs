@@ -14,6 +14,10 @@ namespace Ublk.Images;
 [JsonDerivedType(typeof(CreateSnapshot), nameof(CreateSnapshot))]
 [JsonDerivedType(typeof(RestoreSnapshot), nameof(RestoreSnapshot))]
 [JsonDerivedType(typeof(RemoveSnapshot), nameof(RemoveSnapshot))]
+[JsonDerivedType(typeof(CompareImage), nameof(CompareImage))]
+[JsonDerivedType(typeof(MeasureImage), nameof(MeasureImage))]
+[JsonDerivedType(typeof(MergeImage), nameof(MergeImage))]
+[JsonDerivedType(typeof(RebaseImage), nameof(RebaseImage))]
 public abstract record ImageOperation
 {
     /// <summary>The image, by its absolute path.</summary>
@@ -24,8 +28,8 @@ public abstract record ImageOperation
 
     /// <summary>Does it.</summary>
     /// <param name="progress">Receives the progress, and requests a stop.</param>
-    /// <returns>What a check found; null from the others.</returns>
+    /// <returns>What it found out; null from operations that only change images.</returns>
     /// <exception cref="UblkException">It cannot be done; the image is as it was.</exception>
     /// <exception cref="OperationCanceledException">It was to stop, and did; the image is as it was.</exception>
-    internal abstract ImageCheckResult? Run(ImageProgress progress);
+    internal abstract ImageResult? Run(ImageProgress progress);
 }

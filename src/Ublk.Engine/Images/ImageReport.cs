@@ -21,8 +21,8 @@ internal sealed record ImageReport
     /// <summary>Whether all is done: the last line.</summary>
     public bool IsFinished { get; init; }
 
-    /// <summary>What a check found; in the last line.</summary>
-    public ImageCheckResult? Check { get; init; }
+    /// <summary>What the operation found out; in the last line.</summary>
+    public ImageResult? Result { get; init; }
 
     /// <summary>What went wrong; in the last line.</summary>
     public WorkerFailure? Failure { get; init; }

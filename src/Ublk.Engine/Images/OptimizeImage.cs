@@ -13,7 +13,7 @@ public sealed record OptimizeImage : ImageOperation
     public ImageFormat? Format { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         using DiskFile file = OpenForWriting(Path);
         if ((Format ?? ImageChain.Detect(file)) == ImageFormat.Raw)

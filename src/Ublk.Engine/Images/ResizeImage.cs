@@ -20,7 +20,7 @@ public sealed record ResizeImage : ImageOperation
     public bool Shrink { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         if (Size < 0 || Size % Sector != 0)
         {
@@ -57,7 +57,7 @@ public sealed record ResizeImage : ImageOperation
         if (Size < size && !Shrink)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"{Path} has {size} bytes: with {Size} it would lose its end. Use -Force if nothing there is needed.");
+                $"{Path} has {size} bytes: with {Size} it would lose its end. Use -AllowShrink if nothing there is needed.");
         }
     }
 }

@@ -10,7 +10,7 @@ public sealed record RestoreSnapshot : ImageOperation
     public required string Snapshot { get; init; }
 
     /// <inheritdoc/>
-    internal override ImageCheckResult? Run(ImageProgress progress)
+    internal override ImageResult? Run(ImageProgress progress)
     {
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;

@@ -21,6 +21,8 @@ internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> War
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>
 internal static class DeviceLauncher
 {
+    private static readonly DriverState[] s_unserved = [DriverState.Dead, DriverState.Quiesced, DriverState.FailIo];
+
     /// <summary>Makes a device and returns when its block device is there and opens.</summary>
     /// <param name="specification">What is wanted; it was checked.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
@@ -49,7 +51,7 @@ internal static class DeviceLauncher
         HashSet<int> taken = [];
         while (true)
         {
-            if (specification.Symlink is { } name)
+            if (specification.Name is { } name)
             {
                 DeviceSymlink.RequireFree(control, name, null);
             }
@@ -90,46 +92,47 @@ internal static class DeviceLauncher
     /// <param name="cancellation">Gives up; the device stays as it was.</param>
     /// <exception cref="UblkException">It is served, or not ours, or cannot be served; it stays as it was.</exception>
     /// <exception cref="OperationCanceledException">It was given up; the device stays as it was.</exception>
-    public static LaunchResult Restore(
+    public static LaunchResult Restart(
         int id, IReadOnlyCollection<DeviceState> from, bool acceptFiles, string workerDirectory, Action<string>? step,
         CancellationToken cancellation)
     {
         WorkerProgram.Locate(workerDirectory);
+        RequireState(id, from, cancellation);
         if (acceptFiles)
         {
             AcceptFiles(id, cancellation);
         }
 
-        return RestoredBySupervisor(id, step, cancellation) is { } device
+        return RestartedBySupervisor(id, step, cancellation) is { } device
             ? new LaunchResult(device, [])
-            : Restore(id, from, (specification, channel) =>
+            : Restart(id, s_unserved, (specification, channel) =>
                 WorkerProgram.Locate(workerDirectory, specification).Start(specification, channel),
                 step ?? (_ => { }), cancellation);
     }
 
     /// <summary>As the public one, with the way to start a worker: it gets the specification and the name of the channel.</summary>
-    internal static LaunchResult Restore(
-        int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
+    internal static LaunchResult Restart(
+        int id, IReadOnlyCollection<DriverState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
-        return Restore(control, id, from, startWorker, step, cancellation);
+        return Restart(control, id, from, startWorker, step, cancellation);
     }
 
     /// <summary>The same, through an open control node.</summary>
-    internal static LaunchResult Restore(
-        ControlDevice control, int id, IReadOnlyCollection<DeviceState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
+    internal static LaunchResult Restart(
+        ControlDevice control, int id, IReadOnlyCollection<DriverState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
     {
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceState state = DeviceTransitions.AwaitServerGone(control, id, cancellation);
+        DriverState state = DeviceTransitions.AwaitServerGone(control, id, cancellation);
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
         if (!from.Contains(state))
         {
-            throw DeviceTransitions.WrongState(id, state);
+            throw DeviceTransitions.WrongState(id, DeviceStates.Of(state, record));
         }
 
-        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
-        LaunchKind kind = state == DeviceState.Dead ? LaunchKind.Start : LaunchKind.Recover;
+        LaunchKind kind = state == DriverState.Dead ? LaunchKind.Start : LaunchKind.Recover;
         if (kind == LaunchKind.Start)
         {
             RequireReleased(id);
@@ -137,6 +140,17 @@ internal static class DeviceLauncher
 
         using Launch launch = new(control, kind, record.Specification, startWorker, idLock, step, cancellation);
         return launch.Run();
+    }
+
+    private static void RequireState(int id, IReadOnlyCollection<DeviceState> from, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        DeviceRecord record = DeviceTransitions.RecordOf(control, id);
+        DeviceState state = DeviceStates.Of(DeviceTransitions.AwaitServerGone(control, id, cancellation), record);
+        if (!from.Contains(state))
+        {
+            throw DeviceTransitions.WrongState(id, state);
+        }
     }
 
     // The driver keeps the id of a disk that is gone as long as somebody holds it. The device could not be made anew under it, and would be
@@ -159,8 +173,8 @@ internal static class DeviceLauncher
         StateDirectory.Own.Write(DeviceTransitions.RecordOf(control, id).AcceptFiles());
     }
 
-    // Two that restore one device would only be in each other's way.
-    private static UblkDevice? RestoredBySupervisor(int id, Action<string>? step, CancellationToken cancellation)
+    // Two that restart one device would only be in each other's way.
+    private static UblkDevice? RestartedBySupervisor(int id, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceTransitions.RecordOf(control, id);
@@ -286,7 +300,7 @@ internal static class DeviceLauncher
         }
 
         private bool IsServedByWorker() => control.TryGetInfo(_id, out UblkDeviceInfo info) >= 0
-            && info.State == (ushort)DeviceState.Live && info.ServerCookie == specification.Cookie && info.ServerPid == _workerId;
+            && info.State == (ushort)DriverState.Live && info.ServerCookie == specification.Cookie && info.ServerPid == _workerId;
 
         private void Connect()
         {
@@ -348,7 +362,7 @@ internal static class DeviceLauncher
 
         private void CreateSymlink(CancellationToken giveUp)
         {
-            if (specification.Symlink is { } name)
+            if (specification.Name is { } name)
             {
                 using SafeFileHandle nameLock = StateDirectory.Own.LockNames(giveUp);
                 DeviceSymlink.Create(control, name, _id);
@@ -362,7 +376,7 @@ internal static class DeviceLauncher
             {
                 throw new UblkException(UblkError.TimedOut,
                     $"The worker of device {_id} did not {what} within {WorkerTimeouts.Start.TotalSeconds} s without progress, so it was "
-                        + "stopped. The log of 'ublk' may say why: journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
+                        + $"stopped. Its log may show the cause: Get-UblkLog {_id}, or journalctl -t ublk", Libc.ETIMEDOUT, "start", _id);
             }
         }
 
@@ -376,7 +390,9 @@ internal static class DeviceLauncher
 
         private UblkException Died(string? complaint = null) => new(UblkError.WorkerDied,
             $"The worker of device {_id} ended before the device was live. "
-                + (string.IsNullOrEmpty(complaint) ? "The log of 'ublk' may say why: journalctl -t ublk" : $"It said: {complaint}"),
+                + (string.IsNullOrEmpty(complaint)
+                    ? $"Its log may show the cause: Get-UblkLog {_id}, or journalctl -t ublk"
+                    : $"It reported: {complaint}"),
             operation: "start", deviceId: _id);
 
         // A device that was there before stays, to be tried again. The cookie distinguishes our half-made device from one that

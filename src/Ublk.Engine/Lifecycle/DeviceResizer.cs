@@ -15,13 +15,13 @@ internal static class DeviceResizer
     /// <summary>Resizes a disk.</summary>
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
-    /// <param name="force">Whether the disk, or what is behind it, may lose its end.</param>
+    /// <param name="allowShrink">Whether the disk, or what is behind it, may lose its end.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before anything is changed.</param>
     /// <exception cref="UblkException">
     /// It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.
     /// </exception>
-    public static void Resize(int id, long? size, bool force, Action<string>? step, CancellationToken cancellation)
+    public static void Resize(int id, long? size, bool allowShrink, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
         control.GetInfo(id);
@@ -45,7 +45,7 @@ internal static class DeviceResizer
         using DiskStorage storage = open(record.Specification.Options, disk.ReadOnly);
         RequireServed(record, storage);
         Change change = new(control, record, disk, storage, step ?? (_ => { }));
-        change.Run(size, force);
+        change.Run(size, allowShrink);
     }
 
     // A path that leads to another file now would be grown, or cut, in the wrong place.
@@ -74,7 +74,7 @@ internal static class DeviceResizer
     /// <summary>One change of one disk: what is behind it is larger first, and smaller last.</summary>
     private sealed class Change(ControlDevice control, DeviceRecord record, Disk disk, DiskStorage storage, Action<string> step)
     {
-        public void Run(long? wanted, bool force)
+        public void Run(long? wanted, bool allowShrink)
         {
             long size = wanted ?? Available();
             if (size < disk.BlockSize || size % disk.BlockSize != 0)
@@ -83,11 +83,19 @@ internal static class DeviceResizer
             }
 
             long room = storage.Size ?? disk.Size;
-            if ((size < disk.Size || (wanted is not null && size < room)) && !force)
+            if ((size < disk.Size || (wanted is not null && size < room)) && !allowShrink)
             {
                 throw Invalid(
-                    $"Device {disk.Id} would lose what lies beyond {size} bytes: the disk has {disk.Size}, what is behind it {room}. "
-                    + "If nothing there is needed, shrink what is on the disk first, and use -Force.");
+                    $"Device {disk.Id} would lose the data beyond {size} bytes: the disk has {disk.Size} bytes, its storage {room}. "
+                    + $"Shrink the file system first, then run: Resize-UblkDevice {disk.Id} -Size {size} -AllowShrink");
+            }
+
+            // A file system or volume would go on using what it knows as its own.
+            if (size < disk.Size && DeviceUsers.Layers(disk.Id) is { Count: > 0 } layers)
+            {
+                throw new UblkException(UblkError.DeviceInUse,
+                    $"The disk of device {disk.Id} cannot become smaller: it is {string.Join(", ", layers)}. Unmount it first.",
+                    Libc.EBUSY, "resize", disk.Id);
             }
 
             if (size >= disk.Size)

@@ -24,7 +24,7 @@ internal static class DeviceStopper
     {
         using ControlDevice control = new();
         DeviceRecord record = DeviceTransitions.RecordOf(control, id);
-        if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DeviceState.Dead)
+        if (control.TryGetInfo(id, out UblkDeviceInfo info) < 0 || info.State == (ushort)DriverState.Dead)
         {
             return;
         }
@@ -38,6 +38,7 @@ internal static class DeviceStopper
         }
 
         DeviceTransitions.AwaitSupervisor(record);
+        DeviceTransitions.MarkEnded(info);
     }
 
     /// <summary>Stops a device of any server, without waiting for the server to end.</summary>

@@ -33,19 +33,21 @@ internal static class DeviceSuspender
         step?.Invoke($"Waiting for process {info.ServerPid} to end.");
         DeviceTransitions.AwaitWorker(id, info.ServerPid, "suspended");
         DeviceTransitions.AwaitSupervisor(record);
-        if (DeviceTransitions.AwaitServerGone(control, id, cancellation) == DeviceState.Live)
+        if (DeviceTransitions.AwaitServerGone(control, id, cancellation) == DriverState.Live)
         {
             throw new UblkException(UblkError.DeviceStateInvalid,
                 $"Device {id} was suspended, but has another worker already: from its supervisor, where its own was killed before it had "
                     + "left, or from another command.", deviceId: id);
         }
+
+        DeviceTransitions.MarkEnded(info);
     }
 
     private static void RequireSuspendable(int id, DeviceRecord record, UblkDeviceInfo info)
     {
-        if (info.State != (ushort)DeviceState.Live)
+        if (info.State != (ushort)DriverState.Live)
         {
-            throw DeviceTransitions.WrongState(id, (DeviceState)info.State);
+            throw DeviceTransitions.WrongState(id, DeviceStates.Of((DriverState)info.State, record));
         }
 
         if (record.Specification.Recovery is RecoveryMode.None or RecoveryMode.Fail)
@@ -62,6 +64,6 @@ internal static class DeviceSuspender
     // The driver has held new requests back since, and nothing but a new server makes it let them through.
     private static UblkException Stuck(int id, int processId) => new(UblkError.TimedOut,
         $"The worker of device {id} did not finish its requests within {QuiesceTimeout.TotalSeconds} s, and new ones wait now. Kill it "
-            + $"(kill -KILL {processId}) and run Restore-UblkDevice {id}, or wait and try again.",
+            + $"(kill -KILL {processId}) and run Start-UblkDevice {id}, or wait and try again.",
         Libc.ETIMEDOUT, "QUIESCE_DEV", id);
 }

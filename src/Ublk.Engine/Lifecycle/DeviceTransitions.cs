@@ -14,7 +14,7 @@ internal static class DeviceTransitions
     public static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The states of a disk whose worker is gone and that takes another one.</summary>
-    public static IReadOnlyCollection<DeviceState> Waiting { get; } = [DeviceState.Quiesced, DeviceState.FailIo];
+    public static IReadOnlyCollection<DriverState> Waiting { get; } = [DriverState.Quiesced, DriverState.FailIo];
 
     /// <summary>The record of a device that is there and that a worker of ours made for the caller.</summary>
     /// <exception cref="UblkException">There is no such device, it is another user's, or it has no record.</exception>
@@ -36,23 +36,23 @@ internal static class DeviceTransitions
     public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
     {
         DeviceRecord record = RecordOf(control, id);
-        DeviceState state = AwaitServerGone(control, id, cancellation);
-        return state == DeviceState.Live ? record : throw WrongState(id, state);
+        DriverState state = AwaitServerGone(control, id, cancellation);
+        return state == DriverState.Live ? record : throw WrongState(id, DeviceStates.Of(state, record));
     }
 
     /// <summary>Waits until the driver has noticed that a server is dead.</summary>
     /// <returns>The device's state: live only if its server lives.</returns>
-    public static DeviceState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
+    public static DriverState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)
     {
         UblkDeviceInfo info = default;
         new Deadline(EndTimeout).Wait(
             () =>
             {
                 info = control.GetInfo(id);
-                return info.State != (ushort)DeviceState.Live || ProcessStatus.IsAlive(info.ServerPid);
+                return info.State != (ushort)DriverState.Live || ProcessStatus.IsAlive(info.ServerPid);
             },
             cancellation);
-        return (DeviceState)info.State;
+        return (DriverState)info.State;
     }
 
     /// <summary>Waits until a started device's disk is there and opens.</summary>
@@ -102,13 +102,19 @@ internal static class DeviceTransitions
                 && now.Specification.Cookie == specification.Cookie && now.SupervisorId != record.SupervisorId));
     }
 
-    /// <summary>Why a device in this state cannot be served anew.</summary>
+    /// <summary>Records that a command ended the worker of a device, so that it does not count as crashed.</summary>
+    public static void MarkEnded(UblkDeviceInfo info) => StateDirectory.Own.Change(
+        (int)info.DeviceId, info.ServerCookie, record => record with { EndedByCommand = true }, CancellationToken.None);
+
+    /// <summary>The error of a command that a device in this state does not take.</summary>
     public static UblkException WrongState(int id, DeviceState state) => new(UblkError.DeviceStateInvalid,
         state switch
         {
-            DeviceState.Live => $"Device {id} is served. Only one whose worker is gone can be given a new one.",
-            DeviceState.Dead => $"Device {id} is stopped, or lost its disk with its worker. Start it: Start-UblkDevice",
-            _ => $"Device {id} waits for a worker. Give it one: Restore-UblkDevice",
+            DeviceState.Live => $"Device {id} is live; it has a worker. Replace the worker: Update-UblkDevice {id}",
+            DeviceState.Suspended => $"Device {id} is suspended. Resume it: Resume-UblkDevice {id}",
+            DeviceState.Stopped => $"Device {id} is stopped. Start it: Start-UblkDevice {id}",
+            DeviceState.Crashed => $"Device {id} has no worker: it crashed. Start a new one: Start-UblkDevice {id}",
+            _ => $"Device {id} is not served, and no record says how. Remove it: Remove-UblkDevice {id}",
         },
         deviceId: id);
 

@@ -16,9 +16,9 @@ internal static class DeviceWriteAccess
     {
         using ControlDevice control = new();
         UblkDeviceInfo info = control.GetInfo(id);
-        if (info.State != (ushort)DeviceState.Live)
+        if (info.State != (ushort)DriverState.Live)
         {
-            throw DeviceTransitions.WrongState(id, (DeviceState)info.State);
+            throw DeviceTransitions.WrongState(id, DeviceInventory.StateOf(info));
         }
 
         if (readOnly)

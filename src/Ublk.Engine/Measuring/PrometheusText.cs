@@ -24,7 +24,7 @@ public static class PrometheusText
         .. Counters(devices, "ublk_requests_total", "Requests answered.", device => device.Requests),
         .. Counters(devices, "ublk_request_errors_total", "Requests that failed.", device => device.Errors),
         .. Counters(devices, "ublk_request_bytes_total", "Bytes of the requests' ranges.", device => device.Bytes),
-        .. Metric(devices, "ublk_requests_in_flight", "Requests under way.", "gauge",
+        .. Metric(devices, "ublk_requests_in_flight", "Requests in flight.", "gauge",
             device => [Line("ublk_requests_in_flight", device, "", device.InFlight)]),
         .. Metric(devices, "ublk_request_duration_seconds", "Time from a request's arrival at the worker to its answer.", "histogram",
             device => Operations.Take(2).SelectMany(operation => Durations(device, operation.Operation, operation.Name))),

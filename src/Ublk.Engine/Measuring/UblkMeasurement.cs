@@ -1,7 +1,7 @@
 namespace Ublk.Measuring;
 
 /// <summary>
-/// What a device did between two looks at its counters. Times are those between a request's arrival at the worker and its answer.
+/// The activity of a device between two samples of its counters. Latency is the time from a request's arrival at the worker to its answer.
 /// </summary>
 public sealed record UblkMeasurement
 {
@@ -11,10 +11,10 @@ public sealed record UblkMeasurement
     /// <summary>The disk's node.</summary>
     public required string DevicePath { get; init; }
 
-    /// <summary>When the second look was taken.</summary>
+    /// <summary>The time of the second sample.</summary>
     public required DateTime Time { get; init; }
 
-    /// <summary>Seconds between the two.</summary>
+    /// <summary>Seconds between the samples.</summary>
     public required double Seconds { get; init; }
 
     /// <summary>Reads a second.</summary>
@@ -38,46 +38,46 @@ public sealed record UblkMeasurement
     /// <summary>Requests that failed.</summary>
     public required long Errors { get; init; }
 
-    /// <summary>Requests under way at the second look.</summary>
+    /// <summary>Requests in flight at the end.</summary>
     public required long InFlight { get; init; }
 
     /// <summary>Half the reads took no longer, in microseconds; null where there were none.</summary>
-    public double? ReadP50Micros => Quantile(ReadTimes, 0.5, ReadMaxMicros);
+    public double? ReadP50Micros => Quantile(ReadLatencies, 0.5, ReadMaxMicros);
 
     /// <summary>99 of 100 reads took no longer, in microseconds.</summary>
-    public double? ReadP99Micros => Quantile(ReadTimes, 0.99, ReadMaxMicros);
+    public double? ReadP99Micros => Quantile(ReadLatencies, 0.99, ReadMaxMicros);
 
     /// <summary>999 of 1000 reads took no longer, in microseconds.</summary>
-    public double? ReadP999Micros => Quantile(ReadTimes, 0.999, ReadMaxMicros);
+    public double? ReadP999Micros => Quantile(ReadLatencies, 0.999, ReadMaxMicros);
 
     /// <summary>The longest read, in microseconds.</summary>
     public required double? ReadMaxMicros { get; init; }
 
     /// <summary>Half the writes took no longer, in microseconds; null where there were none.</summary>
-    public double? WriteP50Micros => Quantile(WriteTimes, 0.5, WriteMaxMicros);
+    public double? WriteP50Micros => Quantile(WriteLatencies, 0.5, WriteMaxMicros);
 
     /// <summary>99 of 100 writes took no longer, in microseconds.</summary>
-    public double? WriteP99Micros => Quantile(WriteTimes, 0.99, WriteMaxMicros);
+    public double? WriteP99Micros => Quantile(WriteLatencies, 0.99, WriteMaxMicros);
 
     /// <summary>999 of 1000 writes took no longer, in microseconds.</summary>
-    public double? WriteP999Micros => Quantile(WriteTimes, 0.999, WriteMaxMicros);
+    public double? WriteP999Micros => Quantile(WriteLatencies, 0.999, WriteMaxMicros);
 
     /// <summary>The longest write, in microseconds.</summary>
     public required double? WriteMaxMicros { get; init; }
 
-    /// <summary>How long reads took, in microseconds.</summary>
-    public required UblkHistogram ReadTimes { get; init; }
+    /// <summary>Latencies of reads in microseconds.</summary>
+    public required UblkHistogram ReadLatencies { get; init; }
 
-    /// <summary>How long writes took, in microseconds.</summary>
-    public required UblkHistogram WriteTimes { get; init; }
+    /// <summary>Latencies of writes in microseconds.</summary>
+    public required UblkHistogram WriteLatencies { get; init; }
 
-    /// <summary>How large reads were, in bytes.</summary>
+    /// <summary>Sizes of reads in bytes.</summary>
     public required UblkHistogram ReadSizes { get; init; }
 
-    /// <summary>How large writes were, in bytes.</summary>
+    /// <summary>Sizes of writes in bytes.</summary>
     public required UblkHistogram WriteSizes { get; init; }
 
     // The middle of the last step may lie beyond what there was.
-    private static double? Quantile(UblkHistogram times, double share, double? longest) =>
-        times.Quantile(share) is { } value ? Math.Min(value, longest ?? value) : null;
+    private static double? Quantile(UblkHistogram latencies, double share, double? longest) =>
+        latencies.Quantile(share) is { } value ? Math.Min(value, longest ?? value) : null;
 }

@@ -84,14 +84,32 @@ internal static class DeviceRegistrar
         }
     }
 
+    /// <summary>Starts a registration's unit, which creates the device, and waits until the device is live.</summary>
+    /// <exception cref="UblkException">The device could not be created; it stays registered.</exception>
+    public static void Start(UblkRegistration registration)
+    {
+        try
+        {
+            ServiceManager.Control("start", registration.Unit);
+        }
+        catch (UblkException exception)
+        {
+            throw new UblkException(exception.Error,
+                $"{registration.Name} is registered, but could not be started: {exception.Message} See journalctl "
+                    + $"--unit={registration.Unit}, then run: systemctl start {registration.Unit}, or Unregister-UblkDevice "
+                    + registration.Name,
+                operation: "start");
+        }
+    }
+
     /// <summary>Disables a unit and removes it.</summary>
     /// <param name="registration">The registration.</param>
-    /// <param name="force">Whether to stop it if it runs, and to remove its device.</param>
+    /// <param name="stop">Whether to stop it if it runs, and to remove its device.</param>
     /// <exception cref="UblkException">It runs, or could not be removed.</exception>
-    public static void Unregister(UblkRegistration registration, bool force)
+    public static void Unregister(UblkRegistration registration, bool stop)
     {
         RequireServiceManager();
-        if (force)
+        if (stop)
         {
             ServiceManager.Control("stop", registration.Unit);
             if (FindDevice(registration.Name) is { } left)
@@ -102,7 +120,7 @@ internal static class DeviceRegistrar
         else if (ServiceManager.TryControl(out _, "--quiet", "is-active", registration.Unit) || FindDevice(registration.Name) is not null)
         {
             throw new UblkException(UblkError.DeviceInUse,
-                $"{registration.Symlink} is there. Unmount it and stop it (systemctl stop {registration.Unit}), or use -Force.");
+                $"{registration.Symlink} exists. Unmount it, then stop it: Unregister-UblkDevice {registration.Name} -Stop");
         }
 
         try
@@ -132,11 +150,17 @@ internal static class DeviceRegistrar
         {
             DeviceSpecification specification = Deserialize(File.ReadAllText(path));
             SpecificationCheck.Run(specification);
-            return specification with { Symlink = Path.GetFileNameWithoutExtension(path) };
+            return specification with { Name = Path.GetFileNameWithoutExtension(path) };
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UblkException)
+        catch (Exception exception) when (exception is JsonException or UblkException)
         {
             throw new UblkException(UblkError.InvalidArgument, $"{path} does not describe a device: {exception.Message}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new UblkException(
+                exception is UnauthorizedAccessException ? UblkError.PermissionDenied : UblkError.OperationFailed,
+                $"Cannot read {path}: {exception.Message}");
         }
     }
 
@@ -155,7 +179,7 @@ internal static class DeviceRegistrar
 
     /// <summary>The device of a registration, if it is there.</summary>
     internal static UblkDevice? FindDevice(string name) =>
-        DeviceInventory.List().FirstOrDefault(device => device.Symlink == DeviceSymlink.PathOf(name));
+        DeviceInventory.List().FirstOrDefault(device => device.Name == name);
 
     /// <summary>Checks that a name can be a file's, a unit's and a link's without being written differently.</summary>
     /// <exception cref="UblkException">It cannot.</exception>

@@ -64,7 +64,7 @@ internal static class RegistrationText
     public static string Rule(UblkRegistration registration) => $$"""
         {{Head}}
         SUBSYSTEM=="block", KERNEL=="ublkb*", ENV{DEVTYPE}=="disk", ACTION!="remove", \
-          PROGRAM="/bin/grep -qF '\"Symlink\":\"{{registration.Name}}\"' {{StateDirectory.PathFor(0, null)}}/%n.json", \
+          PROGRAM="/bin/grep -qF '\"DeviceName\":\"{{registration.Name}}\"' {{StateDirectory.PathFor(0, null)}}/%n.json", \
           SYMLINK+="{{registration.Symlink["/dev/".Length..]}}"
 
         """;

@@ -1,3 +1,4 @@
+using System.Text;
 using Ublk.Control;
 using Ublk.Files;
 using Ublk.Interop;
@@ -28,16 +29,18 @@ internal static class UdevRules
 
     /// <summary>Puts the rules and the program they run in place, and applies them to the nodes there are.</summary>
     /// <param name="source">The module's file of rules.</param>
+    /// <param name="group">The group whose members may open the control node; null for every user.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <exception cref="UblkException">The caller is not root, or udev does not run; nothing is left behind.</exception>
-    public static void Install(string source, string workerDirectory)
+    public static void Install(string source, string? group, string workerDirectory)
     {
         RequireRoot();
+        string rules = WithGroup(File.ReadAllText(source), group);
         string worker = WorkerProgram.Locate(workerDirectory).NativeFile;
         try
         {
-            CopyWhole(worker, Helper, HelperMode);
-            CopyWhole(source, Path, NodeMode | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+            WriteWhole(File.ReadAllBytes(worker), Helper, HelperMode);
+            WriteWhole(Encoding.UTF8.GetBytes(rules), Path, NodeMode | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             Apply();
         }
         catch (Exception exception)
@@ -77,6 +80,25 @@ internal static class UdevRules
         }
     }
 
+    /// <summary>The rules with the control node open to a group instead of every user.</summary>
+    /// <exception cref="UblkException">There is no such group.</exception>
+    internal static string WithGroup(string rules, string? group)
+    {
+        const string everyone = "MODE=\"0666\"";
+        if (group is null)
+        {
+            return rules;
+        }
+
+        if (group.Length == 0 || !group.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '.')
+            || !ExternalProgram.TryRun("getent", ["group", group], out _))
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"There is no group '{group}'. List the groups: getent group");
+        }
+
+        return rules.Replace(everyone, $"GROUP=\"{group}\", MODE=\"0660\"", StringComparison.Ordinal);
+    }
+
     private static void RequireRoot()
     {
         if (Libc.GetEffectiveUserId() != 0)
@@ -86,12 +108,12 @@ internal static class UdevRules
     }
 
     // Renamed into place, since udev may be running or reading the old one.
-    private static void CopyWhole(string source, string destination, UnixFileMode mode)
+    private static void WriteWhole(byte[] content, string destination, UnixFileMode mode)
     {
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(destination)!);
         using NewFile file = new(destination, (int)mode);
         File.SetUnixFileMode(file.Handle, mode);
-        RandomAccess.Write(file.Handle, File.ReadAllBytes(source), 0);
+        RandomAccess.Write(file.Handle, content, 0);
         file.Name(replace: true);
     }
 

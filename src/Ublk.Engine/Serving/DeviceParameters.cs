@@ -107,7 +107,7 @@ internal static class DeviceParameters
         if (reason is not null)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Restore-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
+                $"The disk of device {id} {reason}. It waits: Start-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
                     + "up.",
                 operation: "recover", deviceId: id);
         }

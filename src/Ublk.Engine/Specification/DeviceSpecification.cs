@@ -70,7 +70,7 @@ internal sealed record DeviceSpecification
     public bool Unprivileged { get; init; }
 
     /// <summary>Whether a backing file that is in use is attached all the same.</summary>
-    public bool Force { get; init; }
+    public bool IgnoreLock { get; init; }
 
     /// <summary>CPU lists such as <c>0-3,8</c>: one for all queues, or one for each. Empty: one well-chosen CPU for each queue.</summary>
     public IReadOnlyList<string> QueueAffinity { get; init; } = [];
@@ -82,10 +82,12 @@ internal sealed record DeviceSpecification
     public RecoveryMode Recovery { get; init; }
 
     /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
-    public bool AutoRestore { get; init; }
+    public bool AutoRestart { get; init; }
 
-    /// <summary>The device's name in <c>/dev/disk/by-ublk</c>, or null for none.</summary>
-    public string? Symlink { get; init; }
+    /// <summary>The name of the device, and of the link to it in <c>/dev/disk/by-ublk</c>; null for none.</summary>
+    /// <remarks>The rules of udev search for it in the record by this key, which no other object in it may have.</remarks>
+    [JsonPropertyName("DeviceName")]
+    public string? Name { get; init; }
 
     /// <summary>A random number the driver keeps with the device, by which a record and its device recognise each other.</summary>
     public ulong Cookie { get; init; }
@@ -107,17 +109,17 @@ internal sealed record DeviceSpecification
         Require(LogicalBlockSize is null || PhysicalBlockSize is null || PhysicalBlockSize >= LogicalBlockSize,
             $"PhysicalBlockSize ({PhysicalBlockSize}) must not be smaller than LogicalBlockSize ({LogicalBlockSize}).");
         CheckAffinity(QueueAffinity, QueueCount);
-        Require(!AutoRestore || Recovery != RecoveryMode.None,
-            "AutoRestore needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
-        Require(Symlink is null || IsFileName(Symlink),
-            $"Symlink must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 "
-                + $"bytes, not '{Symlink}'.");
+        Require(!AutoRestart || Recovery != RecoveryMode.None,
+            "AutoRestart needs a device that outlives its worker: leave Recovery out, or set it to Queue, Reissue or Fail.");
+        Require(Name is null || IsFileName(Name),
+            $"Name must be the name of a file, without a slash, a control character or a dot at its beginning, of at most 255 "
+                + $"bytes, not '{Name}'.");
         Require(!Unprivileged || Recovery == RecoveryMode.None,
-            "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestore.");
+            "An unprivileged device cannot outlive its worker: leave out Recovery and AutoRestart.");
         Require(!Unprivileged || BufferMode is BufferMode.Auto or BufferMode.Copy,
             $"The driver always copies the data of an unprivileged device: leave out BufferMode {BufferMode}.");
-        Require(!Unprivileged || Symlink is null,
-            "An ordinary user cannot make links in /dev: leave out Symlink.");
+        Require(!Unprivileged || Name is null,
+            "An ordinary user cannot make links in /dev: leave out Name.");
     }
 
     /// <summary>Checks CPU lists: one for all queues, or one for each.</summary>

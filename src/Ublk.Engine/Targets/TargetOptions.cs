@@ -19,7 +19,7 @@ public sealed class TargetOptions
         : this(values, other.Warnings, other.Generations)
     {
         ReadOnly = other.ReadOnly;
-        Force = other.Force;
+        IgnoreLock = other.IgnoreLock;
         StatePath = other.StatePath;
         MustHaveState = other.MustHaveState;
         FormerGenerations = other.FormerGenerations;
@@ -40,7 +40,7 @@ public sealed class TargetOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>Whether a backing file that is in use is opened all the same.</summary>
-    public bool Force { get; init; }
+    public bool IgnoreLock { get; init; }
 
     /// <summary>
     /// The device's own file, in memory, for what must outlive the worker and not the device; null where there is none. The target makes

@@ -85,7 +85,7 @@ internal sealed class WorkerProgram
     public StartedWorker Start(DeviceSpecification specification, string channel)
     {
         string[] arguments = WorkerArguments.ForServing(specification, channel);
-        string verb = specification.AutoRestore ? WorkerArguments.Supervise : WorkerArguments.Serve;
+        string verb = specification.AutoRestart ? WorkerArguments.Supervise : WorkerArguments.Serve;
         return IsSystemdRunning ? StartUnit(specification, [verb, .. arguments]) : StartDetached([verb, .. arguments]);
     }
 

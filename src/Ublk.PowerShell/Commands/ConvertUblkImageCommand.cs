@@ -10,13 +10,14 @@ namespace Ublk.PowerShell.Commands;
 public sealed class ConvertUblkImageCommand : UblkNewImageCommand
 {
     /// <summary>The image to copy.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("PSPath", "FullName")]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string Path { get; set; } = "";
 
     /// <summary>The new image.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
+    [Alias("DestinationPath")]
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string Destination { get; set; } = "";
 
@@ -47,6 +48,7 @@ public sealed class ConvertUblkImageCommand : UblkNewImageCommand
             return;
         }
 
+        ImageFormat format = Format ?? FormatOfName.Of(destination);
         Run(
             new ConvertImage
             {
@@ -55,11 +57,11 @@ public sealed class ConvertUblkImageCommand : UblkNewImageCommand
                 BackingFormat = BackingFormat,
                 Snapshot = Snapshot,
                 Destination = destination,
-                Options = Options(),
+                Options = Options(format),
                 Compress = Compress,
                 Force = Force,
             },
             $"Converting {source}");
-        WriteImage(destination, Format);
+        WriteImage(destination, format);
     });
 }

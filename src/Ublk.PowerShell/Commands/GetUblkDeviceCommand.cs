@@ -27,6 +27,22 @@ public sealed class GetUblkDeviceCommand : UblkCommand
     [ArgumentCompleter(typeof(DevicePathCompleter))]
     public string[] LiteralPath { get; set; } = [];
 
+    /// <summary>Only devices with one of these names.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(DeviceNameCompleter))]
+    [SupportsWildcards]
+    public string[] Name { get; set; } = [];
+
+    /// <summary>Only devices in one of these states.</summary>
+    [Parameter]
+    public DeviceState[] State { get; set; } = [];
+
+    /// <summary>Only devices with one of these targets.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(TargetCompleter))]
+    [SupportsWildcards]
+    public string[] Target { get; set; } = [];
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -62,9 +78,16 @@ public sealed class GetUblkDeviceCommand : UblkCommand
 
     private void Write(IReadOnlyList<UblkDevice> devices)
     {
-        WriteObject(devices, enumerateCollection: true);
+        WriteObject(devices.Where(IsWanted), enumerateCollection: true);
         _isSomethingHidden |= devices.Any(device => !device.IsComplete);
     }
+
+    private bool IsWanted(UblkDevice device) =>
+        IsOneOf(Name, device.Name) && IsOneOf(Target, device.Target)
+        && (State.Length == 0 || (device.State is { } state && State.Contains(state)));
+
+    private static bool IsOneOf(string[] patterns, string? text) => patterns.Length == 0
+        || (text is not null && patterns.Any(pattern => new WildcardPattern(pattern, WildcardOptions.IgnoreCase).IsMatch(text)));
 
     private static UblkException NotFound(int id) =>
         new(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);

@@ -22,12 +22,12 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string[]? LiteralPath { get; set; }
 
-    /// <summary>A stable name in /dev/disk/by-ublk.</summary>
+    /// <summary>The name of the device, and of a link to it in /dev/disk/by-ublk.</summary>
     [Parameter]
     [NoScriptBlock]
-    public string? Symlink { get; set; }
+    public string? Name { get; set; }
 
-    /// <summary>Makes the device yours, as an ordinary user.</summary>
+    /// <summary>Makes the device yours, as an ordinary user. The default unless you are root.</summary>
     [Parameter]
     public SwitchParameter Unprivileged { get; set; }
 
@@ -63,7 +63,10 @@ public sealed class NewUblkDeviceCommand : UblkSpecificationCommand
     {
         object item = file ?? (object?)Id ?? Target ?? "";
         DeviceSpecification specification = null!;
-        Require(item, () => specification = Specify(file, Symlink, Unprivileged));
+        bool unprivileged = MyInvocation.BoundParameters.ContainsKey(nameof(Unprivileged))
+            ? Unprivileged
+            : !Environment.IsPrivilegedProcess;
+        Require(item, () => specification = Specify(file, Name, unprivileged));
         if (!ShouldProcess(file is null ? specification.Target : $"{specification.Target}, {file}", "Create ublk device"))
         {
             return;

@@ -42,29 +42,23 @@ public sealed class NewUblkImageCommand : UblkNewImageCommand
 
     private void Create(string path)
     {
+        ImageFormat format = Format ?? FormatOfName.Of(path);
         CreateImage operation = new()
         {
             Path = path,
             Size = Size,
             Force = Force,
-            Options = Options() with { BackingFile = BackingName(path), BackingFormat = BackingFormat, Preallocation = Preallocation },
+            Options = Options(format) with
+            {
+                BackingFile = BackingPath is null ? null : FilePaths.NameFrom(SessionState, path, BackingPath),
+                BackingFormat = BackingFormat,
+                Preallocation = Preallocation,
+            },
         };
-        if (ShouldProcess(path, $"Create {Format} image"))
+        if (ShouldProcess(path, $"Create {format} image"))
         {
             Run(operation, $"Creating {path}");
-            WriteImage(path, Format);
+            WriteImage(path, format);
         }
-    }
-
-    // One that was given relative stays so, to the image's folder: the two can then be moved together.
-    private string? BackingName(string path)
-    {
-        if (BackingPath is not { } given)
-        {
-            return null;
-        }
-
-        string backing = FilePaths.ResolveExisting(SessionState, given);
-        return System.IO.Path.IsPathRooted(given) ? backing : ImageReference.RelativeName(path, backing);
     }
 }

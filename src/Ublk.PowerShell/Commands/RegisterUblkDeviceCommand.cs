@@ -4,7 +4,7 @@ using Ublk.Specification;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Has systemd make devices at boot.</summary>
+/// <summary>Registers devices, which systemd then creates at boot.</summary>
 [Cmdlet(VerbsLifecycle.Register, "UblkDevice", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkRegistration))]
 public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
@@ -19,6 +19,10 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     [ArgumentCompleter(typeof(ImagePathCompleter))]
     public string? Path { get; set; }
 
+    /// <summary>Starts the unit now, which creates the device.</summary>
+    [Parameter]
+    public SwitchParameter Start { get; set; }
+
     /// <inheritdoc/>
     private protected override string? FirstFile => Path;
 
@@ -26,13 +30,20 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     protected override void ProcessRecord() => Attempt(Name, () =>
     {
         DeviceSpecification specification =
-            Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), symlink: null, unprivileged: false);
+            Specify(Path is null ? null : FilePaths.ResolveExisting(SessionState, Path), name: null, unprivileged: false);
         if (ShouldProcess(Name, "Register ublk device"))
         {
             WithProgress($"Register ublk device {Name}", step =>
             {
                 step($"Writing the unit of {Name} and having systemd enable it.");
-                WriteObject(DeviceRegistrar.Register(Name, specification, WorkerDirectory));
+                UblkRegistration registration = DeviceRegistrar.Register(Name, specification, WorkerDirectory);
+                if (Start)
+                {
+                    step($"Starting {registration.Unit}.");
+                    DeviceRegistrar.Start(registration);
+                }
+
+                WriteObject(registration);
             });
         }
     });

@@ -7,7 +7,7 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>Removes devices, of any server and without one.</summary>
 [Cmdlet(VerbsCommon.Remove, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
-public sealed class RemoveUblkDeviceCommand : UblkForceCommand
+public sealed class RemoveUblkDeviceCommand : UblkEndCommand
 {
     /// <summary>Returns while the worker still ends.</summary>
     [Parameter]
@@ -17,10 +17,10 @@ public sealed class RemoveUblkDeviceCommand : UblkForceCommand
     protected override string Action => "Remove ublk device";
 
     /// <inheritdoc/>
-    protected override void Apply(int id, Action<string> step)
+    protected override void End(int id, bool force, Action<string> step)
     {
         UblkDevice? device = PassThru ? DeviceInventory.Find(id) : null;
-        DeviceRemover.Remove(id, Force, NoWait, step, StopToken);
+        DeviceRemover.Remove(id, force, NoWait, step, StopToken);
         if (device is not null)
         {
             WriteObject(device);

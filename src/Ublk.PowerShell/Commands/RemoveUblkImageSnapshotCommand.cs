@@ -4,7 +4,7 @@ using Ublk.Images;
 namespace Ublk.PowerShell.Commands;
 
 /// <summary>Removes snapshots from images.</summary>
-[Cmdlet(VerbsCommon.Remove, "UblkImageSnapshot", SupportsShouldProcess = true)]
+[Cmdlet(VerbsCommon.Remove, "UblkImageSnapshot", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 public sealed class RemoveUblkImageSnapshotCommand : UblkImageSnapshotCommand
 {
     /// <inheritdoc/>

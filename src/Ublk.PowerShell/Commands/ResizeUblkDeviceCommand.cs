@@ -15,7 +15,7 @@ public sealed class ResizeUblkDeviceCommand : UblkDeviceCommand
 
     /// <summary>Lets the disk, or what is behind it, lose its end.</summary>
     [Parameter]
-    public SwitchParameter Force { get; set; }
+    public SwitchParameter AllowShrink { get; set; }
 
     /// <inheritdoc/>
     protected override string Action => "Resize ublk device";
@@ -23,7 +23,7 @@ public sealed class ResizeUblkDeviceCommand : UblkDeviceCommand
     /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
     {
-        DeviceResizer.Resize(id, Size, Force, step, StopToken);
+        DeviceResizer.Resize(id, Size, AllowShrink, step, StopToken);
         WriteDevice(id);
     }
 }

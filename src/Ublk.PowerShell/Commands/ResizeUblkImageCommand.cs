@@ -19,7 +19,7 @@ public sealed class ResizeUblkImageCommand : UblkImagePathCommand
 
     /// <summary>Lets the disk lose its end.</summary>
     [Parameter]
-    public SwitchParameter Force { get; set; }
+    public SwitchParameter AllowShrink { get; set; }
 
     /// <summary>Emits the image.</summary>
     [Parameter]
@@ -33,7 +33,7 @@ public sealed class ResizeUblkImageCommand : UblkImagePathCommand
             return;
         }
 
-        Run(new ResizeImage { Path = image, Size = Size, Format = Format, Shrink = Force }, $"Resizing {image}");
+        Run(new ResizeImage { Path = image, Size = Size, Format = Format, Shrink = AllowShrink }, $"Resizing {image}");
         if (PassThru)
         {
             WriteImage(image, Format);

@@ -1,10 +1,9 @@
 using System.Management.Automation;
-using Ublk.Control;
 using Ublk.Devices;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Gives devices that were suspended a worker again.</summary>
+/// <summary>Resumes suspended devices.</summary>
 [Cmdlet(VerbsLifecycle.Resume, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
 public sealed class ResumeUblkDeviceCommand : UblkDeviceCommand
@@ -15,7 +14,7 @@ public sealed class ResumeUblkDeviceCommand : UblkDeviceCommand
     /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
     {
-        Serve(id, step, DeviceState.Quiesced);
+        Serve(id, step, acceptFiles: false, DeviceState.Suspended);
         WriteDevice(id);
     }
 }

@@ -7,15 +7,15 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>Stops devices: the disk goes, the device stays to be started again.</summary>
 [Cmdlet(VerbsLifecycle.Stop, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
-public sealed class StopUblkDeviceCommand : UblkForceCommand
+public sealed class StopUblkDeviceCommand : UblkEndCommand
 {
     /// <inheritdoc/>
     protected override string Action => "Stop ublk device";
 
     /// <inheritdoc/>
-    protected override void Apply(int id, Action<string> step)
+    protected override void End(int id, bool force, Action<string> step)
     {
-        DeviceStopper.Stop(id, Force, step, StopToken);
+        DeviceStopper.Stop(id, force, step, StopToken);
         WriteDevice(id);
     }
 }

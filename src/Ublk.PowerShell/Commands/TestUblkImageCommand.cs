@@ -3,24 +3,19 @@ using Ublk.Images;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Checks images, and repairs them if that is wanted.</summary>
-[Cmdlet(VerbsDiagnostic.Test, "UblkImage", DefaultParameterSetName = "Path", SupportsShouldProcess = true)]
+/// <summary>Checks images for corruptions and leaked clusters.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "UblkImage", DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageCheckResult), typeof(bool))]
 public sealed class TestUblkImageCommand : UblkImagePathCommand
 {
-    /// <summary>Repairs what is found.</summary>
-    [Parameter]
-    public SwitchParameter Repair { get; set; }
-
-    /// <summary>Emits whether the image is sound now, in place of what was found.</summary>
+    /// <summary>Returns true for an image without corruptions and leaks, else false.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
 
     /// <inheritdoc/>
     protected override void Process(string image)
     {
-        bool repair = Repair && ShouldProcess(image, "Repair image");
-        ImageCheckResult? result = Run(new CheckImage { Path = image, Repair = repair }, $"Checking {image}");
+        ImageCheckResult? result = (ImageCheckResult?)Run(new CheckImage { Path = image }, $"Checking {image}");
         WriteObject(Quiet ? result?.Condition == ImageCondition.Clean : result);
     }
 }

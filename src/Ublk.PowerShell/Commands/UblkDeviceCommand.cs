@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Launching;
 
@@ -42,7 +41,7 @@ public abstract class UblkDeviceCommand : UblkCommand
     {
         foreach ((int id, ulong? cookie) in Named())
         {
-            if (ShouldProcess($"/dev/ublkb{id}", Action) && ShouldApply(id))
+            if (ShouldProcess($"/dev/ublkb{id}", Action))
             {
                 RequireDriver();
                 Attempt(id, () =>
@@ -54,27 +53,18 @@ public abstract class UblkDeviceCommand : UblkCommand
         }
     }
 
-    /// <summary>Whether to go on after the common questions.</summary>
-    protected virtual bool ShouldApply(int id) => true;
-
     /// <summary>Does it to one device.</summary>
     /// <param name="id">The device.</param>
     /// <param name="step">Called with a sentence for each step.</param>
     protected abstract void Apply(int id, Action<string> step);
 
-    /// <summary>Starts a new worker for a device without a server.</summary>
+    /// <summary>Starts a new worker for a device that has none.</summary>
     /// <param name="id">The device.</param>
     /// <param name="step">Called with a sentence for each step.</param>
-    /// <param name="from">The states it may be in.</param>
-    protected void Serve(int id, Action<string> step, params DeviceState[] from) => Serve(id, step, acceptFiles: false, from);
-
-    /// <summary>The same, where the files behind it may be others than before.</summary>
-    /// <param name="id">The device.</param>
-    /// <param name="step">Called with a sentence for each step.</param>
-    /// <param name="acceptFiles">Whether they are the right ones all the same.</param>
-    /// <param name="from">The states it may be in.</param>
-    protected void Serve(int id, Action<string> step, bool acceptFiles, DeviceState[] from) =>
-        WriteWarnings(DeviceLauncher.Restore(id, from, acceptFiles, WorkerDirectory, step, StopToken));
+    /// <param name="acceptFiles">Whether to accept files behind the disk that do not look like those it had.</param>
+    /// <param name="from">The states that the device may be in.</param>
+    protected void Serve(int id, Action<string> step, bool acceptFiles, params DeviceState[] from) =>
+        WriteWarnings(DeviceLauncher.Restart(id, from, acceptFiles, WorkerDirectory, step, StopToken));
 
     // With the cookie of the device that was meant, where it is known: the id may be another's by now.
     private IEnumerable<(int Id, ulong? Cookie)> Named() => ParameterSetName switch

@@ -11,8 +11,8 @@ public abstract class UblkImageCommand : UblkCommand
     /// <summary>Does an operation in a worker of its own.</summary>
     /// <param name="operation">What to do.</param>
     /// <param name="activity">The progress bar's heading.</param>
-    /// <returns>What a check found; null from the others.</returns>
-    protected ImageCheckResult? Run(ImageOperation operation, string activity)
+    /// <returns>What it found out; null from operations that only change images.</returns>
+    protected ImageResult? Run(ImageOperation operation, string activity)
     {
         string? step = null;
         Stopwatch clock = new();

@@ -7,9 +7,9 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>What the cmdlets have in common that make an image: what it is to be like.</summary>
 public abstract class UblkNewImageCommand : UblkImageCommand
 {
-    /// <summary>The new image's format.</summary>
+    /// <summary>The new image's format. By default it follows from the extension of the file's name.</summary>
     [Parameter]
-    public ImageFormat Format { get; set; } = ImageFormat.Qcow2;
+    public ImageFormat? Format { get; set; }
 
     /// <summary>The version of qcow2, 2 or 3.</summary>
     [Parameter]
@@ -51,10 +51,10 @@ public abstract class UblkNewImageCommand : UblkImageCommand
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    /// <summary>What the parameters say.</summary>
-    protected NewImageOptions Options() => new()
+    /// <summary>The options of a new image as the parameters give them.</summary>
+    protected NewImageOptions Options(ImageFormat format) => new()
     {
-        Format = Format,
+        Format = format,
         Version = Version,
         ClusterSize = ClusterSize,
         RefcountBits = RefcountBits,

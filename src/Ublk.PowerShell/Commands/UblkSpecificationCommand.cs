@@ -89,11 +89,11 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
 
     /// <summary>Gives the device a new worker when one dies.</summary>
     [Parameter]
-    public SwitchParameter AutoRestore { get; set; }
+    public SwitchParameter AutoRestart { get; set; }
 
-    /// <summary>Attaches a backing file that is in use.</summary>
+    /// <summary>Opens the file although another device or program has locked it.</summary>
     [Parameter]
-    public SwitchParameter Force { get; set; }
+    public SwitchParameter IgnoreLock { get; set; }
 
     /// <summary>The first file of the command line, whose target's options become parameters; null where there is none.</summary>
     private protected abstract string? FirstFile { get; }
@@ -103,10 +103,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
 
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
-    /// <param name="symlink">Its stable name, or null.</param>
+    /// <param name="name">Its stable name, or null.</param>
     /// <param name="unprivileged">Whether it is an unprivileged device, which belongs to the calling user.</param>
     /// <exception cref="UblkException">The target, an option or a filter is not what it should be.</exception>
-    private protected DeviceSpecification Specify(string? file, string? symlink, bool unprivileged)
+    private protected DeviceSpecification Specify(string? file, string? name, bool unprivileged)
     {
         string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
         UblkTarget target = FindTarget(file);
@@ -120,7 +120,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         DeviceSpecification specification = new()
         {
             Id = Id,
-            Symlink = symlink,
+            Name = name,
             Target = target.Name,
             Assembly = assembly,
             Options = options,
@@ -134,10 +134,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             ReadOnly = ReadOnly,
             NoPartitionScan = NoPartitionScan,
             BufferMode = BufferMode,
-            Recovery = Recovery ?? (AutoRestore ? RecoveryMode.Reissue : RecoveryMode.None),
-            AutoRestore = AutoRestore,
+            Recovery = Recovery ?? (AutoRestart ? RecoveryMode.Reissue : RecoveryMode.None),
+            AutoRestart = AutoRestart,
             Unprivileged = unprivileged,
-            Force = Force,
+            IgnoreLock = IgnoreLock,
             QueueAffinity = QueueAffinity,
         };
         SpecificationCheck.Run(specification);

@@ -3,7 +3,7 @@ using Ublk.Registration;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Has systemd make devices no longer.</summary>
+/// <summary>Removes the registrations of devices, so that systemd no longer creates them at boot.</summary>
 [Cmdlet(VerbsLifecycle.Unregister, "UblkDevice", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkRegistration))]
 public sealed class UnregisterUblkDeviceCommand : UblkCommand
@@ -14,9 +14,9 @@ public sealed class UnregisterUblkDeviceCommand : UblkCommand
     [SupportsWildcards]
     public string[] Name { get; set; } = [];
 
-    /// <summary>Stops units that run, and removes their devices.</summary>
+    /// <summary>Stops the unit and removes the device first. Without it a device that exists is an error.</summary>
     [Parameter]
-    public SwitchParameter Force { get; set; }
+    public SwitchParameter Stop { get; set; }
 
     /// <summary>Emits what the registrations were.</summary>
     [Parameter]
@@ -29,7 +29,7 @@ public sealed class UnregisterUblkDeviceCommand : UblkCommand
         {
             Attempt(name, () =>
             {
-                foreach (UblkRegistration registration in Find(name))
+                foreach (UblkRegistration registration in RegistrationNames.Find(name))
                 {
                     Unregister(registration);
                 }
@@ -48,22 +48,13 @@ public sealed class UnregisterUblkDeviceCommand : UblkCommand
         {
             WithProgress($"Unregister ublk device {registration.Name}", step =>
             {
-                step($"Having systemd forget {registration.Unit}.");
-                DeviceRegistrar.Unregister(registration, Force);
+                step($"Disabling {registration.Unit}.");
+                DeviceRegistrar.Unregister(registration, Stop);
             });
             if (PassThru)
             {
                 WriteObject(registration);
             }
         });
-    }
-
-    private static UblkRegistration[] Find(string name)
-    {
-        WildcardPattern pattern = new(name);
-        UblkRegistration[] found = [.. DeviceRegistrar.List().Where(registration => pattern.IsMatch(registration.Name))];
-        return found.Length > 0 || WildcardPattern.ContainsWildcardCharacters(name)
-            ? found
-            : throw new UblkException(UblkError.RegistrationNotFound, $"No ublk device is registered as {name}.");
     }
 }

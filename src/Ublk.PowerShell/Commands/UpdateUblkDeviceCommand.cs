@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Lifecycle;
 
@@ -17,7 +16,7 @@ public sealed class UpdateUblkDeviceCommand : UblkDeviceCommand
     protected override void Apply(int id, Action<string> step)
     {
         DeviceSuspender.Suspend(id, step, StopToken);
-        Serve(id, step, DeviceState.Quiesced);
+        Serve(id, step, acceptFiles: false, DeviceState.Suspended);
         WriteDevice(id);
     }
 }

@@ -167,8 +167,9 @@ public sealed class CheckImageTests : IDisposable
         NewImageOptions raw = new() { Format = ImageFormat.Raw };
         new ConvertImage { Path = image, Destination = copy, Options = raw }.Run(ImageProgress.None);
         ImageFolder.RequireSame(before, "qcow2", copy, "raw");
-        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => Ublk.Tests.Qcow2.Qcow2Disk.Open(image)).Message);
-        Assert.Contains("-Repair", Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message);
+        Assert.Contains("Repair-UblkImage", Assert.Throws<UblkException>(() => Ublk.Tests.Qcow2.Qcow2Disk.Open(image)).Message);
+        Assert.Contains("Repair-UblkImage",
+            Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message);
         Assert.Equal(bytes, File.ReadAllBytes(image));
         Assert.Equal(ImageCondition.Clean, ImageFolder.Check(image, repair: true).Condition);
         ImageFolder.RequireClean(image);
@@ -220,7 +221,7 @@ public sealed class CheckImageTests : IDisposable
         Assert.Equal(ImageCondition.Corrupt, ImageFolder.Check(image, repair: true).Condition);
         Assert.True(ImageFolder.QemuCheckOf(image).Corruptions > 0);
         string message = Assert.Throws<UblkException>(() => new OptimizeImage { Path = image }.Run(ImageProgress.None)).Message;
-        Assert.DoesNotContain("-Repair", message);
+        Assert.DoesNotContain("Repair-UblkImage", message);
         Assert.Contains("-ReadOnly", message);
     }
 

@@ -42,7 +42,7 @@ internal sealed class ImageFolder : IDisposable
 
     /// <summary>Checks with our own check.</summary>
     public static ImageCheckResult Check(string image, bool repair = false) =>
-        new CheckImage { Path = image, Repair = repair }.Run(ImageProgress.None);
+        new CheckImage { Path = image, Repair = repair ? ImageRepair.All : ImageRepair.None }.Run(ImageProgress.None);
 
     /// <summary>What <c>qemu-img check</c> says.</summary>
     public static QemuCheck QemuCheckOf(string image)

@@ -34,7 +34,8 @@ public sealed class LaunchChannelTests : IDisposable
         DeviceSpecification sent = new()
         {
             Id = 7, Target = "Loop", Options = new Dictionary<string, string> { ["Path"] = "/a b/ü\n\"x\"" },
-            QueueCount = 3, ThreadsPerQueue = 5, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true, Force = true,
+            QueueCount = 3, ThreadsPerQueue = 5, QueueDepth = 17, MaxIoSize = 8192, LogicalBlockSize = 4096, ReadOnly = true,
+            IgnoreLock = true,
             Assembly = "/x/my.dll", Filters = [new UblkFilter("Delay", new Dictionary<string, string> { ["Delay"] = "5" })],
             NoPartitionScan = true, Unprivileged = true, QueueAffinity = ["0-1", "2", "3"], Cookie = ulong.MaxValue - 1,
         };

@@ -102,11 +102,11 @@ public sealed class UndoTests
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, for the state directory");
         const ulong cookie = 3;
-        DeviceState state = DeviceState.Quiesced;
+        DriverState state = DriverState.Quiesced;
         _driver.AnswerInfo(() => new UblkDeviceInfo { DeviceId = Id, ServerCookie = cookie, State = (ushort)state });
         _driver.Answer(UblkAbi.CmdEndUserRecovery, _ =>
         {
-            state = DeviceState.Live;
+            state = DriverState.Live;
             return 0;
         });
         using (StateDirectory.Own.LockDevice(Id, CancellationToken.None))
@@ -123,7 +123,7 @@ public sealed class UndoTests
             using ControlDevice control = _driver.Open();
 
             // There is no such device here, so what the launcher looks up after the recovery fails.
-            Assert.Throws<UblkException>(() => DeviceLauncher.Restore(control, Id, [DeviceState.Quiesced], (_, channel) =>
+            Assert.Throws<UblkException>(() => DeviceLauncher.Restart(control, Id, [DriverState.Quiesced], (_, channel) =>
             {
                 worker = Task.Run(() =>
                 {

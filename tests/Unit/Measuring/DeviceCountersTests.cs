@@ -69,7 +69,7 @@ public sealed class DeviceCountersTests : IDisposable
         Assert.Equal(1, measurement.Errors);
         Assert.Equal(0, measurement.InFlight);
         Assert.Equal("4096:1 65536:1", measurement.ReadSizes.ToString());
-        Assert.Equal(2, measurement.ReadTimes.Count);
+        Assert.Equal(2, measurement.ReadLatencies.Count);
         Assert.True(measurement.ReadP50Micros <= measurement.ReadMaxMicros);
         Assert.Null(after.Since(after).ReadP99Micros);
     }

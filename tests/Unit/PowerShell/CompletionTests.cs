@@ -76,7 +76,7 @@ public sealed class CompletionTests : IDisposable
         Shell.Run("qemu-img", "snapshot", "-c", "day[1]", image);
         Assert.Equal("'day`[1`]'", Assert.Single(Complete($"Get-UblkImageSnapshot '{_folder}/disk`[1`].qcow2' -Name d")).CompletionText);
         Assert.Equal("'day`[1`]'", Assert.Single(Complete($"Get-UblkImageSnapshot -LiteralPath '{image}' -Name d")).CompletionText);
-        Assert.Equal("'day[1]'", Assert.Single(Complete($"Restore-UblkImage '{image}' -Snapshot d")).CompletionText);
+        Assert.Equal("'day[1]'", Assert.Single(Complete($"Restore-UblkImageSnapshot '{image}' -Snapshot d")).CompletionText);
     }
 
     [Fact]

@@ -29,8 +29,8 @@ public sealed class ConfirmationTests : IDisposable
     [Theory]
     [InlineData("New-UblkImage a.qcow2 1MB -Confirm")]
     [InlineData("Remove-UblkDevice 77 -Confirm")]
-    [InlineData("Restore-UblkImage disk.img snapshot")]
-    [InlineData("Remove-UblkDevice 77 -Force")]
+    [InlineData("Restore-UblkImageSnapshot disk.img snapshot")]
+    [InlineData("Remove-UblkImageSnapshot disk.img snapshot")]
     public void No_is_an_answer(string command)
     {
         using CmdletSession session = Start('N');
@@ -44,7 +44,6 @@ public sealed class ConfirmationTests : IDisposable
 
     [Theory]
     [InlineData("Remove-UblkDevice 77, 78 -Confirm")]
-    [InlineData("77, 78 | Remove-UblkDevice -Force")]
     public void No_to_all_is_asked_once(string command)
     {
         using CmdletSession session = Start('L');

@@ -35,8 +35,8 @@ public sealed class ViewTests : IDisposable
     public void A_table_of_devices_has_the_essentials()
     {
         string table = _session.Show(_device, 120, "Format-Table");
-        Assert.Matches("Id +Device +Target +Size +State +Queues +Depth +PID +Backing\n", table);
-        Assert.Matches("\n +7 +/dev/ublkb7 +Loop +8 MiB +Live +1 +128 +1234 +/images/disk.img\n", table);
+        Assert.Matches("Id +Device +Target +Size +State +Recovery +MountPoint +File\n", table);
+        Assert.Matches("\n +7 +/dev/ublkb7 +Loop +8 MiB +Live +/mnt, /srv +/images/disk.img\n", table);
     }
 
     [Fact]

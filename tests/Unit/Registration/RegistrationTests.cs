@@ -147,7 +147,7 @@ public class RegistrationTests
     public void The_rule_asks_for_the_record_with_the_name()
     {
         string rule = RegistrationText.Rule(Data);
-        Assert.Contains("""PROGRAM="/bin/grep -qF '\"Symlink\":\"data\"' /run/ublk/%n.json",""", rule, StringComparison.Ordinal);
+        Assert.Contains("""PROGRAM="/bin/grep -qF '\"DeviceName\":\"data\"' /run/ublk/%n.json",""", rule, StringComparison.Ordinal);
         Assert.Contains("""ENV{DEVTYPE}=="disk",""", rule, StringComparison.Ordinal);
         Assert.Contains("SYMLINK+=\"disk/by-ublk/data\"\n", rule, StringComparison.Ordinal);
     }
@@ -180,8 +180,8 @@ public class RegistrationTests
         using TemporaryFile file = new(0);
         File.WriteAllText(file.Path, DeviceRegistrar.Serialize(specification));
         DeviceSpecification read = DeviceRegistrar.Read(file.Path);
-        Assert.Equal(Path.GetFileNameWithoutExtension(file.Path), read.Symlink);
-        Assert.Equal(DeviceRegistrar.Serialize(specification), DeviceRegistrar.Serialize(read with { Symlink = null }));
+        Assert.Equal(Path.GetFileNameWithoutExtension(file.Path), read.Name);
+        Assert.Equal(DeviceRegistrar.Serialize(specification), DeviceRegistrar.Serialize(read with { Name = null }));
         Assert.Equal((specification.Recovery, specification.Options["Path"]), (read.Recovery, read.Options["Path"]));
         Assert.Contains("\"Reissue\"", DeviceRegistrar.Serialize(specification), StringComparison.Ordinal);
     }

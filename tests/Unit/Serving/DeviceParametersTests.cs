@@ -107,7 +107,7 @@ public class DeviceParametersTests
         UblkException exception = Assert.Throws<UblkException>(() => RequireKept(before, now, mode, forwardsData));
         Assert.Equal(UblkError.InvalidBackingFile, exception.Error);
         Assert.Contains(reason, exception.Message, StringComparison.Ordinal);
-        Assert.Contains("Restore-UblkDevice 7", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("Start-UblkDevice 7", exception.Message, StringComparison.Ordinal);
     }
 
     private static void RequireKept(TargetGeometry before, TargetGeometry now, BufferMode mode, bool forwardsData = true)

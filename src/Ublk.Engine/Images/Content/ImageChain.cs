@@ -27,6 +27,24 @@ internal sealed class ImageChain
         string path, ImageFormat? format, ImageFormat? backingFormat, Func<string, DiskFile> open, string? snapshot = null) =>
         new ImageChain(open, backingFormat).OpenLayer(open(path), format, snapshot);
 
+    /// <summary>Opens a qcow2 image without what is behind it: clusters that it does not have are unallocated.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="open">Opens the image, and the external data file if it has one.</param>
+    /// <exception cref="UblkException">It is no qcow2 image, invalid, missing or in use.</exception>
+    public static ImageContent OpenAlone(string path, Func<string, DiskFile> open)
+    {
+        Qcow2File image = Qcow2File.Read(open(path));
+        try
+        {
+            return new Qcow2Content(image, null, OpenData(image, open));
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The format an image seems to have.</summary>
     /// <exception cref="UblkException">It is one that is unknown here.</exception>
     public static ImageFormat Detect(DiskFile file)
@@ -50,8 +68,7 @@ internal sealed class ImageChain
             Qcow2File image = Qcow2File.Read(file);
             Snapshot? shown = snapshot is null ? null : image.FindSnapshot(snapshot);
             backing = image.Header.BackingFile is null ? null : OpenBacking(image);
-            DiskFile? data = image.HasDataFile ? BackingChain.OpenData(file, image.Header, isWritten: false, _open) : null;
-            return new Qcow2Content(image, shown, data) { Backing = backing };
+            return new Qcow2Content(image, shown, OpenData(image, _open)) { Backing = backing };
         }
         catch
         {
@@ -60,6 +77,9 @@ internal sealed class ImageChain
             throw;
         }
     }
+
+    private static DiskFile? OpenData(Qcow2File image, Func<string, DiskFile> open) =>
+        image.HasDataFile ? BackingChain.OpenData(image.File, image.Header, isWritten: false, open) : null;
 
     private ImageContent OpenBacking(Qcow2File image)
     {

@@ -57,7 +57,8 @@ internal sealed class Qcow2Edit : IDisposable
             if (check.Findings.Corruptions > 0 || image.Header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
             {
                 throw new UblkException(UblkError.InvalidImage,
-                    $"{file.Path} is corrupt, so it is left as it is. Test-UblkImage shows what is wrong, and with -Repair it repairs it.");
+                    $"{file.Path} is corrupt, so it is left as it is. Test-UblkImage shows the findings. Repair it: "
+                        + $"Repair-UblkImage '{file.Path}'");
             }
 
             return new Qcow2Edit(image, check.Walk, progress);

@@ -66,6 +66,15 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
         Header = next;
     }
 
+    /// <summary>Writes another header that fits a sector, and nothing but this sector; then makes it durable.</summary>
+    /// <exception cref="UblkException">It cannot be written.</exception>
+    public void ReplaceHeader(ImageHeader next)
+    {
+        File.Write(next.ToCluster(File.Path).AsSpan(0, 512), 0);
+        File.Flush();
+        Header = next;
+    }
+
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();
 }

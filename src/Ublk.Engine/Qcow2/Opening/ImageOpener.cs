@@ -175,14 +175,14 @@ internal sealed class ImageOpener
         if (header.Incompatible.HasFlag(IncompatibleFeatures.Corrupt))
         {
             throw new UblkException(UblkError.InvalidImage,
-                $"{path} is marked as corrupt, so it may not be written. Repair it with Test-UblkImage -Repair. "
+                $"{path} is marked as corrupt, so it may not be written. Repair it with Repair-UblkImage. "
                     + "If that leaves errors, attach it with -ReadOnly to copy what can be read.");
         }
 
         if (header.RefcountTableClusters == 0)
         {
             throw ImageError.Invalid(path,
-                "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Test-UblkImage -Repair");
+                "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Repair-UblkImage");
         }
     }
 }

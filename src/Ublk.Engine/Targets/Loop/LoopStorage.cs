@@ -17,7 +17,7 @@ internal sealed class LoopStorage : DiskStorage
     public LoopStorage(IReadOnlyDictionary<string, string> options, bool readOnly)
     {
         _options = options;
-        TargetOptions parsed = new(options) { ReadOnly = readOnly, Force = true };
+        TargetOptions parsed = new(options) { ReadOnly = readOnly, IgnoreLock = true };
         _target = LoopTarget.Open(parsed);
         _file = _target.Backing;
         _offset = parsed.GetNumber("Offset") ?? 0;

@@ -78,7 +78,7 @@ internal sealed class LoopTarget : BlockTarget
         string path = options.BackingPath!;
         bool? wantsDirect = options.GetBoolean("DirectIO");
         bool direct = wantsDirect ?? true;
-        BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.Force);
+        BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.IgnoreLock);
         if (file is null)
         {
             if (wantsDirect == true)
@@ -88,7 +88,7 @@ internal sealed class LoopTarget : BlockTarget
             }
 
             direct = false;
-            file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.Force)!;
+            file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.IgnoreLock)!;
         }
 
         try

@@ -100,7 +100,7 @@ public sealed class Qcow2Target : BlockTarget
     {
         string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
-        OpenFiles files = new(options.GetBoolean("DirectIO"), options.Force);
+        OpenFiles files = new(options.GetBoolean("DirectIO"), options.IgnoreLock);
         Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {

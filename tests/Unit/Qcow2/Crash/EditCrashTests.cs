@@ -17,7 +17,7 @@ public class EditCrashTests(ITestOutputHelper output)
         ["grow"] = (path, size) => new ResizeImage { Path = path, Size = size + (200 << 10) },
         ["shrink"] = (path, _) => new ResizeImage { Path = path, Size = 100 << 10, Shrink = true },
         ["optimize"] = (path, _) => new OptimizeImage { Path = path },
-        ["repair"] = (path, _) => new CheckImage { Path = path, Repair = true },
+        ["repair"] = (path, _) => new CheckImage { Path = path, Repair = ImageRepair.All },
     };
 
     public static TheoryData<string> Operations => [.. s_operations.Keys];

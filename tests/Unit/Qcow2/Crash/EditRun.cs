@@ -128,7 +128,7 @@ internal sealed class EditRun : IDisposable
             || found.Corruptions == 0, $"After {what} the image has errors:\n{string.Join("\n", found.Findings)}");
         if (found.Condition != ImageCondition.Clean || header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
         {
-            ImageCheckResult repaired = new CheckImage { Path = path, Repair = true }.Run(Ublk.Qcow2.AtRest.ImageProgress.None);
+            ImageCheckResult repaired = new CheckImage { Path = path, Repair = ImageRepair.All }.Run(Ublk.Qcow2.AtRest.ImageProgress.None);
             Assert.True(repaired.Condition == ImageCondition.Clean,
                 $"After {what} the image cannot be repaired:\n{string.Join("\n", repaired.Findings)}");
         }

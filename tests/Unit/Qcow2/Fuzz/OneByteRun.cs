@@ -142,7 +142,7 @@ internal sealed class OneByteRun : IDisposable
                 Qcow2Disk.Open(Image, File.Exists(key) ? [("KeyFile", key)] : []).Dispose();
                 break;
             case "repair":
-                new CheckImage { Path = Image, Repair = true }.Run(ImageProgress.None);
+                new CheckImage { Path = Image, Repair = ImageRepair.All }.Run(ImageProgress.None);
                 break;
             case "optimize":
                 new OptimizeImage { Path = Image }.Run(ImageProgress.None);

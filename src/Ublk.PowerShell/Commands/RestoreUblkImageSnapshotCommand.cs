@@ -3,10 +3,10 @@ using Ublk.Images;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Makes a disk what it was when a snapshot was taken.</summary>
-[Cmdlet(VerbsData.Restore, "UblkImage", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
+/// <summary>Restores images to a snapshot. Data written since is lost.</summary>
+[Cmdlet(VerbsData.Restore, "UblkImageSnapshot", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(UblkImage))]
-public sealed class RestoreUblkImageCommand : UblkImageSnapshotCommand
+public sealed class RestoreUblkImageSnapshotCommand : UblkImageSnapshotCommand
 {
     /// <summary>Emits the image.</summary>
     [Parameter]
@@ -15,7 +15,7 @@ public sealed class RestoreUblkImageCommand : UblkImageSnapshotCommand
     /// <inheritdoc/>
     protected override void Process(string image)
     {
-        if (!ShouldProcess(image, $"Go back to snapshot '{Snapshot}', and lose all that was written since"))
+        if (!ShouldProcess(image, $"Restore snapshot '{Snapshot}' and lose all data written since"))
         {
             return;
         }

@@ -1,9 +1,9 @@
 namespace Ublk.Control;
 
-/// <summary>The states the driver gives a device (ublk_cmd.h: UBLK_S_DEV_*).</summary>
-public enum DeviceState
+/// <summary>The states that the driver gives a device (ublk_cmd.h: UBLK_S_DEV_*).</summary>
+internal enum DriverState : ushort
 {
-    /// <summary>Not served: not started yet, stopped, or its server died.</summary>
+    /// <summary>Without a disk: not started yet, stopped, or its server died.</summary>
     Dead = 0,
 
     /// <summary>Served.</summary>
