@@ -6,7 +6,7 @@ namespace Ublk.PowerShell;
 /// <summary>The live view of devices: a line for each, with the history of its request rate.</summary>
 internal sealed class ActivityTable
 {
-    private const int HistoryLength = 16;
+    private const int HistoryLength = 14;
     private const string Bars = "▁▂▃▄▅▆▇█";
 
     private readonly Dictionary<int, Queue<double>> _rates = [];

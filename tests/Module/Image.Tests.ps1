@@ -101,13 +101,13 @@ Describe 'An image' {
         (TabExpansion2 'Restore-UblkImageSnapshot c.qcow2 fi').CompletionMatches.CompletionText | Should -Be "'first one'"
         Restore-UblkImageSnapshot c.qcow2 'first one' -Confirm:$false
         $null = Invoke-Program qemu-io -f qcow2 -c 'read -P 1 0 1M' $image
-        Get-UblkImageSnapshot c.qcow2 sec* | Remove-UblkImageSnapshot
+        Get-UblkImageSnapshot c.qcow2 sec* | Remove-UblkImageSnapshot -Confirm:$false
         Invoke-Program qemu-img snapshot -l $image | Out-String | Should -Not -Match second
         { Restore-UblkImageSnapshot c.qcow2 second -Confirm:$false -ErrorAction Stop } |
-            Should -Throw '*no snapshot*' -ErrorId 'SnapshotNotFound,Ublk.PowerShell.Commands.RestoreUblkImageCommand'
+            Should -Throw '*no snapshot*' -ErrorId 'SnapshotNotFound,Ublk.PowerShell.Commands.RestoreUblkImageSnapshotCommand'
         { Checkpoint-UblkImage c.qcow2 'first one' -ErrorAction Stop } |
             Should -Throw '*first one*' -ErrorId 'SnapshotExists,Ublk.PowerShell.Commands.CheckpointUblkImageCommand'
-        Remove-UblkImageSnapshot c.qcow2 1
+        Remove-UblkImageSnapshot c.qcow2 1 -Confirm:$false
         Test-WithQemu $image
     }
 
@@ -117,11 +117,31 @@ Describe 'An image' {
         $before = (Get-UblkImage c.qcow2).DiskSize
         (Optimize-UblkImage c.qcow2 -PassThru).DiskSize | Should -BeLessThan ($before - 1MB)
         $small = Convert-UblkImage c.qcow2 small.qcow2 -Compress -CompressionType Zstd
-        (Convert-UblkImage c.qcow2 whole.raw -Format Raw).Format | Should -Be Raw
+        ('c.qcow2' | Convert-UblkImage -DestinationPath whole.raw).Format | Should -Be Raw
         foreach ($copy in 'small.qcow2', 'whole.raw') {
             $null = Invoke-Program qemu-img compare -q $image $folder/$copy
         }
         (Test-UblkImage small.qcow2).CompressedClusters | Should -BeGreaterThan 0
+        (New-UblkImage empty.img 1MB).Format | Should -Be Raw
+    }
+
+    It 'is compared, measured, merged into its backing file, and given another' {
+        $null = Convert-UblkImage c.qcow2 base.qcow2
+        $null = New-UblkImage top.qcow2 -BackingPath base.qcow2 -BackingFormat Qcow2
+        Compare-UblkImage c.qcow2 top.qcow2 -Quiet | Should -BeTrue
+        $null = Invoke-Program qemu-io -f qcow2 -c 'write -P 77 5M 1M' $folder/top.qcow2
+        (Compare-UblkImage top.qcow2 base.qcow2).FirstDifference | Should -Be 5MB
+        (Measure-UblkImage top.qcow2).Required | Should -BeGreaterThan 1MB
+        (Measure-UblkImage -Size 1GB).FullyAllocated | Should -BeGreaterThan 1GB
+        (Set-UblkImage top.qcow2 -BackingPath c.qcow2 -BackingFormat Qcow2 -PassThru).BackingFile | Should -Be c.qcow2
+        (Set-UblkImage top.qcow2 -BackingPath base.qcow2 -BackingFormat Qcow2 -HeaderOnly -PassThru).BackingFile | Should -Be base.qcow2
+        Merge-UblkImage top.qcow2 -WhatIf
+        (Merge-UblkImage top.qcow2 -PassThru -Confirm:$false).Path | Should -Be $folder/base.qcow2
+        $null = Invoke-Program qemu-img compare -q $folder/top.qcow2 $folder/base.qcow2
+        $null = Invoke-Program qemu-io -f qcow2 -c 'read -P 77 5M 1M' $folder/base.qcow2
+        Set-UblkImage top.qcow2 -BackingPath ''
+        (Get-UblkImage top.qcow2).BackingFile | Should -BeNullOrEmpty
+        Test-WithQemu $folder/top.qcow2
     }
 
     It 'is left alone while somebody has it' {

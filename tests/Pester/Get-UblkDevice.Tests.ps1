@@ -69,9 +69,17 @@ Describe 'Get-UblkDevice' {
 
     It 'has a table with the essentials' {
         $table = Get-UblkDevice | Out-String -Width 200
-        $table | Should -Match 'Id +Device +Target +Size +State +Queues +Depth +PID +Backing'
-        $table | Should -Match "0 +/dev/ublkb0 +Null +1 GiB +Live +1 +128 +\d+"
-        $table | Should -Match "7 +/dev/ublkb7 +Loop +8 MiB +Live +1 +128 +\d+ +$TestDrive/2\.img"
+        $table | Should -Match 'Id +Device +Target +Size +State +Recovery +MountPoint +File'
+        $table | Should -Match "0 +/dev/ublkb0 +Null +1 GiB +Live +None"
+        $table | Should -Match "7 +/dev/ublkb7 +Loop +8 MiB +Live +None +$TestDrive/2\.img"
+    }
+
+    It 'is selected by state, target and name' {
+        (Get-UblkDevice -Target loop).Id | Should -Be 1, 7
+        (Get-UblkDevice -Target L*, Null -State Live).Id | Should -Be 0, 1, 7
+        Get-UblkDevice -State Crashed, Stopped | Should -BeNullOrEmpty
+        Get-UblkDevice -Name * | Should -BeNullOrEmpty
+        (TabExpansion2 'Get-UblkDevice -State Su').CompletionMatches.CompletionText | Should -Be 'Suspended'
     }
 
     It 'has a list with everything' {

@@ -6,7 +6,7 @@ BeforeAll {
 
     # A counter of the Prometheus text.
     function Get-Counter([string] $Name) {
-        [long] ((Measure-UblkDevice -Id 0 -Prometheus | Where-Object { $_.StartsWith($Name) }) -split ' ')[-1]
+        [long] ((Get-UblkMetric -Id 0 | Where-Object { $_.StartsWith($Name) }) -split ' ')[-1]
     }
 }
 
@@ -36,10 +36,13 @@ Describe 'Measure-UblkDevice' {
                 if ($measurements.Count -eq 2) { break }
             }
         } while ($false)
-        $graph = Measure-UblkDevice -Path $device -Duration 0.5 -Graph
+        $graph = Measure-UblkDevice -Path $device -Duration 0.5 | Format-UblkMeasurement
+        $watch = Watch-UblkDevice -Path $device -Interval 0.5 -Count 2
         $load.Kill()
         $load.WaitForExit()
 
+        $watch.Count | Should -Be 2
+        $watch[1] | Should -Match "(?m)^$device +[1-9].*[▁▂▃▄▅▆▇]?█"
         $measurements.Count | Should -Be 2
         foreach ($one in $measurements) {
             $one.Id | Should -Be 0
@@ -55,7 +58,7 @@ Describe 'Measure-UblkDevice' {
             "$($one.ReadSizes)" | Should -Match '^4096:\d+$'
             $one.Errors | Should -Be 0
         }
-        $graph -join "`n" | Should -Match '(?s)reads by time\n.* [um]?s \|#+.*reads by size\n +4 KiB \|#+'
+        $graph -join "`n" | Should -Match '(?s)read latency\n.* [um]?s \|#+.*read size\n +4 KiB \|#+'
     }
 
     It 'keeps the counters where the record is, for the owner alone' {

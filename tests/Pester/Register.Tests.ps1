@@ -52,7 +52,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Get-Leftover | Should -BeNullOrEmpty
         $registration.Unit | Should -Be $unit
         $registration.Symlink | Should -Be $link
-        ($registration | Out-String -Width 200) | Should -Match "data +Loop +$link +$unit +$image"
+        ($registration | Out-String -Width 200) | Should -Match "data +Loop +$unit +$image"
         (Get-Content -Raw $registration.SpecificationPath | ConvertFrom-Json).Options.Path | Should -Be $image
     }
 
@@ -160,9 +160,9 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         (Get-UblkDevice).Id | Should -Be 0
     }
 
-    It 'is not unregistered while it is there, but by force' {
+    It 'is not unregistered while it is there, but with -Stop' {
         Invoke-Program systemctl start $unit
-        { Unregister-UblkDevice data -ErrorAction Stop } | Should -Throw "*systemctl stop $unit*" -ErrorId "DeviceInUse,$unregister"
+        { Unregister-UblkDevice data -ErrorAction Stop } | Should -Throw "*Unregister-UblkDevice data -Stop*" -ErrorId "DeviceInUse,$unregister"
         Invoke-Program systemctl is-enabled $unit | Should -Be 'enabled'
         (Unregister-UblkDevice data -Stop -PassThru).Name | Should -Be 'data'
         Get-Registered | Should -BeNullOrEmpty
@@ -171,7 +171,13 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
     }
 
     It 'is unregistered by name, by wildcards and from the pipeline' {
-        (Get-Item $image | Register-UblkDevice -Name { "more$($_.Length)" } -Target Loop -ReadOnly).BackingPath | Should -Be $image
+        (Get-Item $image | Register-UblkDevice -Name { "more$($_.Length)" } -Target Loop -ReadOnly -Start).BackingPath | Should -Be $image
+        (Get-UblkDevice -Name more*).State | Should -Be 'Live'
+        Unregister-UblkDevice more* -Stop -WhatIf
+        (Get-UblkRegistration).Name | Should -Contain "more$((Get-Item $image).Length)"
+        (Get-UblkRegistration more*).Target | Should -Be 'Loop'
+        { Get-UblkRegistration none -ErrorAction Stop } | Should -Throw '*Get-UblkRegistration*' -ErrorId 'RegistrationNotFound,*'
+        Invoke-Program systemctl stop (Get-UblkRegistration more*).Unit
         Unregister-UblkDevice m* -WhatIf
         (TabExpansion2 'Unregister-UblkDevice ').CompletionMatches.CompletionText | Should -Be 'data', 'more33554432'
         Unregister-UblkDevice m*

@@ -81,6 +81,17 @@ Describe 'Remove-UblkDevice' {
             Invoke-Program umount "$TestDrive/mnt"
         }
 
+        It 'asks a user who can answer' {
+            $shell = "Import-Module '$root/out/Ublk'; Remove-UblkDevice $($device.Id)"
+            $said = Invoke-Program bash -c 'printf "n\n" | "$0" -NoProfile -Command "$1" 2>&1' ([Environment]::ProcessPath) $shell
+            $said -join "`n" | Should -Match "mounted on $TestDrive/mnt"
+            (Get-UblkDevice).State | Should -Be 'Live'
+            $null = Invoke-Program bash -c 'printf "y\n" | "$0" -NoProfile -Command "$1" 2>&1' ([Environment]::ProcessPath) $shell
+            Test-Path $device.DevicePath | Should -BeFalse
+            Invoke-Program umount "$TestDrive/mnt"
+            Wait-For { -not (Get-Leftover) }
+        }
+
         It 'takes it away with -Force' {
             $device | Remove-UblkDevice -Force
             Test-Path $device.DevicePath | Should -BeFalse

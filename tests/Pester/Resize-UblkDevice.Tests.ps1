@@ -81,6 +81,43 @@ if ($canResize) {
             Get-DiskSize $device | Should -Be 28MB
         }
 
+        It 'resizes a qcow2 disk in use, which is suspended meanwhile' {
+            $qcow2 = "$TestDrive/disk.qcow2"
+            $null = New-UblkImage $qcow2 64MB
+            $device = New-UblkDevice $qcow2 -Recovery Queue
+            $fio = Start-Fio $device
+            Start-Sleep 1
+            ($device | Resize-UblkDevice -Size 128MB -PassThru).Size | Should -Be 128MB
+            Get-DiskSize $device | Should -Be 128MB
+            Stop-Fio $fio
+            { $device | Resize-UblkDevice -ErrorAction Stop } | Should -Throw '*-Size*' -ErrorId "InvalidArgument,$resize"
+            { $device | Resize-UblkDevice -Size 32MB -ErrorAction Stop } | Should -Throw '*-AllowShrink*' -ErrorId "InvalidArgument,$resize"
+            $device | Resize-UblkDevice -Size 32MB -AllowShrink
+            Get-DiskSize $device | Should -Be 32MB
+            $device | Remove-UblkDevice
+            (Get-UblkImage $qcow2).VirtualSize | Should -Be 32MB
+            $null = Invoke-Program qemu-img check -q $qcow2
+        }
+
+        It 'leaves a qcow2 disk that cannot be suspended as it is' {
+            $qcow2 = "$TestDrive/disk.qcow2"
+            $null = New-UblkImage $qcow2 64MB -Force
+            $device = New-UblkDevice $qcow2
+            { $device | Resize-UblkDevice -Size 128MB -ErrorAction Stop } | Should -Throw '*-Recovery*' -ErrorId "NotSupported,$resize"
+            (Get-UblkDevice).State | Should -Be 'Live'
+            Get-DiskSize $device | Should -Be 64MB
+        }
+
+        It 'does not shrink a disk that is mounted' {
+            $device = New-UblkDevice -Target Loop -Path (New-Image $image 32MB)
+            $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
+            Invoke-Program mkfs.ext4 -q -F $device
+            Invoke-Program mount $device "$TestDrive/mnt"
+            { $device | Resize-UblkDevice -Size 16MB -AllowShrink -ErrorAction Stop } | Should -Throw "*$TestDrive/mnt*" -ErrorId "DeviceInUse,$resize"
+            Invoke-Program umount "$TestDrive/mnt"
+            Get-DiskSize $device | Should -Be 32MB
+        }
+
         It 'leaves a block device behind the disk as it is' {
             $under = New-UblkDevice -Target Loop -Path (New-Image $image 8MB)
             $over = New-UblkDevice -Target Loop -Path $under.DevicePath

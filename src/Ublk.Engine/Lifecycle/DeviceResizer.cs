@@ -36,16 +36,38 @@ internal static class DeviceResizer
             throw new UblkException(UblkError.NotSupported, $"The {specification.Target} target cannot change its size.", deviceId: id);
         }
 
-        if (specification.Filters.Count > 0)
-        {
-            throw new UblkException(UblkError.NotSupported, "A disk with filters cannot change its size.", deviceId: id);
-        }
-
+        RequireNoFilters(specification);
         Disk disk = Disk.Of(control, id);
         using DiskStorage storage = open(record.Specification.Options, disk.ReadOnly);
         RequireServed(record, storage);
         Change change = new(control, record, disk, storage, step ?? (_ => { }));
         change.Run(size, allowShrink);
+    }
+
+    /// <summary>Checks that a disk may have a size.</summary>
+    /// <returns>The size of the disk now, in bytes.</returns>
+    /// <exception cref="UblkException">It has filters; the size does not fit its blocks; or it would shrink, and must not.</exception>
+    internal static long RequireResizable(ControlDevice control, DeviceSpecification specification, long size, bool allowShrink)
+    {
+        RequireNoFilters(specification);
+        Disk disk = Disk.Of(control, specification.Id!.Value);
+        disk.RequireFit(size, disk.Size, allowShrink);
+        return disk.Size;
+    }
+
+    /// <summary>Changes the size of a live disk. What is behind it has room for that.</summary>
+    internal static void UpdateDisk(ControlDevice control, int id, long size, Action<string> step)
+    {
+        step($"Device {id} gets {size} bytes.");
+        control.UpdateSize(id, size);
+    }
+
+    private static void RequireNoFilters(DeviceSpecification specification)
+    {
+        if (specification.Filters.Count > 0)
+        {
+            throw new UblkException(UblkError.NotSupported, "A disk with filters cannot change its size.", deviceId: specification.Id);
+        }
     }
 
     // A path that leads to another file now would be grown, or cut, in the wrong place.
@@ -69,6 +91,35 @@ internal static class DeviceResizer
             return new Disk(id, (long)parameters.DeviceSectors << UblkAbi.SectorShift, 1 << parameters.LogicalBlockShift,
                 (parameters.Attributes & UblkAbi.AttrReadOnly) != 0);
         }
+
+        /// <summary>Checks that the disk may have a size.</summary>
+        /// <param name="size">The new size in bytes.</param>
+        /// <param name="room">The size in bytes of what is behind it, which gets the new size as well.</param>
+        /// <param name="allowShrink">Whether either may lose its end.</param>
+        public void RequireFit(long size, long room, bool allowShrink)
+        {
+            if (size < BlockSize || size % BlockSize != 0)
+            {
+                throw new UblkException(UblkError.InvalidArgument,
+                    $"Size must be a multiple of the disk's block size, {BlockSize} bytes, and not {size}.", deviceId: Id);
+            }
+
+            if ((size < Size || size < room) && !allowShrink)
+            {
+                throw new UblkException(UblkError.InvalidArgument,
+                    $"Device {Id} would lose the data beyond {size} bytes: the disk has {Size} bytes, its storage {room}. "
+                        + $"Shrink the file system first, then run: Resize-UblkDevice {Id} -Size {size} -AllowShrink",
+                    deviceId: Id);
+            }
+
+            // A file system or volume would go on using what it knows as its own.
+            if (size < Size && DeviceUsers.Layers(Id) is { Count: > 0 } layers)
+            {
+                throw new UblkException(UblkError.DeviceInUse,
+                    $"The disk of device {Id} cannot become smaller: it is {string.Join(", ", layers)}. Unmount it first.",
+                    Libc.EBUSY, "resize", Id);
+            }
+        }
     }
 
     /// <summary>One change of one disk: what is behind it is larger first, and smaller last.</summary>
@@ -77,27 +128,8 @@ internal static class DeviceResizer
         public void Run(long? wanted, bool allowShrink)
         {
             long size = wanted ?? Available();
-            if (size < disk.BlockSize || size % disk.BlockSize != 0)
-            {
-                throw Invalid($"Size must be a multiple of the disk's block size, {disk.BlockSize} bytes, and not {size}.");
-            }
-
             long room = storage.Size ?? disk.Size;
-            if ((size < disk.Size || (wanted is not null && size < room)) && !allowShrink)
-            {
-                throw Invalid(
-                    $"Device {disk.Id} would lose the data beyond {size} bytes: the disk has {disk.Size} bytes, its storage {room}. "
-                    + $"Shrink the file system first, then run: Resize-UblkDevice {disk.Id} -Size {size} -AllowShrink");
-            }
-
-            // A file system or volume would go on using what it knows as its own.
-            if (size < disk.Size && DeviceUsers.Layers(disk.Id) is { Count: > 0 } layers)
-            {
-                throw new UblkException(UblkError.DeviceInUse,
-                    $"The disk of device {disk.Id} cannot become smaller: it is {string.Join(", ", layers)}. Unmount it first.",
-                    Libc.EBUSY, "resize", disk.Id);
-            }
-
+            disk.RequireFit(size, wanted is null ? disk.Size : room, allowShrink);
             if (size >= disk.Size)
             {
                 Grow(size, wanted is not null && size != room);

@@ -21,6 +21,9 @@ public sealed record TargetDefinition(
     /// </summary>
     internal bool ServesBytes { get; init; }
 
+    /// <summary>Whether a disk is the image of a format at Path, which the cmdlets for images can change while no worker serves it.</summary>
+    internal bool IsImage { get; init; }
+
     /// <summary>Whether a disk may be on another machine, so that it needs the network when it is made at boot.</summary>
     internal bool NeedsNetwork { get; init; }
 

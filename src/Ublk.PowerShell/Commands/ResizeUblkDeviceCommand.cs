@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using Ublk.Devices;
+using Ublk.Launching;
 using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
@@ -23,7 +24,15 @@ public sealed class ResizeUblkDeviceCommand : UblkDeviceCommand
     /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
     {
-        DeviceResizer.Resize(id, Size, AllowShrink, step, StopToken);
+        if (ImageDiskResizer.IsFor(id))
+        {
+            ImageDiskResizer.Resize(id, Size, AllowShrink, WorkerDirectory, step, StopToken);
+        }
+        else
+        {
+            DeviceResizer.Resize(id, Size, AllowShrink, step, StopToken);
+        }
+
         WriteDevice(id);
     }
 }

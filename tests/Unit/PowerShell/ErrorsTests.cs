@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using System.Text.RegularExpressions;
+using Ublk.Interop;
 using Ublk.PowerShell;
 
 namespace Ublk.Tests.PowerShell;
@@ -21,6 +22,24 @@ public partial class ErrorsTests
         Assert.Equal(error.ToString(), record.FullyQualifiedErrorId);
         Assert.Equal(record.CategoryInfo.Category.ToString(), s_documented.GetValueOrDefault(error));
     }
+
+    [Theory]
+    [InlineData("Device 3 is stopped. Start it: Start-UblkDevice 3", "Start it: Start-UblkDevice 3")]
+    [InlineData("a.img has 3.5 MB of v1. -Force replaces it.", "-Force replaces it.")]
+    [InlineData("Something is wrong.", null)]
+    public void The_remedy_is_the_recommended_action(string message, string? remedy)
+    {
+        ErrorRecord record = UblkErrorRecord.From(new UblkException(UblkError.OperationFailed, message), null);
+        Assert.Equal(remedy, record.ErrorDetails?.RecommendedAction);
+        Assert.Equal(message, record.ToString());
+    }
+
+    [Theory]
+    [InlineData(Libc.EACCES)]
+    [InlineData(Libc.ENOSPC)]
+    [InlineData(Libc.EIO)]
+    public void An_errno_has_a_remedy(int errno) =>
+        Assert.NotNull(UblkErrorRecord.RemedyIn(UblkException.FromErrno(errno, "open", "Cannot open a.img").Message));
 
     [Theory]
     [MemberData(nameof(Errors))]

@@ -1,7 +1,12 @@
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
+using Ublk.Filters;
 using Ublk.Images;
+using Ublk.Logging;
+using Ublk.Measuring;
+using Ublk.Registration;
+using Ublk.Specification;
 
 namespace Ublk.Tests.PowerShell;
 
@@ -61,16 +66,112 @@ public sealed class ViewTests : IDisposable
         Assert.Matches("(?m)^Device +: /dev/ublkb0 \\(no disk\\)$", _session.Show(foreign, 80, "Format-List"));
     }
 
-    [Fact]
-    public void A_table_fits_a_console_of_80_columns()
+    public static TheoryData<string, int> Tables => [.. Objects.Keys.SelectMany(name => new[] { 80, 120 }, (name, width) => (name, width))];
+
+    // An object of each type that has a table. Paths are longer than a column.
+    private static Dictionary<string, object[]> Objects => new()
     {
-        UblkImage image = new()
+        ["UblkDevice"] =
+        [
+            new UblkDevice
+            {
+                Id = 0, Target = "Loop", BackingPath = "/images/disk.img", Size = 1L << 30, State = DeviceState.Live,
+                Recovery = RecoveryMode.Reissue, MountPoints = ["/mnt"],
+            },
+            new UblkDevice
+            {
+                Id = 12, Name = "backup", Target = "Qcow2", BackingPath = "/var/lib/machines/images/monday.qcow2", Size = 20L << 30,
+                State = DeviceState.Suspended, Recovery = RecoveryMode.Queue, MountPoints = ["/srv/data", "/srv/more"],
+                IsBackingDeleted = true,
+            },
+            new UblkDevice { Id = 100, State = DeviceState.Unserved },
+        ],
+        ["UblkMeasurement"] =
+        [
+            new UblkMeasurement
+            {
+                Id = 0, DevicePath = "/dev/ublkb0", Time = new DateTime(2026, 1, 2, 3, 4, 5), Seconds = 1, ReadsPerSecond = 377.9,
+                WritesPerSecond = 1234567, FlushesPerSecond = 1, DiscardsPerSecond = 0, ReadBytesPerSecond = 1.5e6,
+                WriteBytesPerSecond = 6.4e10, Errors = 3, InFlight = 17, ReadMaxMicros = 4000, WriteMaxMicros = null,
+                ReadLatencies = new UblkHistogram([new UblkHistogramStep(30, 32, 100), new UblkHistogramStep(3500, 3600, 2)]),
+                WriteLatencies = new UblkHistogram([]), ReadSizes = new UblkHistogram([]), WriteSizes = new UblkHistogram([]),
+            },
+        ],
+        ["UblkRegistration"] =
+        [
+            new UblkRegistration { Name = "data", Target = "Loop", BackingPath = "/images/data.img" },
+            new UblkRegistration
+            {
+                Name = "a-much-longer-name", Target = "Qcow2", BackingPath = "/var/lib/machines/images/a-much-longer-name.qcow2",
+            },
+        ],
+        ["UblkImage"] =
+        [
+            new UblkImage
+            {
+                Path = "/var/lib/machines/images/monday.qcow2", Format = ImageFormat.Qcow2, VirtualSize = 20L << 30, DiskSize = 196608,
+                FileSize = 196608, InUse = false,
+            },
+        ],
+        ["UblkImageSnapshot"] =
+        [
+            new UblkImageSnapshot
+            {
+                Path = "/var/lib/machines/images/monday.qcow2", Id = "1", Name = "before-upgrade-of-everything",
+                Created = new DateTime(2026, 1, 2, 3, 4, 5), VirtualSize = 20L << 30, VMStateSize = 0,
+            },
+        ],
+        ["ImageExtent"] =
+        [
+            new ImageExtent
+            {
+                Start = 0, Length = 65536, Depth = 0, Present = true, Zero = false, Data = true, Compressed = false, Offset = 327680,
+                Path = "/var/lib/machines/images/monday.qcow2",
+            },
+        ],
+        ["ImageCheckResult"] =
+        [
+            new ImageCheckResult
+            {
+                Path = "/images/disk.qcow2", Format = ImageFormat.Qcow2, Corruptions = 1, Leaks = 1,
+                Findings =
+                [
+                    "Cluster 0 is referred to 1 times, but its reference count is 0.",
+                    "Cluster 7 is leaked: it is referred to 0 times, and its reference count is 1.",
+                ],
+            },
+        ],
+        ["UblkFilterDefinition"] = [new UblkFilterDefinition("ErrorRate", "Fails a share of the requests.", [])],
+        ["UblkLogEntry"] =
+        [
+            new UblkLogEntry
+            {
+                Id = 0, Time = new DateTime(2026, 1, 2, 3, 4, 5), Level = LogLevel.Information, ProcessId = 1234,
+                Message = "device 0 is live: Loop /images/disk.img 1073741824 bytes",
+            },
+        ],
+        ["ImageComparison"] =
+        [
+            new ImageComparison { Path = "/images/a.qcow2", OtherPath = "/images/b.raw", Size = 1, OtherSize = 1, FirstDifference = 0 },
+        ],
+        ["ImageMeasurement"] =
+            [new ImageMeasurement { Path = "/images/a.qcow2", Format = ImageFormat.Qcow2, Required = 393216, FullyAllocated = 1 << 30 }],
+    };
+
+    // UBLK_ACCEPT_VIEWS=1 writes the file anew.
+    [Theory]
+    [MemberData(nameof(Tables))]
+    public void An_object_is_shown_as_before(string name, int width)
+    {
+        string file = Path.Combine(Repository.Root, "tests", "Unit", "PowerShell", "Views", $"{name}.{width}.txt");
+        string shown = string.Concat(_session.Run($"$args | Out-String -Width {width}", Objects[name])).ReplaceLineEndings("\n");
+        if (Environment.GetEnvironmentVariable("UBLK_ACCEPT_VIEWS") == "1")
         {
-            Path = "/images/"
-                + new string('x', 200), Format = ImageFormat.Qcow2, VirtualSize = 1, DiskSize = 1, FileSize = 1, InUse = false,
-        };
-        object[] shown = [_device, image];
-        Assert.All(shown, one => Assert.All(
-            _session.Show(one, 80, "Format-Table").Split('\n'), line => Assert.InRange(line.Length, 0, 80)));
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            File.WriteAllText(file, shown);
+        }
+
+        Assert.Equal(File.ReadAllText(file), shown);
+        Assert.All(shown.Split('\n'), line => Assert.InRange(line.Length, 0, width));
     }
 }

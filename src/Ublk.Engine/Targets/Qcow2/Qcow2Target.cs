@@ -74,7 +74,10 @@ public sealed class Qcow2Target : BlockTarget
             new TargetOption("DirectIO", TargetOptionKind.Boolean,
                 "Whether to bypass the page cache; by default where the file system supports it."),
         ],
-        Open);
+        Open)
+    {
+        IsImage = true,
+    };
 
     /// <inheritdoc/>
     public override TargetGeometry Geometry { get; }
