@@ -96,6 +96,10 @@ Describe 'An ordinary user' -Tag Unprivileged {
             dd if=/dev/ublkb0 of=/dev/null bs=1M count=4 iflag=direct status=none; $LASTEXITCODE' | Should -Be '/dev/ublkb0', '0'
     }
 
+    It 'makes a disk of its own without -Unprivileged' {
+        Invoke-AsUser $alice '(New-UblkDevice -Target Null -Size 64MB).Owner' | Should -Be 'daemon'
+    }
+
     It 'stops a disk, and starts it again' {
         Invoke-AsUser $alice "$make; Stop-UblkDevice 0; (Get-UblkDevice 0).State; Start-UblkDevice 0; (Get-UblkDevice 0).State" | Should -Be 'Stopped', 'Live'
         Invoke-AsUser $alice 'dd if=/dev/ublkb0 of=/dev/null bs=1M iflag=direct status=none; $LASTEXITCODE' | Should -Be '0'
@@ -244,6 +248,14 @@ Describe 'The udev rules' -Tag Unprivileged {
         Invoke-Program stat -c '%U:%G %a' $rules /usr/local/lib/ublk/ublk-worker /dev/ublk-control |
             Should -Be 'root:root 644', 'root:root 755', 'root:root 666'
         Invoke-Program cmp /usr/local/lib/ublk/ublk-worker (Get-ChildItem "$modulePath/worker/linux-*/ublk-worker" | ForEach-Object FullName)
+    }
+
+    It 'open the control node to one group with -Group' {
+        { Install-UblkUdevRule -Group 'no such group' -ErrorAction Stop } | Should -Throw '*getent group*' -ErrorId "InvalidArgument,$install"
+        Install-UblkUdevRule -Group daemon
+        Invoke-Program stat -c '%U:%G %a' /dev/ublk-control | Should -Be 'root:daemon 660'
+        Install-UblkUdevRule
+        Invoke-Program stat -c '%a' /dev/ublk-control | Should -Be '666'
     }
 
     It 'leave root''s devices as they are' {

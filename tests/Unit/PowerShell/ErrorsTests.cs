@@ -49,6 +49,7 @@ public partial class ErrorsTests
         Assert.Contains(specs, spec => Regex.IsMatch(File.ReadAllText(spec), $"""['" ]{error}[,'"*]"""));
     }
 
-    [GeneratedRegex(@"^- `(?<id>\w+)` \((?<category>\w+)\): \S", RegexOptions.Multiline)]
+    // A heading, the category, and a message of such an error after the text.
+    [GeneratedRegex(@"^## (?<id>\w+)\n\n(?<category>\w+)\. \S[^#]*?\n\n    \S", RegexOptions.Multiline)]
     private static partial Regex Line();
 }
