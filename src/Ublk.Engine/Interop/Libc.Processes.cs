@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Ublk.Interop;
 
@@ -28,6 +29,33 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
     public static partial int Dup2(int from, int to);
+
+    /// <summary>Puts a file in the place of another one, close-on-exec with <see cref="O_CLOEXEC"/>; the other one is closed.</summary>
+    [LibraryImport("libc", EntryPoint = "dup3", SetLastError = true)]
+    public static partial int Dup3(SafeFileHandle from, SafeFileHandle to, int flags);
+
+    /// <summary>There is something to read; of a pidfd: the process has ended (poll.h).</summary>
+    public const short POLLIN = 1;
+
+    /// <summary>struct pollfd, 8 bytes.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollFile
+    {
+        public int Fd;
+        public short Events;
+        public short Returned;
+    }
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    private static unsafe partial int PollRaw(PollFile* files, nuint count, int milliseconds);
+
+    /// <summary>Waits until there is something to read from a file.</summary>
+    /// <returns>False when the time is up.</returns>
+    public static unsafe bool PollIn(SafeFileHandle file, int milliseconds)
+    {
+        PollFile poll = new() { Fd = (int)file.DangerousGetHandle(), Events = POLLIN };
+        return PollRaw(&poll, 1, milliseconds) > 0 && (poll.Returned & POLLIN) != 0;
+    }
 
     /// <summary>Returns an errno; the child inherits the calling thread's namespaces and the open streams (posix_spawn(3)).</summary>
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]

@@ -27,6 +27,7 @@ public sealed class TargetOptions
         QueueThreads = other.QueueThreads;
         Recovery = other.Recovery;
         Warn = other.Warn;
+        Inform = other.Inform;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -64,6 +65,9 @@ public sealed class TargetOptions
 
     /// <summary>Takes a sentence for the log of a disk that is served. Callable from any thread.</summary>
     internal Action<string> Warn { get; init; } = static _ => { };
+
+    /// <summary>The same for a sentence that is good news.</summary>
+    internal Action<string> Inform { get; init; } = static _ => { };
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }

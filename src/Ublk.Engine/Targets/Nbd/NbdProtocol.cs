@@ -111,6 +111,14 @@ internal enum NbdCommandType : ushort
     WriteZeroes = 6,
 }
 
+/// <summary>What a request does, by what it is for.</summary>
+internal static class NbdCommandTypes
+{
+    /// <summary>Whether it changes the export's content.</summary>
+    public static bool Changes(this NbdCommandType type) =>
+        type is NbdCommandType.Write or NbdCommandType.Trim or NbdCommandType.WriteZeroes;
+}
+
 /// <summary>How a request is to be done (NBD_CMD_FLAG_*).</summary>
 [Flags]
 internal enum NbdCommandFlags : ushort

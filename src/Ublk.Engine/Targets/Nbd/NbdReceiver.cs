@@ -88,13 +88,14 @@ internal sealed unsafe class NbdReceiver : IDisposable
         {
             _connection.Fail(failure);
         }
-        else if (_connection.IsLost)
-        {
-            _connection.FinishFailure();
-        }
         else if (_connection.IsReplyDue)
         {
+            // Of a connection that was given up, too: what has come is known.
             Receive(expectsNothing: false);
+        }
+        else if (!_connection.IsOpen)
+        {
+            _connection.Settle();
         }
         else if (_staged > 0)
         {

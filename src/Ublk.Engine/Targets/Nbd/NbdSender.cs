@@ -98,21 +98,19 @@ internal sealed unsafe class NbdSender
         {
             IsSending = false;
             _connection.Fail($"sending failed: {Libc.Describe(-sent)}");
+            return;
         }
-        else if (_connection.IsLost)
+
+        // A request that comes meanwhile only joins the list.
+        Advance(int.Max(sent, 0));
+        IsSending = false;
+        if (!_connection.IsOpen)
         {
-            IsSending = false;
-            _connection.FinishFailure();
+            _connection.Settle();
         }
-        else
+        else if (_first is not null)
         {
-            // A request that comes meanwhile only joins the list.
-            Advance(int.Max(sent, 0));
-            IsSending = false;
-            if (_first is not null)
-            {
-                Send();
-            }
+            Send();
         }
     }
 

@@ -11,15 +11,16 @@ namespace Ublk.Targets.Nbd;
 /// </summary>
 internal sealed unsafe class NbdSocket : IDisposable
 {
-    // Less than a launcher waits for a sign of its worker.
-    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
+    /// <summary>Less than a launcher waits for a sign of its worker.</summary>
+    public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
 
     private readonly string _server;
-    private readonly Deadline _deadline = new(HandshakeTimeout);
+    private readonly Deadline _deadline;
 
-    private NbdSocket(string server, int family)
+    private NbdSocket(string server, int family, Deadline deadline)
     {
         _server = server;
+        _deadline = deadline;
         Handle = Libc.Socket(family);
         if (Handle.IsInvalid)
         {
@@ -31,8 +32,14 @@ internal sealed unsafe class NbdSocket : IDisposable
     public SafeFileHandle Handle { get; }
 
     /// <summary>Connects to a server.</summary>
+    /// <param name="uri">Where it is.</param>
+    /// <param name="timeout">How long connecting and the handshake may take together.</param>
     /// <exception cref="UblkException">It cannot be reached.</exception>
-    public static NbdSocket Connect(NbdUri uri) => uri.SocketPath is { } path ? ConnectUnix(uri.Server, path) : ConnectTcp(uri);
+    public static NbdSocket Connect(NbdUri uri, TimeSpan timeout)
+    {
+        Deadline deadline = new(timeout);
+        return uri.SocketPath is { } path ? ConnectUnix(uri.Server, path, deadline) : ConnectTcp(uri, deadline);
+    }
 
     /// <summary>Sends all of the bytes.</summary>
     /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
@@ -83,26 +90,37 @@ internal sealed unsafe class NbdSocket : IDisposable
     /// <summary>Ends the connection, so that operations in flight return.</summary>
     public void Shutdown() => _ = Libc.Shutdown(Handle, Libc.SHUT_RDWR);
 
+    /// <summary>Takes over another connection, with the same file descriptor as before.</summary>
+    /// <param name="next">The other one; what it leaves is to be disposed.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void Become(NbdSocket next)
+    {
+        if (Libc.Dup3(next.Handle, Handle, Libc.O_CLOEXEC) < 0)
+        {
+            throw Failed("dup3", Libc.LastErrno);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => Handle.Dispose();
 
-    private static NbdSocket ConnectUnix(string server, string path)
+    private static NbdSocket ConnectUnix(string server, string path, Deadline deadline)
     {
         Span<byte> address = stackalloc byte[sizeof(ushort) + Libc.UnixPathMax];
         address.Clear();
         address[0] = Libc.AF_UNIX;
         RawText.ToBytes(path).CopyTo(address[sizeof(ushort)..]);
-        return Connect(server, Libc.AF_UNIX, address);
+        return Connect(server, Libc.AF_UNIX, address, deadline);
     }
 
-    private static NbdSocket ConnectTcp(NbdUri uri)
+    private static NbdSocket ConnectTcp(NbdUri uri, Deadline deadline)
     {
         UblkException? failure = null;
         foreach (IPAddress address in Resolve(uri.Host!))
         {
             try
             {
-                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port);
+                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port, deadline);
 
                 // Each turn's requests leave at once.
                 socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
@@ -124,7 +142,7 @@ internal sealed unsafe class NbdSocket : IDisposable
     }
 
     // The kernel's own layout: sockaddr_in and sockaddr_in6 (netinet/in.h).
-    private static NbdSocket ConnectTcp(string server, IPAddress host, int port)
+    private static NbdSocket ConnectTcp(string server, IPAddress host, int port, Deadline deadline)
     {
         Span<byte> address = stackalloc byte[28];
         address.Clear();
@@ -133,21 +151,22 @@ internal sealed unsafe class NbdSocket : IDisposable
         {
             address[0] = Libc.AF_INET;
             host.TryWriteBytes(address[4..], out _);
-            return Connect(server, Libc.AF_INET, address[..16]);
+            return Connect(server, Libc.AF_INET, address[..16], deadline);
         }
 
         address[0] = Libc.AF_INET6;
         host.TryWriteBytes(address[8..], out _);
         BinaryPrimitives.WriteUInt32LittleEndian(address[24..], (uint)host.ScopeId);
-        return Connect(server, Libc.AF_INET6, address);
+        return Connect(server, Libc.AF_INET6, address, deadline);
     }
 
-    private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address)
+    private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address, Deadline deadline)
     {
-        NbdSocket socket = new(server, family);
+        NbdSocket socket = new(server, family, deadline);
         try
         {
-            socket.SetTimeout(Libc.SO_SNDTIMEO, HandshakeTimeout / 2);
+            // A host may have another address that answers.
+            socket.SetTimeout(Libc.SO_SNDTIMEO, socket.Remaining() / 2);
             fixed (byte* bytes = address)
             {
                 if (Libc.Connect(socket.Handle, bytes, (uint)address.Length) != 0)

@@ -12,12 +12,21 @@ internal sealed class NbdServer : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ublk-nbd-");
-    private readonly Process _process;
+    private readonly string _program;
+    private readonly Func<NbdServer, IEnumerable<string>> _arguments;
+    private Process _process = null!;
     private bool _servesOnce;
 
     private NbdServer(string program, Func<NbdServer, IEnumerable<string>> arguments)
     {
-        _process = Process.Start(new ProcessStartInfo(program, arguments(this)) { RedirectStandardError = true })!;
+        _program = program;
+        _arguments = arguments;
+        Start();
+    }
+
+    private void Start()
+    {
+        _process = Process.Start(new ProcessStartInfo(_program, _arguments(this)) { RedirectStandardError = true })!;
         _process.ErrorDataReceived += (_, line) => Errors += line.Data;
         _process.BeginErrorReadLine();
         Assert.True(SpinWait.SpinUntil(() => Listens() || _process.HasExited, Patience), "The server does not listen.");
@@ -64,14 +73,33 @@ internal sealed class NbdServer : IDisposable
     public NbdTarget Open(string export = "", bool readOnly = false, int threads = 1) => OpenUri(Uri(export), readOnly, threads);
 
     /// <summary>A disk of the export of a URI.</summary>
-    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) =>
-        NbdTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Uri"] = uri }) { ReadOnly = readOnly, QueueThreads = threads });
+    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) => OpenWith(uri, threads, readOnly, log: null);
+
+    /// <summary>A disk with other options.</summary>
+    public static NbdTarget OpenWith(
+        string uri, int threads, bool readOnly, Action<string>? log, params IEnumerable<(string Name, string Value)> options) =>
+        NbdTarget.Open(new TargetOptions(
+            options.Append(("Uri", uri)).ToDictionary(option => option.Item1, option => option.Item2))
+        {
+            ReadOnly = readOnly,
+            QueueThreads = threads,
+            Warn = log ?? (static _ => { }),
+            Inform = log ?? (static _ => { }),
+        });
 
     /// <summary>Ends the server as a crash does.</summary>
     public void Kill()
     {
         _process.Kill();
         _process.WaitForExit();
+    }
+
+    /// <summary>Starts it again.</summary>
+    public void Restart()
+    {
+        _process.Dispose();
+        File.Delete(SocketPath);
+        Start();
     }
 
     public void Dispose()
