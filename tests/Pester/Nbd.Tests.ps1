@@ -136,7 +136,7 @@ Describe 'An NBD server that cannot be used' {
     It 'is reported: <What>' -ForEach @(
         @{ What = 'TLS'; With = @{ Uri = 'nbds://host/disk' }; Says = '*TLS*'; Error = 'NotSupported' }
         @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*not an NBD URI*'; Error = 'InvalidArgument' }
-        @{ What = 'no URI'; With = @{}; Says = '*needs a Uri*'; Error = 'InvalidArgument' }
+        @{ What = 'no URI'; With = @{}; Says = '*needs either a Uri or a Command*'; Error = 'InvalidArgument' }
     ) {
         { New-UblkDevice -Target Nbd @With -ErrorAction Stop } | Should -Throw $Says -ErrorId "$Error,$new"
     }

@@ -58,6 +58,12 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     public static unsafe partial int Connect(SafeFileHandle socket, byte* address, uint length);
 
+    [LibraryImport("libc", EntryPoint = "bind", SetLastError = true)]
+    public static unsafe partial int Bind(SafeFileHandle socket, byte* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
+    public static partial int Listen(SafeFileHandle socket, int backlog);
+
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     public static unsafe partial nint Send(SafeFileHandle socket, byte* data, nuint length, int flags);
 

@@ -31,7 +31,7 @@ internal sealed class NbdLink : IDisposable
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _end = new();
-    private readonly Func<TimeSpan, NbdSession> _open;
+    private readonly NbdEndpoint _endpoint;
     private readonly NbdSession _session;
     private readonly NbdExport _export;
     private readonly TimeSpan _timeout;
@@ -42,16 +42,16 @@ internal sealed class NbdLink : IDisposable
 
     /// <summary>Begins with a session.</summary>
     /// <param name="session">The session; it goes with this.</param>
-    /// <param name="open">Opens the next one, within a time.</param>
+    /// <param name="endpoint">Where the next one is opened; it goes with this, too.</param>
     /// <param name="reconnectTimeout">How long requests wait for it; zero for not at all.</param>
     /// <param name="requestTimeout">How long a server may take for a request; zero for no limit.</param>
     /// <param name="log">Takes sentences for the log.</param>
     public NbdLink(
-        NbdSession session, Func<TimeSpan, NbdSession> open, TimeSpan reconnectTimeout, TimeSpan requestTimeout, TargetOptions log)
+        NbdSession session, NbdEndpoint endpoint, TimeSpan reconnectTimeout, TimeSpan requestTimeout, TargetOptions log)
     {
         _session = session;
         _export = session.Export;
-        _open = open;
+        _endpoint = endpoint;
         _timeout = reconnectTimeout;
         _log = log;
         RequestTimeout = requestTimeout;
@@ -152,6 +152,8 @@ internal sealed class NbdLink : IDisposable
 
             _session.Dispose();
         }
+
+        _endpoint.Dispose();
     }
 
     private void Restore()
@@ -169,7 +171,7 @@ internal sealed class NbdLink : IDisposable
                 GiveUp();
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
         {
             // The disk has gone meanwhile.
         }
@@ -184,7 +186,7 @@ internal sealed class NbdLink : IDisposable
             TimeSpan limit = deadline.IsOver ? NbdSocket.HandshakeTimeout : Shorter(NbdSocket.HandshakeTimeout, deadline.Left);
             try
             {
-                Resume(_open(limit));
+                Resume(_endpoint.Open(Connections.Length, limit));
                 return;
             }
             catch (UblkException exception)

@@ -22,15 +22,17 @@ internal sealed unsafe class NbdPeer : IDisposable
             return null;
         }
 
-        // A server that forked before it served is gone already; one that forks for each client does not serve it itself.
-        NbdPeer peer = new(new SafeFileHandle(pidfd, ownsHandle: true));
-        if (peer.HasEnded(TimeSpan.Zero) || peer.MayHaveChildren(socket))
-        {
-            peer.Dispose();
-            return null;
-        }
+        int* credentials = stackalloc int[3];
+        length = 3 * sizeof(int);
+        bool isKnown = Libc.GetSocketOption(socket, Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials, &length) == 0;
+        return IfAlone(new NbdPeer(new SafeFileHandle(pidfd, ownsHandle: true)), isKnown ? credentials[0] : 0);
+    }
 
-        return peer;
+    /// <summary>A child of this process that has not been waited for; null where it is not the one that serves.</summary>
+    public static NbdPeer? OfChild(int processId)
+    {
+        SafeFileHandle process = Libc.OpenProcess(processId);
+        return process.IsInvalid ? null : IfAlone(new NbdPeer(process), processId);
     }
 
     /// <summary>Whether it has ended, by then at the latest.</summary>
@@ -39,19 +41,24 @@ internal sealed unsafe class NbdPeer : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _process.Dispose();
 
-    private bool MayHaveChildren(SafeFileHandle socket)
+    // A server that forked before it served has ended already; one that forks for each client does not serve it itself.
+    private static NbdPeer? IfAlone(NbdPeer peer, int processId)
     {
-        int* credentials = stackalloc int[3];
-        uint length = 3 * sizeof(int);
-        if (Libc.GetSocketOption(socket, Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials, &length) != 0 || credentials[0] <= 0)
+        if (processId > 0 && !peer.HasEnded(TimeSpan.Zero) && !MayHaveChildren(processId))
         {
-            return true;
+            return peer;
         }
 
+        peer.Dispose();
+        return null;
+    }
+
+    private static bool MayHaveChildren(int processId)
+    {
         try
         {
             // Of the main thread and of the others.
-            return Directory.EnumerateDirectories($"/proc/{credentials[0]}/task").Any(task => File.ReadAllText($"{task}/children") != "");
+            return Directory.EnumerateDirectories($"/proc/{processId}/task").Any(task => File.ReadAllText($"{task}/children") != "");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Ublk.Targets.Nbd;
 
 /// <summary>The connections of a disk that were opened together, each after its handshake.</summary>
@@ -21,8 +23,10 @@ internal sealed class NbdSession : IDisposable
     /// <param name="count">How many connections.</param>
     /// <param name="name">The export, for messages.</param>
     /// <param name="timeout">How long each of them may take.</param>
+    /// <param name="findPeer">Finds the server's process by a connection, after the handshake.</param>
     /// <exception cref="UblkException">The server cannot be reached, or refuses, or does not allow several.</exception>
-    public static NbdSession Open(NbdUri uri, int count, string name, TimeSpan timeout)
+    public static NbdSession Open(
+        NbdUri uri, int count, string name, TimeSpan timeout, Func<SafeFileHandle, NbdPeer?> findPeer)
     {
         NbdSession session = new();
         try
@@ -43,7 +47,7 @@ internal sealed class NbdSession : IDisposable
                 }
             }
 
-            session._peer = uri.SocketPath is null ? null : NbdPeer.Of(session._sockets[0].Handle);
+            session._peer = findPeer(session._sockets[0].Handle);
             return session;
         }
         catch

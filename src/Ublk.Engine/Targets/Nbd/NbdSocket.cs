@@ -14,6 +14,11 @@ internal sealed unsafe class NbdSocket : IDisposable
     /// <summary>Less than a launcher waits for a sign of its worker.</summary>
     public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
 
+    private const int UnixAddressLength = sizeof(ushort) + Libc.UnixPathMax;
+
+    // As many as a kernel of any age takes.
+    private const int Backlog = 128;
+
     private readonly string _server;
     private readonly Deadline _deadline;
 
@@ -39,6 +44,24 @@ internal sealed unsafe class NbdSocket : IDisposable
     {
         Deadline deadline = new(timeout);
         return uri.SocketPath is { } path ? ConnectUnix(uri.Server, path, deadline) : ConnectTcp(uri, deadline);
+    }
+
+    /// <summary>A socket that listens at a path.</summary>
+    /// <exception cref="UblkException">It cannot be made.</exception>
+    public static SafeFileHandle Listen(string path)
+    {
+        SafeFileHandle socket = Libc.Socket(Libc.AF_UNIX);
+        fixed (byte* address = UnixAddress(path))
+        {
+            if (socket.IsInvalid || Libc.Bind(socket, address, UnixAddressLength) != 0 || Libc.Listen(socket, Backlog) != 0)
+            {
+                int errno = Libc.LastErrno;
+                socket.Dispose();
+                throw UblkException.FromErrno(errno, "bind", $"Cannot listen at {path}");
+            }
+        }
+
+        return socket;
     }
 
     /// <summary>Sends all of the bytes.</summary>
@@ -104,13 +127,15 @@ internal sealed unsafe class NbdSocket : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Handle.Dispose();
 
-    private static NbdSocket ConnectUnix(string server, string path, Deadline deadline)
+    private static NbdSocket ConnectUnix(string server, string path, Deadline deadline) =>
+        Connect(server, Libc.AF_UNIX, UnixAddress(path), deadline);
+
+    private static byte[] UnixAddress(string path)
     {
-        Span<byte> address = stackalloc byte[sizeof(ushort) + Libc.UnixPathMax];
-        address.Clear();
+        byte[] address = new byte[UnixAddressLength];
         address[0] = Libc.AF_UNIX;
-        RawText.ToBytes(path).CopyTo(address[sizeof(ushort)..]);
-        return Connect(server, Libc.AF_UNIX, address, deadline);
+        RawText.ToBytes(path).CopyTo(address, sizeof(ushort));
+        return address;
     }
 
     private static NbdSocket ConnectTcp(NbdUri uri, Deadline deadline)

@@ -29,7 +29,9 @@ internal sealed class NbdTarget : BlockTarget
         "Serves an export of an NBD server, such as nbdkit or qemu-nbd.",
         [
             new TargetOption("Uri", TargetOptionKind.Text,
-                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.", IsMandatory: true),
+                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket."),
+            new TargetOption("Command", TargetOptionKind.Command,
+                "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M', which starts and ends with the disk."),
             new TargetOption("ReconnectTimeout", TargetOptionKind.Number,
                 "How many seconds requests wait for a new connection to the server; 0, the default, for none: they fail."),
             new TargetOption("RequestTimeout", TargetOptionKind.Number,
@@ -59,21 +61,22 @@ internal sealed class NbdTarget : BlockTarget
     /// <exception cref="UblkException">The server cannot be reached, or refuses, or the export cannot back this disk.</exception>
     public static NbdTarget Open(TargetOptions options)
     {
-        string name = options.GetText("Uri")!;
-        NbdUri uri = NbdUri.Parse(name);
         TimeSpan reconnectTimeout = SecondsOf(options, "ReconnectTimeout");
         TimeSpan requestTimeout = SecondsOf(options, "RequestTimeout");
-        NbdSession Connect(TimeSpan timeout) => NbdSession.Open(uri, options.QueueThreads, name, timeout);
-        NbdSession session = Connect(NbdSocket.HandshakeTimeout);
+        NbdEndpoint endpoint = NbdEndpoint.Of(options);
+        NbdSession? session = null;
         try
         {
-            TargetGeometry geometry = NbdGeometry.Of(session.Export, options, name);
+            session = endpoint.Open(options.QueueThreads, NbdSocket.HandshakeTimeout);
+            TargetGeometry geometry = NbdGeometry.Of(session.Export, options, endpoint.Name);
             RequireNoRecovery(geometry, options);
-            return new NbdTarget(new NbdLink(session, Connect, reconnectTimeout, requestTimeout, options), session.Export, geometry, name);
+            return new NbdTarget(
+                new NbdLink(session, endpoint, reconnectTimeout, requestTimeout, options), session.Export, geometry, endpoint.Name);
         }
         catch
         {
-            session.Dispose();
+            session?.Dispose();
+            endpoint.Dispose();
             throw;
         }
     }

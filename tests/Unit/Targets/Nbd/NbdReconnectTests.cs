@@ -366,15 +366,15 @@ public class NbdReconnectTests
         // A server that has children may have one of them serve.
         using ScriptedServer parent = new(script => script.Open());
         using Process child = Process.Start("sleep", "1000");
-        using NbdSession forked = NbdSession.Open(NbdUri.Parse(parent.Uri), 1, "parent", TimeSpan.FromSeconds(20));
+        using NbdSession forked = NbdSession.Open(NbdUri.Parse(parent.Uri), 1, "parent", TimeSpan.FromSeconds(20), NbdPeer.Of);
         Assert.Null(NbdPeer.Of(forked.Sockets[0].Handle));
         child.Kill();
         using NbdServer network = NbdServer.Tcp("memory", "1M");
-        using NbdSession far = NbdSession.Open(NbdUri.Parse($"nbd://127.0.0.1:{network.Port}"), 1, "far", TimeSpan.FromSeconds(20));
+        using NbdSession far = NbdSession.Open(NbdUri.Parse($"nbd://127.0.0.1:{network.Port}"), 1, "far", TimeSpan.FromSeconds(20), NbdPeer.Of);
         network.Kill();
         Assert.False(far.HasServerEnded(TimeSpan.FromMilliseconds(100)));
         using NbdServer near = NbdServer.Nbdkit("memory", "1M");
-        using NbdSession local = NbdSession.Open(NbdUri.Parse(near.Uri()), 1, "near", TimeSpan.FromSeconds(20));
+        using NbdSession local = NbdSession.Open(NbdUri.Parse(near.Uri()), 1, "near", TimeSpan.FromSeconds(20), NbdPeer.Of);
         Assert.False(local.HasServerEnded(TimeSpan.Zero));
         near.Kill();
         Assert.True(local.HasServerEnded(TimeSpan.FromSeconds(20)));

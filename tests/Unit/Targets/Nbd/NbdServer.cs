@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ublk.Targets;
 using Ublk.Targets.Nbd;
+using Ublk.Workers;
 
 namespace Ublk.Tests.Targets.Nbd;
 
@@ -78,13 +79,17 @@ internal sealed class NbdServer : IDisposable
     /// <summary>A disk with other options.</summary>
     public static NbdTarget OpenWith(
         string uri, int threads, bool readOnly, Action<string>? log, params IEnumerable<(string Name, string Value)> options) =>
-        NbdTarget.Open(new TargetOptions(
-            options.Append(("Uri", uri)).ToDictionary(option => option.Item1, option => option.Item2))
+        OpenWith(threads, readOnly, log, [.. options, ("Uri", uri)]);
+
+    /// <summary>A disk with any options.</summary>
+    public static NbdTarget OpenWith(int threads, bool readOnly, Action<string>? log, params (string Name, string Value)[] options) =>
+        NbdTarget.Open(new TargetOptions(options.ToDictionary(option => option.Name, option => option.Value))
         {
             ReadOnly = readOnly,
             QueueThreads = threads,
             Warn = log ?? (static _ => { }),
             Inform = log ?? (static _ => { }),
+            Companion = [.. BuiltWorker.Command, WorkerArguments.Companion],
         });
 
     /// <summary>Ends the server as a crash does.</summary>
