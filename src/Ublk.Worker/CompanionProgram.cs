@@ -32,7 +32,7 @@ internal static class CompanionProgram
             .Where(variable => variable.Key is not (ListenCount or ListenProcess))
             .Select(variable => $"{variable.Key}={variable.Value}");
         _ = Libc.Execute(program, [.. arguments, null],
-            [.. environment, $"{ListenCount}=1", string.Create(CultureInfo.InvariantCulture, $"{ListenProcess}={Environment.ProcessId}"), null]);
+            [.. environment, $"{ListenCount}=1", $"{ListenProcess}={Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}", null]);
         Console.Error.WriteLine($"{program} cannot be executed: {Libc.Describe(Libc.LastErrno)}.");
         return ExitCode.Unavailable;
     }

@@ -99,7 +99,7 @@ internal static partial class Libc
     // The same number on all machines but Alpha (asm-generic/unistd.h).
     private const nint PidFdOpen = 434;
 
-    /// <summary>A file that stands for a process (pidfd_open(2), kernel 5.3); invalid, with <see cref="LastErrno"/>, where there is none.</summary>
+    /// <summary>A file that stands for a process (pidfd_open(2), kernel 5.3); invalid where there is none.</summary>
     public static SafeFileHandle OpenProcess(int processId) => new(SystemCall(PidFdOpen, processId, 0), ownsHandle: true);
 
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]

@@ -43,7 +43,7 @@ internal abstract class NbdEndpoint : IDisposable
         private bool _isDisposed;
 
         // Not the program's path: it is no path of what is behind the disk.
-        public override string Name { get; } = string.Join(' ', command.Select((word, index) => index == 0 ? Path.GetFileName(word) : word));
+        public override string Name { get; } = string.Join(' ', command.Skip(1).Prepend(Path.GetFileName(command[0])));
 
         public override NbdSession Open(int count, TimeSpan timeout)
         {
@@ -65,8 +65,8 @@ internal abstract class NbdEndpoint : IDisposable
                 // The end of a server is seen a moment after that of its connection.
                 throw _server.OutputAfterEnd(TimeSpan.FromSeconds(1)) is { } output
                     ? new UblkException(UblkError.ConnectionFailed,
-                        $"The NBD server ended before it served: {Name}.{(output.Length > 0 ? $" It says: {output}" : "")}", exception.Errno,
-                        "command")
+                        $"The NBD server ended before it served: {Name}.{(output.Length > 0 ? $" It says: {output}" : "")}",
+                        exception.Errno, "command")
                     : exception;
             }
         }

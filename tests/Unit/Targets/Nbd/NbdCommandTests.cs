@@ -72,6 +72,14 @@ public class NbdCommandTests
         Assert.DoesNotContain(Children(), child => NameOf(child) == "nbdkit" && CommandOf(child).Contains("no-such-plugin"));
     }
 
+    [Fact]
+    public void Only_its_user_reaches_a_server()
+    {
+        using NbdServerProcess server = NbdServerProcess.Start(
+            [.. BuiltWorker.Command, WorkerArguments.Companion], ["nbdkit", "memory", "1M"], _log.Enqueue);
+        Assert.Equal((UnixFileMode)0b111_000_000, File.GetUnixFileMode(Path.GetDirectoryName(server.SocketPath)!));
+    }
+
     [Theory]
     [InlineData(UblkError.PathNotFound, "no-such-program")]
     [InlineData(UblkError.PathNotFound, "/no/such/program")]
