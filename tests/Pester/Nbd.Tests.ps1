@@ -72,6 +72,13 @@ Describe 'A disk of an NBD server' -Tag Core {
         (Invoke-Program sha256sum "$TestDrive/after.raw").Split(' ')[0] | Should -Be $hash
     }
 
+    It 'can be encrypted' {
+        Set-Content "$TestDrive/keys.psk" 'alice:00112233445566778899aabbccddeeff'
+        Start-Nbdkit --tls=require "--tls-psk=$TestDrive/keys.psk" memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri "nbds+unix:///?socket=$socket&tls-psk-file=$TestDrive/keys.psk"
+        Wait-Fio (Start-Fio $device '--runtime=1')
+    }
+
     It 'is like the export' {
         Start-Nbdkit --readonly memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri -WarningVariable warnings -WarningAction SilentlyContinue
@@ -130,7 +137,7 @@ Describe 'An NBD server that dies, and comes again' {
             & $serve
         }
         Wait-Fio $fio
-        (Get-UblkDevice $device.Id).Counters.Reconnections | Should -BeGreaterThan 0
+        (Get-UblkDevice $device.Id).TargetStatistics.Reconnections | Should -BeGreaterThan 0
         Get-UblkLog $device.Id | Where-Object Message -Like '*server again*' | Should -Not -BeNullOrEmpty
     }
 
@@ -139,7 +146,7 @@ Describe 'An NBD server that dies, and comes again' {
         $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 100000
         Stop-Server
         $reader = Start-Process dd "if=$device", 'of=/dev/null', 'bs=4k', 'count=1', 'iflag=direct' -PassThru -RedirectStandardError /dev/null
-        Wait-For { (Get-UblkDevice $device.Id).Counters.LostConnections -gt 0 }
+        Wait-For { (Get-UblkDevice $device.Id).TargetStatistics.LostConnections -gt 0 }
         $time = [Diagnostics.Stopwatch]::StartNew()
         $device | Remove-UblkDevice -Force -Confirm:$false
         $time.Elapsed.TotalSeconds | Should -BeLessThan 60
@@ -204,7 +211,7 @@ Describe 'An NBD server that cannot be used' {
     }
 
     It 'is reported: <What>' -ForEach @(
-        @{ What = 'TLS'; With = @{ Uri = 'nbds://host/disk' }; Says = '*TLS*'; Error = 'NotSupported' }
+        @{ What = 'TLS without a name to check'; With = @{ Uri = 'nbds+unix:///?socket=/a' }; Says = '*tls-hostname*'; Error = 'InvalidArgument' }
         @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*not an NBD URI*'; Error = 'InvalidArgument' }
         @{ What = 'no URI'; With = @{}; Says = '*needs either a Uri or a Command*'; Error = 'InvalidArgument' }
     ) {

@@ -104,6 +104,22 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
         return used;
     }
 
+    /// <summary>Copies what is not sent yet, as far as there is room.</summary>
+    /// <returns>How many bytes.</returns>
+    public int CopyUnsentTo(Span<byte> room)
+    {
+        Span<Libc.IoVector> vectors = stackalloc Libc.IoVector[2];
+        int copied = 0;
+        foreach (Libc.IoVector vector in vectors[..Describe(vectors)])
+        {
+            int part = int.Min((int)vector.Length, room.Length - copied);
+            new ReadOnlySpan<byte>((void*)vector.Base, part).CopyTo(room[copied..]);
+            copied += part;
+        }
+
+        return copied;
+    }
+
     /// <summary>Answers the request: with the length of the data, 0 where there is none, or a negative errno.</summary>
     public void Answer(int result)
     {

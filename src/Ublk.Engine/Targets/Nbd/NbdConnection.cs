@@ -118,6 +118,9 @@ internal sealed class NbdConnection : IDisposable
         _commands.Complete(command, command.Errno != 0 ? -command.Errno : command.Buffer.Length);
     }
 
+    /// <summary>Sends what the connection itself has to say.</summary>
+    public void Send() => _sender!.Send();
+
     /// <summary>Gives the connection up, and with it all others of the link.</summary>
     public void Fail(string reason)
     {
@@ -211,11 +214,12 @@ internal sealed class NbdConnection : IDisposable
         {
             Span<byte> farewell = stackalloc byte[sizeof(NbdRequestHeader)];
             MemoryMarshal.Write(farewell, new NbdRequestHeader(NbdCommandFlags.None, NbdCommandType.Disconnect, 0, 0, 0));
-            _socket.TrySend(farewell);
+            _socket.TrySendLast(farewell);
         }
 
         // The ring may keep the socket open for a moment.
         _socket.Shutdown();
+        _sender?.Dispose();
         _receiver?.Dispose();
     }
 
@@ -255,12 +259,15 @@ internal sealed class NbdConnection : IDisposable
     private void Renew()
     {
         _due = 0;
+        _sender?.Dispose();
         _receiver?.Dispose();
         if (Queue is { } queue)
         {
             queue.ReplaceFile(File, Handle);
-            _sender = new NbdSender(this, queue);
-            _receiver = new NbdReceiver(this, queue, new NbdReplies(_commands, OnReplied, _link.HasStructuredReplies));
+            NbdReplies replies = new(_commands, OnReplied, _link.HasStructuredReplies);
+            NbdTls? tls = _socket.Tls;
+            _sender = tls is null ? new NbdPlainSender(this, queue) : new NbdTlsSender(this, queue, tls);
+            _receiver = tls is null ? new NbdPlainReceiver(this, queue, replies) : new NbdTlsReceiver(this, queue, replies, tls);
         }
     }
 

@@ -10,7 +10,7 @@ internal abstract class NbdEndpoint : IDisposable
     /// <exception cref="UblkException">They name none, or two.</exception>
     public static NbdEndpoint Of(TargetOptions options) => (options.GetText("Uri"), options.GetCommand("Command")) switch
     {
-        ({ } uri, null) => new NbdUriEndpoint(uri),
+        ({ } uri, null) => new NbdUriEndpoint(uri, options.GetText("TlsCertificates")),
         (null, { } command) => new NbdCommandEndpoint(command, options),
         _ => throw new UblkException(UblkError.InvalidArgument, "The Nbd target needs either a Uri or a Command, and not both."),
     };
@@ -26,9 +26,9 @@ internal abstract class NbdEndpoint : IDisposable
     {
     }
 
-    private sealed class NbdUriEndpoint(string text) : NbdEndpoint
+    private sealed class NbdUriEndpoint(string text, string? certificates) : NbdEndpoint
     {
-        private readonly NbdUri _uri = NbdUri.Parse(text);
+        private readonly NbdUri _uri = NbdUri.Parse(text).WithCertificates(certificates);
 
         public override string Name => text;
 

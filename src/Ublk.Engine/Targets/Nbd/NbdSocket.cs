@@ -64,19 +64,39 @@ internal sealed unsafe class NbdSocket : IDisposable
         return socket;
     }
 
+    /// <summary>The encryption; null where there is none.</summary>
+    public NbdTls? Tls { get; private set; }
+
+    /// <summary>Encrypts all that follows.</summary>
+    /// <exception cref="UblkException">The ends do not agree, the server is not who it should be, or the time is up.</exception>
+    public void StartTls(NbdTlsSettings settings)
+    {
+        Tls = new NbdTls(settings);
+        while (!TryHandshake())
+        {
+            ReceiveInput();
+        }
+    }
+
     /// <summary>Sends all of the bytes.</summary>
     /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
     public void Send(ReadOnlySpan<byte> bytes)
     {
-        while (!bytes.IsEmpty)
+        if (Tls is null)
         {
-            SetTimeout(Libc.SO_SNDTIMEO, Remaining());
-            fixed (byte* data = bytes)
+            SendPlain(bytes);
+            return;
+        }
+
+        fixed (byte* data = bytes)
+        {
+            if (!Tls.Encrypt((nint)data, bytes.Length))
             {
-                nint sent = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
-                bytes = bytes[(int)(sent >= 0 ? sent : Continue("send"))..];
+                throw Closed();
             }
         }
+
+        SendOutput();
     }
 
     /// <summary>Receives as many bytes as there is room for.</summary>
@@ -85,28 +105,42 @@ internal sealed unsafe class NbdSocket : IDisposable
     {
         while (!bytes.IsEmpty)
         {
-            SetTimeout(Libc.SO_RCVTIMEO, Remaining());
             fixed (byte* data = bytes)
             {
-                nint received = Libc.Receive(Handle, data, (nuint)bytes.Length, 0);
-                if (received == 0)
+                int received = Tls is null ? ReceiveSome(data, bytes.Length) : Tls.Decrypt((nint)data, bytes.Length);
+                if (received < 0)
                 {
-                    throw new UblkException(UblkError.ConnectionFailed,
-                        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
+                    throw Closed();
                 }
 
-                bytes = bytes[(int)(received >= 0 ? received : Continue("recv"))..];
+                if (received == 0)
+                {
+                    ReceiveInput();
+                }
+
+                bytes = bytes[received..];
             }
         }
     }
 
-    /// <summary>Sends without waiting, and without caring whether it arrives.</summary>
-    public void TrySend(ReadOnlySpan<byte> bytes)
+    /// <summary>Sends the last bytes without waiting, and without caring whether they arrive.</summary>
+    public void TrySendLast(ReadOnlySpan<byte> bytes)
     {
         SetTimeout(Libc.SO_SNDTIMEO, TimeSpan.FromMilliseconds(1));
+        byte* encrypted = stackalloc byte[1024];
         fixed (byte* data = bytes)
         {
-            _ = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
+            byte* last = data;
+            int length = bytes.Length;
+            if (Tls is not null)
+            {
+                Tls.Encrypt((nint)data, length);
+                Tls.Shutdown();
+                last = encrypted;
+                length = Tls.TakeOutput((nint)encrypted, 1024);
+            }
+
+            _ = Libc.Send(Handle, last, (nuint)length, Libc.MSG_NOSIGNAL);
         }
     }
 
@@ -122,10 +156,83 @@ internal sealed unsafe class NbdSocket : IDisposable
         {
             throw Failed("dup3", Libc.LastErrno);
         }
+
+        (Tls, next.Tls) = (next.Tls, Tls);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Handle.Dispose();
+    public void Dispose()
+    {
+        Handle.Dispose();
+        Tls?.Dispose();
+        Tls = null;
+    }
+
+    private bool TryHandshake()
+    {
+        try
+        {
+            return Tls!.Handshake();
+        }
+        finally
+        {
+            // The reason of a failure is for the server, too.
+            SendOutput();
+        }
+    }
+
+    private void SendPlain(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            SetTimeout(Libc.SO_SNDTIMEO, Remaining());
+            fixed (byte* data = bytes)
+            {
+                nint sent = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
+                bytes = bytes[(int)(sent >= 0 ? sent : Continue("send"))..];
+            }
+        }
+    }
+
+    private void SendOutput()
+    {
+        Span<byte> bytes = stackalloc byte[4096];
+        while (Tls!.HasOutput)
+        {
+            fixed (byte* room = bytes)
+            {
+                SendPlain(bytes[..Tls.TakeOutput((nint)room, bytes.Length)]);
+            }
+        }
+    }
+
+    private void ReceiveInput()
+    {
+        byte* bytes = stackalloc byte[4096];
+        Tls?.AddInput((nint)bytes, ReceiveSome(bytes, 4096));
+    }
+
+    // At least one byte.
+    private int ReceiveSome(byte* data, int length)
+    {
+        while (true)
+        {
+            SetTimeout(Libc.SO_RCVTIMEO, Remaining());
+            nint received = Libc.Receive(Handle, data, (nuint)length, 0);
+            if (received == 0)
+            {
+                throw Closed();
+            }
+
+            if (received > 0 || Continue("recv") != 0)
+            {
+                return (int)received;
+            }
+        }
+    }
+
+    private UblkException Closed() => new(UblkError.ConnectionFailed,
+        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
 
     private static NbdSocket ConnectUnix(string server, string path, Deadline deadline) =>
         Connect(server, Libc.AF_UNIX, UnixAddress(path), deadline);

@@ -32,6 +32,8 @@ internal sealed class NbdTarget : BlockTarget
                 "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket."),
             new TargetOption("Command", TargetOptionKind.Command,
                 "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
+            new TargetOption("TlsCertificates", TargetOptionKind.Path,
+                "For TLS, a folder of ca-cert.pem, client-cert.pem and client-key.pem. By default the system's authorities are trusted."),
             new TargetOption("ReconnectTimeout", TargetOptionKind.Number,
                 "How many seconds requests wait for a new connection to the server; 0, the default, for none: they fail."),
             new TargetOption("RequestTimeout", TargetOptionKind.Number,

@@ -370,7 +370,8 @@ public class NbdReconnectTests
         Assert.Null(NbdPeer.Of(forked.Sockets[0].Handle));
         child.Kill();
         using NbdServer network = NbdServer.Tcp("memory", "1M");
-        using NbdSession far = NbdSession.Open(NbdUri.Parse($"nbd://127.0.0.1:{network.Port}"), 1, "far", TimeSpan.FromSeconds(20), NbdPeer.Of);
+        using NbdSession far = NbdSession.Open(
+            NbdUri.Parse($"nbd://127.0.0.1:{network.Port}"), 1, "far", TimeSpan.FromSeconds(20), NbdPeer.Of);
         network.Kill();
         Assert.False(far.HasServerEnded(TimeSpan.FromMilliseconds(100)));
         using NbdServer near = NbdServer.Nbdkit("memory", "1M");

@@ -52,8 +52,15 @@ internal sealed class NbdServer : IDisposable
         new("qemu-nbd", server => ["--persistent", "--shared=0", "--socket", server.SocketPath, .. arguments]);
 
     /// <summary>nbdkit on TCP.</summary>
-    public static NbdServer Tcp(params string[] arguments) => new("nbdkit", server =>
-        ["--foreground", "--exit-with-parent", "--ipaddr=127.0.0.1", $"--port={server.Port}", .. arguments]);
+    public static NbdServer Tcp(params string[] arguments) => TcpWith("LANG=C", arguments);
+
+    /// <summary>The same with a variable in its environment.</summary>
+    public static NbdServer TcpWith(string variable, string[] arguments) => new("env", server =>
+        [variable, "nbdkit", "--foreground", "--exit-with-parent", "--ipaddr=127.0.0.1", $"--port={server.Port}", .. arguments]);
+
+    /// <summary>qemu-nbd on TCP.</summary>
+    public static NbdServer QemuTcp(params string[] arguments) => new("qemu-nbd", server =>
+        ["--persistent", "--shared=0", "--bind=127.0.0.1", $"--port={server.Port}", .. arguments]);
 
     /// <summary>nbd-server with a file, as the export disk.</summary>
     public static NbdServer Old(string path) => new("nbd-server", server =>
