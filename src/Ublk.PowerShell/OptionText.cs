@@ -24,7 +24,10 @@ internal static class OptionText
 
             // '64MB' is a number wherever PowerShell expects one.
             string size when option?.Kind == TargetOptionKind.Size && LanguagePrimitives.TryConvertTo(size, out long bytes) => Text(bytes),
+            string program when option?.Kind == TargetOptionKind.Command => CommandText.Format([program]),
             string text => text,
+            IEnumerable words when option?.Kind == TargetOptionKind.Command =>
+                CommandText.Format(words.Cast<object?>().Select(word => Of(null, word, resolvePath))),
             IEnumerable list => string.Join(',', list.Cast<object?>().Select(item => Of(option, item, resolvePath))),
             double whole when option?.Kind is TargetOptionKind.Size or TargetOptionKind.Number && double.IsInteger(whole) =>
                 Text((long)whole),

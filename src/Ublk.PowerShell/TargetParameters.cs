@@ -46,7 +46,7 @@ internal static class TargetParameters
             TargetOptionKind.Boolean => typeof(SwitchParameter),
             TargetOptionKind.Size or TargetOptionKind.Number => typeof(long),
             TargetOptionKind.Fraction => typeof(double),
-            TargetOptionKind.Choices => typeof(string[]),
+            TargetOptionKind.Choices or TargetOptionKind.Command => typeof(string[]),
             _ => typeof(string),
         };
 

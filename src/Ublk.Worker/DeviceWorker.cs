@@ -70,6 +70,8 @@ internal sealed class DeviceWorker
                 QueueThreads = _specification.QueueCount * _specification.ThreadsPerQueue,
                 Recovery = _specification.Recovery,
                 Warn = message => _log.Write(LogLevel.Error, $"device {_id}: {message}"),
+                Inform = message => _log.Write(LogLevel.Information, $"device {_id}: {message}"),
+                Companion = [.. Self.Command, WorkerArguments.Companion],
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
                 MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
                 FormerGenerations = _kind == LaunchKind.New

@@ -29,6 +29,8 @@ try
             return TargetListing.Print(assembly);
         case [WorkerArguments.Owner, string node]:
             return NodeOwner.Print(node);
+        case [WorkerArguments.Companion, string parent, string program, .. string[] rest]:
+            return CompanionProgram.Become(int.Parse(parent, CultureInfo.InvariantCulture), program, rest);
         case [WorkerArguments.Image]:
             return ImageWorker.Run();
         default:

@@ -9,6 +9,11 @@ internal static class Self
 {
     private const string RuntimeDirectory = "XDG_RUNTIME_DIR";
 
+    /// <summary>The program and the arguments that come before the verb.</summary>
+    public static IReadOnlyList<string> Command { get; } = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+        ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "ublk-worker.dll")]
+        : [Environment.ProcessPath!];
+
     /// <summary>Starts it as a worker, which is then a child of this process.</summary>
     /// <param name="specification">The device it will serve.</param>
     /// <param name="channel">The name of its launcher's channel.</param>
@@ -24,14 +29,10 @@ internal static class Self
     /// <exception cref="UblkException">It cannot be started.</exception>
     public static int Start(params string[] arguments)
     {
-        string file = Environment.ProcessPath!;
-        bool isHosted = Path.GetFileNameWithoutExtension(file) == "dotnet";
-        string[] program = isHosted ? [file, Path.Combine(AppContext.BaseDirectory, "ublk-worker.dll")] : [file];
-
         // Where an ordinary user's records are; nothing else of the environment concerns a worker.
         string? runtime = Environment.GetEnvironmentVariable(RuntimeDirectory);
         string?[] environment = runtime is null ? [null] : [$"{RuntimeDirectory}={runtime}", null];
-        int errno = Libc.PosixSpawn(out int processId, file, 0, 0, [.. program, .. arguments, null], environment);
-        return errno == 0 ? processId : throw UblkException.FromErrno(errno, "posix_spawn", $"Cannot start {file}");
+        int errno = Libc.PosixSpawn(out int processId, Command[0], 0, 0, [.. Command, .. arguments, null], environment);
+        return errno == 0 ? processId : throw UblkException.FromErrno(errno, "posix_spawn", $"Cannot start {Command[0]}");
     }
 }

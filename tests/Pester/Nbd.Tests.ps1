@@ -72,6 +72,13 @@ Describe 'A disk of an NBD server' -Tag Core {
         (Invoke-Program sha256sum "$TestDrive/after.raw").Split(' ')[0] | Should -Be $hash
     }
 
+    It 'can be encrypted' {
+        Set-Content "$TestDrive/keys.psk" 'alice:00112233445566778899aabbccddeeff'
+        Start-Nbdkit --tls=require "--tls-psk=$TestDrive/keys.psk" memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri "nbds+unix:///?socket=$socket&tls-psk-file=$TestDrive/keys.psk"
+        Wait-Fio (Start-Fio $device '--runtime=1')
+    }
+
     It 'is like the export' {
         Start-Nbdkit --readonly memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri -WarningVariable warnings -WarningAction SilentlyContinue
@@ -110,6 +117,76 @@ Describe 'A disk of an NBD server' -Tag Core {
     }
 }
 
+Describe 'An NBD server that dies, and comes again' {
+    AfterEach {
+        Remove-EveryDevice
+        Stop-Server
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is waited for: fio verifies its data over kills of the server' {
+        $null = New-Image "$TestDrive/kept.img" 64MB
+        $serve = { Invoke-Program sh -c "nbdkit --foreground --unix $socket --pidfile $TestDrive/nbd.pid file $TestDrive/kept.img >/dev/null 2>&1 &" }
+        & $serve
+        Wait-For { Test-Path "$TestDrive/nbd.pid" }
+        $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 60
+        $fio = Start-Fio $device '--runtime=4', '--verify_backlog=64'
+        foreach ($kill in 1..2) {
+            Start-Sleep 1
+            Stop-Server
+            & $serve
+        }
+        Wait-Fio $fio
+        (Get-UblkDevice $device.Id).TargetStatistics.Reconnections | Should -BeGreaterThan 0
+        Get-UblkLog $device.Id | Where-Object Message -Like '*server again*' | Should -Not -BeNullOrEmpty
+    }
+
+    It 'does not keep a disk that waits for it from being removed' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 100000
+        Stop-Server
+        $reader = Start-Process dd "if=$device", 'of=/dev/null', 'bs=4k', 'count=1', 'iflag=direct' -PassThru -RedirectStandardError /dev/null
+        Wait-For { (Get-UblkDevice $device.Id).TargetStatistics.LostConnections -gt 0 }
+        $time = [Diagnostics.Stopwatch]::StartNew()
+        $device | Remove-UblkDevice -Force
+        $time.Elapsed.TotalSeconds | Should -BeLessThan 60
+        $reader.WaitForExit()
+    }
+}
+
+Describe 'A server of the disk''s own' {
+    AfterEach {
+        Remove-EveryDevice
+        Get-Process qemu-nbd, nbdkit -ErrorAction Ignore | Should -BeNullOrEmpty
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'serves an image of a format that qemu knows' {
+        $null = New-Image "$TestDrive/own.raw" 16MB -Random
+        Invoke-Program qemu-img convert -O vhdx "$TestDrive/own.raw" "$TestDrive/own.vhdx"
+        $device = New-UblkDevice -Target Nbd -Command 'qemu-nbd', '--format=vhdx', "$TestDrive/own.vhdx"
+        $device.BackingPath | Should -Be "qemu-nbd --format=vhdx $TestDrive/own.vhdx"
+        Invoke-Program cmp $device "$TestDrive/own.raw"
+        Wait-Fio (Start-Fio $device '--runtime=1')
+        $hash = (Invoke-Program sha256sum $device).Split(' ')[0]
+        $device | Remove-UblkDevice
+        Invoke-Program qemu-img convert -f vhdx -O raw "$TestDrive/own.vhdx" "$TestDrive/after.raw"
+        (Invoke-Program sha256sum "$TestDrive/after.raw").Split(' ')[0] | Should -Be $hash
+    }
+
+    It 'ends with a worker that is killed, and is logged' {
+        $device = New-UblkDevice -Target Nbd -Command 'nbdkit', '--verbose', 'memory', '64M'
+        Get-UblkLog $device.Id | Where-Object Message -Like '*nbdkit: *' | Should -Not -BeNullOrEmpty
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { -not (Get-Process nbdkit -ErrorAction Ignore) }
+    }
+
+    It 'is reported in its own words when it cannot start' {
+        { New-UblkDevice -Target Nbd -Command nbdkit, no-such-plugin -ErrorAction Stop } |
+            Should -Throw '*no-such-plugin-plugin.so*' -ErrorId "ConnectionFailed,$new"
+    }
+}
+
 Describe 'An NBD server that cannot be used' {
     AfterEach {
         Stop-Server
@@ -134,9 +211,9 @@ Describe 'An NBD server that cannot be used' {
     }
 
     It 'is reported: <What>' -ForEach @(
-        @{ What = 'TLS'; With = @{ Uri = 'nbds://host/disk' }; Says = '*TLS*'; Error = 'NotSupported' }
+        @{ What = 'TLS without a name to check'; With = @{ Uri = 'nbds+unix:///?socket=/a' }; Says = '*tls-hostname*'; Error = 'InvalidArgument' }
         @{ What = 'what is no URI'; With = @{ Uri = 'disk.img' }; Says = '*not an NBD URI*'; Error = 'InvalidArgument' }
-        @{ What = 'no URI'; With = @{}; Says = '*needs a Uri*'; Error = 'InvalidArgument' }
+        @{ What = 'no URI'; With = @{}; Says = '*needs either a Uri or a Command*'; Error = 'InvalidArgument' }
     ) {
         { New-UblkDevice -Target Nbd @With -ErrorAction Stop } | Should -Throw $Says -ErrorId "$Error,$new"
     }

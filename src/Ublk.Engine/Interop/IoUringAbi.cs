@@ -31,6 +31,7 @@ internal static class IoUring
 
     // Registration (IORING_REGISTER_*).
     public const uint RegisterFiles = 2;
+    public const uint RegisterFilesUpdate = 6;
     public const uint RegisterBuffers2 = 15;
     public const uint RegisterRingFds = 20;
 

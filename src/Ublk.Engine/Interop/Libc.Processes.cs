@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Ublk.Interop;
 
@@ -29,10 +30,77 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
     public static partial int Dup2(int from, int to);
 
+    /// <summary>Puts a file in the place of another one, close-on-exec with <see cref="O_CLOEXEC"/>; the other one is closed.</summary>
+    [LibraryImport("libc", EntryPoint = "dup3", SetLastError = true)]
+    public static partial int Dup3(SafeFileHandle from, SafeFileHandle to, int flags);
+
+    /// <summary>There is something to read; of a pidfd: the process has ended (poll.h).</summary>
+    public const short POLLIN = 1;
+
+    /// <summary>struct pollfd, 8 bytes.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollFile
+    {
+        public int Fd;
+        public short Events;
+        public short Returned;
+    }
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    private static unsafe partial int PollRaw(PollFile* files, nuint count, int milliseconds);
+
+    /// <summary>Waits until there is something to read from a file.</summary>
+    /// <returns>False when the time is up.</returns>
+    public static unsafe bool PollIn(SafeFileHandle file, int milliseconds)
+    {
+        PollFile poll = new() { Fd = (int)file.DangerousGetHandle(), Events = POLLIN };
+        return PollRaw(&poll, 1, milliseconds) > 0 && (poll.Returned & POLLIN) != 0;
+    }
+
     /// <summary>Returns an errno; the child inherits the calling thread's namespaces and the open streams (posix_spawn(3)).</summary>
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int PosixSpawn(
         out int processId, string file, nint actions, nint attributes, [In] string?[] arguments, [In] string?[] environment);
+
+    /// <summary>Bytes of a posix_spawn_file_actions_t, and more (spawn.h: 80 in glibc and musl).</summary>
+    public const int SpawnActionsLength = 256;
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_init")]
+    public static unsafe partial int InitSpawnActions(void* actions);
+
+    /// <summary>Has the child get a file of the caller's under a number.</summary>
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
+    public static unsafe partial int AddSpawnDup2(void* actions, int from, int to);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
+    public static unsafe partial int DestroySpawnActions(void* actions);
+
+    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    public static unsafe partial int Pipe(int* ends, int flags);
+
+    /// <summary>A signal for the calling process when the thread that started it ends (linux/prctl.h).</summary>
+    public const int PR_SET_PDEATHSIG = 1;
+
+    public const int SIGPIPE = 13;
+
+    /// <summary>What a signal does by default, SIG_DFL (signal.h).</summary>
+    public const nint DefaultAction = 0;
+
+    [LibraryImport("libc", EntryPoint = "signal", SetLastError = true)]
+    public static partial nint SetSignal(int signal, nint action);
+
+    /// <summary>Becomes another program; returns only where that fails.</summary>
+    [LibraryImport("libc", EntryPoint = "execve", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Execute(string file, [In] string?[] arguments, [In] string?[] environment);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint SystemCall(nint number, nint first, nint second);
+
+    // The same number on all machines but Alpha (asm-generic/unistd.h).
+    private const nint PidFdOpen = 434;
+
+    /// <summary>A file that stands for a process (pidfd_open(2), kernel 5.3); invalid where there is none.</summary>
+    public static SafeFileHandle OpenProcess(int processId) => new(SystemCall(PidFdOpen, processId, 0), ownsHandle: true);
 
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     private static unsafe partial int WaitPidRaw(int processId, int* status, int options);

@@ -25,6 +25,9 @@ internal static partial class Libc
     /// <summary>How long a send or a connect may take, a struct timeval; 0 for ever (asm-generic/socket.h).</summary>
     public const int SO_SNDTIMEO = 21;
 
+    /// <summary>A pidfd of the process that listens on a Unix socket (asm-generic/socket.h, kernel 6.5).</summary>
+    public const int SO_PEERPIDFD = 77;
+
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
 
@@ -55,6 +58,12 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     public static unsafe partial int Connect(SafeFileHandle socket, byte* address, uint length);
 
+    [LibraryImport("libc", EntryPoint = "bind", SetLastError = true)]
+    public static unsafe partial int Bind(SafeFileHandle socket, byte* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
+    public static partial int Listen(SafeFileHandle socket, int backlog);
+
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     public static unsafe partial nint Send(SafeFileHandle socket, byte* data, nuint length, int flags);
 
@@ -63,6 +72,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "setsockopt", SetLastError = true)]
     public static unsafe partial int SetSocketOption(SafeFileHandle socket, int level, int name, void* value, uint length);
+
+    [LibraryImport("libc", EntryPoint = "getsockopt", SetLastError = true)]
+    public static unsafe partial int GetSocketOption(SafeFileHandle socket, int level, int name, void* value, uint* length);
 
     /// <summary>Ends a connection, so that operations under way return.</summary>
     [LibraryImport("libc", EntryPoint = "shutdown", SetLastError = true)]

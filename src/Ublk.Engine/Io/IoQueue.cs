@@ -139,6 +139,12 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
+    /// <summary>Takes the file anew that one of the target's handles stands for now. Operations under way keep the former one.</summary>
+    /// <param name="file">Index of the handle in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="handle">The handle.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    internal void ReplaceFile(int file, SafeFileHandle handle) => _ring.ReplaceFile(_firstFile + file, handle);
+
     /// <summary>Whether the kernel has taken an operation.</summary>
     /// <param name="number">The operation's number.</param>
     internal bool IsSubmitted(uint number) => _ring.IsSubmitted(number);

@@ -37,8 +37,7 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
         // One wake-up does for all that is posted until the thread comes to it.
         if (Interlocked.Exchange(ref _isWoken, 1) == 0)
         {
-            ulong one = 1;
-            _ = Libc.Write((int)WakeUpFile.DangerousGetHandle(), &one, sizeof(ulong));
+            WakeUp();
         }
     }
 
@@ -56,6 +55,29 @@ internal sealed unsafe class QueueSynchronizationContext : SynchronizationContex
         while (_posted.TryDequeue(out (SendOrPostCallback Callback, object? State) work))
         {
             work.Callback(work.State);
+        }
+    }
+
+    // The number of an eventfd that is closed may be another file's by now.
+    private void WakeUp()
+    {
+        bool isHeld = false;
+        try
+        {
+            WakeUpFile.DangerousAddRef(ref isHeld);
+            ulong one = 1;
+            _ = Libc.Write((int)WakeUpFile.DangerousGetHandle(), &one, sizeof(ulong));
+        }
+        catch (ObjectDisposedException)
+        {
+            // The queue has ended, and what was posted is dropped with it.
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                WakeUpFile.DangerousRelease();
+            }
         }
     }
 

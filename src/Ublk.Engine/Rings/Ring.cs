@@ -193,6 +193,18 @@ internal unsafe class Ring : IDisposable
         }
     }
 
+    /// <summary>Puts another file in the place of a registered one; operations under way keep the former.</summary>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void ReplaceFile(int index, SafeFileHandle file)
+    {
+        int fd = (int)file.DangerousGetHandle();
+        IoUringResourceUpdate update = new() { Offset = (uint)index, Data = (ulong)&fd };
+        if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFilesUpdate, &update, 1) < 0)
+        {
+            throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES_UPDATE", "Cannot register a file with io_uring");
+        }
+    }
+
     /// <summary>Registers a table of empty buffer slots for the driver to put requests' pages in.</summary>
     /// <param name="count">Slots; the kernel takes 16384 at most.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>

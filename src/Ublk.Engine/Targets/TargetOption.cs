@@ -28,6 +28,9 @@ public enum TargetOptionKind
 
     /// <summary>Any of the option's choices, with commas between them.</summary>
     Choices,
+
+    /// <summary>A program and its arguments, as an array in JSON.</summary>
+    Command,
 }
 
 /// <summary>An option a target declares.</summary>
@@ -88,6 +91,7 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
                 double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double share) && share is >= 0 and <= 1,
             TargetOptionKind.Choice => IsChoice(value),
             TargetOptionKind.Choices => value.Split(',').All(IsChoice),
+            TargetOptionKind.Command => CommandText.TryParse(value) is [{ Length: > 0 }, ..],
             _ => value.Length > 0,
         };
         if (!readable)

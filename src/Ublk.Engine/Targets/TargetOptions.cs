@@ -27,6 +27,8 @@ public sealed class TargetOptions
         QueueThreads = other.QueueThreads;
         Recovery = other.Recovery;
         Warn = other.Warn;
+        Inform = other.Inform;
+        Companion = other.Companion;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -65,6 +67,15 @@ public sealed class TargetOptions
     /// <summary>Takes a sentence for the log of a disk that is served. Callable from any thread.</summary>
     internal Action<string> Warn { get; init; } = static _ => { };
 
+    /// <summary>The same for a sentence that is good news.</summary>
+    internal Action<string> Inform { get; init; } = static _ => { };
+
+    /// <summary>
+    /// What goes before the process's id, a program and its arguments to run the program with the disk's socket, and to end it with the
+    /// disk's process.
+    /// </summary>
+    internal IReadOnlyList<string> Companion { get; init; } = [];
+
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }
 
@@ -99,6 +110,9 @@ public sealed class TargetOptions
 
     /// <summary>What was chosen, or null when not given.</summary>
     public IReadOnlyList<string>? GetChoices(string name) => GetText(name)?.Split(',');
+
+    /// <summary>A program and its arguments, or null when not given.</summary>
+    public IReadOnlyList<string>? GetCommand(string name) => GetText(name) is { } text ? CommandText.TryParse(text) : null;
 
     /// <summary>True or false, or null when not given.</summary>
     public bool? GetBoolean(string name) => GetText(name) is { } text ? bool.Parse(text) : null;

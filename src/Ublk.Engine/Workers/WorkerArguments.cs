@@ -29,6 +29,9 @@ internal static class WorkerArguments
     /// <summary>Does an operation on an image, by an order on its standard input.</summary>
     public const string Image = "image";
 
+    /// <summary>Becomes a program that ends with the process that started it: that process, the program and its arguments.</summary>
+    public const string Companion = "companion";
+
     /// <summary>Before the id of a device that is to be served: the first argument after the verb.</summary>
     public const string Id = "--id";
 

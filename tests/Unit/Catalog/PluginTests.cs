@@ -36,7 +36,7 @@ public sealed class PluginTests : IDisposable
     public PluginTests()
     {
         _workers = Directory.CreateDirectory($"{_folder}/worker").FullName;
-        Directory.CreateSymbolicLink($"{_workers}/portable", BuiltWorker());
+        Directory.CreateSymbolicLink($"{_workers}/portable", BuiltWorker.Folder);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -133,14 +133,6 @@ public sealed class PluginTests : IDisposable
         }
 
         Assert.Equal(UblkError.PluginNotTrusted, Assert.Throws<UblkException>(() => PathTrust.Check(path)).Error);
-    }
-
-    private static string BuiltWorker([CallerFilePath] string source = "")
-    {
-        // The same configuration as that of the tests: bin/CONFIGURATION/net10.0.
-        string built = AppContext.BaseDirectory.TrimEnd('/');
-        string relative = Path.Combine(Path.GetFileName(Path.GetDirectoryName(built)!), Path.GetFileName(built));
-        return Path.GetFullPath(Path.Combine(Path.GetDirectoryName(source)!, "../../../src/Ublk.Worker/bin", relative));
     }
 
     private string Write(string name, byte[] content)

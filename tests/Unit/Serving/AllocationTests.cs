@@ -68,6 +68,25 @@ public class AllocationTests
     }
 
     [Fact]
+    public void An_encrypted_nbd_connection_allocates_nothing()
+    {
+        using NbdCertificates files = new();
+        using NbdServer server = NbdServer.Nbdkit("--tls=require", $"--tls-psk={files.Keys}", "memory", "16M");
+        string uri = server.Uri().Replace("nbd+", "nbds+", StringComparison.Ordinal);
+        using NbdTarget target = NbdServer.OpenUri($"{uri}&tls-psk-file={files.Keys}&tls-username=alice");
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Fact]
+    public void A_reconnecting_nbd_target_allocates_nothing_while_it_need_not()
+    {
+        using NbdServer server = NbdServer.Nbdkit("memory", "16M");
+        using NbdTarget target = NbdServer.OpenWith(
+            server.Uri(), 1, readOnly: false, log: null, ("ReconnectTimeout", "60"), ("RequestTimeout", "60"));
+        Assert.Equal(0, Measure(target));
+    }
+
+    [Fact]
     public void A_delay_allocates_nothing()
     {
         // In memory, where nothing but the delay suspends a request: how many do so at once is no matter of chance.

@@ -72,19 +72,40 @@ internal sealed class QueueHarness : IDisposable
             request.Buffer.Span.Fill(0xEE);
         }
 
-        ValueTask<int> answer = _target.HandleAsync(request);
-        while (!answer.IsCompleted)
-        {
-            Turn();
-        }
-
-        int result = RequestResult.ForDriver(request, answer.GetAwaiter().GetResult());
+        int result = RequestResult.ForDriver(request, AnswerOf(_target.HandleAsync(request)));
         if (request.Operation == IoOperation.Read && result > 0)
         {
             request.Buffer.Span.CopyTo(data);
         }
 
         return result;
+    }
+
+    /// <summary>The answer to a request that was started, as the target gives it.</summary>
+    public int AnswerOf(ValueTask<int> answer)
+    {
+        while (!answer.IsCompleted)
+        {
+            Turn();
+        }
+
+        return answer.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Serves what comes meanwhile, for a time.</summary>
+    public void TurnFor(TimeSpan time)
+    {
+        bool isOver = false;
+        Thread timer = new(() =>
+        {
+            Thread.Sleep(time);
+            _queue.Post(_ => isOver = true, null);
+        });
+        timer.Start();
+        while (!isOver)
+        {
+            Turn();
+        }
     }
 
     /// <summary>Whether a target answers a request without waiting for anything; its answer is not taken.</summary>

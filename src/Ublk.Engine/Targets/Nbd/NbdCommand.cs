@@ -19,8 +19,14 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     /// <summary>What it is for.</summary>
     public NbdCommandType Type { get; private set; }
 
+    /// <summary>How it is to be done.</summary>
+    public NbdCommandFlags Flags { get; private set; }
+
     /// <summary>The first byte in the export.</summary>
     public long Offset { get; private set; }
+
+    /// <summary>Bytes in the range.</summary>
+    public uint RangeLength { get; private set; }
 
     /// <summary>The data of a read or a write.</summary>
     public IoBuffer Buffer { get; private set; }
@@ -33,6 +39,15 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
 
     /// <summary>Bytes that are not sent yet, of the header and the data.</summary>
     public int Unsent { get; set; }
+
+    /// <summary>Whether any of it was sent: a server may have executed it, or may still.</summary>
+    public bool IsSent => Unsent < Length;
+
+    /// <summary>Of a flush: how many writes it covers.</summary>
+    public long Written { get; set; }
+
+    /// <summary>When it was sent, in the milliseconds of <see cref="Environment.TickCount64"/>.</summary>
+    public long SendTime { get; set; }
 
     /// <summary>Whether the reply has come.</summary>
     public bool IsReplied { get; set; }
@@ -47,15 +62,24 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     public void Load(NbdCommandType type, NbdCommandFlags flags, long offset, uint length, IoBuffer buffer)
     {
         Type = type;
+        Flags = flags;
         Offset = offset;
+        RangeLength = length;
         Buffer = buffer;
+        IsActive = true;
+        Rewind();
+    }
+
+    /// <summary>Begins it anew, as another request to the server.</summary>
+    public void Rewind()
+    {
         Covered.Clear();
         Errno = 0;
         IsReplied = false;
-        IsActive = true;
         Unsent = Length;
+        Next = null;
         _generation++;
-        MemoryMarshal.Write(_header, new NbdRequestHeader(flags, type, Cookie, offset, length));
+        MemoryMarshal.Write(_header, new NbdRequestHeader(Flags, Type, Cookie, Offset, RangeLength));
     }
 
     /// <summary>Describes what is not sent yet.</summary>
@@ -78,6 +102,22 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
         }
 
         return used;
+    }
+
+    /// <summary>Copies what is not sent yet, as far as there is room.</summary>
+    /// <returns>How many bytes.</returns>
+    public int CopyUnsentTo(Span<byte> room)
+    {
+        Span<Libc.IoVector> vectors = stackalloc Libc.IoVector[2];
+        int copied = 0;
+        foreach (Libc.IoVector vector in vectors[..Describe(vectors)])
+        {
+            int part = int.Min((int)vector.Length, room.Length - copied);
+            new ReadOnlySpan<byte>((void*)vector.Base, part).CopyTo(room[copied..]);
+            copied += part;
+        }
+
+        return copied;
     }
 
     /// <summary>Answers the request: with the length of the data, 0 where there is none, or a negative errno.</summary>

@@ -43,16 +43,21 @@ internal sealed class NbdCommandPool
             : null;
     }
 
-    /// <summary>Completes every request in flight.</summary>
-    public void CompleteAll(int result)
+    /// <summary>The requests in flight, as they are now: for what happens when a connection is lost.</summary>
+    public NbdCommand[] FindActive() => Array.FindAll(_commands[.._count], command => command.IsActive);
+
+    /// <summary>Whether a request has been in flight since before a moment, in the milliseconds of a command's SendTime.</summary>
+    public bool HasOlder(long time)
     {
         for (int index = 0; index < _count; index++)
         {
-            if (_commands[index].IsActive)
+            if (_commands[index].IsActive && _commands[index].SendTime < time)
             {
-                Complete(_commands[index], result);
+                return true;
             }
         }
+
+        return false;
     }
 
     private NbdCommand Add()

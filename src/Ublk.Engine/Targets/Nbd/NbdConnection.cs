@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Io;
@@ -5,35 +6,33 @@ using Ublk.Io;
 namespace Ublk.Targets.Nbd;
 
 /// <summary>A connection to an export, of which one queue's thread makes use: many requests at once, answered in any order.</summary>
-/// <remarks>
-/// A connection that is lost stays lost. A request that was in flight then may have been done or not, and may even be done later; to send
-/// it again by a new connection could put it after a newer one.
-/// </remarks>
+/// <remarks>Everything happens on the queue's thread, or under the link's lock while no queue has the connection.</remarks>
 internal sealed class NbdConnection : IDisposable
 {
+    private readonly NbdLink _link;
     private readonly NbdSocket _socket;
-    private readonly Action<string> _warn;
-    private readonly NbdCommandPool _commands = new();
+    private readonly Action _onTick;
+    private NbdCommandPool _commands = new();
     private IoQueue? _queue;
     private NbdSender? _sender;
     private NbdReceiver? _receiver;
+    private NbdLinkState _state;
     private int _due;
+    private bool _isTicking;
+    private ValueTaskAwaiter<int> _tick;
+    private volatile bool _isSettled = true;
 
-    /// <summary>Takes over a socket after its handshake.</summary>
-    /// <param name="socket">The socket; goes with this.</param>
-    /// <param name="export">What the handshake brought.</param>
+    /// <summary>Makes use of a socket after its handshake.</summary>
+    /// <param name="link">What the connection is a part of.</param>
+    /// <param name="socket">The socket; it stays the link's.</param>
     /// <param name="file">The socket's index in <see cref="BlockTarget.Files"/>.</param>
-    /// <param name="warn">Takes a sentence for the log, when the connection is lost.</param>
-    public NbdConnection(NbdSocket socket, NbdExport export, int file, Action<string> warn)
+    public NbdConnection(NbdLink link, NbdSocket socket, int file)
     {
+        _link = link;
         _socket = socket;
-        _warn = warn;
-        Export = export;
+        _onTick = OnTick;
         File = file;
     }
-
-    /// <summary>The export, as this connection has it.</summary>
-    public NbdExport Export { get; }
 
     /// <summary>The socket.</summary>
     public SafeFileHandle Handle => _socket.Handle;
@@ -41,33 +40,41 @@ internal sealed class NbdConnection : IDisposable
     /// <summary>The socket's index in <see cref="BlockTarget.Files"/>.</summary>
     public int File { get; }
 
-    /// <summary>Whether the connection is lost.</summary>
-    public bool IsLost { get; private set; }
+    /// <summary>Whether requests are sent.</summary>
+    public bool IsOpen => _state == NbdLinkState.Open;
 
     /// <summary>Whether a request waits for its reply.</summary>
     public bool IsReplyDue => _due > 0;
 
+    /// <summary>Whether the kernel has let go of all data of a lost connection. Readable from any thread.</summary>
+    public bool IsSettled => _isSettled || Queue is null;
+
+    /// <summary>The queue that has the connection; null for none. Readable from any thread.</summary>
+    public IoQueue? Queue => Volatile.Read(ref _queue) is { IsDisposed: false } queue ? queue : null;
+
     /// <summary>Whether it serves a queue.</summary>
     public bool Serves(IoQueue queue) => _queue == queue;
 
-    /// <summary>Makes the connection a queue's own, unless another one has it. Callable from any thread.</summary>
+    /// <summary>Makes the connection a queue's own, unless another one has it; under the link's lock.</summary>
     public bool TryBind(IoQueue queue)
     {
-        IoQueue? former = _queue;
-        if (former is { IsDisposed: false } || Interlocked.CompareExchange(ref _queue, queue, former) != former)
+        if (Queue is not null)
         {
             return false;
         }
 
-        // A queue that ended before its requests leaves half a message.
+        // A queue that ended before its requests leaves half a message, and requests that have no client any more.
         if (_commands.Active > 0)
         {
-            IsLost = true;
+            Array.ForEach(_commands.FindActive(), _link.NoteLost);
+            _commands = new NbdCommandPool();
+            _link.Lose("requests were abandoned");
         }
 
-        _receiver?.Dispose();
-        _sender = new NbdSender(this, queue);
-        _receiver = new NbdReceiver(this, queue, new NbdReplies(_commands, OnReplied, Export.HasStructuredReplies));
+        _queue = queue;
+        _isTicking = false;
+        Renew();
+        Enter(_link.State);
         return true;
     }
 
@@ -80,60 +87,188 @@ internal sealed class NbdConnection : IDisposable
     /// <returns>The length of the data, 0 where there is none, or a negative errno.</returns>
     public ValueTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, uint length, IoBuffer buffer = default)
     {
-        if (IsLost)
+        int refusal = _state == NbdLinkState.Failing ? NbdError.LostConnection
+            : type == NbdCommandType.Flush && IsOpen && _link.Ledger.TakeLoss() ? NbdError.LostWrites
+            : type.Changes() && _link.Uncertain.Overlaps(offset, length) ? NbdError.Uncertain
+            : 0;
+        if (refusal != 0)
         {
-            return new ValueTask<int>(-NbdError.LostConnection);
+            return new ValueTask<int>(-refusal);
         }
 
         NbdCommand command = _commands.Rent();
         command.Load(type, flags, offset, length, buffer);
-        _due++;
         ValueTask<int> answer = command.Task;
-        _sender!.Add(command);
-        _receiver!.Start();
+        if (IsOpen)
+        {
+            Begin(command);
+        }
+
         return answer;
     }
 
     /// <summary>Answers a request whose reply has come and whose data is not in use any more.</summary>
-    public void Answer(NbdCommand command) =>
-        _commands.Complete(command, command.Errno != 0 ? -command.Errno : command.Buffer.Length);
-
-    /// <summary>Gives the connection up: what is in flight fails, and whatever comes.</summary>
-    public void Fail(string reason)
+    public void Answer(NbdCommand command)
     {
-        if (!IsLost)
+        if (command.Errno == 0)
         {
-            IsLost = true;
-            _warn($"The connection to the NBD server is lost, and all requests fail: {reason}.");
-            _socket.Shutdown();
+            _link.Note(command);
         }
 
-        FinishFailure();
+        _commands.Complete(command, command.Errno != 0 ? -command.Errno : command.Buffer.Length);
     }
 
-    /// <summary>Fails what is in flight, once the kernel has let go of all data.</summary>
-    public void FinishFailure()
+    /// <summary>Sends what the connection itself has to say.</summary>
+    public void Send() => _sender!.Send();
+
+    /// <summary>Gives the connection up, and with it all others of the link.</summary>
+    public void Fail(string reason)
     {
-        if (!_sender!.IsSending && !_receiver!.IsReceiving)
+        _link.Lose(reason);
+        Suspend();
+    }
+
+    /// <summary>Sends nothing more: requests wait.</summary>
+    public void Suspend()
+    {
+        if (IsOpen)
         {
-            _commands.CompleteAll(-NbdError.LostConnection);
+            _state = NbdLinkState.Waiting;
+        }
+
+        Settle();
+    }
+
+    /// <summary>Once the kernel has let go of all data, answers what was replied to.</summary>
+    public void Settle()
+    {
+        if (_sender?.IsSending != true && _receiver?.IsReceiving != true)
+        {
+            foreach (NbdCommand command in _commands.FindActive().Where(command => command.IsReplied))
+            {
+                Answer(command);
+            }
+
+            _isSettled = true;
+        }
+    }
+
+    /// <summary>Fails all that waits, and whatever comes.</summary>
+    /// <param name="isGone">Whether no request of the lost session can be executed any more.</param>
+    public void GiveUp(bool isGone)
+    {
+        Enter(NbdLinkState.Failing);
+        foreach (NbdCommand command in Waiting())
+        {
+            if (!isGone)
+            {
+                _link.NoteLost(command);
+            }
+
+            _commands.Complete(command, -NbdError.LostConnection);
+        }
+    }
+
+    /// <summary>Goes on with a new session: sends what waits, and again what was sent, where that is safe.</summary>
+    /// <param name="isGone">Whether no request of the lost session can be executed any more.</param>
+    /// <param name="failsFlushes">Whether writes may be lost that a flush would be for.</param>
+    public void Resume(bool isGone, bool failsFlushes)
+    {
+        Renew();
+        NbdCommand[] waiting = Waiting();
+        if (!isGone)
+        {
+            Array.ForEach(waiting, _link.NoteLost);
+        }
+
+        int[] errors = [.. waiting.Select(command => ErrorOf(command, isGone, failsFlushes))];
+        Enter(NbdLinkState.Open);
+        for (int index = 0; index < waiting.Length; index++)
+        {
+            if (errors[index] == 0)
+            {
+                waiting[index].Rewind();
+                Begin(waiting[index]);
+            }
+        }
+
+        if (failsFlushes && waiting.Any(command => command.Type == NbdCommandType.Flush))
+        {
+            _link.Ledger.TakeLoss();
+        }
+
+        // What goes on behind a request may send others.
+        for (int index = 0; index < waiting.Length; index++)
+        {
+            if (errors[index] != 0)
+            {
+                _commands.Complete(waiting[index], -errors[index]);
+            }
         }
     }
 
     /// <inheritdoc/>
     public unsafe void Dispose()
     {
-        if (!IsLost && _commands.Active == 0)
+        if (_state == NbdLinkState.Open && _commands.Active == 0)
         {
             Span<byte> farewell = stackalloc byte[sizeof(NbdRequestHeader)];
             MemoryMarshal.Write(farewell, new NbdRequestHeader(NbdCommandFlags.None, NbdCommandType.Disconnect, 0, 0, 0));
-            _socket.TrySend(farewell);
+            _socket.TrySendLast(farewell);
         }
 
         // The ring may keep the socket open for a moment.
         _socket.Shutdown();
-        _socket.Dispose();
+        _sender?.Dispose();
         _receiver?.Dispose();
+    }
+
+    private int ErrorOf(NbdCommand command, bool isGone, bool failsFlushes) => command.Type switch
+    {
+        NbdCommandType.Read => 0,
+        NbdCommandType.Flush when failsFlushes || _link.Ledger.TakeLoss() => NbdError.LostWrites,
+        NbdCommandType.Flush => 0,
+        _ when command.IsSent && !isGone => NbdError.LostConnection,
+        _ => _link.Uncertain.Overlaps(command.Offset, command.RangeLength) ? NbdError.Uncertain : 0,
+    };
+
+    private void Begin(NbdCommand command)
+    {
+        command.Written = _link.Ledger.Written;
+        _due++;
+        if (_link.RequestTimeout > TimeSpan.Zero)
+        {
+            command.SendTime = Environment.TickCount64;
+            Tick();
+        }
+
+        _sender!.Add(command);
+        _receiver!.Start();
+    }
+
+    // What a queue left that ended has no client any more.
+    private NbdCommand[] Waiting() => Queue is null ? [] : _commands.FindActive();
+
+    private void Enter(NbdLinkState state)
+    {
+        _isSettled = state != NbdLinkState.Open;
+        _state = state;
+    }
+
+    // For the socket that the link has now.
+    private void Renew()
+    {
+        _due = 0;
+        _sender?.Dispose();
+        _receiver?.Dispose();
+        if (Queue is { } queue)
+        {
+            queue.ReplaceFile(File, Handle);
+            NbdReplies replies = new(_commands, OnReplied, _link.HasStructuredReplies);
+            NbdTls? tls = _socket.Tls;
+            _sender = tls is null ? new NbdPlainSender(this, queue) : new NbdTlsSender(this, queue, tls);
+            _receiver = tls is null ? new NbdPlainReceiver(this, queue, replies) : new NbdTlsReceiver(this, queue, replies, tls);
+        }
     }
 
     private void OnReplied(NbdCommand command)
@@ -145,6 +280,41 @@ internal sealed class NbdConnection : IDisposable
         if (command.Unsent == 0)
         {
             Answer(command);
+        }
+    }
+
+    // While requests are in flight, looks at them now and then.
+    private void Tick()
+    {
+        if (!_isTicking)
+        {
+            _isTicking = true;
+            Await(_queue!.DelayAsync(_link.RequestTimeout / 4));
+        }
+    }
+
+    private void Await(ValueTask<int> tick)
+    {
+        _tick = tick.GetAwaiter();
+        _tick.UnsafeOnCompleted(_onTick);
+    }
+
+    private void OnTick()
+    {
+        _tick.GetResult();
+        _isTicking = false;
+        if (!IsOpen || !IsReplyDue)
+        {
+            return;
+        }
+
+        if (_commands.HasOlder(Environment.TickCount64 - (long)_link.RequestTimeout.TotalMilliseconds))
+        {
+            Fail($"a request had no answer for {_link.RequestTimeout.TotalSeconds} s");
+        }
+        else
+        {
+            Tick();
         }
     }
 }

@@ -8,6 +8,12 @@ internal static class NbdError
     /// <summary>The errno, positive, of a connection that is gone: the one by which layers above know a lost transport.</summary>
     public const int LostConnection = Libc.ENOLINK;
 
+    /// <summary>The errno, positive, of a write to where one of a lost connection may still be executed.</summary>
+    public const int Uncertain = Libc.EIO;
+
+    /// <summary>The errno, positive, of a flush after writes were lost with the server's cache.</summary>
+    public const int LostWrites = Libc.EIO;
+
     /// <summary>
     /// The errno, positive, for an error of the protocol. One that the protocol does not know, EAGAIN among them, is EINVAL.
     /// </summary>

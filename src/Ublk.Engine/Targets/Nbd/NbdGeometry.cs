@@ -5,6 +5,9 @@ internal static class NbdGeometry
 {
     private const int SectorSize = 512;
 
+    private const NbdExportFlags NeededFlags = NbdExportFlags.HasFlags | NbdExportFlags.SendFlush | NbdExportFlags.SendFua
+        | NbdExportFlags.SendTrim | NbdExportFlags.SendWriteZeroes | NbdExportFlags.CanMultiConn;
+
     // A hint that the kernel rounds requests to; larger ones would only cost.
     private const uint LargestPreferred = 1 << 20;
 
@@ -51,6 +54,21 @@ internal static class NbdGeometry
             DiscardGranularity = !readOnly && export.Has(NbdExportFlags.SendTrim) ? preferred : 0,
             WriteZeroes = !readOnly && export.Has(NbdExportFlags.SendWriteZeroes),
         };
+    }
+
+    /// <summary>The reason for which a disk cannot go on with an export as its server describes it now; null where it can.</summary>
+    public static string? FindConflict(NbdExport former, NbdExport export)
+    {
+        NbdExportFlags missing = former.Flags & ~export.Flags & NeededFlags;
+        return export.Size < former.Size ? $"it has {export.Size} bytes instead of {former.Size}"
+            : missing != 0 ? $"it does not support {missing} any more"
+            : export.Has(NbdExportFlags.ReadOnly) && !former.Has(NbdExportFlags.ReadOnly) ? "it is read-only"
+            : export.Has(NbdExportFlags.SendFlush) && !former.Has(NbdExportFlags.SendFlush) ? "it has a volatile cache"
+            : export.MinBlock > uint.Max(SectorSize, former.MinBlock) || !uint.IsPow2(export.MinBlock)
+                ? $"its blocks have {export.MinBlock} bytes instead of {former.MinBlock}"
+            : export.MaxPayload < uint.Min(former.MaxPayload, NbdProtocol.DefaultMaxPayload)
+                ? $"its requests have at most {export.MaxPayload} bytes instead of {former.MaxPayload}"
+            : null;
     }
 
     private static int LogicalBlockOf(NbdExport export, string name)

@@ -34,6 +34,7 @@ internal sealed class NbdHandshake
     {
         NbdHandshake handshake = new(socket, uri);
         handshake.Greet();
+        handshake.StartTls();
         if ((handshake._flags & NbdProtocol.FixedNewStyle) == 0)
         {
             return handshake.OpenByName();
@@ -73,6 +74,34 @@ internal sealed class NbdHandshake
         Span<byte> answer = stackalloc byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32BigEndian(answer, _flags);
         _socket.Send(answer);
+    }
+
+    // Clear text is never what is used instead.
+    private void StartTls()
+    {
+        if (_uri.Tls is not { } settings)
+        {
+            return;
+        }
+
+        if ((_flags & NbdProtocol.FixedNewStyle) == 0)
+        {
+            throw new UblkException(UblkError.ServerRefused, $"The NBD server at {_uri.Server} is too old for TLS.", operation: "tls");
+        }
+
+        _options.Send(NbdOption.StartTls);
+        NbdOptionReply reply = _options.Receive(NbdOption.StartTls);
+        if (reply.IsError)
+        {
+            throw _options.Refusal(reply, "TLS");
+        }
+
+        if (reply.Type != NbdOptionReplyType.Ack || reply.Data.Length > 0)
+        {
+            throw _options.Violation($"it replied {(uint)reply.Type} to the wish for TLS");
+        }
+
+        _socket.StartTls(settings);
     }
 
     private void AskForStructuredReplies()

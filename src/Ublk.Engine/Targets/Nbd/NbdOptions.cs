@@ -70,7 +70,8 @@ internal sealed class NbdOptions(NbdSocket socket, string server)
         string words = reply.Text.Trim();
         string reason = reply.Type switch
         {
-            NbdOptionReplyType.TlsRequired => "it requires TLS, which the Nbd target does not support",
+            NbdOptionReplyType.TlsRequired => "it requires TLS. Use nbds:// or nbds+unix://",
+            NbdOptionReplyType.Unsupported => "it does not support it",
             NbdOptionReplyType.Policy => "its policy forbids it",
             NbdOptionReplyType.Unknown => "it does not have it",
             NbdOptionReplyType.Shutdown => "it is shutting down",

@@ -56,6 +56,7 @@ internal enum NbdOption : uint
     ExportName = 1,
     Abort = 2,
     List = 3,
+    StartTls = 5,
     Go = 7,
     StructuredReply = 8,
 }
@@ -109,6 +110,14 @@ internal enum NbdCommandType : ushort
     Flush = 3,
     Trim = 4,
     WriteZeroes = 6,
+}
+
+/// <summary>What a request does, by what it is for.</summary>
+internal static class NbdCommandTypes
+{
+    /// <summary>Whether it changes the export's content.</summary>
+    public static bool Changes(this NbdCommandType type) =>
+        type is NbdCommandType.Write or NbdCommandType.Trim or NbdCommandType.WriteZeroes;
 }
 
 /// <summary>How a request is to be done (NBD_CMD_FLAG_*).</summary>

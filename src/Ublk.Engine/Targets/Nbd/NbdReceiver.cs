@@ -5,37 +5,46 @@ using Ublk.Io;
 namespace Ublk.Targets.Nbd;
 
 /// <summary>Receives replies while any are due: many small ones at once, and the data of a long read to where it belongs.</summary>
-internal sealed unsafe class NbdReceiver : IDisposable
+internal abstract unsafe class NbdReceiver : IDisposable
 {
-    // Several replies of 4 KiB; a reply's head must fit whatever is left of the one before.
-    private const int StagingLength = 64 << 10;
+    /// <summary>Several replies of 4 KiB; a reply's head must fit whatever is left of the one before.</summary>
+    private protected const int StagingLength = 64 << 10;
 
-    private readonly NbdConnection _connection;
     private readonly IoQueue _queue;
-    private readonly NbdReplies _replies;
-    private readonly AlignedBuffer _staging = new(StagingLength);
     private readonly Action _onReceived;
 
-    // The kernel reads them.
-    private readonly Libc.IoVector[] _vectors = GC.AllocateArray<Libc.IoVector>(2, pinned: true);
+    // The kernel reads it.
     private readonly Libc.MessageHeader[] _message = GC.AllocateArray<Libc.MessageHeader>(1, pinned: true);
 
-    private int _staged;
-    private int _direct;
     private ValueTaskAwaiter<int> _receiving;
 
     /// <summary>Receives by a queue's ring.</summary>
-    public NbdReceiver(NbdConnection connection, IoQueue queue, NbdReplies replies)
+    private protected NbdReceiver(NbdConnection connection, IoQueue queue, NbdReplies replies)
     {
-        _connection = connection;
+        Connection = connection;
+        Replies = replies;
         _queue = queue;
-        _replies = replies;
         _onReceived = OnReceived;
-        _message[0].Vectors = (nint)Unsafe.AsPointer(ref _vectors[0]);
+        _message[0].Vectors = (nint)Unsafe.AsPointer(ref Vectors[0]);
     }
 
     /// <summary>Whether data may come: the kernel writes to requests' buffers.</summary>
     public bool IsReceiving { get; private set; }
+
+    /// <summary>The connection.</summary>
+    private protected NbdConnection Connection { get; }
+
+    /// <summary>Where the bytes go that have come.</summary>
+    private protected NbdReplies Replies { get; }
+
+    /// <summary>Where the kernel puts what comes.</summary>
+    private protected Libc.IoVector[] Vectors { get; } = GC.AllocateArray<Libc.IoVector>(2, pinned: true);
+
+    /// <summary>Bytes of a reply that is not whole, decrypted.</summary>
+    private protected AlignedBuffer Staging { get; } = new(StagingLength);
+
+    /// <summary>How many of them there are.</summary>
+    private protected int Staged { get; set; }
 
     /// <summary>Receives until no reply is due.</summary>
     public void Start()
@@ -47,21 +56,32 @@ internal sealed unsafe class NbdReceiver : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _staging.Dispose();
+    public virtual void Dispose() => Staging.Dispose();
+
+    /// <summary>Says where the bytes go that come next.</summary>
+    /// <returns>How many vectors that takes.</returns>
+    private protected abstract int Prepare();
+
+    /// <summary>Deals with bytes that have come.</summary>
+    /// <returns>The reason for which nothing more can come; null where it can.</returns>
+    /// <exception cref="UblkException">The server does not keep to the protocol.</exception>
+    private protected abstract string? Take(int received);
+
+    /// <summary>Reads the replies in the staged bytes, and keeps what is not whole.</summary>
+    private protected void TakeStaged()
+    {
+        Span<byte> staged = Staging.Span[..Staged];
+        int taken = Replies.Take(staged);
+        staged[taken..].CopyTo(staged);
+        Staged -= taken;
+    }
 
     private void Receive(bool expectsNothing)
     {
         IsReceiving = true;
-        int count = 0;
-        _direct = _replies.Payload.Length;
-        if (_direct > 0)
-        {
-            _vectors[count++] = new Libc.IoVector { Base = _replies.Payload.Address, Length = (nuint)_direct };
-        }
-
-        _vectors[count++] = new Libc.IoVector { Base = _staging.Address + _staged, Length = (nuint)(StagingLength - _staged) };
-        _message[0].VectorCount = (nuint)count;
-        Await(_queue.ReceiveMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), expectsNothing));
+        _message[0].VectorCount = (nuint)Prepare();
+        Await(_queue.ReceiveMessageAsync(
+            Connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), expectsNothing));
     }
 
     private void Await(ValueTask<int> receiving)
@@ -86,19 +106,20 @@ internal sealed unsafe class NbdReceiver : IDisposable
         IsReceiving = false;
         if (failure is not null)
         {
-            _connection.Fail(failure);
+            Connection.Fail(failure);
         }
-        else if (_connection.IsLost)
+        else if (Connection.IsReplyDue)
         {
-            _connection.FinishFailure();
-        }
-        else if (_connection.IsReplyDue)
-        {
+            // Of a connection that was given up, too: what has come is known.
             Receive(expectsNothing: false);
         }
-        else if (_staged > 0)
+        else if (!Connection.IsOpen)
         {
-            _connection.Fail("the server sent more than was asked for");
+            Connection.Settle();
+        }
+        else if (Staged > 0)
+        {
+            Connection.Fail("the server sent more than was asked for");
         }
     }
 
@@ -106,18 +127,7 @@ internal sealed unsafe class NbdReceiver : IDisposable
     {
         try
         {
-            int direct = int.Min(received, _direct);
-            if (direct > 0)
-            {
-                _replies.Advance(direct);
-            }
-
-            _staged += received - direct;
-            Span<byte> staged = _staging.Span[.._staged];
-            int taken = _replies.Take(staged);
-            staged[taken..].CopyTo(staged);
-            _staged -= taken;
-            return null;
+            return Take(received);
         }
         catch (UblkException exception)
         {

@@ -5,45 +5,46 @@ using Ublk.Io;
 namespace Ublk.Targets.Nbd;
 
 /// <summary>Sends requests in the order they come in: all of a turn in one message, and one message at a time.</summary>
-internal sealed unsafe class NbdSender
+internal abstract unsafe class NbdSender : IDisposable
 {
-    // A message of more would leave the queue's replies waiting, and the kernel takes 1024 vectors (UIO_MAXIOV).
-    private const int MaxVectors = 512;
-    private const long MaxBytes = 64 << 20;
+    // The kernel takes 1024 vectors (UIO_MAXIOV); a message of more than this would leave the queue's replies waiting.
+    private protected const int MaxVectors = 512;
 
     private readonly NbdConnection _connection;
     private readonly IoQueue _queue;
     private readonly Action _onSent;
 
-    // The kernel reads them.
-    private readonly Libc.IoVector[] _vectors = GC.AllocateArray<Libc.IoVector>(MaxVectors, pinned: true);
+    // The kernel reads it.
     private readonly Libc.MessageHeader[] _message = GC.AllocateArray<Libc.MessageHeader>(1, pinned: true);
 
-    private NbdCommand? _first;
     private NbdCommand? _last;
-    private NbdCommand? _notGathered;
-    private long _bytes;
     private uint _number;
     private ValueTaskAwaiter<int> _sending;
 
     /// <summary>Sends by a queue's ring.</summary>
-    public NbdSender(NbdConnection connection, IoQueue queue)
+    private protected NbdSender(NbdConnection connection, IoQueue queue)
     {
         _connection = connection;
         _queue = queue;
         _onSent = OnSent;
-        _message[0].Vectors = (nint)Unsafe.AsPointer(ref _vectors[0]);
+        _message[0].Vectors = (nint)Unsafe.AsPointer(ref Vectors[0]);
     }
 
     /// <summary>Whether a message is in flight: the kernel reads requests' data.</summary>
     public bool IsSending { get; private set; }
+
+    /// <summary>What the message consists of; the kernel reads it.</summary>
+    private protected Libc.IoVector[] Vectors { get; } = GC.AllocateArray<Libc.IoVector>(MaxVectors, pinned: true);
+
+    /// <summary>The first request that is not all sent; those behind it follow.</summary>
+    private protected NbdCommand? First { get; private set; }
 
     /// <summary>Has a request sent.</summary>
     public void Add(NbdCommand command)
     {
         if (_last is null)
         {
-            _first = command;
+            First = command;
         }
         else
         {
@@ -51,44 +52,82 @@ internal sealed unsafe class NbdSender
         }
 
         _last = command;
-        _notGathered ??= command;
+        OnAdded(command);
         if (!IsSending)
         {
             Send();
         }
         else if (!_queue.IsSubmitted(_number))
         {
-            Gather();
+            _message[0].VectorCount = (nuint)Gather();
         }
     }
 
-    private void Send()
+    /// <summary>Sends what there is, if there is no message in flight.</summary>
+    public void Send()
     {
-        IsSending = true;
-        _message[0].VectorCount = 0;
-        _bytes = 0;
-        _notGathered = _first;
-        Gather();
-        Await(_queue.SendMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), out _number));
+        if (IsSending)
+        {
+            return;
+        }
+
+        Begin();
+        int count = Gather();
+        if (count > 0)
+        {
+            IsSending = true;
+            _message[0].VectorCount = (nuint)count;
+            Await(_queue.SendMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), out _number));
+        }
+    }
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+    }
+
+    /// <summary>A request has joined the others.</summary>
+    private protected abstract void OnAdded(NbdCommand command);
+
+    /// <summary>A message begins.</summary>
+    private protected abstract void Begin();
+
+    /// <summary>Takes into the message what there is room for, behind what is in it.</summary>
+    /// <returns>How many vectors it has.</returns>
+    private protected abstract int Gather();
+
+    /// <summary>Bytes of the message were sent.</summary>
+    private protected abstract void Note(int sent);
+
+    /// <summary>Takes bytes from the requests, the first ones first.</summary>
+    private protected void Advance(int bytes)
+    {
+        while (First is { } command && bytes > 0)
+        {
+            int part = int.Min(bytes, command.Unsent);
+            bytes -= part;
+            command.Unsent -= part;
+            if (command.Unsent > 0)
+            {
+                return;
+            }
+
+            First = command.Next;
+            _last = First is null ? null : _last;
+            command.Next = null;
+
+            // The reply may be seen first: the request's data was in use until now.
+            if (command.IsReplied)
+            {
+                _connection.Answer(command);
+            }
+        }
     }
 
     private void Await(ValueTask<int> sending)
     {
         _sending = sending.GetAwaiter();
         _sending.UnsafeOnCompleted(_onSent);
-    }
-
-    private void Gather()
-    {
-        int count = (int)_message[0].VectorCount;
-        while (_notGathered is { } command && count + 2 <= MaxVectors && _bytes < MaxBytes)
-        {
-            count += command.Describe(_vectors.AsSpan(count));
-            _bytes += command.Unsent;
-            _notGathered = command.Next;
-        }
-
-        _message[0].VectorCount = (nuint)count;
     }
 
     private void OnSent()
@@ -98,44 +137,19 @@ internal sealed unsafe class NbdSender
         {
             IsSending = false;
             _connection.Fail($"sending failed: {Libc.Describe(-sent)}");
+            return;
         }
-        else if (_connection.IsLost)
+
+        // A request that comes meanwhile only joins the list.
+        Note(int.Max(sent, 0));
+        IsSending = false;
+        if (_connection.IsOpen)
         {
-            IsSending = false;
-            _connection.FinishFailure();
+            Send();
         }
         else
         {
-            // A request that comes meanwhile only joins the list.
-            Advance(int.Max(sent, 0));
-            IsSending = false;
-            if (_first is not null)
-            {
-                Send();
-            }
-        }
-    }
-
-    // A reply may be seen before this: the request's data was in use until now.
-    private void Advance(int sent)
-    {
-        while (_first is { } command && sent > 0)
-        {
-            int part = int.Min(sent, command.Unsent);
-            sent -= part;
-            command.Unsent -= part;
-            if (command.Unsent > 0)
-            {
-                return;
-            }
-
-            _first = command.Next;
-            _last = _first is null ? null : _last;
-            command.Next = null;
-            if (command.IsReplied)
-            {
-                _connection.Answer(command);
-            }
+            _connection.Settle();
         }
     }
 }

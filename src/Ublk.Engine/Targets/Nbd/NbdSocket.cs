@@ -11,15 +11,21 @@ namespace Ublk.Targets.Nbd;
 /// </summary>
 internal sealed unsafe class NbdSocket : IDisposable
 {
-    // Less than a launcher waits for a sign of its worker.
-    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
+    /// <summary>Less than a launcher waits for a sign of its worker.</summary>
+    public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(20);
+
+    private const int UnixAddressLength = sizeof(ushort) + Libc.UnixPathMax;
+
+    // As many as a kernel of any age takes.
+    private const int Backlog = 128;
 
     private readonly string _server;
-    private readonly Deadline _deadline = new(HandshakeTimeout);
+    private readonly Deadline _deadline;
 
-    private NbdSocket(string server, int family)
+    private NbdSocket(string server, int family, Deadline deadline)
     {
         _server = server;
+        _deadline = deadline;
         Handle = Libc.Socket(family);
         if (Handle.IsInvalid)
         {
@@ -31,12 +37,151 @@ internal sealed unsafe class NbdSocket : IDisposable
     public SafeFileHandle Handle { get; }
 
     /// <summary>Connects to a server.</summary>
+    /// <param name="uri">Where it is.</param>
+    /// <param name="timeout">How long connecting and the handshake may take together.</param>
     /// <exception cref="UblkException">It cannot be reached.</exception>
-    public static NbdSocket Connect(NbdUri uri) => uri.SocketPath is { } path ? ConnectUnix(uri.Server, path) : ConnectTcp(uri);
+    public static NbdSocket Connect(NbdUri uri, TimeSpan timeout)
+    {
+        Deadline deadline = new(timeout);
+        return uri.SocketPath is { } path ? ConnectUnix(uri.Server, path, deadline) : ConnectTcp(uri, deadline);
+    }
+
+    /// <summary>A socket that listens at a path.</summary>
+    /// <exception cref="UblkException">It cannot be made.</exception>
+    public static SafeFileHandle Listen(string path)
+    {
+        SafeFileHandle socket = Libc.Socket(Libc.AF_UNIX);
+        fixed (byte* address = UnixAddress(path))
+        {
+            if (socket.IsInvalid || Libc.Bind(socket, address, UnixAddressLength) != 0 || Libc.Listen(socket, Backlog) != 0)
+            {
+                int errno = Libc.LastErrno;
+                socket.Dispose();
+                throw UblkException.FromErrno(errno, "bind", $"Cannot listen at {path}");
+            }
+        }
+
+        return socket;
+    }
+
+    /// <summary>The encryption; null where there is none.</summary>
+    public NbdTls? Tls { get; private set; }
+
+    /// <summary>Encrypts all that follows.</summary>
+    /// <exception cref="UblkException">The ends do not agree, the server is not who it should be, or the time is up.</exception>
+    public void StartTls(NbdTlsSettings settings)
+    {
+        Tls = new NbdTls(settings);
+        while (!TryHandshake())
+        {
+            ReceiveInput();
+        }
+    }
 
     /// <summary>Sends all of the bytes.</summary>
     /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
     public void Send(ReadOnlySpan<byte> bytes)
+    {
+        if (Tls is null)
+        {
+            SendPlain(bytes);
+            return;
+        }
+
+        fixed (byte* data = bytes)
+        {
+            if (!Tls.Encrypt((nint)data, bytes.Length))
+            {
+                throw Closed();
+            }
+        }
+
+        SendOutput();
+    }
+
+    /// <summary>Receives as many bytes as there is room for.</summary>
+    /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
+    public void Receive(Span<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            fixed (byte* data = bytes)
+            {
+                int received = Tls is null ? ReceiveSome(data, bytes.Length) : Tls.Decrypt((nint)data, bytes.Length);
+                if (received < 0)
+                {
+                    throw Closed();
+                }
+
+                if (received == 0)
+                {
+                    ReceiveInput();
+                }
+
+                bytes = bytes[received..];
+            }
+        }
+    }
+
+    /// <summary>Sends the last bytes without waiting, and without caring whether they arrive.</summary>
+    public void TrySendLast(ReadOnlySpan<byte> bytes)
+    {
+        SetTimeout(Libc.SO_SNDTIMEO, TimeSpan.FromMilliseconds(1));
+        byte* encrypted = stackalloc byte[1024];
+        fixed (byte* data = bytes)
+        {
+            byte* last = data;
+            int length = bytes.Length;
+            if (Tls is not null)
+            {
+                Tls.Encrypt((nint)data, length);
+                Tls.Shutdown();
+                last = encrypted;
+                length = Tls.TakeOutput((nint)encrypted, 1024);
+            }
+
+            _ = Libc.Send(Handle, last, (nuint)length, Libc.MSG_NOSIGNAL);
+        }
+    }
+
+    /// <summary>Ends the connection, so that operations in flight return.</summary>
+    public void Shutdown() => _ = Libc.Shutdown(Handle, Libc.SHUT_RDWR);
+
+    /// <summary>Takes over another connection, with the same file descriptor as before.</summary>
+    /// <param name="next">The other one; what it leaves is to be disposed.</param>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void Become(NbdSocket next)
+    {
+        if (Libc.Dup3(next.Handle, Handle, Libc.O_CLOEXEC) < 0)
+        {
+            throw Failed("dup3", Libc.LastErrno);
+        }
+
+        (Tls, next.Tls) = (next.Tls, Tls);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Handle.Dispose();
+        Tls?.Dispose();
+        Tls = null;
+    }
+
+    private bool TryHandshake()
+    {
+        try
+        {
+            return Tls!.Handshake();
+        }
+        finally
+        {
+            // The reason of a failure is for the server, too.
+            SendOutput();
+        }
+    }
+
+    private void SendPlain(ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty)
         {
@@ -49,60 +194,65 @@ internal sealed unsafe class NbdSocket : IDisposable
         }
     }
 
-    /// <summary>Receives as many bytes as there is room for.</summary>
-    /// <exception cref="UblkException">The connection is lost, or the time is up.</exception>
-    public void Receive(Span<byte> bytes)
+    private void SendOutput()
     {
-        while (!bytes.IsEmpty)
+        Span<byte> bytes = stackalloc byte[4096];
+        while (Tls!.HasOutput)
         {
-            SetTimeout(Libc.SO_RCVTIMEO, Remaining());
-            fixed (byte* data = bytes)
+            fixed (byte* room = bytes)
             {
-                nint received = Libc.Receive(Handle, data, (nuint)bytes.Length, 0);
-                if (received == 0)
-                {
-                    throw new UblkException(UblkError.ConnectionFailed,
-                        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
-                }
-
-                bytes = bytes[(int)(received >= 0 ? received : Continue("recv"))..];
+                SendPlain(bytes[..Tls.TakeOutput((nint)room, bytes.Length)]);
             }
         }
     }
 
-    /// <summary>Sends without waiting, and without caring whether it arrives.</summary>
-    public void TrySend(ReadOnlySpan<byte> bytes)
+    private void ReceiveInput()
     {
-        SetTimeout(Libc.SO_SNDTIMEO, TimeSpan.FromMilliseconds(1));
-        fixed (byte* data = bytes)
+        byte* bytes = stackalloc byte[4096];
+        Tls?.AddInput((nint)bytes, ReceiveSome(bytes, 4096));
+    }
+
+    // At least one byte.
+    private int ReceiveSome(byte* data, int length)
+    {
+        while (true)
         {
-            _ = Libc.Send(Handle, data, (nuint)bytes.Length, Libc.MSG_NOSIGNAL);
+            SetTimeout(Libc.SO_RCVTIMEO, Remaining());
+            nint received = Libc.Receive(Handle, data, (nuint)length, 0);
+            if (received == 0)
+            {
+                throw Closed();
+            }
+
+            if (received > 0 || Continue("recv") != 0)
+            {
+                return (int)received;
+            }
         }
     }
 
-    /// <summary>Ends the connection, so that operations in flight return.</summary>
-    public void Shutdown() => _ = Libc.Shutdown(Handle, Libc.SHUT_RDWR);
+    private UblkException Closed() => new(UblkError.ConnectionFailed,
+        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
 
-    /// <inheritdoc/>
-    public void Dispose() => Handle.Dispose();
+    private static NbdSocket ConnectUnix(string server, string path, Deadline deadline) =>
+        Connect(server, Libc.AF_UNIX, UnixAddress(path), deadline);
 
-    private static NbdSocket ConnectUnix(string server, string path)
+    private static byte[] UnixAddress(string path)
     {
-        Span<byte> address = stackalloc byte[sizeof(ushort) + Libc.UnixPathMax];
-        address.Clear();
+        byte[] address = new byte[UnixAddressLength];
         address[0] = Libc.AF_UNIX;
-        RawText.ToBytes(path).CopyTo(address[sizeof(ushort)..]);
-        return Connect(server, Libc.AF_UNIX, address);
+        RawText.ToBytes(path).CopyTo(address, sizeof(ushort));
+        return address;
     }
 
-    private static NbdSocket ConnectTcp(NbdUri uri)
+    private static NbdSocket ConnectTcp(NbdUri uri, Deadline deadline)
     {
         UblkException? failure = null;
         foreach (IPAddress address in Resolve(uri.Host!))
         {
             try
             {
-                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port);
+                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port, deadline);
 
                 // Each turn's requests leave at once.
                 socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
@@ -124,7 +274,7 @@ internal sealed unsafe class NbdSocket : IDisposable
     }
 
     // The kernel's own layout: sockaddr_in and sockaddr_in6 (netinet/in.h).
-    private static NbdSocket ConnectTcp(string server, IPAddress host, int port)
+    private static NbdSocket ConnectTcp(string server, IPAddress host, int port, Deadline deadline)
     {
         Span<byte> address = stackalloc byte[28];
         address.Clear();
@@ -133,21 +283,22 @@ internal sealed unsafe class NbdSocket : IDisposable
         {
             address[0] = Libc.AF_INET;
             host.TryWriteBytes(address[4..], out _);
-            return Connect(server, Libc.AF_INET, address[..16]);
+            return Connect(server, Libc.AF_INET, address[..16], deadline);
         }
 
         address[0] = Libc.AF_INET6;
         host.TryWriteBytes(address[8..], out _);
         BinaryPrimitives.WriteUInt32LittleEndian(address[24..], (uint)host.ScopeId);
-        return Connect(server, Libc.AF_INET6, address);
+        return Connect(server, Libc.AF_INET6, address, deadline);
     }
 
-    private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address)
+    private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address, Deadline deadline)
     {
-        NbdSocket socket = new(server, family);
+        NbdSocket socket = new(server, family, deadline);
         try
         {
-            socket.SetTimeout(Libc.SO_SNDTIMEO, HandshakeTimeout / 2);
+            // A host may have another address that answers.
+            socket.SetTimeout(Libc.SO_SNDTIMEO, socket.Remaining() / 2);
             fixed (byte* bytes = address)
             {
                 if (Libc.Connect(socket.Handle, bytes, (uint)address.Length) != 0)

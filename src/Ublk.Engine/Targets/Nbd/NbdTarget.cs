@@ -12,14 +12,15 @@ internal sealed class NbdTarget : BlockTarget
     // A server may refuse a longer one, although the protocol allows 4 GiB.
     private const uint MaxRange = 1 << 30;
 
-    private readonly NbdConnection[] _connections;
+    private readonly NbdLink _link;
 
-    private NbdTarget(NbdConnection[] connections, TargetGeometry geometry, string name)
+    private NbdTarget(NbdLink link, NbdExport export, TargetGeometry geometry, string name)
     {
-        _connections = connections;
+        _link = link;
+        Export = export;
         BackingPath = name;
         Geometry = geometry;
-        Files = [.. connections.Select(connection => connection.Handle)];
+        Files = [.. link.Connections.Select(connection => connection.Handle)];
     }
 
     /// <summary>The catalogue's entry.</summary>
@@ -28,7 +29,15 @@ internal sealed class NbdTarget : BlockTarget
         "Serves an export of an NBD server, such as nbdkit or qemu-nbd.",
         [
             new TargetOption("Uri", TargetOptionKind.Text,
-                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.", IsMandatory: true),
+                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket."),
+            new TargetOption("Command", TargetOptionKind.Command,
+                "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
+            new TargetOption("TlsCertificates", TargetOptionKind.Path,
+                "For TLS, a folder of ca-cert.pem, client-cert.pem and client-key.pem. By default the system's authorities are trusted."),
+            new TargetOption("ReconnectTimeout", TargetOptionKind.Number,
+                "How many seconds requests wait for a new connection to the server; 0, the default, for none: they fail."),
+            new TargetOption("RequestTimeout", TargetOptionKind.Number,
+                "After how many seconds without an answer to a request the connection counts as lost; 0, the default, for never."),
         ],
         Open)
     {
@@ -44,42 +53,32 @@ internal sealed class NbdTarget : BlockTarget
     /// <inheritdoc/>
     public override string BackingPath { get; }
 
-    private NbdExport Export => _connections[0].Export;
+    /// <inheritdoc/>
+    public override IReadOnlyList<TargetCounter> Counters => _link.Counters;
+
+    // As it was at first: what the disk is like does not change with the connection.
+    private NbdExport Export { get; }
 
     /// <summary>Connects to a server: once for each thread that will make use of the disk.</summary>
     /// <exception cref="UblkException">The server cannot be reached, or refuses, or the export cannot back this disk.</exception>
     public static NbdTarget Open(TargetOptions options)
     {
-        string name = options.GetText("Uri")!;
-        NbdUri uri = NbdUri.Parse(name);
-        List<NbdConnection> connections = [];
+        TimeSpan reconnectTimeout = SecondsOf(options, "ReconnectTimeout");
+        TimeSpan requestTimeout = SecondsOf(options, "RequestTimeout");
+        NbdEndpoint endpoint = NbdEndpoint.Of(options);
+        NbdSession? session = null;
         try
         {
-            Connect(uri, connections, options);
-            NbdExport export = connections[0].Export;
-            TargetGeometry geometry = NbdGeometry.Of(export, options, name);
+            session = endpoint.Open(options.QueueThreads, NbdSocket.HandshakeTimeout);
+            TargetGeometry geometry = NbdGeometry.Of(session.Export, options, endpoint.Name);
             RequireNoRecovery(geometry, options);
-            if (options.QueueThreads > 1 && !export.Has(NbdExportFlags.CanMultiConn))
-            {
-                throw new UblkException(UblkError.NotSupported,
-                    $"{name} does not support several connections (CAN_MULTI_CONN), and each queue thread needs one. Omit QueueCount and "
-                        + "ThreadsPerQueue, or configure the server to support several connections.");
-            }
-
-            while (connections.Count < options.QueueThreads)
-            {
-                Connect(uri, connections, options);
-                if (connections[^1].Export != export)
-                {
-                    throw new UblkException(UblkError.ServerRefused, $"{name} changed while it was opened. Try again.");
-                }
-            }
-
-            return new NbdTarget([.. connections], geometry, name);
+            return new NbdTarget(
+                new NbdLink(session, endpoint, reconnectTimeout, requestTimeout, options), session.Export, geometry, endpoint.Name);
         }
         catch
         {
-            connections.ForEach(connection => connection.Dispose());
+            session?.Dispose();
+            endpoint.Dispose();
             throw;
         }
     }
@@ -115,25 +114,15 @@ internal sealed class NbdTarget : BlockTarget
     {
         if (disposing)
         {
-            Array.ForEach(_connections, connection => connection.Dispose());
+            _link.Dispose();
         }
 
         base.Dispose(disposing);
     }
 
-    private static void Connect(NbdUri uri, List<NbdConnection> connections, TargetOptions options)
-    {
-        NbdSocket socket = NbdSocket.Connect(uri);
-        try
-        {
-            connections.Add(new NbdConnection(socket, NbdHandshake.Run(socket, uri), connections.Count, options.Warn));
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
+    // As many as the kernel's timers of a day or a year can take without a thought.
+    private static TimeSpan SecondsOf(TargetOptions options, string name) =>
+        TimeSpan.FromSeconds(long.Min(options.GetNumber(name) ?? 0, int.MaxValue / 1000));
 
     // What a dead worker sent may still be on its way, and be done after what the next one sends.
     private static void RequireNoRecovery(TargetGeometry geometry, TargetOptions options)
@@ -150,7 +139,8 @@ internal sealed class NbdTarget : BlockTarget
     // Few connections: a search is as good as an index.
     private NbdConnection ConnectionOf(IoQueue queue)
     {
-        foreach (NbdConnection connection in _connections)
+        NbdConnection[] connections = _link.Connections;
+        foreach (NbdConnection connection in connections)
         {
             if (connection.Serves(queue))
             {
@@ -158,12 +148,8 @@ internal sealed class NbdTarget : BlockTarget
             }
         }
 
-        return Bind(queue);
+        return _link.Bind(queue);
     }
-
-    // Not above: what captures the queue would be allocated for each request.
-    private NbdConnection Bind(IoQueue queue) => Array.Find(_connections, connection => connection.TryBind(queue))
-        ?? throw new InvalidOperationException("There are more threads than connections to the NBD server.");
 
     private NbdCommandFlags FlagsOf(IoRequest request)
     {

@@ -5,15 +5,21 @@ using Ublk.Interop;
 namespace Ublk.Targets.Nbd;
 
 /// <summary>
-/// Where an export is, as the NBD project's URI scheme has it: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=path</c>.
+/// Where an export is, as the NBD project's URI scheme has it: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=path</c>, and
+/// <c>nbds</c> in the place of <c>nbd</c> for TLS.
 /// </summary>
 /// <param name="Host">The server's name or address; null for a Unix socket.</param>
 /// <param name="Port">Its TCP port.</param>
 /// <param name="SocketPath">The Unix socket's path; null for TCP.</param>
 /// <param name="Export">The export's name; empty for the server's default.</param>
-internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string Export)
+/// <param name="Tls">The encryption; null for none.</param>
+internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string Export, NbdTlsSettings? Tls = null)
 {
     private const string SocketKey = "socket";
+    private const string CertificatesKey = "tls-certificates";
+    private const string KeyFileKey = "tls-psk-file";
+    private const string UserKey = "tls-username";
+    private const string HostNameKey = "tls-hostname";
 
     /// <summary>The server, in words.</summary>
     public string Server => SocketPath ?? (Host!.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}");
@@ -24,19 +30,15 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
     {
         int schemeEnd = text.IndexOf("://", StringComparison.Ordinal);
         string scheme = schemeEnd < 0 ? "" : text[..schemeEnd].ToLowerInvariant();
-        switch (scheme)
+        if (scheme is "nbd+vsock" or "nbds+vsock")
         {
-            case "nbd" or "nbd+unix":
-                break;
-            case "nbds" or "nbds+unix":
-                string plain = scheme.Replace("nbds", "nbd", StringComparison.Ordinal);
-                throw new UblkException(UblkError.NotSupported,
-                    $"'{text}' requires TLS, which the Nbd target does not support. Use {plain} through a tunnel such as ssh or stunnel.");
-            case "nbd+vsock" or "nbds+vsock":
-                throw new UblkException(UblkError.NotSupported,
-                    $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
-            default:
-                throw Invalid(text, "It must begin with nbd:// or nbd+unix://");
+            throw new UblkException(UblkError.NotSupported,
+                $"'{text}' is a vsock address, which the Nbd target does not support. Use nbd or nbd+unix.");
+        }
+
+        if (scheme is not ("nbd" or "nbds" or "nbd+unix" or "nbds+unix"))
+        {
+            throw Invalid(text, "It must begin with nbd://, nbds://, nbd+unix:// or nbds+unix://");
         }
 
         string rest = text[(schemeEnd + 3)..];
@@ -53,8 +55,52 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
             throw Invalid(text, $"The name of an export has at most {NbdProtocol.MaxText} bytes");
         }
 
-        string? socket = SocketOf(text, query);
-        return scheme == "nbd" ? OfTcp(text, authority, socket, export) : OfUnix(text, authority, socket, export);
+        Dictionary<string, string> parameters = ParametersOf(text, query);
+        string? user = parameters.GetValueOrDefault(UserKey);
+        int at = authority.IndexOf('@', StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            user ??= Decode(text, authority[..at]);
+            authority = authority[(at + 1)..];
+        }
+
+        bool isTls = scheme.StartsWith("nbds", StringComparison.Ordinal);
+        if (!isTls && (user is not null || parameters.Keys.Any(key => key != SocketKey)))
+        {
+            throw Invalid(text, "A user's name, keys and certificates go with TLS alone, which begins with nbds");
+        }
+
+        string? socket = parameters.GetValueOrDefault(SocketKey);
+        NbdUri uri = scheme.EndsWith("unix", StringComparison.Ordinal)
+            ? OfUnix(text, authority, socket, export)
+            : OfTcp(text, authority, socket, export);
+        return isTls ? uri with { Tls = TlsOf(text, uri, user, parameters) } : uri;
+    }
+
+    /// <summary>The same with certificates of a folder, if one is given.</summary>
+    /// <exception cref="UblkException">The URI is without TLS, or with a key.</exception>
+    public NbdUri WithCertificates(string? folder) => folder is null ? this
+        : Tls is { KeyFile: null } tls ? this with { Tls = tls with { Certificates = folder } }
+        : throw new UblkException(UblkError.InvalidArgument, "TlsCertificates goes with a Uri of nbds:// or nbds+unix:// without a key.");
+
+    private static NbdTlsSettings TlsOf(string text, NbdUri uri, string? user, Dictionary<string, string> parameters)
+    {
+        string? certificates = parameters.GetValueOrDefault(CertificatesKey);
+        string? keys = parameters.GetValueOrDefault(KeyFileKey);
+        if ((certificates ?? "/")[0] != '/' || (keys ?? "/")[0] != '/')
+        {
+            throw Invalid(text, "The paths of keys and certificates are absolute");
+        }
+
+        if (keys is null ? user is not null : certificates is not null)
+        {
+            throw Invalid(text, $"A user's name goes with {KeyFileKey}, and {KeyFileKey} goes without {CertificatesKey}");
+        }
+
+        string? name = parameters.GetValueOrDefault(HostNameKey) ?? uri.Host;
+        return name is not null || keys is not null
+            ? new NbdTlsSettings(name, certificates, keys, user)
+            : throw Invalid(text, $"Over a Unix socket, TLS with certificates needs the server's name: {HostNameKey}");
     }
 
     private static NbdUri OfTcp(string text, string authority, string? socket, string export)
@@ -62,12 +108,6 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
         if (socket is not null)
         {
             throw Invalid(text, "A socket's path goes with nbd+unix");
-        }
-
-        // A user's name is part of the scheme for the sake of TLS.
-        if (authority.Contains('@', StringComparison.Ordinal))
-        {
-            throw Invalid(text, "A user's name goes with TLS alone");
         }
 
         int bracket = authority.StartsWith('[') ? authority.IndexOf(']', StringComparison.Ordinal) : -1;
@@ -101,19 +141,23 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
             : throw Invalid(text, $"A socket's path has at most {Libc.UnixPathMax - 1} bytes");
     }
 
-    private static string? SocketOf(string text, string query)
+    private static Dictionary<string, string> ParametersOf(string text, string query)
     {
-        string? socket = null;
+        Dictionary<string, string> parameters = [];
         foreach (string parameter in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             (string key, string value) = Split(parameter, '=');
-            socket = key == SocketKey
-                ? Decode(text, value)
-                : throw new UblkException(UblkError.NotSupported,
-                    $"The Nbd target does not support '{key}' in '{text}'. It supports socket only.");
+            if (key is not (SocketKey or CertificatesKey or KeyFileKey or UserKey or HostNameKey))
+            {
+                throw new UblkException(UblkError.NotSupported,
+                    $"The Nbd target does not support '{key}' in '{text}'. It supports {SocketKey}, {CertificatesKey}, {KeyFileKey}, "
+                        + $"{UserKey} and {HostNameKey}.");
+            }
+
+            parameters[key] = Decode(text, value) is { Length: > 0 } decoded ? decoded : throw Invalid(text, $"{key} has no value");
         }
 
-        return socket;
+        return parameters;
     }
 
     private static (string Before, string After) Split(string text, char separator)

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ublk.Targets;
 using Ublk.Targets.Nbd;
+using Ublk.Workers;
 
 namespace Ublk.Tests.Targets.Nbd;
 
@@ -12,12 +13,21 @@ internal sealed class NbdServer : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ublk-nbd-");
-    private readonly Process _process;
+    private readonly string _program;
+    private readonly Func<NbdServer, IEnumerable<string>> _arguments;
+    private Process _process = null!;
     private bool _servesOnce;
 
     private NbdServer(string program, Func<NbdServer, IEnumerable<string>> arguments)
     {
-        _process = Process.Start(new ProcessStartInfo(program, arguments(this)) { RedirectStandardError = true })!;
+        _program = program;
+        _arguments = arguments;
+        Start();
+    }
+
+    private void Start()
+    {
+        _process = Process.Start(new ProcessStartInfo(_program, _arguments(this)) { RedirectStandardError = true })!;
         _process.ErrorDataReceived += (_, line) => Errors += line.Data;
         _process.BeginErrorReadLine();
         Assert.True(SpinWait.SpinUntil(() => Listens() || _process.HasExited, Patience), "The server does not listen.");
@@ -42,8 +52,15 @@ internal sealed class NbdServer : IDisposable
         new("qemu-nbd", server => ["--persistent", "--shared=0", "--socket", server.SocketPath, .. arguments]);
 
     /// <summary>nbdkit on TCP.</summary>
-    public static NbdServer Tcp(params string[] arguments) => new("nbdkit", server =>
-        ["--foreground", "--exit-with-parent", "--ipaddr=127.0.0.1", $"--port={server.Port}", .. arguments]);
+    public static NbdServer Tcp(params string[] arguments) => TcpWith("LANG=C", arguments);
+
+    /// <summary>The same with a variable in its environment.</summary>
+    public static NbdServer TcpWith(string variable, string[] arguments) => new("env", server =>
+        [variable, "nbdkit", "--foreground", "--exit-with-parent", "--ipaddr=127.0.0.1", $"--port={server.Port}", .. arguments]);
+
+    /// <summary>qemu-nbd on TCP.</summary>
+    public static NbdServer QemuTcp(params string[] arguments) => new("qemu-nbd", server =>
+        ["--persistent", "--shared=0", "--bind=127.0.0.1", $"--port={server.Port}", .. arguments]);
 
     /// <summary>nbd-server with a file, as the export disk.</summary>
     public static NbdServer Old(string path) => new("nbd-server", server =>
@@ -64,14 +81,37 @@ internal sealed class NbdServer : IDisposable
     public NbdTarget Open(string export = "", bool readOnly = false, int threads = 1) => OpenUri(Uri(export), readOnly, threads);
 
     /// <summary>A disk of the export of a URI.</summary>
-    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) =>
-        NbdTarget.Open(new TargetOptions(new Dictionary<string, string> { ["Uri"] = uri }) { ReadOnly = readOnly, QueueThreads = threads });
+    public static NbdTarget OpenUri(string uri, bool readOnly = false, int threads = 1) => OpenWith(uri, threads, readOnly, log: null);
+
+    /// <summary>A disk with other options.</summary>
+    public static NbdTarget OpenWith(
+        string uri, int threads, bool readOnly, Action<string>? log, params IEnumerable<(string Name, string Value)> options) =>
+        OpenWith(threads, readOnly, log, [.. options, ("Uri", uri)]);
+
+    /// <summary>A disk with any options.</summary>
+    public static NbdTarget OpenWith(int threads, bool readOnly, Action<string>? log, params (string Name, string Value)[] options) =>
+        NbdTarget.Open(new TargetOptions(options.ToDictionary(option => option.Name, option => option.Value))
+        {
+            ReadOnly = readOnly,
+            QueueThreads = threads,
+            Warn = log ?? (static _ => { }),
+            Inform = log ?? (static _ => { }),
+            Companion = [.. BuiltWorker.Command, WorkerArguments.Companion],
+        });
 
     /// <summary>Ends the server as a crash does.</summary>
     public void Kill()
     {
         _process.Kill();
         _process.WaitForExit();
+    }
+
+    /// <summary>Starts it again.</summary>
+    public void Restart()
+    {
+        _process.Dispose();
+        File.Delete(SocketPath);
+        Start();
     }
 
     public void Dispose()

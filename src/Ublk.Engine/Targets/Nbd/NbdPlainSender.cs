@@ -1,0 +1,38 @@
+using Ublk.Interop;
+using Ublk.Io;
+
+namespace Ublk.Targets.Nbd;
+
+/// <summary>Sends requests as they are, with the data from where it is.</summary>
+internal sealed class NbdPlainSender(NbdConnection connection, IoQueue queue) : NbdSender(connection, queue)
+{
+    // As above: replies wait for the end of a message.
+    private const long MaxBytes = 64 << 20;
+
+    private NbdCommand? _notGathered;
+    private long _bytes;
+    private int _count;
+
+    private protected override void OnAdded(NbdCommand command) => _notGathered ??= command;
+
+    private protected override void Begin()
+    {
+        _bytes = 0;
+        _count = 0;
+        _notGathered = First;
+    }
+
+    private protected override int Gather()
+    {
+        while (_notGathered is { } command && _count + 2 <= MaxVectors && _bytes < MaxBytes)
+        {
+            _count += command.Describe(Vectors.AsSpan(_count));
+            _bytes += command.Unsent;
+            _notGathered = command.Next;
+        }
+
+        return _count;
+    }
+
+    private protected override void Note(int sent) => Advance(sent);
+}
