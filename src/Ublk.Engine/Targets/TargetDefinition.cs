@@ -21,7 +21,7 @@ public sealed record TargetDefinition(
     /// </summary>
     internal bool ServesBytes { get; init; }
 
-    /// <summary>Whether a disk is the image of a format at Path, which the cmdlets for images can change while no worker serves it.</summary>
+    /// <summary>Whether a disk is an image, which the operations on images can change while no worker serves it.</summary>
     internal bool IsImage { get; init; }
 
     /// <summary>Whether a disk may be on another machine, so that it needs the network when it is made at boot.</summary>
