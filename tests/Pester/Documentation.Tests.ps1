@@ -67,11 +67,16 @@ BeforeAll {
     $userShell = Start-UserShell daemon
     Invoke-AsUser $userShell 'truncate -s 16M 1.img disk.img'
 
+    # Other devices that the code names by their ids.
+    function Get-DocumentedId([string] $Code) {
+        1, 3 | Where-Object { $Code -match "\b$_\b" }
+    }
+
     # As many as the code speaks of, with the id and the name it uses.
     function New-DocumentedDevice([string] $Given, [string] $Code) {
         if ($Given -in 'one', 'stopped', 'suspended', 'dead') {
             $null = New-UblkDevice -Target Loop -Path disk.img -Id 0 -Name data -Recovery Reissue -QueueCount 2
-            1, 3 | Where-Object { $Code -match "\b$_\b" } | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
+            Get-DocumentedId $Code | ForEach-Object { $null = New-UblkDevice -Target Null -Id $_ -Recovery Reissue }
         }
         switch ($Given) {
             'stopped' { Get-UblkDevice | Stop-UblkDevice }
@@ -133,12 +138,34 @@ AfterAll {
 
 # One block for all of them: to enter and to leave a block takes Pester longer than most examples take.
 Describe 'An example of the help' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeAll {
+        $script:ready = $null
+    }
+
+    # What an example leaves as it was serves the next one as well.
     BeforeEach {
-        Enter-Documented $Given $Code
+        $needed = "$Given $(Get-DocumentedId $Code)"
+        if ($script:ready -ne $needed) {
+            if ($script:ready) {
+                Exit-Documented
+            }
+            Enter-Documented $Given $Code
+            $script:ready = $needed
+        }
     }
 
     AfterEach {
-        Exit-Documented
+        $changes = $Code -match '(?m)^(?!.*-WhatIf$).*\b(?!Get|Measure|Watch|Format)\w+-Ublk|^(?!\(?(Get|Measure|Watch|Format)-Ublk)'
+        if ($changes) {
+            Exit-Documented
+            $script:ready = $null
+        }
+    }
+
+    AfterAll {
+        if ($script:ready) {
+            Exit-Documented
+        }
     }
 
     It 'does what <Page> says: <Code>' -ForEach $examples {

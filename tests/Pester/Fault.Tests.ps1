@@ -27,7 +27,7 @@ Describe 'A disk with faults' {
         Remove-Item $image -ErrorAction Ignore
     }
 
-    It 'is an ordinary one where nothing is to go wrong' -Tag Core {
+    It 'is an ordinary one where nothing is to go wrong' {
         New-Image $image 8MB -Random
         $device = New-UblkDevice -Target Loop -Path $image -Offset 1MB -Filter 'HangEvery=0', 'Delay=0', 'ErrorRate=0'
         $device.BackingPath | Should -Be $image
@@ -36,7 +36,7 @@ Describe 'A disk with faults' {
             --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
     }
 
-    It 'delays each request at least as long as asked' -Tag Core {
+    It 'delays each request at least as long as asked' {
         New-Image $image 8MB -Random
         $device = New-UblkDevice -Target Loop -Path $image -Filter 'Delay=50'
         $clock = [Diagnostics.Stopwatch]::StartNew()
@@ -45,7 +45,7 @@ Describe 'A disk with faults' {
         Invoke-Program cmp -n 80KiB "$TestDrive/read" $image
     }
 
-    It 'fails the operations chosen, with the error chosen' -Tag Core {
+    It 'fails the operations chosen, with the error chosen' {
         New-Image $image 8MB -Random
         $device = New-UblkDevice -Target Loop -Path $image -Filter @{ ErrorRate = 1; ErrorOn = 'Write', 'Discard'; ErrorKind = 'ENOSPC' }
         Invoke-Failure dd if=/dev/zero "of=$device" bs=4k count=1 oflag=direct | Should -Match 'No space left on device'

@@ -65,7 +65,7 @@ Describe 'A disk whose workers are killed at random' -Tag Fire {
         Invoke-Program cmp $device $image
     }
 
-    It 'keeps a mounted file system whole' -Tag Core {
+    It 'keeps a mounted file system whole' {
         $device = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -BufferMode ($canZeroCopy ? 'ZeroCopy' : 'UserCopy') -AutoRestart
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
@@ -126,7 +126,7 @@ Describe 'A worker that is killed at a random moment' -Tag Fire {
         New-Image $image 16MB
     }
 
-    It 'of its start leaves nothing in the way of the next' -Tag Core {
+    It 'of its start leaves nothing in the way of the next' {
         1..$kills | ForEach-Object {
             $failure = Invoke-Killed "New-UblkDevice -Target Loop -Path $image -ErrorAction Stop"
             if ($failure) {

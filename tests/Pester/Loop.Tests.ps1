@@ -96,7 +96,7 @@ Describe 'A loop disk' {
         Invoke-Failure cmp -n 1MiB $image /dev/zero
     }
 
-    It 'reads zeroes where the file ends inside the last block' -Tag Core {
+    It 'reads zeroes where the file ends inside the last block' {
         New-Image $image (1MB + 100) -Random
         $device = New-UblkDevice -Target Loop -Path $image
         $device.Size | Should -Be (1MB + $device.LogicalBlockSize)
@@ -104,7 +104,7 @@ Describe 'A loop disk' {
         Invoke-Program cmp -n ($device.LogicalBlockSize - 100) -i "$(1MB + 100):0" $device /dev/zero
     }
 
-    It 'tells its user when the space behind it is used up' -Tag Core {
+    It 'tells its user when the space behind it is used up' {
         Invoke-Program mount -t tmpfs -o size=4M none $mount
         try {
             New-Image "$mount/disk.img" 16MB
@@ -138,7 +138,7 @@ Describe 'A loop disk' {
         }
     }
 
-    It 'is read-only, and says so, where the file cannot be written' -Tag Core {
+    It 'is read-only, and says so, where the file cannot be written' {
         New-Image $image 8MB
         Invoke-Program mount --bind $TestDrive $mount
         try {

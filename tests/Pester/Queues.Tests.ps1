@@ -73,7 +73,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
         Invoke-Program cmp $device $image
     }
 
-    It 'is stopped, started and shown as it is' -Tag Core {
+    It 'is stopped, started and shown as it is' {
         $device = New-UblkDevice -Target Null -Size 64MB -ThreadsPerQueue 3
         $device | Stop-UblkDevice
         $device | Start-UblkDevice
@@ -84,7 +84,7 @@ Describe 'A queue of three threads' -Skip:(-not $canShare) {
         $device.Queues.ThreadId | Sort-Object -Unique | Should -HaveCount 3
     }
 
-    It 'has its CPUs dealt out' -Tag Core {
+    It 'has its CPUs dealt out' {
         $device = New-UblkDevice -Target Null -Size 64MB -ThreadsPerQueue 2
         $device.Queues.Affinity | Sort-Object | Should -Be '0', '1'
         $device | Set-UblkDevice -QueueAffinity 0

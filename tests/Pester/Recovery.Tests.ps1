@@ -56,7 +56,7 @@ Describe 'A disk whose worker is killed' {
         Invoke-Program cmp $device $image
     }
 
-    It 'keeps a mounted file system whole' -Tag Core {
+    It 'keeps a mounted file system whole' {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         $null = New-Item -ItemType Directory -Force "$TestDrive/mnt"
         Invoke-Program mkfs.ext4 -q -F $device
@@ -186,7 +186,7 @@ Describe 'A supervisor' {
         (Get-UblkDevice | Format-List | Out-String) | Should -Match 'Restarts +: 3'
     }
 
-    It 'ends with its device' -Tag Core {
+    It 'ends with its device' {
         New-UblkDevice -Target Null -Size 64MB -AutoRestart | Remove-UblkDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
@@ -264,7 +264,7 @@ Describe 'A disk that is' {
         Invoke-Program cmp $device $image
     }
 
-    It 'started again is open to the same users as before' -Tag Core {
+    It 'started again is open to the same users as before' {
         $device = New-UblkDevice -Target Loop -Path $image
         $device | Stop-UblkDevice
         $device | Start-UblkDevice

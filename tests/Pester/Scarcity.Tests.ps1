@@ -59,7 +59,7 @@ Describe 'The memory of a worker' -Tag Fire {
             Invoke-Program modprobe -r null_blk
         }
 
-        It 'is not swapped to its disk, while that of others is' -Tag Core {
+        It 'is not swapped to its disk, while that of others is' {
             # The worker starts in its group, so that its memory is the group's. Where systemd runs it has one anyway.
             Set-Content "$($groups[0])/cgroup.procs" $PID
             $device = New-UblkDevice -Target Loop -Path "$under/disk.img"

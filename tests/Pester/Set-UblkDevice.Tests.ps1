@@ -10,7 +10,7 @@ BeforeAll {
     }
 }
 
-Describe 'Set-UblkDevice -QueueAffinity' -Tag Core {
+Describe 'Set-UblkDevice -QueueAffinity' {
     AfterEach {
         Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty

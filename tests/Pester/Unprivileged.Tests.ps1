@@ -210,7 +210,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
     }
 
     It 'is told what cannot be: <Script>' -ForEach @(
-        @{ Script = 'New-UblkDevice -Target Null'; Says = '-Unprivileged'; Id = 'PermissionDenied' }
+        @{ Script = 'New-UblkDevice -Target Null -Unprivileged:$false'; Says = '-Unprivileged'; Id = 'PermissionDenied' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -Recovery Queue'; Says = 'Recovery'; Id = 'InvalidArgument' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -AutoRestart'; Says = 'Recovery'; Id = 'InvalidArgument' }
         @{ Script = 'New-UblkDevice -Target Null -Unprivileged -BufferMode ZeroCopy'; Says = 'copies'; Id = 'InvalidArgument' }

@@ -21,14 +21,14 @@ Describe 'A worker' {
         Invoke-Program ps -o args= -p $worker | Should -BeLike "*/ublk-worker serve --id $($device.Id) --target Loop --path $image*"
     }
 
-    It 'has nothing of the shell that made it' -Tag Core {
+    It 'has nothing of the shell that made it' {
         Invoke-Program ps -o sid= -p $worker | Should -Not -Be (Invoke-Program ps -o sid= -p $PID)
         Invoke-Program ps -o tty= -p $worker | Should -Be '?'
         Invoke-Program readlink "/proc/$worker/cwd" | Should -Be '/'
         0..2 | ForEach-Object { Invoke-Program readlink "/proc/$worker/fd/$_" | Should -Be '/dev/null' }
     }
 
-    It 'may do what serving takes and nothing else, as may the next one and their supervisor' -Tag Core {
+    It 'may do what serving takes and nothing else, as may the next one and their supervisor' {
         $device | Remove-UblkDevice
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
         Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
@@ -43,7 +43,7 @@ Describe 'A worker' {
             Should -Be '/run/ublk root 700', '/run/ublk/0.json root 600', '/run/ublk/0.counters root 600', '/dev/ublkc0 root 600'
     }
 
-    It 'keeps no file system that is unmounted, whether mounts are <propagation>' -Tag Core -ForEach @{ Propagation = 'private' }, @{ Propagation = 'shared' } {
+    It 'keeps no file system that is unmounted, whether mounts are <propagation>' -ForEach @{ Propagation = 'private' }, @{ Propagation = 'shared' } {
         $former = Invoke-Program findmnt -no PROPAGATION /
         Invoke-Program modprobe null_blk memory_backed=1 gb=1
         Invoke-Program mount "--make-r$propagation" /

@@ -89,7 +89,7 @@ internal static class DeviceStopper
             {
                 throw new UblkException(UblkError.DeviceInUse,
                     $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. "
-                        + "Unmount or close it first, or use -Force, with which its users lose what they have not written yet.",
+                        + "Unmount or close it first, or use -Force: its users then lose data that they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }
 

@@ -27,7 +27,7 @@ internal static class DeviceTransitions
             ? record
             : throw new UblkException(UblkError.DeviceForeign,
                 $"Device {id} was made by another server, or its record in {StateDirectory.Own.Path} is lost, so it cannot be served. "
-                    + "All that can be done here is to remove it: Remove-UblkDevice",
+                    + $"Remove it: Remove-UblkDevice {id} -Force",
                 deviceId: id);
     }
 
@@ -130,8 +130,8 @@ internal static class DeviceTransitions
         if (info.OwnerUid != Libc.GetEffectiveUserId())
         {
             throw new UblkException(UblkError.PermissionDenied,
-                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}, who alone can say how it is served. "
-                    + "All that others can do, as root, is to remove it: Remove-UblkDevice",
+                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}. Only that user can start or change it; root can remove it: "
+                    + $"Remove-UblkDevice {info.DeviceId}",
                 deviceId: (int)info.DeviceId);
         }
     }
