@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using Ublk.Files;
 using Ublk.Images.Content;
 using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Encryption;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
@@ -61,7 +63,13 @@ internal sealed class NewImage : IDisposable
         try
         {
             data = dataPath is not null ? Begin(dataPath, size, replace) : null;
-            return new NewImage(file, data, new Qcow2Builder(new Qcow2File(file.Content, header), data?.Content));
+            Qcow2Builder builder = new(new Qcow2File(file.Content, header), data?.Content);
+            if (options.KeyFile is { } keyFile)
+            {
+                builder.AddLuks(MakeLuks(keyFile));
+            }
+
+            return new NewImage(file, data, builder);
         }
         catch
         {
@@ -109,6 +117,19 @@ internal sealed class NewImage : IDisposable
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    private static byte[] MakeLuks(string keyFile)
+    {
+        byte[] passphrase = KeyFile.Read(keyFile);
+        try
+        {
+            return LuksFormat.Make(passphrase);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(passphrase);
         }
     }
 

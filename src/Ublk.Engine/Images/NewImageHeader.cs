@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Numerics;
 using Ublk.Files;
+using Ublk.Qcow2.Encryption;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
@@ -39,7 +41,7 @@ internal static class NewImageHeader
         long entries = header.Layout.L1EntriesFor(size);
         long largest = HeaderRules.MaxL1Bytes / 8 * header.Layout.L2Coverage;
         return entries <= HeaderRules.MaxL1Bytes / 8
-            ? header with { L1Size = (int)entries, L1Offset = header.Layout.ClusterSize }
+            ? Encrypt(header with { L1Size = (int)entries, L1Offset = header.Layout.ClusterSize }, options)
             : throw Invalid(
                 $"A disk of {size} bytes is too large for clusters of {header.Layout.ClusterSize} bytes: {largest} are possible. "
                     + $"Choose larger clusters for {path}.");
@@ -48,6 +50,25 @@ internal static class NewImageHeader
     /// <summary>How the image's clusters are compressed, in the format's words.</summary>
     public static CompressionType CompressionOf(NewImageOptions options) =>
         options.CompressionType == ImageCompression.Zstd ? CompressionType.Zstd : CompressionType.Zlib;
+
+    // The LUKS header follows the L1 table.
+    private static ImageHeader Encrypt(ImageHeader header, NewImageOptions options)
+    {
+        if (options.KeyFile is null)
+        {
+            return header;
+        }
+
+        byte[] area = new byte[16];
+        BinaryPrimitives.WriteInt64BigEndian(
+            area, header.L1Offset + (header.Layout.ClustersFor(header.L1Size * 8L) << header.Layout.ClusterBits));
+        BinaryPrimitives.WriteInt64BigEndian(area.AsSpan(8), LuksFormat.Length);
+        return header with
+        {
+            Encryption = EncryptionMethod.Luks,
+            Extensions = [.. header.Extensions, new HeaderExtension(HeaderExtension.EncryptionHeader, area)],
+        };
+    }
 
     private static void Check(NewImageOptions options)
     {
@@ -89,6 +110,16 @@ internal static class NewImageHeader
         {
             throw Invalid(
                 "A raw data file holds the whole disk, so there can be no backing file. Leave one of -BackingPath and -DataFileRaw out.");
+        }
+
+        if (options.KeyFile is not null && (options.Version == 2 || options.DataFile is not null))
+        {
+            throw Invalid("An encrypted image has version 3 and no external data file. Leave out -KeyFile, or the other option.");
+        }
+
+        if (options.KeyFile is not null && options.Preallocation != ImagePreallocation.Off)
+        {
+            throw Invalid("Preallocated clusters of an encrypted image would read as random data. Leave out -Preallocation.");
         }
 
         if (options.DataFileRaw && options.DataFile is null)

@@ -38,6 +38,9 @@ public sealed record NewImageOptions
     /// <summary>Of qcow2: the external data file as the header is to name it; null for none.</summary>
     public string? DataFile { get; init; }
 
+    /// <summary>Of qcow2: the file with the passphrase of an image encrypted with LUKS; null for one that is not encrypted.</summary>
+    public string? KeyFile { get; init; }
+
     /// <summary>Of qcow2: whether the external data file is a raw image of the disk, too.</summary>
     public bool DataFileRaw { get; init; }
 }

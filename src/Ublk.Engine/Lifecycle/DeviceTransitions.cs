@@ -130,8 +130,8 @@ internal static class DeviceTransitions
         if (info.OwnerUid != Libc.GetEffectiveUserId())
         {
             throw new UblkException(UblkError.PermissionDenied,
-                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}. Only that user can start or change it; root can remove it: "
-                    + $"Remove-UblkDevice {info.DeviceId}",
+                $"Device {info.DeviceId} belongs to {UserNames.Find(info.OwnerUid)}. Only that user can start or change it; root can "
+                    + $"remove it: Remove-UblkDevice {info.DeviceId}",
                 deviceId: (int)info.DeviceId);
         }
     }

@@ -31,6 +31,10 @@ public sealed class NewUblkImageCommand : UblkNewImageCommand
     [Parameter]
     public ImagePreallocation Preallocation { get; set; }
 
+    /// <summary>The file with the passphrase. The image is then encrypted with LUKS.</summary>
+    [Parameter]
+    public string? KeyFile { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -53,6 +57,7 @@ public sealed class NewUblkImageCommand : UblkNewImageCommand
                 BackingFile = BackingPath is null ? null : FilePaths.NameFrom(SessionState, path, BackingPath),
                 BackingFormat = BackingFormat,
                 Preallocation = Preallocation,
+                KeyFile = KeyFile is null ? null : FilePaths.ResolveExisting(SessionState, KeyFile),
             },
         };
         if (ShouldProcess(path, $"Create {format} image"))

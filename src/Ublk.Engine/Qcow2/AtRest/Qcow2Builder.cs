@@ -34,6 +34,9 @@ internal sealed class Qcow2Builder
     /// <summary>The sizes of the image.</summary>
     public ClusterLayout Layout => _layout;
 
+    /// <summary>Writes the LUKS header to the clusters behind the L1 table that the image's header names. Comes first.</summary>
+    public void AddLuks(ReadOnlySpan<byte> area) => _image.File.Write(area, Take(_layout.ClustersFor(area.Length)));
+
     /// <summary>Gives a cluster of the disk a place.</summary>
     /// <param name="position">The cluster's first byte on the disk; after all before.</param>
     /// <param name="subclusters">With extended L2 entries: which subclusters have data, as the entry says it.</param>

@@ -25,6 +25,24 @@ internal static class AntiForensicSplit
         Xor.Combine(key, parts, key);
     }
 
+    /// <summary>Splits a key.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="hash">The hash that spreads what a part holds.</param>
+    /// <param name="parts">Room for the parts, each as long as the key.</param>
+    public static void Split(ReadOnlySpan<byte> key, HashAlgorithmName hash, Span<byte> parts)
+    {
+        Span<byte> last = parts[^key.Length..];
+        RandomNumberGenerator.Fill(parts[..^key.Length]);
+        last.Clear();
+        for (Span<byte> rest = parts; rest.Length > key.Length; rest = rest[key.Length..])
+        {
+            Xor.Combine(last, rest[..key.Length], last);
+            Spread(hash, last);
+        }
+
+        Xor.Combine(last, key, last);
+    }
+
     // Each piece of the key becomes the hash of its number and itself.
     private static void Spread(HashAlgorithmName hash, Span<byte> key)
     {

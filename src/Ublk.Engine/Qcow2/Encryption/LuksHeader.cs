@@ -15,15 +15,27 @@ internal sealed record LuksHeader
     /// <summary>Parts that a stored key is split into.</summary>
     public const int Stripes = 4000;
 
+    /// <summary>The first byte of the key slots in the header.</summary>
+    public const int SlotsOffset = 208;
+
+    /// <summary>Bytes of a key slot.</summary>
+    public const int SlotLength = 48;
+
+    /// <summary>Key slots of a header.</summary>
+    public const int SlotCount = 8;
+
+    /// <summary>The mark of a slot that keeps the key.</summary>
+    public const uint ActiveSlot = 0x00AC71F3;
+
+    /// <summary>The mark of a slot that does not.</summary>
+    public const uint FreeSlot = 0x0000DEAD;
+
     // Half a minute of a slow processor; a forged header would keep it for hours.
     private const int MaxIterations = 100_000_000;
     private const int MaxKeyLength = 64;
-    private const int SlotsOffset = 208;
-    private const int SlotLength = 48;
-    private const int SlotCount = 8;
-    private const uint ActiveSlot = 0x00AC71F3;
 
-    private static readonly byte[] s_magic = [.. "LUKS"u8, 0xBA, 0xBE];
+    /// <summary>The first bytes of a header.</summary>
+    public static ReadOnlySpan<byte> Magic => [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE];
 
     /// <summary>How the data and the stored keys are encrypted.</summary>
     public required CipherSuite Suite { get; init; }
@@ -53,7 +65,7 @@ internal sealed record LuksHeader
     /// <exception cref="UblkException">It is malformed, or names a cipher or hash that is unknown here.</exception>
     public static LuksHeader Parse(ReadOnlySpan<byte> bytes, long area, string path)
     {
-        if (area < Length || bytes.Length < Length || !bytes.StartsWith(s_magic))
+        if (area < Length || bytes.Length < Length || !bytes.StartsWith(Magic))
         {
             throw ImageError.Invalid(path, "it has no LUKS header where one must be");
         }
