@@ -185,7 +185,8 @@ internal sealed class QueueHarness : IDisposable
         return _requests[tag];
     }
 
-    private void Turn()
+    /// <summary>Waits for completions, and deals with them.</summary>
+    public void Turn()
     {
         int result = _queue.Ring.Enter(1, TimeSpan.FromSeconds(20));
         if (result != 0)

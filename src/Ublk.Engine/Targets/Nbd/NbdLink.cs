@@ -221,7 +221,7 @@ internal sealed class NbdLink : IDisposable
             return;
         }
 
-        bool isGone = _session.HasServerEnded(EndOfServer);
+        bool isGone = _session.HasServerEnded(_session.IsWithServerOf(next) ? TimeSpan.Zero : EndOfServer);
         bool mustFailFlush;
         lock (_lock)
         {

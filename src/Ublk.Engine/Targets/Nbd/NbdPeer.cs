@@ -7,8 +7,13 @@ namespace Ublk.Targets.Nbd;
 internal sealed unsafe class NbdPeer : IDisposable
 {
     private readonly SafeFileHandle _process;
+    private readonly int _id;
 
-    private NbdPeer(SafeFileHandle process) => _process = process;
+    private NbdPeer(SafeFileHandle process, int id)
+    {
+        _process = process;
+        _id = id;
+    }
 
     /// <summary>
     /// The process that listens on a connected Unix socket; null where it is not known, or is not the one that serves the connection.
@@ -25,15 +30,18 @@ internal sealed unsafe class NbdPeer : IDisposable
         int* credentials = stackalloc int[3];
         length = 3 * sizeof(int);
         bool isKnown = Libc.GetSocketOption(socket, Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials, &length) == 0;
-        return IfAlone(new NbdPeer(new SafeFileHandle(pidfd, ownsHandle: true)), isKnown ? credentials[0] : 0);
+        return IfAlone(new NbdPeer(new SafeFileHandle(pidfd, ownsHandle: true), isKnown ? credentials[0] : 0));
     }
 
     /// <summary>A child of this process that has not been waited for; null where it is not the one that serves.</summary>
     public static NbdPeer? OfChild(int processId)
     {
         SafeFileHandle process = Libc.OpenProcess(processId);
-        return process.IsInvalid ? null : IfAlone(new NbdPeer(process), processId);
+        return process.IsInvalid ? null : IfAlone(new NbdPeer(process, processId));
     }
+
+    /// <summary>Whether it is the same process as another one, which is there now.</summary>
+    public bool Is(NbdPeer? other) => _id == other?._id && !HasEnded(TimeSpan.Zero);
 
     /// <summary>Whether it has ended, by then at the latest.</summary>
     public bool HasEnded(TimeSpan wait) => Libc.PollIn(_process, (int)wait.TotalMilliseconds);
@@ -42,9 +50,9 @@ internal sealed unsafe class NbdPeer : IDisposable
     public void Dispose() => _process.Dispose();
 
     // A server that forked before it served has ended already; one that forks for each client does not serve it itself.
-    private static NbdPeer? IfAlone(NbdPeer peer, int processId)
+    private static NbdPeer? IfAlone(NbdPeer peer)
     {
-        if (processId > 0 && !peer.HasEnded(TimeSpan.Zero) && !MayHaveChildren(processId))
+        if (peer._id > 0 && !peer.HasEnded(TimeSpan.Zero) && !MayHaveChildren(peer._id))
         {
             return peer;
         }

@@ -77,6 +77,9 @@ internal sealed class NbdSession : IDisposable
     /// <summary>Whether the server's process has certainly ended, by then at the latest.</summary>
     public bool HasServerEnded(TimeSpan wait) => _peer?.HasEnded(wait) == true;
 
+    /// <summary>Whether another session is with the same process of a server.</summary>
+    public bool IsWithServerOf(NbdSession other) => _peer?.Is(other._peer) == true;
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -125,6 +125,16 @@ internal sealed class ScriptedServer : IDisposable
             BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(16)), length, type == NbdCommandType.Write ? Receive((int)length) : []);
     }
 
+    /// <summary>Says nothing more, and waits until the client has gone.</summary>
+    public void End()
+    {
+        _client!.Shutdown(SocketShutdown.Send);
+        while (true)
+        {
+            Receive(1);
+        }
+    }
+
     public void Dispose()
     {
         _listener.Dispose();
