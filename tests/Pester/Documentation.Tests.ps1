@@ -96,6 +96,9 @@ BeforeAll {
         Copy-DocumentedFile $files $folder $Code
         $null = New-Item -ItemType Directory /images
         Move-Item $folder/data.img /images
+        if ($Code.Contains('/images/disk.vhdx')) {
+            Invoke-Program qemu-img create -q -f vhdx /images/disk.vhdx 16M
+        }
         Set-Location $folder
         New-DocumentedDevice $Given $Code
     }

@@ -44,6 +44,7 @@ internal sealed class NewImage : IDisposable
         }
 
         RequireOutside(source, path, dataPath);
+        RequireNoOldData(options, path, dataPath);
         if (options.Format == ImageFormat.Raw)
         {
             RequireNoQcow2Options(options);
@@ -117,6 +118,18 @@ internal sealed class NewImage : IDisposable
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    // A block device keeps what it has where nothing is written, and that must not become part of the disk.
+    private static void RequireNoOldData(NewImageOptions options, string path, string? dataPath)
+    {
+        bool showsRest = options.Format == ImageFormat.Raw || options.Preallocation != ImagePreallocation.Off;
+        if ((showsRest && NewImageFile.IsOnDevice(path)) || (dataPath is not null && NewImageFile.IsOnDevice(dataPath)))
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"The disk would show the data that {(dataPath is null ? path : dataPath)}, a block device, has now. Choose -Format Qcow2 "
+                    + "without -Preallocation and -DataFile.");
         }
     }
 

@@ -4,14 +4,20 @@ using Ublk.Interop;
 namespace Ublk.Images;
 
 /// <summary>A file on its way to be an image: it has the image's name only when it is whole.</summary>
-/// <remarks>One that replaces another gets the owner, permissions and labels of that. Until then only its owner may use it.</remarks>
+/// <remarks>
+/// One that replaces another gets the owner, permissions and labels of that. Until then only its owner may use it. On a block device
+/// the image is written in place; the device has no valid header until the image is whole.
+/// </remarks>
 internal sealed class NewImageFile : IDisposable
 {
     private const int OthersRead = 0b000_100_100;
 
+    // Where blkid(8) looks for all but the rarest signatures.
+    private const int SignatureArea = 128 << 10;
+
     private readonly string _finalPath;
     private readonly bool _replace;
-    private readonly NewFile _file;
+    private readonly NewFile? _file;
 
     /// <summary>Makes the file, empty.</summary>
     /// <param name="path">The image's name.</param>
@@ -25,6 +31,12 @@ internal sealed class NewImageFile : IDisposable
         FileInfo named = new(path);
         _finalPath = named.LinkTarget is null ? path : named.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
         _replace = replace;
+        if (IsOnDevice(_finalPath))
+        {
+            Content = OpenDevice();
+            return;
+        }
+
         using DiskFile? old = OpenReplaced();
         string directory = Path.GetDirectoryName(_finalPath)!;
         if (!Directory.Exists(directory))
@@ -49,11 +61,19 @@ internal sealed class NewImageFile : IDisposable
     /// <summary>The file.</summary>
     public DiskFile Content { get; }
 
+    /// <summary>Whether a path leads to a block device.</summary>
+    public static bool IsOnDevice(string path) => Libc.Statx(path, out Libc.StatxBuffer state) == 0 && state.IsBlockDevice;
+
     /// <summary>Makes the file durable and gives it the image's name.</summary>
     /// <exception cref="UblkException">It is not durable, or somebody else has taken the name.</exception>
     public void Finish()
     {
         Content.Flush();
+        if (_file is null)
+        {
+            return;
+        }
+
         using (DiskFile? old = OpenReplaced())
         {
             CopyAttributes(old);
@@ -67,7 +87,30 @@ internal sealed class NewImageFile : IDisposable
     public void Dispose()
     {
         Content.Dispose();
-        _file.Dispose();
+        _file?.Dispose();
+    }
+
+    // Without what another program would take for the header of an image or a file system.
+    private DiskFile OpenDevice()
+    {
+        if (!_replace)
+        {
+            throw new UblkException(UblkError.PathExists,
+                $"{_finalPath} is a block device, whose content would be lost. Use -Force to replace it.", Libc.EEXIST, "open");
+        }
+
+        DiskFile device = DiskFile.OpenForWriting(_finalPath);
+        try
+        {
+            device.Write(new byte[(int)long.Min(device.Length, SignatureArea)], 0);
+            device.Flush();
+            return device;
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 
     // Not one that somebody works with.
@@ -90,7 +133,7 @@ internal sealed class NewImageFile : IDisposable
 
     private void CopyAttributes(DiskFile? old)
     {
-        int errno = old?.Handle is { } handle ? KeptAttributes.Copy(handle, _file.Handle) : 0;
+        int errno = old?.Handle is { } handle ? KeptAttributes.Copy(handle, _file!.Handle) : 0;
         if (errno != 0)
         {
             throw UblkException.FromErrno(errno, "chown",

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Qcow2.AtRest;
@@ -199,5 +200,33 @@ public sealed class CreateImageTests : IDisposable
             Assert.Throws<UblkException>(() => _folder.Create("a", 1 << 20, ImageFolder.Qcow2() with { DataFile = _folder["a"] }));
         Assert.Equal(UblkError.InvalidArgument, error.Error);
         Assert.Empty(_folder.Names);
+    }
+
+    [Fact]
+    public void A_block_device_gets_an_image_with_force_alone()
+    {
+        using LoopDevice device = new(4 << 20);
+        Shell.Run("mkfs.ext4", "-q", "-F", device.Path);
+        byte[] before = File.ReadAllBytes(device.BackingPath);
+        foreach (NewImageOptions options in (NewImageOptions[])
+            [
+                new() { Format = ImageFormat.Raw }, ImageFolder.Qcow2() with { Preallocation = ImagePreallocation.Metadata },
+            ])
+        {
+            Assert.Equal(UblkError.NotSupported, Assert.Throws<UblkException>(() => Create(options, force: true)).Error);
+        }
+
+        Assert.Equal(UblkError.PathExists, Assert.Throws<UblkException>(() => Create(ImageFolder.Qcow2(), force: false)).Error);
+        Assert.Equal(before, File.ReadAllBytes(device.BackingPath));
+
+        Create(ImageFolder.Qcow2(), force: true);
+        ImageFolder.RequireClean(device.Path);
+        Assert.Equal("qcow2", JsonDocument.Parse(Shell.Run("qemu-img", "info", "--output=json", device.Path))
+            .RootElement.GetProperty("format").GetString());
+        ImageFolder.Play(device.Path, "read -P 0 0 1G", "write -P 1 0 64k", "read -P 1 0 64k");
+        ImageFolder.RequireClean(device.Path);
+
+        void Create(NewImageOptions options, bool force) =>
+            new CreateImage { Path = device.Path, Size = 1 << 30, Options = options, Force = force }.Run(ImageProgress.None);
     }
 }
