@@ -135,7 +135,8 @@ public sealed class NbdFuzzTests(ITestOutputHelper output) : IDisposable
         if (!isStructured || (command.Type != NbdCommandType.Read && random.Next(2) == 0))
         {
             bool fails = random.Next(4) == 0;
-            return ScriptedServer.Simple(command.Cookie, fails ? 5u : 0, fails || command.Type != NbdCommandType.Read ? null : new byte[Length]);
+            byte[]? data = fails || command.Type != NbdCommandType.Read ? null : new byte[Length];
+            return ScriptedServer.Simple(command.Cookie, fails ? 5u : 0, data);
         }
 
         if (command.Type != NbdCommandType.Read || random.Next(5) == 0)

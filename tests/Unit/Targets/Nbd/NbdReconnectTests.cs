@@ -279,6 +279,25 @@ public class NbdReconnectTests
         });
         Assert.True(SpinWait.SpinUntil(() => _log.Count == 2, TimeSpan.FromSeconds(20)));
         Assert.Contains("has grown to 2097152 bytes", _log.Last(), StringComparison.Ordinal);
+        Assert.Equal((NbdTarget.Definition.SizeCounter, 1 << 21), (target.Counters[3].Name, target.Counters[3].Value));
+    }
+
+    [Fact]
+    public void An_export_that_grew_must_not_shrink_again()
+    {
+        int session = 0;
+        using ScriptedServer server = new(script =>
+        {
+            script.Open(session == 1 ? 1u << 21 : 1 << 20);
+            Serve(script, [], count: session++ < 2 ? 1 : int.MaxValue);
+        });
+        using NbdTarget target = Open(server.Uri);
+        QueueHarness.Run(target, harness =>
+        {
+            Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
+            Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
+            Assert.Equal(-Libc.ENOLINK, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
+        });
     }
 
     [Fact]
