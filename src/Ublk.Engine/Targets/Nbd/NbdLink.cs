@@ -239,6 +239,9 @@ internal sealed class NbdLink : IDisposable
 
             _session.Become(next);
             mustFailFlush = _export.Has(NbdExportFlags.SendFlush) && Ledger.Lose();
+
+            // The next loss may come before a connection's thread has seen this session.
+            Array.ForEach(Connections, connection => connection.ExpectResume());
         }
 
         Tell(NbdLinkState.Open, connection => connection.Resume(isGone, mustFailFlush));
