@@ -53,7 +53,7 @@ internal static class TargetParameters
         private static Collection<Attribute> Describe(TargetOption option)
         {
             Collection<Attribute> attributes = [new ParameterAttribute { HelpMessage = option.Help }];
-            if (option.Choices.Count > 0)
+            if (option.Choices.Count > 0 || option.FindCompletions is not null)
             {
                 attributes.Add(new ArgumentCompleterAttribute(typeof(ChoiceCompleter)));
             }

@@ -141,6 +141,19 @@ Describe 'An NBD server that dies, and comes again' {
         Get-UblkLog $device.Id | Where-Object Message -Like '*server again*' | Should -Not -BeNullOrEmpty
     }
 
+    It 'lets the disk grow with its export' {
+        Start-Nbdkit memory 64M
+        $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 60
+        { $device | Resize-UblkDevice -Size 96MB -ErrorAction Stop } | Should -Throw '*there*'
+        Stop-Server
+        Start-Nbdkit memory 128M
+        Invoke-Program dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct
+        Wait-For { (Get-UblkDevice $device.Id).TargetStatistics.ExportSize -eq 128MB }
+        $device | Resize-UblkDevice
+        (Get-UblkDevice $device.Id).Size | Should -Be 128MB
+        Invoke-Program dd if=/dev/zero "of=$device" bs=1M seek=127 count=1 oflag=direct
+    }
+
     It 'does not keep a disk that waits for it from being removed' {
         Start-Nbdkit memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 100000

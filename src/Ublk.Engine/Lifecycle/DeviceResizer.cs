@@ -31,14 +31,17 @@ internal static class DeviceResizer
         using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
         DeviceRecord record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
         DeviceSpecification specification = record.Specification;
-        if (specification.Assembly is not null || TargetCatalog.Find(specification.Target).OpenStorage is not { } open)
+        TargetDefinition? target = specification.Assembly is null ? TargetCatalog.Find(specification.Target) : null;
+        if (target is not ({ OpenStorage: not null } or { SizeCounter: not null }))
         {
             throw new UblkException(UblkError.NotSupported, $"The {specification.Target} target cannot change its size.", deviceId: id);
         }
 
         RequireNoFilters(specification);
         Disk disk = Disk.Of(control, id);
-        using DiskStorage storage = open(record.Specification.Options, disk.ReadOnly);
+        using DiskStorage storage = target.OpenStorage is { } open
+            ? open(record.Specification.Options, disk.ReadOnly)
+            : RemoteStorage.Of(control.GetInfo(id), target);
         RequireServed(record, storage);
         Change change = new(control, record, disk, storage, step ?? (_ => { }));
         change.Run(size, allowShrink);

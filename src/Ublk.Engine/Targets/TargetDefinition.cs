@@ -16,6 +16,11 @@ public sealed record TargetDefinition(
     internal Func<IReadOnlyDictionary<string, string>, bool, DiskStorage>? OpenStorage { get; init; }
 
     /// <summary>
+    /// The counter in which a worker says how large what is behind its disk is, where only the worker can know; null for other targets.
+    /// </summary>
+    internal string? SizeCounter { get; init; }
+
+    /// <summary>
     /// Whether a disk is the bytes of the file Path from Offset on. A new disk of a file that holds an image is then refused, unless
     /// Format is Raw.
     /// </summary>

@@ -43,6 +43,9 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
     /// <summary>What a choice is made from.</summary>
     public IReadOnlyList<string> Choices { get; init; } = [];
 
+    /// <summary>Finds what may be given where a part of it is typed; null where that takes no look.</summary>
+    internal Func<string, IReadOnlyList<string>>? FindCompletions { get; init; }
+
     /// <summary>Checks values against the options that somebody declares.</summary>
     /// <param name="owner">Whose they are, as the subject of a sentence.</param>
     /// <param name="options">What is declared.</param>

@@ -49,6 +49,9 @@ internal sealed class NbdConnection : IDisposable
     /// <summary>Whether the kernel has let go of all data of a lost connection. Readable from any thread.</summary>
     public bool IsSettled => _isSettled || Queue is null;
 
+    /// <summary>It is about to be resumed, and not settled any more; under the link's lock.</summary>
+    public void ExpectResume() => _isSettled = false;
+
     /// <summary>The queue that has the connection; null for none. Readable from any thread.</summary>
     public IoQueue? Queue => Volatile.Read(ref _queue) is { IsDisposed: false } queue ? queue : null;
 

@@ -11,7 +11,8 @@ internal abstract class NbdEndpoint : IDisposable
     public static NbdEndpoint Of(TargetOptions options) => (options.GetText("Uri"), options.GetCommand("Command")) switch
     {
         ({ } uri, null) => new NbdUriEndpoint(uri, options.GetText("TlsCertificates")),
-        (null, { } command) => new NbdCommandEndpoint(command, options),
+        (null, { } command) when options.GetText("TlsCertificates") is null => new NbdCommandEndpoint(command, options),
+        (null, not null) => throw new UblkException(UblkError.InvalidArgument, "TlsCertificates goes with a Uri, and not with a Command."),
         _ => throw new UblkException(UblkError.InvalidArgument, "The Nbd target needs either a Uri or a Command, and not both."),
     };
 

@@ -44,6 +44,19 @@ internal sealed class NbdHandshake
         return handshake.TryGo() ?? handshake.OpenByName();
     }
 
+    /// <summary>Comes as far as to where options can be sent.</summary>
+    /// <exception cref="UblkException">The server knows none, refuses TLS, or is gone.</exception>
+    public static NbdOptions Begin(NbdSocket socket, NbdUri uri)
+    {
+        NbdHandshake handshake = new(socket, uri);
+        handshake.Greet();
+        handshake.StartTls();
+        return (handshake._flags & NbdProtocol.FixedNewStyle) != 0
+            ? handshake._options
+            : throw new UblkException(UblkError.NotSupported, $"The NBD server at {uri.Server} is too old for options.",
+                operation: "handshake");
+    }
+
     private string ExportText => _uri.Export.Length == 0 ? "its default export" : $"the export '{_uri.Export}'";
 
     private void Greet()

@@ -22,6 +22,9 @@ internal enum NbdLinkState
 /// </remarks>
 internal sealed class NbdLink : IDisposable
 {
+    /// <summary>The counter that is the export's size in bytes.</summary>
+    public const string SizeCounter = "ExportSize";
+
     // Short enough for a server that was restarted, and in time long enough not to burden one that is not there.
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(5);
@@ -39,6 +42,7 @@ internal sealed class NbdLink : IDisposable
     private readonly TargetCounter _losses = new("LostConnections");
     private readonly TargetCounter _returns = new("Reconnections");
     private readonly TargetCounter _uncertain = new("UncertainBytes");
+    private readonly TargetCounter _size = new(SizeCounter);
 
     /// <summary>Begins with a session.</summary>
     /// <param name="session">The session; it goes with this.</param>
@@ -55,6 +59,7 @@ internal sealed class NbdLink : IDisposable
         _timeout = reconnectTimeout;
         _log = log;
         RequestTimeout = requestTimeout;
+        _size.Add(_export.Size);
         Connections = [.. session.Sockets.Select((socket, index) => new NbdConnection(this, socket, index))];
     }
 
@@ -62,7 +67,7 @@ internal sealed class NbdLink : IDisposable
     public NbdConnection[] Connections { get; }
 
     /// <summary>What is counted, for the disk's user.</summary>
-    public IReadOnlyList<TargetCounter> Counters => [_losses, _returns, _uncertain];
+    public IReadOnlyList<TargetCounter> Counters => [_losses, _returns, _uncertain, _size];
 
     /// <summary>Whether requests can be sent; under the lock.</summary>
     public NbdLinkState State { get; private set; }
@@ -213,7 +218,8 @@ internal sealed class NbdLink : IDisposable
 
     private void Resume(NbdSession next)
     {
-        if (NbdGeometry.FindConflict(_export, next.Export) is { } conflict)
+        // The disk may have grown with it.
+        if (NbdGeometry.FindConflict(_export with { Size = _session.Export.Size }, next.Export) is { } conflict)
         {
             next.Dispose();
             _log.Warn($"The export is not the one that it was, and all requests fail from now on: {conflict}. Create the device again.");
@@ -233,13 +239,18 @@ internal sealed class NbdLink : IDisposable
 
             _session.Become(next);
             mustFailFlush = _export.Has(NbdExportFlags.SendFlush) && Ledger.Lose();
+
+            // The next loss may come before a connection's thread has seen this session.
+            Array.ForEach(Connections, connection => connection.ExpectResume());
         }
 
         Tell(NbdLinkState.Open, connection => connection.Resume(isGone, mustFailFlush));
         _returns.Add();
+        long growth = _session.Export.Size - _size.Value;
+        _size.Add(growth);
         _log.Inform("There is a connection to the NBD server again."
             + (mustFailFlush ? " Writes that were not flushed may be lost: the next flush fails." : "")
-            + (_session.Export.Size > _export.Size ? $" The export has grown to {_session.Export.Size} bytes." : ""));
+            + (growth > 0 ? $" The export has grown to {_session.Export.Size} bytes: Resize-UblkDevice." : ""));
     }
 
     private void Tell(NbdLinkState state, Action<NbdConnection> message)

@@ -61,16 +61,21 @@ internal sealed unsafe class NbdPeer : IDisposable
         return null;
     }
 
+    // Of any thread. One that ends meanwhile leaves its children to another, so that all are looked at again.
     private static bool MayHaveChildren(int processId)
     {
-        try
+        for (int attempt = 0; attempt < 3; attempt++)
         {
-            // Of the main thread and of the others.
-            return Directory.EnumerateDirectories($"/proc/{processId}/task").Any(task => File.ReadAllText($"{task}/children") != "");
+            try
+            {
+                return Directory.GetDirectories($"/proc/{processId}/task").Any(task => File.ReadAllText($"{task}/children") != "");
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Or the kernel does not say.
+            }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return true;
-        }
+
+        return true;
     }
 }

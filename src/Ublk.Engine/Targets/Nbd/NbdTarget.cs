@@ -29,7 +29,10 @@ internal sealed class NbdTarget : BlockTarget
         "Serves an export of an NBD server, such as nbdkit or qemu-nbd.",
         [
             new TargetOption("Uri", TargetOptionKind.Text,
-                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket."),
+                "The export: nbd://host:port/export, or nbd+unix:///export?socket=/path for a Unix socket.")
+            {
+                FindCompletions = NbdExportList.Complete,
+            },
             new TargetOption("Command", TargetOptionKind.Command,
                 "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
             new TargetOption("TlsCertificates", TargetOptionKind.Path,
@@ -42,6 +45,7 @@ internal sealed class NbdTarget : BlockTarget
         Open)
     {
         NeedsNetwork = true,
+        SizeCounter = NbdLink.SizeCounter,
     };
 
     /// <inheritdoc/>

@@ -25,9 +25,11 @@ internal sealed unsafe class NbdTls : IDisposable
         try
         {
             _context = LibSsl.NewContext(LibSsl.ClientMethod());
+            Require(_context != 0 ? 1 : 0, LibSsl.Ssl);
             _key = settings.KeyFile is { } file ? NbdTlsKey.Read(file, settings.User) : null;
             Configure();
             _ssl = LibSsl.New(_context);
+            Require(_ssl != 0 ? 1 : 0, LibSsl.Ssl);
             _input = LibSsl.NewBio(LibSsl.MemoryMethod());
             _output = LibSsl.NewBio(LibSsl.MemoryMethod());
             LibSsl.SetBio(_ssl, _input, _output);

@@ -101,7 +101,11 @@ public class NbdCommandTests
     public void There_is_either_a_server_or_a_command()
     {
         foreach ((string, string)[] options in new (string, string)[][]
-            { [], [("Uri", "nbd://localhost"), ("Command", CommandText.Format(["nbdkit", "memory", "1M"]))] })
+            {
+                [],
+                [("Uri", "nbd://localhost"), ("Command", CommandText.Format(["nbdkit", "memory", "1M"]))],
+                [("TlsCertificates", "/"), ("Command", CommandText.Format(["nbdkit", "memory", "1M"]))],
+            })
         {
             UblkException refused = Assert.Throws<UblkException>(() => NbdServer.OpenWith(1, readOnly: false, log: null, options));
             Assert.Equal(UblkError.InvalidArgument, refused.Error);
@@ -173,9 +177,8 @@ public class NbdCommandTests
         Assert.Equal(0, Libc.Kill(server, Libc.SIGKILL));
     }
 
-    private static IEnumerable<int> Children() => Directory.GetDirectories("/proc/self/task")
-        .SelectMany(task => File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        .Select(id => int.Parse(id, CultureInfo.InvariantCulture));
+    private static IEnumerable<int> Children() => Processes().Where(process => Read(process, "status").Contains(
+        $"\nPPid:\t{Environment.ProcessId}\n", StringComparison.Ordinal));
 
     private static IEnumerable<int> Processes() => Directory.GetDirectories("/proc").Select(Path.GetFileName)
         .Where(name => int.TryParse(name, out _)).Select(name => int.Parse(name!, CultureInfo.InvariantCulture));
