@@ -3,8 +3,8 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $start = 'Ublk.PowerShell.Commands.StartUblkDeviceCommand'
-    $many = $env:UBLK_SOAK ? 64 : 32
-    $shellCount = 4
+    $many = $env:UBLK_SOAK ? 64 : 16
+    $shellCount = $env:UBLK_SOAK ? 4 : 2
 
     function Get-AvailableMemory {
         [long] ((Get-Content /proc/meminfo | Where-Object { $_ -like 'MemAvailable:*' }) -split '\s+')[1] * 1KB
