@@ -3,6 +3,14 @@
 
 # Those who serve a disk of a kind and are installed here, ours first.
 function Get-Contender($Disk) {
+    if ($Disk.Kind -eq 'nbd') {
+        # Both are clients of one server.
+        New-Contender 'Ublk' { Add-UblkNbd @args } { Remove-Ublk @args; Stop-NbdServer }
+        if (Test-Program nbd-client) {
+            New-Contender 'kernel' { Add-NbdClient @args } { nbd-client -d $args[0].Path | Out-Null; Stop-NbdServer }
+        }
+        return
+    }
     New-Contender 'Ublk' { Add-Ublk @args } { Remove-Ublk @args }
     if ($Disk.Kind -eq 'loop') {
         New-Contender 'Ublk Copy' { Add-Ublk @args -BufferMode Copy } { Remove-Ublk @args }
@@ -78,10 +86,40 @@ function Add-NullBlk($Disk) {
     New-Served '/dev/nullb0'
 }
 
-function Add-QemuNbd($Disk, [string] $File) {
+# A server of memory, for the clients that are attached.
+$nbdSocket = "/run/ublk-bench-$PID.socket"
+
+function Start-NbdServer {
+    if (-not (Test-Path $nbdSocket)) { nbdkit --unix $nbdSocket --pidfile "$nbdSocket.pid" memory 128M }
+}
+
+# Each client calls it when it ends; a server that has ended already is fine.
+function Stop-NbdServer {
+    if (Test-Path "$nbdSocket.pid") {
+        Stop-Process (Get-Content "$nbdSocket.pid")
+        Remove-Item $nbdSocket, "$nbdSocket.pid" -ErrorAction Ignore
+    }
+}
+
+function Add-UblkNbd($Disk) {
+    Start-NbdServer
+    New-Served (New-UblkDevice -Target Nbd -Uri "nbd+unix:///?socket=$nbdSocket" -QueueCount $Disk.Queues).DevicePath
+}
+
+function Add-NbdClient($Disk) {
+    Start-NbdServer
+    $path = Get-FreeNbdPath
+    nbd-client -unix $nbdSocket $path -connections $Disk.Queues -block-size 512 | Out-Null
+    New-Served $path
+}
+
+function Get-FreeNbdPath {
     modprobe nbd
-    $path = Get-ChildItem /sys/block/nbd* | Where-Object { -not (Test-Path "$_/pid") } |
-        Select-Object -First 1 | ForEach-Object { "/dev/$($_.Name)" }
+    Get-ChildItem /sys/block/nbd* | Where-Object { -not (Test-Path "$_/pid") } | Select-Object -First 1 | ForEach-Object { "/dev/$($_.Name)" }
+}
+
+function Add-QemuNbd($Disk, [string] $File) {
+    $path = Get-FreeNbdPath
     $cache = $Disk.Direct ? 'none' : 'writeback'
     qemu-nbd --fork --pid-file="$File.pid" --socket="$File.socket" --shared=$($Disk.Queues) --format=$($Disk.Kind -eq 'qcow2' ? 'qcow2' : 'raw') `
         --cache=$cache --aio=io_uring --discard=unmap $File

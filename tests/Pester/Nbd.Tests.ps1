@@ -26,14 +26,14 @@ BeforeAll {
     }
 }
 
-Describe 'A disk of an NBD server' -Tag Core {
+Describe 'A disk of an NBD server' {
     AfterEach {
         Remove-EveryDevice
         Stop-Server
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'holds what was written to it' {
+    It 'holds what was written to it' -Tag Core {
         Start-Nbdkit memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri
         $device.Size | Should -Be 64MB
@@ -87,7 +87,7 @@ Describe 'A disk of an NBD server' -Tag Core {
         Invoke-Failure dd if=/dev/zero "of=$device" bs=4k count=1 oflag=direct | Should -Match 'Read-only|not permitted'
     }
 
-    It 'fails with one errno once the server is killed, and goes when it is told to' {
+    It 'fails with one errno once the server is killed, and goes when it is told to' -Tag Core {
         Start-Nbdkit memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri
         $fio = Start-Fio $device
@@ -97,6 +97,30 @@ Describe 'A disk of an NBD server' -Tag Core {
         Invoke-Failure dd "if=$device" of=/dev/null bs=4k count=1 iflag=direct | Should -Match 'Link has been severed|Input/output error'
         Get-UblkLog $device.Id | Where-Object Message -Like '*is lost*' | Should -Not -BeNullOrEmpty
         $device | Remove-UblkDevice -Force
+    }
+
+    It 'is one half of a mirror, which goes on without it' {
+        Start-Nbdkit memory 64M
+        $remote = New-UblkDevice -Target Nbd -Uri $uri
+        $local = New-UblkDevice -Target Loop -Path (New-Image "$TestDrive/half.img" 64MB)
+        Invoke-Program modprobe raid1
+        $array = '/dev/md127'
+        $null = Invoke-Program env MDADM_NO_UDEV=1 mdadm --create $array --run --level=1 --raid-devices=2 --metadata=1.2 $local --write-mostly $remote
+        try {
+            Invoke-Program mkfs.ext4 -q -F $array
+            Invoke-Program mount $array $mount
+            Invoke-Program dd if=/dev/urandom "of=$mount/before" bs=1M count=4 conv=fsync status=none
+            Stop-Server
+            Invoke-Program dd if=/dev/urandom "of=$mount/after" bs=1M count=4 conv=fsync status=none
+            Get-Content -Raw /proc/mdstat | Should -Match '\[U_\]'
+            Invoke-Program umount $mount
+            Invoke-Program e2fsck -fn $array
+        }
+        finally {
+            & (Get-Program umount) -q $mount
+            $null = Invoke-Program env MDADM_NO_UDEV=1 mdadm --stop $array
+        }
+        $remote, $local | Remove-UblkDevice -Force
     }
 
     It 'goes with its worker, whatever was under way' {
