@@ -153,7 +153,9 @@ internal sealed class OverlayFile
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new UblkException(
-                exception is UnauthorizedAccessException ? UblkError.PermissionDenied : UblkError.OperationFailed,
+                exception is UnauthorizedAccessException ? UblkError.PermissionDenied
+                    : exception is DirectoryNotFoundException || exception.HResult == Libc.ENOENT ? UblkError.PathNotFound
+                    : UblkError.OperationFailed,
                 $"Cannot create the overlay {path}: {exception.Message} Check its folder, or choose another one.", operation: "open");
         }
     }

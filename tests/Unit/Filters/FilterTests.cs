@@ -160,7 +160,7 @@ public class FilterTests
     [InlineData(UblkError.InvalidArgument, "Offset=1048576")]
     [InlineData(UblkError.InvalidArgument, "Offset=512;Length=1048576")]
     [InlineData(UblkError.InvalidArgument, "Partition=1")]
-    [InlineData(UblkError.InvalidArgument, "Overlay=/nowhere/at/all")]
+    [InlineData(UblkError.PathNotFound, "Overlay=/nowhere/at/all")]
     [InlineData(UblkError.InvalidBackingFile, "Overlay=/etc/passwd")]
     public void What_is_no_filter_is_refused(UblkError error, string filter)
     {
