@@ -38,7 +38,7 @@ Describe 'The package' {
         $said | Should -Contain "version $version"
         $said | Should -Contain "from $folder"
         $said | Should -Contain "cmdlets $($source.CmdletsToExport.Count)"
-        $said -join "`n" | Should -Match 'view\s+Name +Target +Symlink'
+        $said -join "`n" | Should -Match 'view\s+Name +Target +Unit +File'
         $said | Should -Contain 'sum 10'
         $said | Should -Contain 'synopsis Removes ublk devices.'
         $said | Should -Contain 'topic True'

@@ -34,6 +34,13 @@ internal static class ImageDiskResizer
         DeviceSpecification specification = DeviceTransitions.LiveRecordOf(control, id, cancellation).Specification;
         long wanted = size ?? throw new UblkException(UblkError.InvalidArgument,
             $"Specify the new size of the image: Resize-UblkDevice {id} -Size SIZE", deviceId: id);
+        if (DeviceInventory.Find(control, id)?.ReadOnly == true)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"The disk of device {id} is read-only, and so is its image. Remove the device and resize the image: Resize-UblkImage",
+                deviceId: id);
+        }
+
         long current = DeviceResizer.RequireResizable(control, specification, wanted, allowShrink);
         if (wanted < current)
         {

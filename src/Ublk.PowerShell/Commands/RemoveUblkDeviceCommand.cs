@@ -17,6 +17,19 @@ public sealed class RemoveUblkDeviceCommand : UblkEndCommand
     protected override string Action => "Remove ublk device";
 
     /// <inheritdoc/>
+    protected override void Apply(int id, Action<string> step)
+    {
+        if (Force || ServerOfOther(id) is not { } server || Asks(
+            $"/dev/ublkb{id} belongs to another server, process {server}. {Action} {id}?",
+            () => new UblkException(UblkError.DeviceForeign,
+                $"Device {id} belongs to another server, process {server}. Use its own tools, or Remove-UblkDevice {id} -Force.",
+                deviceId: id)))
+        {
+            base.Apply(id, step);
+        }
+    }
+
+    /// <inheritdoc/>
     protected override void End(int id, bool force, Action<string> step)
     {
         UblkDevice? device = PassThru ? DeviceInventory.Find(id) : null;
@@ -26,4 +39,8 @@ public sealed class RemoveUblkDeviceCommand : UblkEndCommand
             WriteObject(device);
         }
     }
+
+    // The process that serves a device of another server; null for our own, and for one that is not served.
+    private static int? ServerOfOther(int id) =>
+        DeviceInventory.Find(id) is { IsComplete: true, Target: null, ProcessId: { } server } ? server : null;
 }

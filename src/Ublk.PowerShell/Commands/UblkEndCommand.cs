@@ -1,31 +1,21 @@
 using System.Management.Automation;
 using System.Management.Automation.Host;
-using Ublk.Devices;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>What the cmdlets have in common that take a disk away: they ask before they take one that is in use or not ours.</summary>
+/// <summary>What the cmdlets have in common that take a disk away: they ask before they take one that is in use.</summary>
 public abstract class UblkEndCommand : UblkDeviceCommand
 {
     private bool _yesToAll;
     private bool _noToAll;
 
-    /// <summary>Does not ask. Takes disks that are mounted, held or open, and devices of other servers.</summary>
+    /// <summary>Does not ask.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
 
     /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
     {
-        if (!Force && DeviceInventory.Find(id) is { IsComplete: true, Target: null, ProcessId: { } server }
-            && !Asks(
-                $"/dev/ublkb{id} belongs to another server, process {server}. {Action} {id}?",
-                () => new UblkException(UblkError.DeviceForeign,
-                    $"Device {id} belongs to another server, process {server}. Use its own tools, or {Command(id)} -Force.", deviceId: id)))
-        {
-            return;
-        }
-
         try
         {
             End(id, Force, step);
@@ -45,11 +35,11 @@ public abstract class UblkEndCommand : UblkDeviceCommand
     /// <param name="step">Called with a sentence for each step.</param>
     protected abstract void End(int id, bool force, Action<string> step);
 
-    /// <summary>The command line for one device, for messages.</summary>
-    private string Command(int id) => $"{MyInvocation.MyCommand.Name} {id}";
-
-    // A host without a user cannot ask: then the refusal is the error.
-    private bool Asks(string question, Func<UblkException> refusal)
+    /// <summary>Asks the user.</summary>
+    /// <param name="question">The question.</param>
+    /// <param name="refusal">The error where no user can answer.</param>
+    /// <returns>Whether the answer is yes.</returns>
+    private protected bool Asks(string question, Func<UblkException> refusal)
     {
         try
         {

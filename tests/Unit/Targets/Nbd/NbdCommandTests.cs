@@ -151,8 +151,8 @@ public class NbdCommandTests
     [Fact]
     public void A_server_ends_with_a_process_that_is_killed()
     {
-        string companion = string.Join(' ', BuiltWorker.Command.Append(WorkerArguments.Companion));
-        using Process parent = Process.Start("sh", ["-c", $"{companion} $$ /bin/sleep sleep 87654 & wait"]);
+        string[] companion = [.. BuiltWorker.Command, WorkerArguments.Companion];
+        using Process parent = Process.Start("sh", ["-c", "\"$@\" $$ /bin/sleep sleep 87654 & wait", "sh", .. companion]);
         Assert.True(SpinWait.SpinUntil(() => Processes().Any(process => CommandOf(process) == "sleep 87654"), TimeSpan.FromSeconds(20)));
         parent.Kill();
         Assert.True(SpinWait.SpinUntil(
