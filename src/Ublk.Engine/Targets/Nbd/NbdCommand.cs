@@ -10,7 +10,8 @@ namespace Ublk.Targets.Nbd;
 /// <remarks>Everything happens on the queue's thread.</remarks>
 internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : ReusableTask
 {
-    private readonly byte[] _header = GC.AllocateArray<byte>(sizeof(NbdRequestHeader), pinned: true);
+    private readonly byte[] _header = GC.AllocateArray<byte>(NbdHeaders.MaxRequestLength, pinned: true);
+    private int _headerLength;
     private uint _generation;
 
     /// <summary>What names the request to the server: the place in the pool, and a number that is new for each use of it.</summary>
@@ -26,7 +27,7 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     public long Offset { get; private set; }
 
     /// <summary>Bytes in the range.</summary>
-    public uint RangeLength { get; private set; }
+    public long RangeLength { get; private set; }
 
     /// <summary>The data of a read or a write.</summary>
     public IoBuffer Buffer { get; private set; }
@@ -59,7 +60,8 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     public NbdCommand? Next { get; set; }
 
     /// <summary>Makes it the next request.</summary>
-    public void Load(NbdCommandType type, NbdCommandFlags flags, long offset, uint length, IoBuffer buffer)
+    public void Load(
+        NbdHeaderForm form, NbdCommandType type, NbdCommandFlags flags, long offset, long length, IoBuffer buffer)
     {
         Type = type;
         Flags = flags;
@@ -67,19 +69,19 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
         RangeLength = length;
         Buffer = buffer;
         IsActive = true;
-        Rewind();
+        Rewind(form);
     }
 
     /// <summary>Begins it anew, as another request to the server.</summary>
-    public void Rewind()
+    public void Rewind(NbdHeaderForm form)
     {
         Covered.Clear();
         Errno = 0;
         IsReplied = false;
-        Unsent = Length;
         Next = null;
         _generation++;
-        MemoryMarshal.Write(_header, new NbdRequestHeader(Flags, Type, Cookie, Offset, RangeLength));
+        _headerLength = NbdHeaders.Write(_header, form, Flags, Type, Cookie, Offset, RangeLength);
+        Unsent = Length;
     }
 
     /// <summary>Describes what is not sent yet.</summary>
@@ -89,13 +91,13 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     {
         int sent = Length - Unsent;
         int used = 0;
-        if (sent < _header.Length)
+        if (sent < _headerLength)
         {
             nint header = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_header));
-            vectors[used++] = new Libc.IoVector { Base = header + sent, Length = (nuint)(_header.Length - sent) };
+            vectors[used++] = new Libc.IoVector { Base = header + sent, Length = (nuint)(_headerLength - sent) };
         }
 
-        int sentData = int.Max(0, sent - _header.Length);
+        int sentData = int.Max(0, sent - _headerLength);
         if (Type == NbdCommandType.Write)
         {
             vectors[used++] = new Libc.IoVector { Base = Buffer.Address + sentData, Length = (nuint)(Buffer.Length - sentData) };
@@ -131,5 +133,5 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     /// <inheritdoc/>
     protected override void Recycle() => pool.Return(this);
 
-    private int Length => _header.Length + (Type == NbdCommandType.Write ? Buffer.Length : 0);
+    private int Length => _headerLength + (Type == NbdCommandType.Write ? Buffer.Length : 0);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Io;
 
@@ -88,7 +87,7 @@ internal sealed class NbdConnection : IDisposable
     /// <param name="length">Bytes in the range.</param>
     /// <param name="buffer">The data of a read or a write, in memory.</param>
     /// <returns>The length of the data, 0 where there is none, or a negative errno.</returns>
-    public ValueTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, uint length, IoBuffer buffer = default)
+    public ValueTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, long length, IoBuffer buffer = default)
     {
         int refusal = _state == NbdLinkState.Failing ? NbdError.LostConnection
             : type == NbdCommandType.Flush && IsOpen && _link.Ledger.TakeLoss() ? NbdError.LostWrites
@@ -100,7 +99,7 @@ internal sealed class NbdConnection : IDisposable
         }
 
         NbdCommand command = _commands.Rent();
-        command.Load(type, flags, offset, length, buffer);
+        command.Load(_link.Headers, type, flags, offset, length, buffer);
         ValueTask<int> answer = command.Task;
         if (IsOpen)
         {
@@ -190,7 +189,7 @@ internal sealed class NbdConnection : IDisposable
         {
             if (errors[index] == 0)
             {
-                waiting[index].Rewind();
+                waiting[index].Rewind(_link.Headers);
                 Begin(waiting[index]);
             }
         }
@@ -211,13 +210,13 @@ internal sealed class NbdConnection : IDisposable
     }
 
     /// <inheritdoc/>
-    public unsafe void Dispose()
+    public void Dispose()
     {
         if (_state == NbdLinkState.Open && _commands.Active == 0)
         {
-            Span<byte> farewell = stackalloc byte[sizeof(NbdRequestHeader)];
-            MemoryMarshal.Write(farewell, new NbdRequestHeader(NbdCommandFlags.None, NbdCommandType.Disconnect, 0, 0, 0));
-            _socket.TrySendLast(farewell);
+            Span<byte> farewell = stackalloc byte[NbdHeaders.MaxRequestLength];
+            int length = NbdHeaders.Write(farewell, _link.Headers, NbdCommandFlags.None, NbdCommandType.Disconnect, 0, 0, 0);
+            _socket.TrySendLast(farewell[..length]);
         }
 
         // The ring may keep the socket open for a moment.
@@ -267,7 +266,7 @@ internal sealed class NbdConnection : IDisposable
         if (Queue is { } queue)
         {
             queue.ReplaceFile(File, Handle);
-            NbdReplies replies = new(_commands, OnReplied, _link.HasStructuredReplies);
+            NbdReplies replies = new(_commands, OnReplied, _link.Headers);
             NbdTls? tls = _socket.Tls;
             _sender = tls is null ? new NbdPlainSender(this, queue) : new NbdTlsSender(this, queue, tls);
             _receiver = tls is null ? new NbdPlainReceiver(this, queue, replies) : new NbdTlsReceiver(this, queue, replies, tls);

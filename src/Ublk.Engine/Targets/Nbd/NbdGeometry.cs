@@ -64,6 +64,8 @@ internal static class NbdGeometry
             : missing != 0 ? $"it does not support {missing} any more"
             : export.Has(NbdExportFlags.ReadOnly) && !former.Has(NbdExportFlags.ReadOnly) ? "it is read-only"
             : export.Has(NbdExportFlags.SendFlush) && !former.Has(NbdExportFlags.SendFlush) ? "it has a volatile cache"
+            : former.Headers == NbdHeaderForm.Extended && export.Headers != NbdHeaderForm.Extended
+                ? "it does not support extended headers any more"
             : export.MinBlock > uint.Max(SectorSize, former.MinBlock) || !uint.IsPow2(export.MinBlock)
                 ? $"its blocks have {export.MinBlock} bytes instead of {former.MinBlock}"
             : export.MaxPayload < uint.Min(former.MaxPayload, NbdProtocol.DefaultMaxPayload)

@@ -17,7 +17,7 @@ internal sealed class NbdHandshake
     private readonly NbdOptions _options;
     private readonly NbdUri _uri;
     private ushort _flags;
-    private bool _hasStructuredReplies;
+    private NbdHeaderForm _headers;
 
     private NbdHandshake(NbdSocket socket, NbdUri uri)
     {
@@ -40,7 +40,10 @@ internal sealed class NbdHandshake
             return handshake.OpenByName();
         }
 
-        handshake.AskForStructuredReplies();
+        // Extended headers imply structured replies.
+        handshake._headers = handshake.AskFor(NbdOption.ExtendedHeaders) ? NbdHeaderForm.Extended
+            : handshake.AskFor(NbdOption.StructuredReply) ? NbdHeaderForm.Structured
+            : NbdHeaderForm.Simple;
         return handshake.TryGo() ?? handshake.OpenByName();
     }
 
@@ -117,10 +120,10 @@ internal sealed class NbdHandshake
         _socket.StartTls(settings);
     }
 
-    private void AskForStructuredReplies()
+    private bool AskFor(NbdOption option)
     {
-        _options.Send(NbdOption.StructuredReply);
-        NbdOptionReply reply = _options.Receive(NbdOption.StructuredReply);
+        _options.Send(option);
+        NbdOptionReply reply = _options.Receive(option);
         if (reply.Type == NbdOptionReplyType.TlsRequired)
         {
             throw _options.Refusal(reply, "a connection");
@@ -131,7 +134,7 @@ internal sealed class NbdHandshake
             throw _options.Violation($"it replied {(uint)reply.Type} with {reply.Data.Length} bytes where it should say yes or no");
         }
 
-        _hasStructuredReplies = !reply.IsError;
+        return !reply.IsError;
     }
 
     // Null where the server does not know the option.
@@ -228,7 +231,7 @@ internal sealed class NbdHandshake
         ulong size = BinaryPrimitives.ReadUInt64BigEndian(data);
         NbdExportFlags flags = (NbdExportFlags)BinaryPrimitives.ReadUInt16BigEndian(data[sizeof(ulong)..]);
         return size <= long.MaxValue
-            ? new NbdExport((long)size, flags, 1, 4096, NbdProtocol.DefaultMaxPayload, _hasStructuredReplies)
+            ? new NbdExport((long)size, flags, 1, 4096, NbdProtocol.DefaultMaxPayload, _headers)
             : throw _options.Violation($"it says that {ExportText} has {size} bytes");
     }
 }

@@ -72,8 +72,8 @@ internal sealed class NbdLink : IDisposable
     /// <summary>Whether requests can be sent; under the lock.</summary>
     public NbdLinkState State { get; private set; }
 
-    /// <summary>Whether replies to reads come in chunks.</summary>
-    public bool HasStructuredReplies => _session.Export.HasStructuredReplies;
+    /// <summary>Which headers the session has.</summary>
+    public NbdHeaderForm Headers => _session.Export.Headers;
 
     /// <summary>How long a server may take for a request; zero for no limit.</summary>
     public TimeSpan RequestTimeout { get; }

@@ -24,6 +24,8 @@ internal static class NbdProtocol
     public const uint RequestMagic = 0x25609513;
     public const uint SimpleReplyMagic = 0x67446698;
     public const uint ChunkMagic = 0x668e33ef;
+    public const uint ExtendedRequestMagic = 0x21e41c71;
+    public const uint ExtendedChunkMagic = 0x6e8a278c;
 
     /// <summary>Flag of the handshake, of both sides: a refused option leaves the connection usable.</summary>
     public const ushort FixedNewStyle = 1 << 0;
@@ -59,6 +61,7 @@ internal enum NbdOption : uint
     StartTls = 5,
     Go = 7,
     StructuredReply = 8,
+    ExtendedHeaders = 11,
 }
 
 /// <summary>What a server replies in the handshake (NBD_REP_*).</summary>
@@ -127,6 +130,9 @@ internal enum NbdCommandFlags : ushort
     None = 0,
     ForceUnitAccess = 1 << 0,
     NoHole = 1 << 1,
+
+    /// <summary>With extended headers: the length is that of the data that follows. Set on writes, and on them alone.</summary>
+    PayloadLength = 1 << 5,
 }
 
 /// <summary>What a chunk of a structured reply holds (NBD_REPLY_TYPE_*).</summary>

@@ -8,8 +8,8 @@ namespace Ublk.Targets.Nbd;
 /// <summary>Reads the server's replies, simple and structured, from bytes that come in any pieces.</summary>
 /// <param name="commands">The requests that they may belong to.</param>
 /// <param name="answer">Called for each request whose reply is whole.</param>
-/// <param name="hasStructuredReplies">Whether the server may send chunks, and must for reads.</param>
-internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdCommand> answer, bool hasStructuredReplies)
+/// <param name="form">Which headers were agreed on.</param>
+internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdCommand> answer, NbdHeaderForm form)
 {
     // With its head less than the receiver has room for.
     private const int MaxErrorPayload = 16 << 10;
@@ -74,9 +74,12 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         uint magic = BinaryPrimitives.ReadUInt32BigEndian(bytes);
         return magic switch
         {
-            NbdProtocol.SimpleReplyMagic => TakeSimple(bytes),
-            NbdProtocol.ChunkMagic when hasStructuredReplies => TakeChunk(bytes),
+            NbdProtocol.SimpleReplyMagic when form != NbdHeaderForm.Extended => TakeSimple(bytes),
+            NbdProtocol.SimpleReplyMagic => throw Violation("it sent a simple reply, although extended headers were agreed on"),
+            NbdProtocol.ChunkMagic when form == NbdHeaderForm.Structured => TakeChunk(bytes),
             NbdProtocol.ChunkMagic => throw Violation("it sent a structured reply, which was not agreed on"),
+            NbdProtocol.ExtendedChunkMagic when form == NbdHeaderForm.Extended => TakeChunk(bytes),
+            NbdProtocol.ExtendedChunkMagic => throw Violation("it sent an extended reply, which was not agreed on"),
             _ => throw Violation($"a reply begins with {magic:x8}"),
         };
     }
@@ -90,7 +93,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
 
         NbdSimpleReply reply = MemoryMarshal.Read<NbdSimpleReply>(bytes);
         NbdCommand command = Find(reply.Cookie);
-        if (command.Type == NbdCommandType.Read && hasStructuredReplies)
+        if (command.Type == NbdCommandType.Read && form == NbdHeaderForm.Structured)
         {
             throw Violation("it sent a simple reply to a read, although structured ones were agreed on");
         }
@@ -120,14 +123,20 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
 
     private int TakeChunk(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < sizeof(NbdChunkHeader))
+        int head = NbdHeaders.ChunkLength(form);
+        if (bytes.Length < head)
         {
             return 0;
         }
 
-        NbdChunkHeader header = MemoryMarshal.Read<NbdChunkHeader>(bytes);
+        NbdChunk header = NbdHeaders.ReadChunk(bytes, form);
         NbdCommand command = Find(header.Cookie);
-        ReadOnlySpan<byte> payload = bytes[sizeof(NbdChunkHeader)..];
+        if (header.Offset is { } offset && offset != (ulong)command.Offset)
+        {
+            throw Violation($"a chunk repeats the offset {offset} of a request at {command.Offset}");
+        }
+
+        ReadOnlySpan<byte> payload = bytes[head..];
         int taken = header.Type switch
         {
             NbdChunkType.None => TakeNone(command, header),
@@ -136,10 +145,10 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
             _ when ((ushort)header.Type & NbdProtocol.ChunkErrorBit) != 0 => TakeError(command, header, payload),
             _ => throw Violation($"a chunk is of type {(ushort)header.Type}, which was not asked for"),
         };
-        return taken < 0 ? 0 : sizeof(NbdChunkHeader) + taken;
+        return taken < 0 ? 0 : head + taken;
     }
 
-    private int TakeNone(NbdCommand command, in NbdChunkHeader header)
+    private int TakeNone(NbdCommand command, in NbdChunk header)
     {
         RequireLength(header, header.Length == 0);
         if (!header.IsDone)
@@ -151,7 +160,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         return 0;
     }
 
-    private int TakeData(NbdCommand command, in NbdChunkHeader header, ReadOnlySpan<byte> payload)
+    private int TakeData(NbdCommand command, in NbdChunk header, ReadOnlySpan<byte> payload)
     {
         RequireLength(header, header.Length > sizeof(ulong));
         if (payload.Length < sizeof(ulong))
@@ -163,7 +172,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         return sizeof(ulong);
     }
 
-    private int TakeHole(NbdCommand command, in NbdChunkHeader header, ReadOnlySpan<byte> payload)
+    private int TakeHole(NbdCommand command, in NbdChunk header, ReadOnlySpan<byte> payload)
     {
         const int Length = sizeof(ulong) + sizeof(uint);
         RequireLength(header, header.Length == Length);
@@ -179,21 +188,21 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
     }
 
     // Types of errors that come later begin in the same way.
-    private int TakeError(NbdCommand command, in NbdChunkHeader header, ReadOnlySpan<byte> payload)
+    private int TakeError(NbdCommand command, in NbdChunk header, ReadOnlySpan<byte> payload)
     {
         const int Fixed = sizeof(uint) + sizeof(ushort);
         bool hasOffset = header.Type == NbdChunkType.ErrorOffset;
         int extra = hasOffset ? sizeof(ulong) : 0;
-        RequireLength(header, header.Length is >= Fixed and <= MaxErrorPayload && header.Length >= Fixed + extra);
-        if (payload.Length < header.Length)
+        RequireLength(header, header.Length is >= Fixed and <= MaxErrorPayload && header.Length >= (ulong)(Fixed + extra));
+        if ((ulong)payload.Length < header.Length)
         {
             return -1;
         }
 
         int text = BinaryPrimitives.ReadUInt16BigEndian(payload[sizeof(uint)..]);
         bool fits = header.Type is NbdChunkType.Error or NbdChunkType.ErrorOffset
-            ? header.Length == Fixed + text + extra
-            : header.Length >= Fixed + text;
+            ? header.Length == (ulong)(Fixed + text + extra)
+            : header.Length >= (ulong)(Fixed + text);
         RequireLength(header, fits && text <= NbdProtocol.MaxText);
         if (hasOffset && !IsInside(command, BinaryPrimitives.ReadUInt64BigEndian(payload[(Fixed + text)..]), 1))
         {
@@ -206,7 +215,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
     }
 
     // The part of the read's buffer that a chunk fills.
-    private static IoBuffer Cover(NbdCommand command, ulong offset, uint length)
+    private static IoBuffer Cover(NbdCommand command, ulong offset, ulong length)
     {
         if (command.Type != NbdCommandType.Read)
         {
@@ -224,7 +233,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
             : throw Violation("it sent a part of a read twice, or in too many pieces");
     }
 
-    private static bool IsInside(NbdCommand command, ulong offset, uint length) =>
+    private static bool IsInside(NbdCommand command, ulong offset, ulong length) =>
         offset >= (ulong)command.Offset && offset - (ulong)command.Offset <= (ulong)command.Buffer.Length
         && length <= (ulong)command.Buffer.Length - (offset - (ulong)command.Offset);
 
@@ -256,7 +265,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         answer(command);
     }
 
-    private static void RequireLength(in NbdChunkHeader header, bool isRight)
+    private static void RequireLength(in NbdChunk header, bool isRight)
     {
         if (!isRight)
         {

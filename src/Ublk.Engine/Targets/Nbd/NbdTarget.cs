@@ -9,7 +9,7 @@ namespace Ublk.Targets.Nbd;
 /// <summary>A disk that is an export of an NBD server.</summary>
 internal sealed class NbdTarget : BlockTarget
 {
-    // A server may refuse a longer one, although the protocol allows 4 GiB.
+    // Without extended headers: a server may refuse a longer one, although the protocol allows 4 GiB.
     private const uint MaxRange = 1 << 30;
 
     private readonly NbdLink _link;
@@ -181,9 +181,10 @@ internal sealed class NbdTarget : BlockTarget
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> CoverRangeAsync(NbdConnection connection, NbdCommandType type, NbdCommandFlags flags, IoRequest request)
     {
+        long most = Export.Headers == NbdHeaderForm.Extended ? long.MaxValue : MaxRange;
         for (long done = 0; done < request.Length;)
         {
-            uint length = (uint)long.Min(request.Length - done, MaxRange);
+            long length = long.Min(request.Length - done, most);
             int result = await connection.SubmitAsync(type, flags, request.Offset + done, length);
             if (result < 0)
             {

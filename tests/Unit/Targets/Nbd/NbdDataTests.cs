@@ -304,7 +304,7 @@ public class NbdDataTests
             return ScriptedServer.Simple(request.Cookie);
         }
 
-        uint half = request.Length / 2;
+        uint half = (uint)request.Length / 2;
         byte[] data = [.. Enumerable.Repeat((byte)((request.Offset / Block) + 1), (int)half)];
         return
         [

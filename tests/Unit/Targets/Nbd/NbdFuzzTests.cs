@@ -79,16 +79,16 @@ public sealed class NbdFuzzTests(ITestOutputHelper output) : IDisposable
     // Whether all was understood.
     private bool Reply(Random random)
     {
-        bool isStructured = random.Next(4) > 0;
+        NbdHeaderForm form = (NbdHeaderForm)random.Next(3);
         NbdCommandPool pool = new();
-        NbdCommand[] commands = [.. Enumerable.Range(0, Depth).Select(place => Begin(pool, random, place))];
+        NbdCommand[] commands = [.. Enumerable.Range(0, Depth).Select(place => Begin(pool, random, place, form))];
         HashSet<NbdCommand> answered = [];
         NbdReplies replies = new(pool, command =>
         {
             Assert.True(answered.Add(command), "A request was answered twice.");
             command.IsReplied = true;
-        }, isStructured);
-        byte[] bytes = [.. commands.OrderBy(_ => random.Next()).SelectMany(command => Answer(random, command, isStructured))];
+        }, form);
+        byte[] bytes = [.. commands.OrderBy(_ => random.Next()).SelectMany(command => Answer(random, command, form))];
         bytes = random.Next(10) == 0 ? bytes : Garble(random, bytes);
         bool isUnderstood = TryTake(random, replies, bytes);
         for (int place = 0; place < Depth; place++)
@@ -119,20 +119,21 @@ public sealed class NbdFuzzTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    private NbdCommand Begin(NbdCommandPool pool, Random random, int place)
+    private NbdCommand Begin(NbdCommandPool pool, Random random, int place, NbdHeaderForm form)
     {
         new IoBuffer(_memory.AddressOf(place), 3 * Length).Span.Fill(0xEE);
         NbdCommandType type = random.Next(3) switch { 0 => NbdCommandType.Write, 1 => NbdCommandType.Flush, _ => NbdCommandType.Read };
         IoBuffer buffer = type == NbdCommandType.Flush ? default : new IoBuffer(_memory.AddressOf(place) + Length, Length);
         NbdCommand command = pool.Rent();
-        command.Load(type, NbdCommandFlags.None, place * 10_000L, (uint)buffer.Length, buffer);
+        command.Load(form, type, NbdCommandFlags.None, place * 10_000L, (uint)buffer.Length, buffer);
         return command;
     }
 
     // As a server may answer it.
-    private static byte[] Answer(Random random, NbdCommand command, bool isStructured)
+    private static byte[] Answer(Random random, NbdCommand command, NbdHeaderForm form)
     {
-        if (!isStructured || (command.Type != NbdCommandType.Read && random.Next(2) == 0))
+        if (form == NbdHeaderForm.Simple || (form == NbdHeaderForm.Structured && command.Type != NbdCommandType.Read
+            && random.Next(2) == 0))
         {
             bool fails = random.Next(4) == 0;
             byte[]? data = fails || command.Type != NbdCommandType.Read ? null : new byte[Length];
@@ -143,9 +144,9 @@ public sealed class NbdFuzzTests(ITestOutputHelper output) : IDisposable
         {
             return random.Next(3) switch
             {
-                0 => ScriptedServer.Chunk(1, 0x8001, command.Cookie, ScriptedServer.Bytes(28u, (ushort)4, "full")),
-                1 => ScriptedServer.Chunk(1, 0x8777, command.Cookie, ScriptedServer.Bytes(28u, (ushort)0, new byte[random.Next(100)])),
-                _ => ScriptedServer.Chunk(1, 0, command.Cookie, []),
+                0 => Chunk(command, form, 1, 0x8001, ScriptedServer.Bytes(28u, (ushort)4, "full")),
+                1 => Chunk(command, form, 1, 0x8777, ScriptedServer.Bytes(28u, (ushort)0, new byte[random.Next(100)])),
+                _ => Chunk(command, form, 1, 0, []),
             };
         }
 
@@ -156,17 +157,26 @@ public sealed class NbdFuzzTests(ITestOutputHelper output) : IDisposable
             ushort flags = (ushort)(start + length == Length ? 1 : 0);
             ulong offset = (ulong)(command.Offset + start);
             bytes.AddRange(random.Next(2) == 0
-                ? ScriptedServer.Chunk(flags, 1, command.Cookie, ScriptedServer.Bytes(offset, new byte[length]))
-                : ScriptedServer.Chunk(flags, 2, command.Cookie, ScriptedServer.Bytes(offset, (uint)length)));
+                ? Chunk(command, form, flags, 1, ScriptedServer.Bytes(offset, new byte[length]))
+                : Chunk(command, form, flags, 2, ScriptedServer.Bytes(offset, (uint)length)));
             start += length;
         }
 
         return [.. bytes];
     }
 
+    private static byte[] Chunk(NbdCommand command, NbdHeaderForm form, ushort flags, ushort type, byte[] payload) =>
+        form == NbdHeaderForm.Extended
+            ? ScriptedServer.ExtendedChunk(flags, type, command.Cookie, (ulong)command.Offset, payload)
+            : ScriptedServer.Chunk(flags, type, command.Cookie, payload);
+
     private static byte[] Handshake(Random random) => ScriptedServer.Bytes(
         NbdProtocol.GreetingMagic, NbdProtocol.OptionMagic, (ushort)random.Next(4),
-        NbdProtocol.OptionReplyMagic, (uint)NbdOption.StructuredReply, (uint)NbdOptionReplyType.Ack, 0u,
+        random.Next(2) == 0
+            ? ScriptedServer.Bytes(NbdProtocol.OptionReplyMagic, (uint)NbdOption.ExtendedHeaders, (uint)NbdOptionReplyType.Ack, 0u)
+            : ScriptedServer.Bytes(
+                NbdProtocol.OptionReplyMagic, (uint)NbdOption.ExtendedHeaders, (uint)NbdOptionReplyType.Unsupported, 0u,
+                NbdProtocol.OptionReplyMagic, (uint)NbdOption.StructuredReply, (uint)NbdOptionReplyType.Ack, 0u),
         NbdProtocol.OptionReplyMagic, (uint)NbdOption.Go, (uint)NbdOptionReplyType.Info, 12u,
         (ushort)NbdInfo.Export, 1ul << random.Next(10, 40), (ushort)random.Next(1 << 12),
         NbdProtocol.OptionReplyMagic, (uint)NbdOption.Go, (uint)NbdOptionReplyType.Info, 14u,

@@ -81,6 +81,7 @@ public class NbdHandshakeTests
             server.Greet();
             server.Reply(server.ReceiveOption().Option, NbdOptionReplyType.Unsupported, "what?");
             server.Reply(server.ReceiveOption().Option, NbdOptionReplyType.Unsupported);
+            server.Reply(server.ReceiveOption().Option, NbdOptionReplyType.Unsupported);
             Assert.Equal((NbdOption.ExportName, "disk"), Named(server.ReceiveOption()));
             server.Send(8192ul, (ushort)AllFlags);
         });
@@ -175,11 +176,11 @@ public class NbdHandshakeTests
         { "goes on with 00000000deadbeef", new(server => server.Send(NbdProtocol.GreetingMagic, 0xDEADBEEFul, (ushort)0)) },
         { "oldstyle", new(server => server.Send(NbdProtocol.GreetingMagic, NbdProtocol.OldStyleMagic, new byte[136])) },
         { "begins with 00000000deadbeef", new(server => AfterGreeting(server, 0xDEADBEEFul, 8u, 1u, 0u)) },
-        { "replied to option 7 where 8", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 7u, 1u, 0u)) },
-        { "has 65537 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 8u, 1u, 65537u)) },
-        { "has 4294967295 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 8u, 0x80000001u, uint.MaxValue)) },
-        { "replied 3", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 8u, 3u, 0u)) },
-        { "replied 1 with 1 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 8u, 1u, 1u, new byte[1])) },
+        { "replied to option 7 where 11", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 7u, 1u, 0u)) },
+        { "has 65537 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 11u, 1u, 65537u)) },
+        { "has 4294967295 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 11u, 0x80000001u, uint.MaxValue)) },
+        { "replied 3", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 11u, 3u, 0u)) },
+        { "replied 1 with 1 bytes", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 11u, 1u, 1u, new byte[1])) },
         { "without its size", new(server => AtGo(server, NbdOptionReplyType.Ack)) },
         { "replied 2", new(server => AtGo(server, NbdOptionReplyType.Server)) },
         { "the kind of an information", new(server => AtGo(server, NbdOptionReplyType.Info)) },

@@ -11,6 +11,8 @@ public class NbdProtocolTests
     [InlineData(typeof(NbdOptionHeader), 16)]
     [InlineData(typeof(NbdOptionReplyHeader), 20)]
     [InlineData(typeof(NbdRequestHeader), 28)]
+    [InlineData(typeof(NbdExtendedRequestHeader), 32)]
+    [InlineData(typeof(NbdExtendedChunkHeader), 32)]
     [InlineData(typeof(NbdSimpleReply), 16)]
     [InlineData(typeof(NbdChunkHeader), 20)]
     public void Layouts_have_the_protocols_size(Type type, int size) => Assert.Equal(size, Marshal.SizeOf(type));

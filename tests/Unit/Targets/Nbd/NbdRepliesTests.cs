@@ -281,7 +281,7 @@ public sealed class NbdRepliesTests : IDisposable
         {
             command.IsReplied = true;
             _answered.Add(command);
-        }, structured);
+        }, structured ? NbdHeaderForm.Structured : NbdHeaderForm.Simple);
     }
 
     private NbdCommand Begin(NbdCommandType type, out IoBuffer buffer)
@@ -289,7 +289,7 @@ public sealed class NbdRepliesTests : IDisposable
         NbdCommand command = _commands.Rent();
         int length = type is NbdCommandType.Read or NbdCommandType.Write ? Length : 0;
         buffer = new IoBuffer(_memory.AddressOf(_commands.Active - 1), length);
-        command.Load(type, NbdCommandFlags.None, (long)Start, (uint)length, buffer);
+        command.Load(NbdHeaderForm.Structured, type, NbdCommandFlags.None, (long)Start, (uint)length, buffer);
         return command;
     }
 

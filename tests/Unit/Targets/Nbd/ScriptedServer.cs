@@ -12,6 +12,7 @@ internal sealed class ScriptedServer : IDisposable
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly Thread _thread;
     private Socket? _client;
+    private bool _isExtended;
 
     /// <summary>Serves clients one after the other by the script.</summary>
     public ScriptedServer(Action<ScriptedServer> script)
@@ -28,7 +29,7 @@ internal sealed class ScriptedServer : IDisposable
     public string Uri => $"nbd+unix:///disk?socket={SocketPath}";
 
     /// <summary>A request as it came.</summary>
-    public readonly record struct Request(ushort Flags, NbdCommandType Type, ulong Cookie, ulong Offset, uint Length, byte[] Data);
+    public readonly record struct Request(ushort Flags, NbdCommandType Type, ulong Cookie, ulong Offset, ulong Length, byte[] Data);
 
     /// <summary>Numbers of any width and bytes, one after the other in big-endian order.</summary>
     public static byte[] Bytes(params object[] parts) => [.. parts.SelectMany(part => part switch
@@ -46,6 +47,9 @@ internal sealed class ScriptedServer : IDisposable
 
     public static byte[] Chunk(ushort flags, ushort type, ulong cookie, byte[] payload) =>
         Bytes(NbdProtocol.ChunkMagic, flags, type, cookie, (uint)payload.Length, payload);
+
+    public static byte[] ExtendedChunk(ushort flags, ushort type, ulong cookie, ulong offset, byte[] payload) =>
+        Bytes(NbdProtocol.ExtendedChunkMagic, flags, type, cookie, offset, (ulong)payload.Length, payload);
 
     public void Send(params object[] parts)
     {
@@ -96,11 +100,18 @@ internal sealed class ScriptedServer : IDisposable
         ulong size = 1 << 20, bool structured = true,
         NbdExportFlags flags = NbdExportFlags.HasFlags | NbdExportFlags.SendFlush | NbdExportFlags.SendFua | NbdExportFlags.SendTrim
             | NbdExportFlags.SendWriteZeroes,
-        (uint Min, uint Preferred, uint Max)? blocks = null)
+        (uint Min, uint Preferred, uint Max)? blocks = null, bool extended = false)
     {
         Greet();
-        Assert.Equal(NbdOption.StructuredReply, ReceiveOption().Option);
-        Reply(NbdOption.StructuredReply, structured ? NbdOptionReplyType.Ack : NbdOptionReplyType.Unsupported);
+        _isExtended = extended;
+        Assert.Equal(NbdOption.ExtendedHeaders, ReceiveOption().Option);
+        Reply(NbdOption.ExtendedHeaders, extended ? NbdOptionReplyType.Ack : NbdOptionReplyType.Unsupported);
+        if (!extended)
+        {
+            Assert.Equal(NbdOption.StructuredReply, ReceiveOption().Option);
+            Reply(NbdOption.StructuredReply, structured ? NbdOptionReplyType.Ack : NbdOptionReplyType.Unsupported);
+        }
+
         (NbdOption option, byte[] data) = ReceiveOption();
         Assert.Equal(NbdOption.Go, option);
         Assert.Equal(Bytes(4u, "disk", (ushort)1, (ushort)NbdInfo.BlockSize), data);
@@ -116,10 +127,13 @@ internal sealed class ScriptedServer : IDisposable
     /// <summary>The next request.</summary>
     public Request ReceiveRequest()
     {
-        byte[] header = Receive(28);
-        Assert.Equal(NbdProtocol.RequestMagic, BinaryPrimitives.ReadUInt32BigEndian(header));
+        byte[] header = Receive(_isExtended ? 32 : 28);
+        Assert.Equal(
+            _isExtended ? NbdProtocol.ExtendedRequestMagic : NbdProtocol.RequestMagic, BinaryPrimitives.ReadUInt32BigEndian(header));
         NbdCommandType type = (NbdCommandType)BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(6));
-        uint length = BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(24));
+        ulong length = _isExtended
+            ? BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(24))
+            : BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(24));
         return new Request(
             BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(4)), type, BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(8)),
             BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(16)), length, type == NbdCommandType.Write ? Receive((int)length) : []);
