@@ -28,7 +28,8 @@ public class NbdCommandTests
             TargetClient client = new(target);
             client.Write(Block, data);
             Assert.Equal([.. new byte[Block], .. data], client.Read(0, 2 * Block));
-            server = Children().Single(child => NameOf(child) == "nbdkit" && CommandOf(child).Contains("--verbose", StringComparison.Ordinal));
+            server = Children().Single(
+                child => NameOf(child) == "nbdkit" && CommandOf(child).Contains("--verbose", StringComparison.Ordinal));
         }
 
         Assert.False(Directory.Exists($"/proc/{server}"));
