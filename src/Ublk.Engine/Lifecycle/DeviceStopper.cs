@@ -88,7 +88,7 @@ internal static class DeviceStopper
             if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "somebody has it open"}. "
+                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "another process has it open"}. "
                         + "Unmount or close it first, or use -Force: its users then lose data that they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }

@@ -63,7 +63,7 @@ public sealed unsafe class DeviceCounters
             ? new DeviceCounters(id, memory)
             : throw new UblkException(UblkError.DeviceForeign,
                 $"Device {id} has no counters: another server, or a worker of an older version, serves it. "
-                    + "Update-UblkDevice replaces the worker.", deviceId: id);
+                    + $"Replace the worker: Update-UblkDevice {id}", deviceId: id);
     }
 
     /// <summary>What the device did since an earlier look, or since its worker was replaced.</summary>

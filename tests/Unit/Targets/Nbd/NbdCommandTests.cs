@@ -36,23 +36,26 @@ public class NbdCommandTests
         Assert.Contains(_log, line => line.StartsWith("nbdkit: ", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public void An_image_of_a_format_that_qemu_knows_is_a_disk()
+    [Theory]
+    [InlineData("vhdx")]
+    [InlineData("vmdk")]
+    [InlineData("vdi")]
+    public void An_image_of_a_format_that_qemu_knows_is_a_disk(string format)
     {
         using TemporaryFile raw = new(1 << 20);
         using TemporaryFile image = new(0);
         byte[] data = new byte[1 << 20];
         new Random(1).NextBytes(data);
         File.WriteAllBytes(raw.Path, data);
-        Shell.Run("qemu-img", "convert", "-f", "raw", "-O", "vhdx", raw.Path, image.Path);
-        using (NbdTarget target = Open(["qemu-nbd", "--format=vhdx", image.Path]))
+        Shell.Run("qemu-img", "convert", "-f", "raw", "-O", format, raw.Path, image.Path);
+        using (NbdTarget target = Open(["qemu-nbd", $"--format={format}", image.Path]))
         {
             Assert.Equal(data, new TargetClient(target).Read(0, 1 << 20));
             new TargetClient(target).Write(Block, new byte[Block]);
         }
 
         data.AsSpan(Block, Block).Clear();
-        Shell.Run("qemu-img", "convert", "-f", "vhdx", "-O", "raw", image.Path, raw.Path);
+        Shell.Run("qemu-img", "convert", "-f", format, "-O", "raw", image.Path, raw.Path);
         Assert.Equal(data, File.ReadAllBytes(raw.Path));
     }
 

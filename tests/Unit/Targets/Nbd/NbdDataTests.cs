@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
@@ -16,7 +17,7 @@ public class NbdDataTests
     [Fact]
     public void Requests_carry_what_the_driver_asked_for()
     {
-        List<ScriptedServer.Request> requests = [];
+        ConcurrentQueue<ScriptedServer.Request> requests = [];
         using ScriptedServer server = new(script =>
         {
             script.Open(8ul << 30);
@@ -50,7 +51,7 @@ public class NbdDataTests
     [Fact]
     public void A_range_is_asked_for_in_pieces_of_1_GiB()
     {
-        List<ScriptedServer.Request> requests = [];
+        ConcurrentQueue<ScriptedServer.Request> requests = [];
         using ScriptedServer server = new(script =>
         {
             script.Open(8ul << 30);
@@ -71,7 +72,7 @@ public class NbdDataTests
     [Fact]
     public void What_the_server_lacks_is_done_another_way_or_refused()
     {
-        List<ScriptedServer.Request> requests = [];
+        ConcurrentQueue<ScriptedServer.Request> requests = [];
         NbdExportFlags flags = NbdExportFlags.HasFlags | NbdExportFlags.SendFlush;
         using ScriptedServer server = new(script =>
         {
@@ -202,7 +203,8 @@ public class NbdDataTests
 
     public static TheoryData<string, NbdHandshakeTests.Script> Losses() => new()
     {
-        { "sending failed", new(_ => { }) },
+        // Whether the client sends before the server closes is up to the scheduler.
+        { "sending failed|receiving failed|closed the connection", new(_ => { }) },
         { "closed the connection", new(script => First(script)) },
         { "begins with", new(script => script.Send(new byte[16], (uint)First(script))) },
         { "not in flight", new(script => script.Send(ScriptedServer.Simple(First(script) + 1))) },
@@ -232,7 +234,7 @@ public class NbdDataTests
             Assert.Equal(-Libc.ENOLINK, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
             Assert.True(harness.IsAnsweredAtOnce(QueueHarness.Describe(IoOperation.Flush)));
         });
-        Assert.Contains(words, Assert.Single(warnings), StringComparison.Ordinal);
+        Assert.Matches(words, Assert.Single(warnings));
     }
 
     [Fact]
@@ -287,11 +289,11 @@ public class NbdDataTests
         Assert.Equal(NbdCommandType.Disconnect, await last.Task);
     }
 
-    private static void Echo(ScriptedServer script, List<ScriptedServer.Request> requests)
+    private static void Echo(ScriptedServer script, ConcurrentQueue<ScriptedServer.Request> requests)
     {
         while (script.ReceiveRequest() is var request && request.Type != NbdCommandType.Disconnect)
         {
-            requests.Add(request);
+            requests.Enqueue(request);
             script.Send(ScriptedServer.Simple(request.Cookie));
         }
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Nbd;
@@ -27,14 +28,14 @@ public sealed class NbdExtendedTests : IDisposable
     [Fact]
     public void Requests_are_extended_and_ranges_are_not_split()
     {
-        List<ScriptedServer.Request> requests = [];
+        ConcurrentQueue<ScriptedServer.Request> requests = [];
         using ScriptedServer server = new(script =>
         {
             script.Open(16ul << 30, extended: true);
             while (true)
             {
                 ScriptedServer.Request request = script.ReceiveRequest();
-                requests.Add(request);
+                requests.Enqueue(request);
                 bool isRead = request.Type == NbdCommandType.Read;
                 byte[] data = isRead ? ScriptedServer.Bytes(request.Offset, new byte[request.Length]) : [];
                 script.Send(ScriptedServer.ExtendedChunk(1, (ushort)(isRead ? 1 : 0), request.Cookie, request.Offset, data));

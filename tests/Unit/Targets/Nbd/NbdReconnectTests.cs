@@ -47,7 +47,7 @@ public class NbdReconnectTests
     [Fact]
     public void A_write_that_the_former_session_may_still_execute_fails_and_nothing_newer_is_written_there()
     {
-        List<ScriptedServer.Request> later = [];
+        ConcurrentQueue<ScriptedServer.Request> later = [];
         int session = 0;
         using ScriptedServer server = new(script =>
         {
@@ -80,7 +80,7 @@ public class NbdReconnectTests
     [Fact]
     public void What_cannot_harm_is_sent_again()
     {
-        List<ScriptedServer.Request> later = [];
+        ConcurrentQueue<ScriptedServer.Request> later = [];
         int session = 0;
         using ScriptedServer server = new(script =>
         {
@@ -111,7 +111,7 @@ public class NbdReconnectTests
     [Fact]
     public void A_request_that_was_answered_before_the_loss_is_not_sent_again()
     {
-        List<ScriptedServer.Request> later = [];
+        ConcurrentQueue<ScriptedServer.Request> later = [];
         int session = 0;
         using ScriptedServer server = new(script =>
         {
@@ -408,11 +408,11 @@ public class NbdReconnectTests
     }
 
     // Answers requests; then closes the connection.
-    private static void Serve(ScriptedServer script, List<ScriptedServer.Request> requests, int count = int.MaxValue)
+    private static void Serve(ScriptedServer script, ConcurrentQueue<ScriptedServer.Request> requests, int count = int.MaxValue)
     {
         for (; count > 0 && script.ReceiveRequest() is var request && request.Type != NbdCommandType.Disconnect; count--)
         {
-            requests.Add(request);
+            requests.Enqueue(request);
             byte[] data = [.. Enumerable.Repeat((byte)1, (int)request.Length)];
             script.Send(request.Type == NbdCommandType.Read
                 ? ScriptedServer.Chunk(1, 1, request.Cookie, ScriptedServer.Bytes(request.Offset, data))
