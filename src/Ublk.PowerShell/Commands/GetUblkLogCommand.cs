@@ -6,28 +6,11 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>Gets log messages of the workers of devices.</summary>
 [Cmdlet(VerbsCommon.Get, "UblkLog", DefaultParameterSetName = "Id")]
 [OutputType(typeof(UblkLogEntry))]
-public sealed class GetUblkLogCommand : UblkCommand
+public sealed class GetUblkLogCommand : UblkDeviceQueryCommand
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly List<int?> _ids = [];
-
-    /// <summary>Devices by id; by default all, including those that are gone.</summary>
-    [Parameter(Position = 0, ParameterSetName = "Id", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
-    [ArgumentCompleter(typeof(DeviceIdCompleter))]
-    public int[]? Id { get; set; }
-
-    /// <summary>Devices by the path of the block device, of its stable name, or of the file behind it.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Path")]
-    [ArgumentCompleter(typeof(DevicePatternCompleter))]
-    [SupportsWildcards]
-    public string[] Path { get; set; } = [];
-
-    /// <summary>Devices by the same paths, without wildcards.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath")]
-    [Alias("PSPath", "FullName")]
-    [ArgumentCompleter(typeof(DevicePathCompleter))]
-    public string[] LiteralPath { get; set; } = [];
 
     /// <summary>The time of the first message.</summary>
     [Parameter]
@@ -47,38 +30,28 @@ public sealed class GetUblkLogCommand : UblkCommand
     public SwitchParameter Follow { get; set; }
 
     /// <inheritdoc/>
-    protected override void ProcessRecord()
-    {
-        if (ParameterSetName == "Id")
-        {
-            _ids.AddRange(Id?.Cast<int?>() ?? [null]);
-        }
-        else
-        {
-            foreach (string path in ParameterSetName == "LiteralPath" ? LiteralPath : Path)
-            {
-                Attempt(path, () => _ids.AddRange(
-                    DevicePaths.Find(SessionState, path, ParameterSetName == "LiteralPath").Select(device => (int?)device.Id)));
-            }
-        }
-    }
-
-    /// <inheritdoc/>
     protected override void EndProcessing() => Attempt(null, () =>
     {
-        IReadOnlyList<UblkLogEntry> seen = Read(Since);
+        IReadOnlyList<UblkLogEntry> seen = ReadSince(Since);
         WriteObject(seen.TakeLast(Tail), enumerateCollection: true);
         while (Follow && _ids.Count > 0 && !StopToken.WaitHandle.WaitOne(PollInterval))
         {
             // Messages of the same time as the last are read again, so those that were shown are left out.
-            IReadOnlyList<UblkLogEntry> read = Read(seen.Count > 0 ? seen[^1].Time : Since);
+            IReadOnlyList<UblkLogEntry> read = ReadSince(seen.Count > 0 ? seen[^1].Time : Since);
             UblkLogEntry[] added = [.. read.Except(seen)];
             WriteObject(added, enumerateCollection: true);
             seen = added.Length > 0 ? read : seen;
         }
     });
 
-    private UblkLogEntry[] Read(DateTime? since) =>
+    /// <inheritdoc/>
+    private protected override void Read(IEnumerable<int> ids) => _ids.AddRange(ids.Cast<int?>());
+
+    // Those that are gone as well.
+    /// <inheritdoc/>
+    private protected override void ReadAll() => _ids.Add(null);
+
+    private UblkLogEntry[] ReadSince(DateTime? since) =>
     [
         .. (_ids.Contains(null) ? [null] : _ids.Distinct())
             .SelectMany(id => DeviceLog.Read(id, since))
