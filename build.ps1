@@ -129,7 +129,8 @@ function Build-Module {
     Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
     # The engine that carries code.
     Copy-Item "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
-    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
+    $documentation = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").PrivateData.DocumentationUri
+    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" $documentation | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
     Set-Content $stamp $Configuration
