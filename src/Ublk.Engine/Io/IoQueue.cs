@@ -86,7 +86,7 @@ public sealed class IoQueue : IDisposable
             return new ValueTask<int>(buffer.Length);
         }
 
-        return ReadZeroesIntoSlot(buffer);
+        return ReadAsync(s_zeroes.Value, buffer);
     }
 
     /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
@@ -112,16 +112,83 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
+    /// <summary>Sends from a buffer (send(2)); may send less than asked.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    public ValueTask<int> SendAsync(int file, IoBuffer buffer) =>
+        Transfer(IoUring.OpSend, file, buffer, 0, buffer.IsMemory ? (uint)Libc.MSG_NOSIGNAL : 0);
+
+    /// <summary>Receives into a buffer (recv(2)); may receive less than asked, and 0 at the end of the connection.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => Transfer(IoUring.OpReceive, file, buffer, 0, 0);
+
+    /// <summary>Sends all of a buffer. Other operations that send must wait for the end of this one.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    /// <returns>The buffer's length, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> SendAllAsync(int file, IoBuffer buffer)
+    {
+        for (int done = 0; done < buffer.Length;)
+        {
+            int sent = await SendAsync(file, buffer.Slice(done));
+            if (sent < 0)
+            {
+                return sent;
+            }
+
+            done += sent;
+        }
+
+        return buffer.Length;
+    }
+
+    /// <summary>Fills a buffer with what is received. Other operations that receive must wait for the end of this one.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <returns>The buffer's length, less at the end of the connection, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ReceiveAllAsync(int file, IoBuffer buffer)
+    {
+        int done = 0;
+        while (done < buffer.Length)
+        {
+            int received = await ReceiveAsync(file, buffer.Slice(done));
+            if (received < 0)
+            {
+                return received;
+            }
+
+            if (received == 0)
+            {
+                break;
+            }
+
+            done += received;
+        }
+
+        return done;
+    }
+
     /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="message">The message. It can be added to until it is submitted, and must then stay as it is until it is sent.</param>
+    /// <param name="isLinked">
+    /// Whether the operation that is prepared next follows when all of the message is sent, and ends with -ECANCELED otherwise.
+    /// </param>
     /// <param name="number">What <see cref="IsSubmitted"/> takes.</param>
-    internal unsafe ValueTask<int> SendMessageAsync(int file, Libc.MessageHeader* message, out uint number)
+    internal unsafe ValueTask<int> SendMessageAsync(int file, Libc.MessageHeader* message, bool isLinked, out uint number)
     {
-        IoUringSqe* entry = Prepare(IoUring.OpSendMsg, file, out RingOperation operation);
-        entry->Address = (ulong)message;
-        entry->Length = 1;
-        entry->OpFlags = Libc.MSG_NOSIGNAL;
+        if (isLinked)
+        {
+            // Entries that are submitted apart are not linked.
+            _ring.Reserve(2);
+        }
+
+        IoUringSqe* entry = PrepareMessage(
+            IoUring.OpSendMsg, file, message, Libc.MSG_NOSIGNAL | (isLinked ? Libc.MSG_WAITALL : 0), out RingOperation operation);
+        entry->Flags |= isLinked ? IoUring.SqeLink : (byte)0;
         number = _ring.LastEntry;
         return operation.Task;
     }
@@ -130,12 +197,23 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="message">The message; it must stay as it is until data has come.</param>
     /// <param name="expectsNothing">Whether no data can be there yet, so that an attempt is not worth it.</param>
-    internal unsafe ValueTask<int> ReceiveMessageAsync(int file, Libc.MessageHeader* message, bool expectsNothing)
+    /// <param name="isWhole">Whether to wait until the memory is full, or the connection ends.</param>
+    internal unsafe ValueTask<int> ReceiveMessageAsync(
+        int file, Libc.MessageHeader* message, bool expectsNothing, bool isWhole)
     {
-        IoUringSqe* entry = Prepare(IoUring.OpRecvMsg, file, out RingOperation operation);
-        entry->Address = (ulong)message;
-        entry->Length = 1;
+        IoUringSqe* entry =
+            PrepareMessage(IoUring.OpRecvMsg, file, message, isWhole ? Libc.MSG_WAITALL : 0, out RingOperation operation);
         entry->IoPriority = expectsNothing ? IoUring.PollFirst : (ushort)0;
+        return operation.Task;
+    }
+
+    /// <summary>Reads from a file that is not registered, and stays open until the kernel has taken the operation.</summary>
+    internal unsafe ValueTask<int> ReadAsync(SafeFileHandle file, IoBuffer buffer)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
+        entry->Flags = 0;
+        entry->Fd = (int)file.DangerousGetHandle();
+        SetBuffer(entry, buffer);
         return operation.Task;
     }
 
@@ -197,6 +275,16 @@ public sealed class IoQueue : IDisposable
         return false;
     }
 
+    private unsafe IoUringSqe* PrepareMessage(
+        byte opcode, int file, Libc.MessageHeader* message, int flags, out RingOperation operation)
+    {
+        IoUringSqe* entry = Prepare(opcode, file, out operation);
+        entry->Address = (ulong)message;
+        entry->Length = 1;
+        entry->OpFlags = (uint)flags;
+        return entry;
+    }
+
     private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
     {
         IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
@@ -206,22 +294,14 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
-    private unsafe ValueTask<int> ReadZeroesIntoSlot(IoBuffer buffer)
-    {
-        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
-        entry->Flags = 0;
-        entry->Fd = (int)s_zeroes.Value.DangerousGetHandle();
-        SetBuffer(entry, buffer);
-        return operation.Task;
-    }
-
+    // A socket's data, too, goes to or from a registered buffer by an operation for files.
     private static unsafe void SetBuffer(IoUringSqe* entry, IoBuffer buffer)
     {
         entry->Address = (ulong)buffer.Address;
         entry->Length = (uint)buffer.Length;
         if (!buffer.IsMemory)
         {
-            entry->Opcode = entry->Opcode == IoUring.OpRead ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
+            entry->Opcode = entry->Opcode is IoUring.OpRead or IoUring.OpReceive ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
             entry->BufferIndex = (ushort)buffer.Slot;
         }
     }

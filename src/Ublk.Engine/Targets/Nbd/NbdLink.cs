@@ -59,6 +59,7 @@ internal sealed class NbdLink : IDisposable
         _timeout = reconnectTimeout;
         _log = log;
         RequestTimeout = requestTimeout;
+        IsEncrypted = session.Sockets[0].Tls is not null;
         _size.Add(_export.Size);
         Connections = [.. session.Sockets.Select((socket, index) => new NbdConnection(this, socket, index))];
     }
@@ -71,6 +72,9 @@ internal sealed class NbdLink : IDisposable
 
     /// <summary>Whether requests can be sent; under the lock.</summary>
     public NbdLinkState State { get; private set; }
+
+    /// <summary>Whether the connections are encrypted.</summary>
+    public bool IsEncrypted { get; }
 
     /// <summary>Which headers the session has.</summary>
     public NbdHeaderForm Headers => _session.Export.Headers;

@@ -24,11 +24,19 @@ internal sealed class NbdPlainSender(NbdConnection connection, IoQueue queue) : 
 
     private protected override int Gather()
     {
-        while (_notGathered is { } command && _count + 2 <= MaxVectors && _bytes < MaxBytes)
+        while (_notGathered is { } command && _count + 2 <= MaxVectors && _bytes < MaxBytes && Tail.Length == 0)
         {
+            IoBuffer outside = command.UnsentOutsideMemory;
+            if (outside.Length > 0 && IsSending)
+            {
+                // The entry of the message is not linked to another one.
+                break;
+            }
+
             _count += command.Describe(Vectors.AsSpan(_count));
             _bytes += command.Unsent;
             _notGathered = command.Next;
+            Tail = outside;
         }
 
         return _count;

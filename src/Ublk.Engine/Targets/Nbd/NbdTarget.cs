@@ -88,6 +88,14 @@ internal sealed class NbdTarget : BlockTarget
     }
 
     /// <inheritdoc/>
+    /// <remarks>Encryption works on the data.</remarks>
+    public override bool ForwardsData => !_link.IsEncrypted;
+
+    /// <inheritdoc/>
+    /// <remarks>Data that is not copied takes operations of its own, beside those for its header; short data comes with its header.</remarks>
+    public override int ZeroCopyThreshold => 64 << 10;
+
+    /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)
     {
         NbdConnection connection = ConnectionOf(request.Queue);
