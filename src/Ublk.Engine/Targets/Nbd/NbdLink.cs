@@ -112,7 +112,7 @@ internal sealed class NbdLink : IDisposable
         {
             Ledger.Cover(command.Written);
         }
-        else if (command.Type.Changes() && !command.Flags.HasFlag(NbdCommandFlags.ForceUnitAccess))
+        else if (command.Type.Changes() && (command.Flags & NbdCommandFlags.ForceUnitAccess) == 0)
         {
             Ledger.AddWrite();
         }

@@ -42,6 +42,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         {
             NbdCommand command = _reading!;
             _reading = null;
+            Payload = default;
             IsHole = false;
             if (_isLast)
             {
