@@ -17,6 +17,13 @@ public sealed class IoQueue : IDisposable
     private const ulong OperationMark = 1UL << 63;
     private const ulong WakeUpMark = 1UL << 62;
 
+    // A socket that is not full takes it as it is submitted.
+    private const int ExpectedLength = 32 << 10;
+
+    // Longer than a server on this machine takes, and not long where a socket is full.
+    private static readonly TimeSpan s_expectedTime = TimeSpan.FromMilliseconds(1);
+
+    private static readonly Lazy<bool> s_hasFixedSockets = new(ProbeFixedSockets);
     private static readonly Lazy<SafeFileHandle> s_zeroes = new(() => Libc.Open("/dev/zero", Libc.O_RDONLY));
 
     private readonly Ring _ring;
@@ -24,6 +31,7 @@ public sealed class IoQueue : IDisposable
     private readonly QueueSynchronizationContext _context;
     private readonly int _wakeUpFile;
     private readonly int _firstFile;
+    private uint _expected;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
     /// <param name="entries">Requests the thread holds at once.</param>
@@ -115,13 +123,16 @@ public sealed class IoQueue : IDisposable
     /// <summary>Sends from a buffer (send(2)); may send less than asked.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">The data.</param>
-    public ValueTask<int> SendAsync(int file, IoBuffer buffer) =>
-        Transfer(IoUring.OpSend, file, buffer, 0, buffer.IsMemory ? (uint)Libc.MSG_NOSIGNAL : 0);
+    public ValueTask<int> SendAsync(int file, IoBuffer buffer)
+    {
+        Expect(buffer.Length);
+        return TransferBySocket(IoUring.OpSend, file, buffer, Libc.MSG_NOSIGNAL | Libc.MSG_WAITALL);
+    }
 
     /// <summary>Receives into a buffer (recv(2)); may receive less than asked, and 0 at the end of the connection.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
-    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => Transfer(IoUring.OpReceive, file, buffer, 0, 0);
+    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => TransferBySocket(IoUring.OpReceive, file, buffer, 0);
 
     /// <summary>Sends all of a buffer. Other operations that send must wait for the end of this one.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
@@ -154,7 +165,7 @@ public sealed class IoQueue : IDisposable
         int done = 0;
         while (done < buffer.Length)
         {
-            int received = await ReceiveAsync(file, buffer.Slice(done));
+            int received = await TransferBySocket(IoUring.OpReceive, file, buffer.Slice(done), Libc.MSG_WAITALL);
             if (received < 0)
             {
                 return received;
@@ -174,12 +185,15 @@ public sealed class IoQueue : IDisposable
     /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="message">The message. It can be added to until it is submitted, and must then stay as it is until it is sent.</param>
+    /// <param name="length">Bytes of the message.</param>
     /// <param name="isLinked">
     /// Whether the operation that is prepared next follows when all of the message is sent, and ends with -ECANCELED otherwise.
     /// </param>
     /// <param name="number">What <see cref="IsSubmitted"/> takes.</param>
-    internal unsafe ValueTask<int> SendMessageAsync(int file, Libc.MessageHeader* message, bool isLinked, out uint number)
+    internal unsafe ValueTask<int> SendMessageAsync(
+        int file, Libc.MessageHeader* message, long length, bool isLinked, out uint number)
     {
+        Expect(length);
         if (isLinked)
         {
             // Entries that are submitted apart are not linked.
@@ -252,6 +266,19 @@ public sealed class IoQueue : IDisposable
         _context?.Dispose();
     }
 
+    /// <summary>Submits what is prepared, and waits for completions.</summary>
+    /// <returns>0, or a negative errno: -EBUSY or -EAGAIN when completions must be reaped first.</returns>
+    /// <remarks>
+    /// What is sent completes at once as a rule, and is nothing to wake up for: it is waited for together with the next completion.
+    /// </remarks>
+    internal int Wait()
+    {
+        uint expected = _expected;
+        _expected = 0;
+        int result = _ring.Enter(1 + expected, expected == 0 ? Timeout.InfiniteTimeSpan : s_expectedTime);
+        return result == -Libc.ETIME ? 0 : result;
+    }
+
     /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
     internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
 
@@ -294,16 +321,50 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
-    // A socket's data, too, goes to or from a registered buffer by an operation for files.
     private static unsafe void SetBuffer(IoUringSqe* entry, IoBuffer buffer)
     {
         entry->Address = (ulong)buffer.Address;
         entry->Length = (uint)buffer.Length;
         if (!buffer.IsMemory)
         {
-            entry->Opcode = entry->Opcode is IoUring.OpRead or IoUring.OpReceive ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
+            entry->Opcode = entry->Opcode == IoUring.OpRead ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
             entry->BufferIndex = (ushort)buffer.Slot;
         }
+    }
+
+    // Without operations of sockets for registered buffers there are those of files. They stop where the socket is full or empty.
+    private unsafe ValueTask<int> TransferBySocket(byte opcode, int file, IoBuffer buffer, int flags)
+    {
+        if (!buffer.IsMemory && !s_hasFixedSockets.Value)
+        {
+            return Transfer(opcode == IoUring.OpReceive ? IoUring.OpRead : IoUring.OpWrite, file, buffer, 0, 0);
+        }
+
+        IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
+        entry->Address = (ulong)buffer.Address;
+        entry->Length = (uint)buffer.Length;
+        entry->OpFlags = (uint)flags;
+        if (!buffer.IsMemory)
+        {
+            entry->IoPriority = IoUring.SocketFixedBuffer;
+            entry->BufferIndex = (ushort)buffer.Slot;
+        }
+
+        return operation.Task;
+    }
+
+    private void Expect(long length) => _expected += length <= ExpectedLength ? 1u : 0;
+
+    // A kernel that knows the flag looks for the file next.
+    private static unsafe bool ProbeFixedSockets()
+    {
+        using Ring ring = Ring.CreateForControl(1);
+        IoUringSqe* entry = ring.NextEntry();
+        entry->Opcode = IoUring.OpReceive;
+        entry->Fd = -1;
+        entry->IoPriority = IoUring.SocketFixedBuffer;
+        return ring.Enter(1, Timeout.InfiniteTimeSpan) == 0 && ring.TryReap(out IoUringCqe completion)
+            && completion.Result == -Libc.EBADF;
     }
 
     private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)

@@ -10,21 +10,20 @@ internal sealed class NbdPlainSender(NbdConnection connection, IoQueue queue) : 
     private const long MaxBytes = 64 << 20;
 
     private NbdCommand? _notGathered;
-    private long _bytes;
     private int _count;
 
     private protected override void OnAdded(NbdCommand command) => _notGathered ??= command;
 
     private protected override void Begin()
     {
-        _bytes = 0;
+        Length = 0;
         _count = 0;
         _notGathered = First;
     }
 
     private protected override int Gather()
     {
-        while (_notGathered is { } command && _count + 2 <= MaxVectors && _bytes < MaxBytes && Tail.Length == 0)
+        while (_notGathered is { } command && _count + 2 <= MaxVectors && Length < MaxBytes && Tail.Length == 0)
         {
             IoBuffer outside = command.UnsentOutsideMemory;
             if (outside.Length > 0 && IsSending)
@@ -34,7 +33,7 @@ internal sealed class NbdPlainSender(NbdConnection connection, IoQueue queue) : 
             }
 
             _count += command.Describe(Vectors.AsSpan(_count));
-            _bytes += command.Unsent;
+            Length += command.Unsent;
             _notGathered = command.Next;
             Tail = outside;
         }

@@ -41,6 +41,9 @@ internal abstract unsafe class NbdSender : IDisposable
     /// <summary>What the message consists of; the kernel reads it.</summary>
     private protected Libc.IoVector[] Vectors { get; } = GC.AllocateArray<Libc.IoVector>(MaxVectors, pinned: true);
 
+    /// <summary>Bytes of the message and of what follows it.</summary>
+    private protected long Length { get; set; }
+
     /// <summary>Data that follows the message and is not in memory; empty for none.</summary>
     private protected IoBuffer Tail { get; set; }
 
@@ -84,7 +87,7 @@ internal abstract unsafe class NbdSender : IDisposable
         if (_message[0].VectorCount > 0)
         {
             Libc.MessageHeader* message = (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]);
-            AwaitMessage(_queue.SendMessageAsync(_connection.File, message, isLinked: Tail.Length > 0, out _number));
+            AwaitMessage(_queue.SendMessageAsync(_connection.File, message, Length, isLinked: Tail.Length > 0, out _number));
         }
 
         if (Tail.Length > 0)

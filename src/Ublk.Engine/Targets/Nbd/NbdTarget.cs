@@ -98,7 +98,7 @@ internal sealed class NbdTarget : BlockTarget
     public override bool ForwardsData => !_link.IsEncrypted;
 
     /// <inheritdoc/>
-    /// <remarks>Data that is not copied takes operations of its own, beside those for its header; short data comes with its header.</remarks>
+    /// <remarks>Data that is not copied takes operations of its own, beside those for its header; other data comes with it.</remarks>
     public override int ZeroCopyThreshold => 64 << 10;
 
     /// <inheritdoc/>

@@ -73,7 +73,8 @@ internal sealed unsafe class NbdTls : IDisposable
         }
 
         // Without a key there must have been a certificate, and with one it must have been used: in TLS 1.2 all ciphers use it.
-        return _key is null || LibSsl.IsSessionReused(_ssl) == 1 || LibSsl.GetVersion(_ssl) == LibSsl.TLS1_2_VERSION ? true : throw Refused("the server does not use the pre-shared key");
+        bool isProven = _key is null || LibSsl.IsSessionReused(_ssl) == 1 || LibSsl.GetVersion(_ssl) == LibSsl.TLS1_2_VERSION;
+        return isProven ? true : throw Refused("the server does not use the pre-shared key");
     }
 
     /// <summary>Encrypts bytes; the result is in the output.</summary>
