@@ -132,7 +132,7 @@ public sealed class IoQueue : IDisposable
     /// <summary>Receives into a buffer (recv(2)); may receive less than asked, and 0 at the end of the connection.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
-    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => TransferBySocket(IoUring.OpReceive, file, buffer, 0);
+    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => ReceiveAsync(file, buffer, isWhole: false);
 
     /// <summary>Sends all of a buffer. Other operations that send must wait for the end of this one.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
@@ -144,12 +144,12 @@ public sealed class IoQueue : IDisposable
         for (int done = 0; done < buffer.Length;)
         {
             int sent = await SendAsync(file, buffer.Slice(done));
-            if (sent < 0)
+            if (sent < 0 && sent != -Libc.EINTR)
             {
                 return sent;
             }
 
-            done += sent;
+            done += int.Max(sent, 0);
         }
 
         return buffer.Length;
@@ -165,8 +165,8 @@ public sealed class IoQueue : IDisposable
         int done = 0;
         while (done < buffer.Length)
         {
-            int received = await TransferBySocket(IoUring.OpReceive, file, buffer.Slice(done), Libc.MSG_WAITALL);
-            if (received < 0)
+            int received = await ReceiveAsync(file, buffer.Slice(done), isWhole: true);
+            if (received < 0 && received != -Libc.EINTR)
             {
                 return received;
             }
@@ -176,11 +176,18 @@ public sealed class IoQueue : IDisposable
                 break;
             }
 
-            done += received;
+            done += int.Max(received, 0);
         }
 
         return done;
     }
+
+    /// <summary>Receives into a buffer, and may receive less than asked.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <param name="isWhole">Whether the kernel, if it can, waits until the buffer is full.</param>
+    internal ValueTask<int> ReceiveAsync(int file, IoBuffer buffer, bool isWhole) =>
+        TransferBySocket(IoUring.OpReceive, file, buffer, isWhole ? Libc.MSG_WAITALL : 0);
 
     /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>

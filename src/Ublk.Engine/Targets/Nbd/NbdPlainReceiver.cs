@@ -26,7 +26,7 @@ internal sealed class NbdPlainReceiver(NbdConnection connection, IoQueue queue, 
         return payload.IsMemory ? ReceiveToMemoryAsync(payload, expectsNothing)
             : Replies.IsHole ? Queue.ReadZeroesAsync(payload)
             : _isFilling ? _filler.FillAsync(Queue, Staging.Span[..int.Min(Staged, payload.Length)], payload)
-            : Queue.ReceiveAllAsync(Connection.File, payload);
+            : Queue.ReceiveAsync(Connection.File, payload, isWhole: true);
     }
 
     private protected override string? Take(int received)
