@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Tests.Serving;
@@ -58,6 +59,51 @@ public class SocketTests
             Assert.Equal(1000, harness.AnswerOf(target.HandleAsync(read)));
             Assert.Equal(-BrokenPipe, harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096]));
         }, depth: 1, slotsFrom: slotsFrom);
+    }
+
+    [Fact]
+    public async Task What_is_sent_is_no_reason_to_wake_up_before_the_reply()
+    {
+        const int Rounds = 50;
+        int together = 0;
+        using Pair pair = new();
+        Thread server = new(() =>
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                pair.Server.Send(pair.Receive(512));
+            }
+        });
+        server.Start();
+
+        // A thread of its own, as a queue has.
+        await Task.Factory.StartNew(Ask, TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        server.Join();
+        Assert.True(together > 0, "Each send was a turn of its own.");
+
+        void Ask()
+        {
+            using SafeFileHandle socket = new(pair.Client.Handle, ownsHandle: false);
+            using IoQueue queue = new(2, [], [socket]);
+            using BufferMemory memory = new(2, 4096);
+            for (int round = 0; round < Rounds; round++)
+            {
+                ValueTask<int> sent = queue.SendAsync(0, new IoBuffer(memory.AddressOf(0), 512));
+                ValueTask<int> received = queue.ReceiveAllAsync(0, new IoBuffer(memory.AddressOf(1), 512));
+                int turns = 0;
+                for (; !sent.IsCompleted || !received.IsCompleted; turns++)
+                {
+                    Assert.Equal(0, queue.Wait());
+                    while (queue.Ring.TryReap(out IoUringCqe completion))
+                    {
+                        queue.TryComplete(completion);
+                    }
+                }
+
+                Assert.Equal((512, 512), (sent.GetAwaiter().GetResult(), received.GetAwaiter().GetResult()));
+                together += turns == 1 ? 1 : 0;
+            }
+        }
     }
 
     /// <summary>Two connected sockets.</summary>
