@@ -362,16 +362,20 @@ public sealed class IoQueue : IDisposable
 
     private void Expect(long length) => _expected += length <= ExpectedLength ? 1u : 0;
 
-    // A kernel that knows the flag looks for the file next.
+    // A kernel that takes the flag looks for the file next.
     private static unsafe bool ProbeFixedSockets()
     {
-        using Ring ring = Ring.CreateForControl(1);
-        IoUringSqe* entry = ring.NextEntry();
-        entry->Opcode = IoUring.OpReceive;
-        entry->Fd = -1;
-        entry->IoPriority = IoUring.SocketFixedBuffer;
-        return ring.Enter(1, Timeout.InfiniteTimeSpan) == 0 && ring.TryReap(out IoUringCqe completion)
-            && completion.Result == -Libc.EBADF;
+        using Ring ring = Ring.CreateForControl(2);
+        foreach (byte opcode in (ReadOnlySpan<byte>)[IoUring.OpSend, IoUring.OpReceive])
+        {
+            IoUringSqe* entry = ring.NextEntry();
+            entry->Opcode = opcode;
+            entry->Fd = -1;
+            entry->IoPriority = IoUring.SocketFixedBuffer;
+        }
+
+        return ring.Enter(2, Timeout.InfiniteTimeSpan) == 0 && ring.TryReap(out IoUringCqe sent) && ring.TryReap(out IoUringCqe received)
+            && (sent.Result, received.Result) == (-Libc.EBADF, -Libc.EBADF);
     }
 
     private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)
