@@ -374,8 +374,9 @@ public sealed class IoQueue : IDisposable
             entry->IoPriority = IoUring.SocketFixedBuffer;
         }
 
-        return ring.Enter(2, Timeout.InfiniteTimeSpan) == 0 && ring.TryReap(out IoUringCqe sent) && ring.TryReap(out IoUringCqe received)
-            && (sent.Result, received.Result) == (-Libc.EBADF, -Libc.EBADF);
+        return ring.Enter(2, Timeout.InfiniteTimeSpan) == 0
+            && ring.TryReap(out IoUringCqe first) && first.Result == -Libc.EBADF
+            && ring.TryReap(out IoUringCqe second) && second.Result == -Libc.EBADF;
     }
 
     private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)
