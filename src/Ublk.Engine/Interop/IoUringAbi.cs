@@ -63,7 +63,7 @@ internal static class IoUring
     /// <summary>Wait for data before the first attempt to receive (IORING_RECVSEND_POLL_FIRST, kernel 5.19).</summary>
     public const ushort PollFirst = 1 << 0;
 
-    /// <summary>The data of a send or receive is in a registered buffer (IORING_RECVSEND_FIXED_BUF; not every kernel takes it for these).</summary>
+    /// <summary>A send or receive of data in a registered buffer (IORING_RECVSEND_FIXED_BUF), which recent kernels take.</summary>
     public const ushort SocketFixedBuffer = 1 << 2;
 
     /// <summary>A table of empty slots (IORING_RSRC_REGISTER_SPARSE).</summary>
