@@ -1,0 +1,45 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Ublk.CommandLine;
+
+/// <summary>The engine's errors for users of this command: its messages say what to do in terms of PowerShell.</summary>
+internal static partial class ErrorText
+{
+    /// <summary>
+    /// The message, with the commands and options that have an equivalent here under the name that they have here. A sentence that names
+    /// another cmdlet is left out.
+    /// </summary>
+    public static string Of(UblkException exception)
+    {
+        string text = LogCommand().Replace(exception.Message, "");
+        text = DeviceCommand().Replace(text, match => $"ublk {VerbOf(match.Groups["verb"].Value)} -n {match.Groups["id"].Value}");
+        string[] sentences = SentenceEnd().Split(text);
+        IEnumerable<string> understood = sentences.Where((sentence, place) => place == 0 || !Cmdlet().IsMatch(sentence));
+        return Parameter().Replace(string.Join(' ', understood),
+            match => $" --{JsonNamingPolicy.SnakeCaseLower.ConvertName(match.Groups["name"].Value)}");
+    }
+
+    private static string VerbOf(string verb) => verb switch
+    {
+        "Get" => "list",
+        "Remove" => "del",
+        _ => "recover",
+    };
+
+    [GeneratedRegex(@"Get-UblkLog \d+, or ")]
+    private static partial Regex LogCommand();
+
+    [GeneratedRegex(@"\b(?<verb>Get|Remove|Start|Resume)-UblkDevice (?<id>\d+)(?: -Force)?")]
+    private static partial Regex DeviceCommand();
+
+    // A full stop within a name or a number is not followed by a space and a capital letter.
+    [GeneratedRegex(@"(?<=\.) (?=[A-Z-])")]
+    private static partial Regex SentenceEnd();
+
+    [GeneratedRegex(@"[A-Z][a-z]+-Ublk[A-Z]")]
+    private static partial Regex Cmdlet();
+
+    [GeneratedRegex(@" -(?<name>[A-Z][A-Za-z]+)")]
+    private static partial Regex Parameter();
+}

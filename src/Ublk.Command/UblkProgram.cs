@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using System.Reflection;
+
+namespace Ublk.CommandLine;
+
+/// <summary>The command <c>ublk</c>: its verbs, and how its errors and exit codes look.</summary>
+internal static class UblkProgram
+{
+    /// <summary>Runs one command line.</summary>
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="output">Where results go.</param>
+    /// <param name="error">Where errors go.</param>
+    /// <returns>The exit code.</returns>
+    public static int Run(string[] arguments, TextWriter output, TextWriter error)
+    {
+        RootCommand root = CreateRoot();
+        if (arguments is [])
+        {
+            error.WriteLine("ublk: a command is missing; 'ublk help' lists them");
+            return ExitCode.Usage;
+        }
+
+        // As the reference server has it, besides the names that System.CommandLine gives.
+        string[] words = arguments is ["-v"] ? ["--version"] : arguments;
+        ParseResult result = root.Parse(words);
+        if (result.Errors.Count > 0 && result.Action is not (null or HelpAction))
+        {
+            foreach (ParseError problem in result.Errors)
+            {
+                error.WriteLine($"ublk: {problem.Message}");
+            }
+
+            error.WriteLine($"'ublk {result.CommandResult.Command.Name} --help' lists the options".Replace("ublk ublk", "ublk",
+                StringComparison.Ordinal));
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            return result.Invoke(new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+        }
+        catch (UblkException exception)
+        {
+            error.WriteLine($"ublk: {ErrorText.Of(exception)}");
+            return ExitCode.Of(exception);
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Interrupted;
+        }
+    }
+
+    /// <summary>The version, as the engine has it.</summary>
+    public static string Version => typeof(UblkException).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+        .InformationalVersion.Split('+')[0];
+
+    /// <summary>The verbs.</summary>
+    public static RootCommand CreateRoot()
+    {
+        RootCommand root = new("Makes, lists, recovers and deletes ublk devices.");
+        root.Options.OfType<VersionOption>().Single().Action = new PrintAction(() => $"ublk {Version}");
+        root.Subcommands.Add(AddCommand.Create());
+        root.Subcommands.Add(DeleteCommand.Create());
+        root.Subcommands.Add(ListCommand.Create());
+        root.Subcommands.Add(RecoverCommand.Create());
+        root.Subcommands.Add(AffinityCommand.Create());
+        root.Subcommands.Add(FeaturesCommand.Create());
+        root.Subcommands.Add(HelpCommand.Create(root));
+        return root;
+    }
+}
