@@ -9,17 +9,11 @@ internal static class DeviceArguments
 {
     private static readonly DeviceSpecification s_default = new() { Target = "" };
 
-    private static readonly Option<string?> s_type = new("--type", "-t")
-    {
-        Description = "The target. By default it follows from the extension of the file's name.",
-        HelpName = "TYPE",
-    };
+    private static readonly Option<string?> s_type = TypeOption.Create(
+        "The target. By default it follows from the extension of the file's name.");
 
-    private static readonly Option<int?> s_number = new("--number", "-n")
-    {
-        Description = "The device's id; the lowest free one by default.",
-        HelpName = "DEV_ID",
-    };
+    private static readonly Option<int?> s_number =
+        Number("DEV_ID", "The device's id; the lowest free one by default.", "--number", "-n");
 
     private static readonly Option<int?> s_queues =
         Number("NR_HW_QUEUES", "The number of queues; 1 by default.", "--queues", "--queue", "-q");

@@ -16,9 +16,12 @@ internal static partial class ErrorText
         text = DeviceCommand().Replace(text, match => $"ublk {VerbOf(match.Groups["verb"].Value)} -n {match.Groups["id"].Value}");
         string[] sentences = SentenceEnd().Split(text);
         IEnumerable<string> understood = sentences.Where((sentence, place) => place == 0 || !Cmdlet().IsMatch(sentence));
-        return Parameter().Replace(string.Join(' ', understood),
-            match => $" --{JsonNamingPolicy.SnakeCaseLower.ConvertName(match.Groups["name"].Value)}");
+        return WithOptions(string.Join(' ', understood));
     }
+
+    /// <summary>A text with the options of this command in the place of PowerShell's parameters.</summary>
+    public static string WithOptions(string text) => Parameter().Replace(text,
+        match => $" --{JsonNamingPolicy.SnakeCaseLower.ConvertName(match.Groups["name"].Value)}");
 
     private static string VerbOf(string verb) => verb switch
     {

@@ -11,8 +11,7 @@ internal static class HelpCommand
     /// <param name="root">All commands.</param>
     public static Command Create(RootCommand root)
     {
-        Option<string?> type = new("--type", "-t") { Description = "The target whose options to show.", HelpName = "TYPE" };
-        type.CompletionSources.Add([.. TargetCatalog.All.Select(target => target.Name.ToLowerInvariant())]);
+        Option<string?> type = TypeOption.Create("The target whose options to show.");
         Command command = new("help", "Shows the verbs, or the options of a target.") { type };
         command.SetAction(result =>
         {

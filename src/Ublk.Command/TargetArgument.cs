@@ -54,7 +54,8 @@ internal sealed class TargetArgument
     /// <summary>The help of an option.</summary>
     public static string DescriptionOf(TargetOption option)
     {
-        string help = option.Name == Offset ? "The offset of the disk in the file, in sectors of 512 bytes; 0 by default." : option.Help;
+        string help = option.Name == Offset ? "The offset of the disk in the file, in sectors of 512 bytes; 0 by default."
+            : ErrorText.WithOptions(option.Help);
         return option.Choices.Count > 0 ? $"{help} Choices: {string.Join(", ", option.Choices)}." : help;
     }
 
@@ -78,6 +79,8 @@ internal sealed class TargetArgument
                 (sectors << SectorShift).ToString(CultureInfo.InvariantCulture),
             { Kind: TargetOptionKind.Path } when text.Length > 0 => Path.GetFullPath(text),
             { Kind: TargetOptionKind.Size } => SizeText.Parse(Option.Name, text).ToString(CultureInfo.InvariantCulture),
+            { Kind: TargetOptionKind.Command } when !text.StartsWith('[') =>
+                CommandText.Format(text.Split(' ', StringSplitOptions.RemoveEmptyEntries)),
             { Kind: TargetOptionKind.Boolean } => text switch { "0" => "false", "1" => "true", _ => text },
             _ => text,
         };

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Reflection;
 
@@ -8,6 +8,13 @@ namespace Ublk.CommandLine;
 /// <summary>The command <c>ublk</c>: its verbs, and how its errors and exit codes look.</summary>
 internal static class UblkProgram
 {
+    /// <summary>The verbs.</summary>
+    public static RootCommand Root { get; } = CreateRoot();
+
+    /// <summary>The version, as the engine has it.</summary>
+    public static string Version => typeof(UblkException).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+        .InformationalVersion.Split('+')[0];
+
     /// <summary>Runs one command line.</summary>
     /// <param name="arguments">The arguments.</param>
     /// <param name="output">Where results go.</param>
@@ -15,7 +22,6 @@ internal static class UblkProgram
     /// <returns>The exit code.</returns>
     public static int Run(string[] arguments, TextWriter output, TextWriter error)
     {
-        RootCommand root = CreateRoot();
         if (arguments is [])
         {
             error.WriteLine("ublk: a command is missing; 'ublk help' lists them");
@@ -24,16 +30,16 @@ internal static class UblkProgram
 
         // As the reference server has it, besides the names that System.CommandLine gives.
         string[] words = arguments is ["-v"] ? ["--version"] : arguments;
-        ParseResult result = root.Parse(words);
-        if (result.Errors.Count > 0 && result.Action is not (null or HelpAction))
+        ParseResult result = Root.Parse(words);
+        if (result.Action is ParseErrorAction)
         {
             foreach (ParseError problem in result.Errors)
             {
                 error.WriteLine($"ublk: {problem.Message}");
             }
 
-            error.WriteLine($"'ublk {result.CommandResult.Command.Name} --help' lists the options".Replace("ublk ublk", "ublk",
-                StringComparison.Ordinal));
+            string verb = result.CommandResult.Command is RootCommand ? "" : $" {result.CommandResult.Command.Name}";
+            error.WriteLine($"'ublk{verb} --help' lists the options");
             return ExitCode.Usage;
         }
 
@@ -58,12 +64,7 @@ internal static class UblkProgram
         }
     }
 
-    /// <summary>The version, as the engine has it.</summary>
-    public static string Version => typeof(UblkException).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
-        .InformationalVersion.Split('+')[0];
-
-    /// <summary>The verbs.</summary>
-    public static RootCommand CreateRoot()
+    private static RootCommand CreateRoot()
     {
         RootCommand root = new("Makes, lists, recovers and deletes ublk devices.");
         root.Options.OfType<VersionOption>().Single().Action = new PrintAction(() => $"ublk {Version}");
