@@ -11,7 +11,7 @@ Describe 'The command ublk' {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'adds, lists, recovers and deletes devices that the cmdlets know' -Tag Core {
+    It 'adds, lists, recovers and deletes devices that the cmdlets know' {
         # A script of the reference server reads the process in column 7 and the state in column 9.
         function Get-Column([int] $Id, [string] $Word, [int] $Column) {
             $line = Invoke-Program $ublk list -n $Id | Where-Object { $_ -match $Word }
@@ -51,7 +51,7 @@ Describe 'The command ublk' {
         Invoke-Program $ublk list | Should -BeNullOrEmpty
     }
 
-    It 'serves images, refuses what it must, and stays in the foreground' {
+    It 'serves an image in the foreground, and refuses what means nothing' {
         $image = "$TestDrive/disk.qcow2"
         $null = New-UblkImage $image -Size 16MB
         Invoke-Failure $ublk add -t loop -f $image | Should -BeLike 'ublk: *qcow2*'
