@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Reflection;
@@ -28,9 +29,7 @@ internal static class UblkProgram
             return ExitCode.Usage;
         }
 
-        // As the reference server has it, besides the names that System.CommandLine gives.
-        string[] words = arguments is ["-v"] ? ["--version"] : arguments;
-        ParseResult result = Root.Parse(words);
+        ParseResult result = Root.Parse(arguments);
         if (result.Action is ParseErrorAction)
         {
             foreach (ParseError problem in result.Errors)
@@ -67,7 +66,11 @@ internal static class UblkProgram
     private static RootCommand CreateRoot()
     {
         RootCommand root = new("Makes, lists, recovers and deletes ublk devices.");
-        root.Options.OfType<VersionOption>().Single().Action = new PrintAction(() => $"ublk {Version}");
+
+        // In the place of those that System.CommandLine adds, which have names of another system besides.
+        root.Options.Clear();
+        root.Options.Add(new HelpOption("--help", "-h"));
+        root.Options.Add(new VersionOption("--version", "-v") { Action = new PrintAction(() => $"ublk {Version}") });
         root.Subcommands.Add(AddCommand.Create());
         root.Subcommands.Add(DeleteCommand.Create());
         root.Subcommands.Add(ListCommand.Create());
