@@ -20,8 +20,20 @@ internal static partial class ErrorText
     }
 
     /// <summary>A text with the options of this command in the place of PowerShell's parameters.</summary>
-    public static string WithOptions(string text) => Parameter().Replace(text,
-        match => $" --{JsonNamingPolicy.SnakeCaseLower.ConvertName(match.Groups["name"].Value)}");
+    public static string WithOptions(string text) =>
+        Parameter().Replace(text, match => OptionOf(match.Groups["name"].Value, match.Groups["value"].Value));
+
+    private static string OptionOf(string name, string value) => (name, value) switch
+    {
+        ("Recovery", "Queue") => "-r 1",
+        ("Recovery", "Reissue") => "-i 1",
+        ("Recovery", "Fail") => "-e 1",
+        ("BufferMode", "ZeroCopy") => "-z",
+        ("BufferMode", "UserCopy") => "--usercopy",
+        ("Target", _) => $"-t {value.ToLowerInvariant()}",
+        ("NoPartitionScan", _) => "--no_auto_part_scan",
+        _ => $"--{JsonNamingPolicy.SnakeCaseLower.ConvertName(name)}{(value.Length > 0 ? $" {value}" : "")}",
+    };
 
     private static string VerbOf(string verb) => verb switch
     {
@@ -43,6 +55,6 @@ internal static partial class ErrorText
     [GeneratedRegex(@"[A-Z][a-z]+-Ublk[A-Z]")]
     private static partial Regex Cmdlet();
 
-    [GeneratedRegex(@" -(?<name>[A-Z][A-Za-z]+)")]
+    [GeneratedRegex(@"(?<= )-(?<name>[A-Z][a-z][A-Za-z]*)(?: (?<value>[A-Z][A-Za-z0-9]+))?")]
     private static partial Regex Parameter();
 }

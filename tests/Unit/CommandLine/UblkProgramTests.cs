@@ -70,6 +70,10 @@ public class UblkProgramTests
         "Too late. Its log may show the cause: journalctl -t ublk")]
     [InlineData("You may not. Run as root. Or ask root to run Install-UblkUdevRule.", "You may not. Run as root.")]
     [InlineData("It is corrupt. Attach it with -ReadOnly.", "It is corrupt. Attach it with --read_only.")]
+    [InlineData("They fail. Make it with -Recovery Queue or -Recovery Reissue.", "They fail. Make it with -r 1 or -i 1.")]
+    [InlineData("It is no raw disk: attach it with -Target Qcow2 -KeyFile FILE.",
+        "It is no raw disk: attach it with -t qcow2 --key_file FILE.")]
+    [InlineData("It hangs. End it: kill -KILL 7", "It hangs. End it: kill -KILL 7")]
     [InlineData("Use Install-UblkUdevRule.", "Use Install-UblkUdevRule.")]
     public void An_error_names_the_commands_that_are_here(string message, string expected) =>
         Assert.Equal(expected, ErrorText.Of(new UblkException(UblkError.OperationFailed, message)));
