@@ -39,13 +39,14 @@ internal static partial class ErrorText
     {
         "Get" => "list",
         "Remove" => "del",
+        "Update" => "update",
         _ => "recover",
     };
 
     [GeneratedRegex(@"Get-UblkLog \d+, or ")]
     private static partial Regex LogCommand();
 
-    [GeneratedRegex(@"\b(?<verb>Get|Remove|Start|Resume)-UblkDevice (?<id>\d+)(?: -Force)?")]
+    [GeneratedRegex(@"\b(?<verb>Get|Remove|Start|Resume|Update)-UblkDevice (?<id>\d+)(?: -Force)?")]
     private static partial Regex DeviceCommand();
 
     // A full stop within a name or a number is not followed by a space and a capital letter.

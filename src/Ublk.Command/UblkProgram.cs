@@ -65,7 +65,7 @@ internal static class UblkProgram
 
     private static RootCommand CreateRoot()
     {
-        RootCommand root = new("Makes, lists, recovers and deletes ublk devices.");
+        RootCommand root = new("Makes, lists, recovers, updates and deletes ublk devices.");
 
         // In the place of those that System.CommandLine adds, which have names of another system besides.
         root.Options.Clear();
@@ -75,6 +75,7 @@ internal static class UblkProgram
         root.Subcommands.Add(DeleteCommand.Create());
         root.Subcommands.Add(ListCommand.Create());
         root.Subcommands.Add(RecoverCommand.Create());
+        root.Subcommands.Add(UpdateCommand.Create());
         root.Subcommands.Add(AffinityCommand.Create());
         root.Subcommands.Add(FeaturesCommand.Create());
         root.Subcommands.Add(HelpCommand.Create(root));

@@ -34,8 +34,11 @@ Describe 'The command ublk' {
 
         Stop-Worker 4
         Get-Column 4 state 9 | Should -Be QUIESCED
-        Invoke-Program $ublk recover -n 4 | Should -Contain "`ttarget $(Invoke-Program $ublk list -n 4 | Select-Object -Last 1 | ForEach-Object { $_ -replace '^\s*target ' })"
+        (Invoke-Program $ublk recover -n 4)[1] | Should -BeLike '*state LIVE'
+        $recovered = (Get-UblkDevice 4).ProcessId
+        Invoke-Program $ublk update -n 4
         Get-Column 4 state 9 | Should -Be LIVE
+        Get-Column 4 pid 7 | Should -Not -BeIn $disk.ProcessId, $recovered
         Invoke-Program cmp --ignore-initial=4096:0 $image /dev/ublkb4
 
         Invoke-Program $ublk set_affinity -n 0 -q 1 --cpuset '[1]'

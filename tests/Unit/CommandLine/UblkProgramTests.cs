@@ -15,6 +15,7 @@ public class UblkProgramTests
     [InlineData("mount")]
     [InlineData("del")]
     [InlineData("del -n 1 -a")]
+    [InlineData("update")]
     [InlineData("recover")]
     [InlineData("set_affinity -n 0 -q 0")]
     [InlineData("list --no_such_option")]
@@ -65,6 +66,7 @@ public class UblkProgramTests
 
     [Theory]
     [InlineData("Device 3 is stopped. Start it: Start-UblkDevice 3", "Device 3 is stopped. Start it: ublk recover -n 3")]
+    [InlineData("It is live. Replace the worker: Update-UblkDevice 3", "It is live. Replace the worker: ublk update -n 3")]
     [InlineData("Its record is lost. Remove it: Remove-UblkDevice 3 -Force", "Its record is lost. Remove it: ublk del -n 3")]
     [InlineData("Too late. Its log may show the cause: Get-UblkLog 3, or journalctl -t ublk",
         "Too late. Its log may show the cause: journalctl -t ublk")]
