@@ -5,7 +5,7 @@ using Ublk.Lifecycle;
 
 namespace Ublk.CommandLine;
 
-/// <summary><c>ublk update</c>: replaces the workers of live devices, such as after an upgrade of the package, while requests wait.</summary>
+/// <summary><c>ublk update</c>: replaces the workers of live devices, such as after an upgrade, while requests wait.</summary>
 internal static class UpdateCommand
 {
     /// <summary>The command.</summary>

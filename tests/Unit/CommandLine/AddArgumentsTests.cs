@@ -137,6 +137,19 @@ public class AddArgumentsTests
     }
 
     [Fact]
+    public void A_raw_disk_that_holds_an_image_is_refused_unless_it_is_meant()
+    {
+        using TemporaryFile file = new(0);
+        File.WriteAllBytes(file.Path, [.. "QFI"u8, 0xFB, 0, 0, 0, 3, .. new byte[504]]);
+
+        CommandRun run = CommandRun.Of("add", "-t", "loop", "-f", file.Path);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("-t qcow2", run.Error, StringComparison.Ordinal);
+        Assert.Equal("Raw", Read($"-t loop -f {file.Path} --format Raw").Options["Format"]);
+        Assert.Equal("512", Read($"-t loop -f {file.Path} -o 1").Options["Offset"]);
+    }
+
+    [Fact]
     public void No_two_options_have_the_same_name()
     {
         Command add = UblkProgram.Root.Subcommands.Single(command => command.Name == "add");
