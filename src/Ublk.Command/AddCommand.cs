@@ -29,7 +29,7 @@ internal static class AddCommand
             DeviceSpecification specification = DeviceArguments.Read(result);
             DeviceInventory.RequireDriver();
             using Interruption interruption = new();
-            LaunchResult launched = DeviceLauncher.Start(specification, Workers.Directory, step: null, interruption.Token);
+            LaunchResult launched = DeviceLauncher.Start(specification, WorkerFolder.Path, step: null, interruption.Token);
             if (result.GetValue(quiet))
             {
                 LaunchOutput.WriteWarnings(result, launched);

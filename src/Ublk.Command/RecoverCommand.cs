@@ -30,7 +30,7 @@ internal static class RecoverCommand
             }
 
             LaunchResult launched =
-                DeviceLauncher.Restart(device.Id, s_states, acceptFiles: false, Workers.Directory, step: null, interruption.Token);
+                DeviceLauncher.Restart(device.Id, s_states, acceptFiles: false, WorkerFolder.Path, step: null, interruption.Token);
             LaunchOutput.Write(result, launched, result.GetValue(verbose));
             return ExitCode.Done;
         });

@@ -20,7 +20,7 @@ internal static class UpdateCommand
             {
                 DeviceSuspender.Suspend(id, step: null, interruption.Token);
                 LaunchOutput.WriteWarnings(result, DeviceLauncher.Restart(
-                    id, [DeviceState.Suspended], acceptFiles: false, Workers.Directory, step: null, interruption.Token));
+                    id, [DeviceState.Suspended], acceptFiles: false, WorkerFolder.Path, step: null, interruption.Token));
             });
         });
         return command;

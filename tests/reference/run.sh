@@ -55,7 +55,7 @@ cd "$work/tests"
 export PATH=$work/bin:$PATH TEST_DIR=$PWD TRUNTIME=$seconds UBLK_TMP=$work/output UBLK_TMP_DIR=$work/images
 export UBLK=$program ALL_TGTS='null loop nbd' T_TYPE_PARAMS=''
 
-(($#)) || set -- $(printf '%s\n' {generic,null,loop,nbd}/[0-9]*)
+(($#)) || set -- {generic,null,loop,nbd}/[0-9]*
 failed=0
 for script; do
     if [[ ${reasons[$script]+set} ]]; then
