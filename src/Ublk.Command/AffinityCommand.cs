@@ -12,15 +12,16 @@ internal static class AffinityCommand
     public static Command Create()
     {
         Option<int?> number = DeviceOption.Create("The device.", required: true);
-        Option<int> queue = new("--queue", "-q") { Description = "The queue, from 0.", HelpName = "QID", Required = true };
+        Option<int?> queue = NumberOption.Create("QID", "The queue, from 0.", "--queue", "-q");
+        queue.Required = true;
         Option<string> set = new("--cpuset") { Description = "The CPUs, such as [1,2] or 0-3.", HelpName = "SET", Required = true };
         Command command = new("set_affinity", "Changes the CPUs of a queue.") { number, queue, set };
         command.SetAction(result =>
         {
             using Interruption interruption = new();
             UblkDevice device = DeviceOption.Find(result.GetRequiredValue(number)!.Value);
-            DeviceAffinity.Set(
-                device.Id, With(device, result.GetValue(queue), result.GetRequiredValue(set)), interruption.Token);
+            string[] lists = With(device, result.GetRequiredValue(queue)!.Value, result.GetRequiredValue(set));
+            DeviceAffinity.Set(device.Id, lists, interruption.Token);
             return ExitCode.Done;
         });
         return command;

@@ -13,13 +13,13 @@ internal static class DeviceArguments
         "The target. By default it follows from the extension of the file's name.");
 
     private static readonly Option<int?> s_number =
-        Number("DEV_ID", "The device's id; the lowest free one by default.", "--number", "-n");
+        NumberOption.Create("DEV_ID", "The device's id; the lowest free one by default.", "--number", "-n");
 
     private static readonly Option<int?> s_queues =
-        Number("NR_HW_QUEUES", "The number of queues; 1 by default.", "--queues", "--queue", "-q");
+        NumberOption.Create("NR_HW_QUEUES", "The number of queues; 1 by default.", "--queues", "--queue", "-q");
 
     private static readonly Option<int?> s_depth =
-        Number("QUEUE_DEPTH", "The requests that a queue holds at once; 128 by default.", "--depth", "-d");
+        NumberOption.Create("QUEUE_DEPTH", "The requests that a queue holds at once; 128 by default.", "--depth", "-d");
 
     private static readonly Option<string?> s_taskWork =
         Switch("URING_COMP", "Completion in task work. It is always on; 0 and 1 are accepted.", "--uring_comp", "-u");
@@ -64,13 +64,13 @@ internal static class DeviceArguments
         new("--name") { Description = "The name of the device and of a link to it in /dev/disk/by-ublk.", HelpName = "NAME" };
 
     private static readonly Option<int?> s_threads =
-        Number("COUNT", "The threads that share the requests of a queue; 1 by default.", "--threads_per_queue");
+        NumberOption.Create("COUNT", "The threads that share the requests of a queue; 1 by default.", "--threads_per_queue");
 
     private static readonly Option<int?> s_logicalBlock =
-        Number("BYTES", "The smallest unit of a request; the target's own by default.", "--logical_block_size");
+        NumberOption.Create("BYTES", "The smallest unit of a request; the target's own by default.", "--logical_block_size");
 
     private static readonly Option<int?> s_physicalBlock =
-        Number("BYTES", "The unit that the storage prefers; the target's own by default.", "--physical_block_size");
+        NumberOption.Create("BYTES", "The unit that the storage prefers; the target's own by default.", "--physical_block_size");
 
     private static readonly Option<string[]> s_cpus = new("--queue_affinity")
     {
@@ -162,9 +162,6 @@ internal static class DeviceArguments
         };
 
     private static bool IsOn(ParseResult result, Option<string?> option) => result.GetValue(option) == "1";
-
-    private static Option<int?> Number(string helpName, string description, string name, params string[] aliases) =>
-        new(name, aliases) { Description = description, HelpName = helpName };
 
     private static Option<bool> Flag(string description, string name, params string[] aliases) =>
         new(name, aliases) { Description = description, Arity = ArgumentArity.Zero };

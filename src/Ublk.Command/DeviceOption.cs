@@ -10,7 +10,8 @@ internal static class DeviceOption
     /// <summary>The option <c>-n</c>.</summary>
     public static Option<int?> Create(string description, bool required = false)
     {
-        Option<int?> option = new("--number", "-n") { Description = description, HelpName = "DEV_ID", Required = required };
+        Option<int?> option = NumberOption.Create("DEV_ID", description, "--number", "-n");
+        option.Required = required;
         option.CompletionSources.Add(_ => DeviceInventory.List().Select(device => new CompletionItem($"{device.Id}")));
         return option;
     }

@@ -18,7 +18,7 @@ internal sealed class DeviceSelection
         command.Options.Add(_all);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(_number) is null == !result.GetValue(_all))
+            if (result.GetResult(_number) is null == result.GetResult(_all) is null)
             {
                 result.AddError("give either -n DEV_ID or -a");
             }

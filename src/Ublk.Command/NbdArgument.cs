@@ -10,7 +10,7 @@ internal static class NbdArgument
 
     private static readonly Option<string?> s_host = new("--host") { Description = "The NBD server's name or address.", HelpName = "HOST" };
 
-    private static readonly Option<int?> s_port = new("--port") { Description = "Its port; 10809 by default.", HelpName = "PORT" };
+    private static readonly Option<int?> s_port = NumberOption.Create("PORT", "Its port; 10809 by default.", "--port");
 
     private static readonly Option<string?> s_unix =
         new("--unix") { Description = "The NBD server's Unix socket.", HelpName = "UNIX_PATH" };

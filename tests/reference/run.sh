@@ -53,7 +53,8 @@ chmod +x "$work/bin"/*
 
 cd "$work/tests"
 export PATH=$work/bin:$PATH TEST_DIR=$PWD TRUNTIME=$seconds UBLK_TMP=$work/output UBLK_TMP_DIR=$work/images
-export UBLK=$program ALL_TGTS='null loop nbd' T_TYPE_PARAMS=''
+# The targets whose disks generic/005 recovers; an NBD disk outlives its worker only if it is read-only.
+export UBLK=$program ALL_TGTS='null loop' T_TYPE_PARAMS=''
 
 (($#)) || set -- {generic,null,loop,nbd}/[0-9]*
 failed=0

@@ -107,7 +107,7 @@ public class AddArgumentsTests
     [InlineData("--send_zc", "'--send_zc'")]
     [InlineData("--no_such_option", "'--no_such_option'")]
     [InlineData("-u 2", "'2'")]
-    [InlineData("-q two", "'two'")]
+    [InlineData("-q two", "'two' is no number for --queues")]
     [InlineData("-i 1 -e 1", "-i 1 and -e 1 exclude")]
     [InlineData("-z -g 1", "-z excludes")]
     [InlineData("-f a.img", "Null target takes no Path")]
