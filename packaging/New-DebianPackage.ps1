@@ -17,7 +17,7 @@ $PSNativeCommandUseErrorActionPreference = $true
 $root = Split-Path $PSScriptRoot
 $manifest = Import-PowerShellDataFile "$Module/Ublk.psd1"
 $version = $manifest.ModuleVersion
-$maintainer = "$($manifest.Author) <ublk@localhost.localdomain>"
+$maintainer = "$($manifest.Author) <packages@ublk.internal>"
 $date = [DateTimeOffset]::FromUnixTimeSeconds([long] (git -C $root log -1 --format=%ct))
 $env:SOURCE_DATE_EPOCH = $date.ToUnixTimeSeconds()
 $work = [IO.Directory]::CreateTempSubdirectory('ublk-deb').FullName
@@ -98,6 +98,9 @@ if (Test-Path "$programs/ublk") {
 # An example: the rules open the driver to every user, which is for the administrator to decide.
 (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/') |
     Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
+# The native compiler links its own zlib; there is no switch for the distribution's.
+$null = New-Item -ItemType Directory "$tree/usr/share/lintian/overrides"
+Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *'
 New-Package $tree ublk @"
 Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk-worker"))
 Suggests: libssl3
@@ -114,6 +117,7 @@ Copy-Item $Module $target -Recurse
 Remove-Item "$target/worker/linux-x64" -Recurse
 $null = New-Item -ItemType SymbolicLink "$target/worker/linux-x64" -Target ../../../../../lib/ublk/linux-x64
 Remove-Item "$target/LICENSE"
+chmod -R a-x,a+X $target
 $link = '/usr/local/share/powershell/Modules/Ublk'
 New-Package $tree powershell-ublk @"
 Depends: ublk (= $version)
