@@ -28,6 +28,9 @@
     TypesToProcess       = @('Ublk.Types.ps1xml')
 
     PrivateData          = @{
+        # The public address of docs/, which Get-Help -Online opens. Set it where the documentation is published.
+        DocumentationUri = ''
+
         PSData = @{
             Tags         = @('PSEdition_Core', 'Linux', 'ublk', 'block', 'device', 'disk', 'storage', 'loop', 'io_uring')
             LicenseUri   = 'https://opensource.org/license/mit'

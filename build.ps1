@@ -116,7 +116,9 @@ function Build-Module {
     Remove-Item $staging -Recurse -Force -ErrorAction Ignore
     $source = Join-Path $PSScriptRoot 'src'
     Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell" --runtime linux-x64 --no-self-contained
-    Invoke-DotNet publish "$source/Ublk.Worker" --output "$staging/native" --runtime linux-x64
+    foreach ($program in 'Ublk.Worker', 'Ublk.Command') {
+        Invoke-DotNet publish "$source/$program" --output "$staging/native" --runtime linux-x64
+    }
     Invoke-DotNet build "$source/Ublk.Worker" --output "$staging/portable"
     Invoke-DotNet build "$PSScriptRoot/tools/HelpBuilder"
 
@@ -125,11 +127,12 @@ function Build-Module {
     Copy-Item "$PSScriptRoot/LICENSE", "$source/Ublk.PowerShell/Module/*" $new -Recurse
     Set-Content "$new/Ublk.psd1" (Get-StagedManifest) -NoNewline
     Copy-Item "$staging/powershell/Ublk.*.dll" "$new/bin"
-    Copy-Item "$staging/native/ublk-worker" "$new/worker/linux-x64"
+    Copy-Item "$staging/native/ublk-worker", "$staging/native/ublk" "$new/worker/linux-x64"
     Copy-Item "$staging/portable/*.dll", "$staging/portable/*.runtimeconfig.json" "$new/worker/portable"
     # The engine that carries code.
     Copy-Item "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
-    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" | Out-Host
+    $documentation = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").PrivateData.DocumentationUri
+    dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" $documentation | Out-Host
     Remove-Item $module -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
     Set-Content $stamp $Configuration

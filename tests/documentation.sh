@@ -51,3 +51,4 @@ EOF
 cp Secret/nuget.config .
 code csharp 1 | project ZeroDisk Exe
 code csharp 2 | project Zero Library
+code csharp 3 | project Remote Library

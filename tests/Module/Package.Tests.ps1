@@ -44,8 +44,9 @@ Describe 'The package' {
         $said | Should -Contain 'topic True'
     }
 
-    It 'has a worker for this machine' {
+    It 'has the programs for this machine' {
         Test-Path "$folder/worker/linux-x64/ublk-worker" | Should -BeTrue
+        Test-Path "$folder/worker/linux-x64/ublk" | Should -BeTrue
         Test-Path "$folder/worker/portable/ublk-worker.dll" | Should -BeTrue
     }
 

@@ -170,22 +170,6 @@ function Use-Worker([string] $Script, [scriptblock] $Action) {
     }
 }
 
-# Makes and removes a disk with a copy of the module in a folder whose name is trouble. Returns the worker's command line.
-function Test-AwkwardFolder([string] $Image) {
-    $awkward = "$TestDrive/a user's [own] Übung %n"
-    $null = New-Item -ItemType Directory $awkward
-    Invoke-Program cp -r $modulePath $awkward/Ublk
-    Set-Content "$TestDrive/awkward.ps1" @'
-        param($Module, $Image)
-        $ErrorActionPreference = 'Stop'
-        Import-Module "$Module/Ublk.psd1"
-        $disk = New-UblkDevice -Target Loop -Path $Image
-        (Get-Content -Raw "/proc/$($disk.ProcessId)/cmdline") -replace "`0", ' '
-        $disk | Remove-UblkDevice
-'@
-    & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$TestDrive/awkward.ps1" $awkward/Ublk $Image 2>&1 | ForEach-Object { "$_" }
-}
-
 # Runs a script in a PowerShell of its own, which knows the module. Returns what it wrote. Slow: use it sparingly.
 function Invoke-Shell([string] $Script) {
     & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "Import-Module '$modulePath'; $Script" 2>&1 | ForEach-Object { "$_" }

@@ -10,7 +10,7 @@ BeforeAll {
     $image = "$TestDrive/disk.img"
     $mount = "$TestDrive/mnt"
     $null = New-Item -ItemType Directory -Force $mount
-    $kills = $env:UBLK_SOAK ? 50 : 3
+    $kills = $env:UBLK_SOAK ? 50 : 2
 
     # Kills worker after worker of a device while fio lasts. Some die while they recover; each fifth lives long enough for
     # the supervisor not to lose patience.

@@ -38,7 +38,9 @@ Describe 'A disk of an NBD server' {
         $device = New-UblkDevice -Target Nbd -Uri $uri
         $device.Size | Should -Be 64MB
         $device.BackingPath | Should -Be $uri
-        Wait-Fio (Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32')
+
+        # Short requests are copied and long ones are not.
+        Wait-Fio (Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32', '--bsrange=4k-256k')
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
         try {
@@ -51,9 +53,9 @@ Describe 'A disk of an NBD server' {
         Invoke-Program e2fsck -fn $device
     }
 
-    It 'has several queues where the server allows several connections' {
+    It 'has several queues and connections where the server allows it' {
         Start-Nbdkit memory 64M
-        $device = New-UblkDevice -Target Nbd -Uri $uri -QueueCount 2
+        $device = New-UblkDevice -Target Nbd -Uri $uri -QueueCount 2 -ConnectionCount 3
         Wait-Fio (Start-Fio $device '--runtime=1', '--numjobs=2', '--offset_increment=16M')
     }
 
@@ -154,7 +156,7 @@ Describe 'An NBD server that dies, and comes again' {
         & $serve
         Wait-For { Test-Path "$TestDrive/nbd.pid" }
         $device = New-UblkDevice -Target Nbd -Uri $uri -ReconnectTimeout 60
-        $fio = Start-Fio $device '--runtime=4', '--verify_backlog=64'
+        $fio = Start-Fio $device '--runtime=4', '--verify_backlog=64', '--bsrange=4k-256k'
         foreach ($kill in 1..2) {
             Start-Sleep 1
             Stop-Server

@@ -11,16 +11,16 @@ internal static class Maml
     private static readonly XNamespace Command = "http://schemas.microsoft.com/maml/dev/command/2004/10";
     private static readonly XNamespace Dev = "http://schemas.microsoft.com/maml/dev/2004/10";
 
-    /// <summary>The help of all cmdlets.</summary>
-    public static XDocument Of(IEnumerable<CmdletHelp> cmdlets) => new(
+    /// <summary>The help of all cmdlets, with links to their pages below the public address of the documentation, if it has one.</summary>
+    public static XDocument Of(IEnumerable<CmdletHelp> cmdlets, string? uri) => new(
         new XElement(Msh + "helpItems",
             new XAttribute("schema", "maml"),
             new XAttribute(XNamespace.Xmlns + "maml", Text.NamespaceName),
             new XAttribute(XNamespace.Xmlns + "command", Command.NamespaceName),
             new XAttribute(XNamespace.Xmlns + "dev", Dev.NamespaceName),
-            cmdlets.Select(Of)));
+            cmdlets.Select(cmdlet => Of(cmdlet, uri))));
 
-    private static XElement Of(CmdletHelp help)
+    private static XElement Of(CmdletHelp help, string? uri)
     {
         string[] name = help.Cmdlet.Name.Split('-');
         return new XElement(Command + "command",
@@ -38,9 +38,15 @@ internal static class Maml
             new XElement(Command + "inputTypes", help.Inputs.Select(type => Type("inputType", type))),
             new XElement(Command + "returnValues", help.Outputs.Select(type => Type("returnValue", type))),
             new XElement(Command + "examples", help.Page.Examples.Select(Example)),
-            new XElement(Command + "relatedLinks", help.Page.Links.Select(link =>
-                new XElement(Text + "navigationLink", new XElement(Text + "linkText", link)))));
+            new XElement(Command + "relatedLinks",
+                // The first address of a command's links is its HelpUri.
+                string.IsNullOrEmpty(uri) ? null : Link("Online version", $"{uri.TrimEnd('/')}/help/{help.Cmdlet.Name}.md"),
+                help.Page.Links.Select(link => Link(link))));
     }
+
+    private static XElement Link(string text, string? uri = null) => new(Text + "navigationLink",
+        new XElement(Text + "linkText", text),
+        uri is null ? null : new XElement(Text + "uri", uri));
 
     private static XElement Parameter(CmdletParameter parameter, bool isInSyntax, IReadOnlyList<string> description)
     {

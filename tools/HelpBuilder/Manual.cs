@@ -9,15 +9,16 @@ internal static class Manual
     /// <summary>Makes what Get-Help reads.</summary>
     /// <param name="docs">The folder of the documentation: <c>help</c> has the cmdlets' pages and the topics.</param>
     /// <param name="folder">Where to put the help.</param>
+    /// <param name="uri">The public address of <paramref name="docs"/>, which Get-Help -Online opens; null if there is none.</param>
     /// <exception cref="HelpException">Something has no help, or a page is not true.</exception>
-    public static void Build(string docs, string folder)
+    public static void Build(string docs, string folder, string? uri = null)
     {
         string pages = Path.Combine(docs, "help");
         IReadOnlyList<Cmdlet> cmdlets = Cmdlet.All();
         IReadOnlyList<CmdletHelp> help = CmdletHelp.ReadAll(pages, cmdlets);
         CheckExamples(docs, new ExampleCheck(cmdlets));
         Directory.CreateDirectory(folder);
-        Maml.Of(help).Save(Path.Combine(folder, "Ublk.PowerShell.dll-Help.xml"));
+        Maml.Of(help, uri).Save(Path.Combine(folder, "Ublk.PowerShell.dll-Help.xml"));
         WriteTopic("about_Ublk_Errors", Path.Combine(docs, "errors.md"));
         foreach (string file in Directory.EnumerateFiles(pages, "about_*.md"))
         {

@@ -1,3 +1,4 @@
+using Ublk.Qcow2.AtRest;
 using Ublk.Specification;
 
 namespace Ublk.Catalog;
@@ -17,4 +18,21 @@ internal static class SpecificationCheck
             TargetCatalog.Find(specification.Target).CheckOptions(specification.Options);
         }
     }
+
+    /// <summary>The same for a new disk, which must not be the bytes of an image by mistake.</summary>
+    /// <remarks>Only a new disk is looked at: clients may have written an image to one that is made again.</remarks>
+    /// <exception cref="UblkException">As above, or the file behind the disk holds an image.</exception>
+    public static void RunNew(DeviceSpecification specification)
+    {
+        Run(specification);
+        bool servesBytes = specification.Assembly is null && TargetCatalog.Find(specification.Target).ServesBytes;
+        if (servesBytes && specification.BackingPath is { } path && !specification.Options.ContainsKey("Format")
+            && !StartsElsewhere(specification.Options))
+        {
+            ForeignFormat.RefuseAsDisk(path);
+        }
+    }
+
+    private static bool StartsElsewhere(IReadOnlyDictionary<string, string> options) =>
+        options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;
 }

@@ -129,6 +129,8 @@ internal static class DeviceInventory
                 ? TargetCounterSlot.Read(counters)
                 : [],
             IsComplete = info is not null,
+            DriverState = info is { } d ? (DriverState)d.State : null,
+            OwnerIds = info is { } u ? (u.OwnerUid, u.OwnerGid) : null,
             Cookie = info?.ServerCookie,
         };
     }

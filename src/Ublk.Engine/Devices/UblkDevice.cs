@@ -122,6 +122,12 @@ public sealed class UblkDevice
     /// <summary>Whether all values are known. The driver reports on devices of other users to root alone.</summary>
     public bool IsComplete { get; init; }
 
+    /// <summary>The driver's own state of the device; null if the caller may not know.</summary>
+    internal DriverState? DriverState { get; init; }
+
+    /// <summary>The user and the group that own the device; null if the caller may not know.</summary>
+    internal (uint User, uint Group)? OwnerIds { get; init; }
+
     /// <summary>Identifies the device among others that had the same id; null where it is unknown.</summary>
     internal ulong? Cookie { get; init; }
 

@@ -47,16 +47,24 @@ internal static class IoUring
     public const byte OpFallocate = 17;
     public const byte OpRead = 22;
     public const byte OpWrite = 23;
+    public const byte OpSend = 26;
+    public const byte OpReceive = 27;
     public const byte OpUringCmd = 46;
 
     /// <summary>The file descriptor is an index into the registered files (IOSQE_FIXED_FILE).</summary>
     public const byte SqeFixedFile = 1 << 0;
+
+    /// <summary>The next entry begins when this one has succeeded, and is cancelled otherwise (IOSQE_IO_LINK).</summary>
+    public const byte SqeLink = 1 << 2;
 
     /// <summary>No completion where the operation succeeds (IOSQE_CQE_SKIP_SUCCESS).</summary>
     public const byte SqeSkipSuccess = 1 << 6;
 
     /// <summary>Wait for data before the first attempt to receive (IORING_RECVSEND_POLL_FIRST, kernel 5.19).</summary>
     public const ushort PollFirst = 1 << 0;
+
+    /// <summary>A send or receive of data in a registered buffer (IORING_RECVSEND_FIXED_BUF), which recent kernels take.</summary>
+    public const ushort SocketFixedBuffer = 1 << 2;
 
     /// <summary>A table of empty slots (IORING_RSRC_REGISTER_SPARSE).</summary>
     public const uint RegisterSparse = 1;

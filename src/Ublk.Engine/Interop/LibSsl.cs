@@ -51,6 +51,17 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_psk_use_session_callback")]
     public static partial void SetKeyCallback(nint context, delegate* unmanaged<nint, nint, byte**, nuint*, nint*, int> callback);
 
+    /// <summary>The callback of TLS 1.2: copies the name and the key, and returns the key's length.</summary>
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_psk_client_callback")]
+    public static partial void SetOldKeyCallback(nint context, delegate* unmanaged<nint, byte*, byte*, uint, byte*, uint, uint> callback);
+
+    /// <summary>The ciphers of TLS 1.2.</summary>
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SetCiphers(nint context, string list);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_version")]
+    public static partial int GetVersion(nint ssl);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_new")]
     public static partial nint New(nint context);
 

@@ -43,6 +43,9 @@ internal static partial class Libc
     /// <summary>EPIPE instead of a signal (linux/socket.h).</summary>
     public const int MSG_NOSIGNAL = 0x4000;
 
+    /// <summary>Not before all bytes are transferred (linux/socket.h).</summary>
+    public const int MSG_WAITALL = 0x100;
+
     public const int SHUT_RDWR = 2;
 
     /// <summary>Bytes of a Unix socket's path, with the zero at its end (linux/un.h).</summary>

@@ -37,7 +37,10 @@ public readonly unsafe struct IoBuffer
     internal int Slot => _slotMark - 1;
 
     /// <summary>A request's data by its place in the ring's table of buffers.</summary>
-    internal static IoBuffer InSlot(int slot, int length) => new(0, length, slot + 1);
+    /// <param name="slot">The place.</param>
+    /// <param name="length">Bytes of the data.</param>
+    /// <param name="start">Where it starts: 0 for a client's pages, its address for memory that is registered.</param>
+    internal static IoBuffer InSlot(int slot, int length, nint start = 0) => new(start, length, slot + 1);
 
     /// <summary>The part from a byte on.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The start is outside the buffer.</exception>

@@ -17,6 +17,13 @@ public sealed class IoQueue : IDisposable
     private const ulong OperationMark = 1UL << 63;
     private const ulong WakeUpMark = 1UL << 62;
 
+    // A socket that is not full takes it as it is submitted.
+    private const int ExpectedLength = 32 << 10;
+
+    // Longer than a server on this machine takes, and not long where a socket is full.
+    private static readonly TimeSpan s_expectedTime = TimeSpan.FromMilliseconds(1);
+
+    private static readonly Lazy<bool> s_hasFixedSockets = new(ProbeFixedSockets);
     private static readonly Lazy<SafeFileHandle> s_zeroes = new(() => Libc.Open("/dev/zero", Libc.O_RDONLY));
 
     private readonly Ring _ring;
@@ -24,6 +31,7 @@ public sealed class IoQueue : IDisposable
     private readonly QueueSynchronizationContext _context;
     private readonly int _wakeUpFile;
     private readonly int _firstFile;
+    private uint _expected;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
     /// <param name="entries">Requests the thread holds at once.</param>
@@ -86,7 +94,7 @@ public sealed class IoQueue : IDisposable
             return new ValueTask<int>(buffer.Length);
         }
 
-        return ReadZeroesIntoSlot(buffer);
+        return ReadAsync(s_zeroes.Value, buffer);
     }
 
     /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
@@ -112,16 +120,96 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
+    /// <summary>Sends from a buffer (send(2)); may send less than asked.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    public ValueTask<int> SendAsync(int file, IoBuffer buffer)
+    {
+        Expect(buffer.Length);
+        return TransferBySocket(IoUring.OpSend, file, buffer, Libc.MSG_NOSIGNAL | Libc.MSG_WAITALL);
+    }
+
+    /// <summary>Receives into a buffer (recv(2)); may receive less than asked, and 0 at the end of the connection.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => ReceiveAsync(file, buffer, isWhole: false);
+
+    /// <summary>Sends all of a buffer. Other operations that send must wait for the end of this one.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">The data.</param>
+    /// <returns>The buffer's length, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> SendAllAsync(int file, IoBuffer buffer)
+    {
+        for (int done = 0; done < buffer.Length;)
+        {
+            int sent = await SendAsync(file, buffer.Slice(done));
+            if (sent < 0 && sent != -Libc.EINTR)
+            {
+                return sent;
+            }
+
+            done += int.Max(sent, 0);
+        }
+
+        return buffer.Length;
+    }
+
+    /// <summary>Fills a buffer with what is received. Other operations that receive must wait for the end of this one.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <returns>The buffer's length, less at the end of the connection, or a negative errno.</returns>
+    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
+    public async ValueTask<int> ReceiveAllAsync(int file, IoBuffer buffer)
+    {
+        int done = 0;
+        while (done < buffer.Length)
+        {
+            int received = await ReceiveAsync(file, buffer.Slice(done), isWhole: true);
+            if (received < 0 && received != -Libc.EINTR)
+            {
+                return received;
+            }
+
+            if (received == 0)
+            {
+                break;
+            }
+
+            done += int.Max(received, 0);
+        }
+
+        return done;
+    }
+
+    /// <summary>Receives into a buffer, and may receive less than asked.</summary>
+    /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
+    /// <param name="buffer">Where the data goes.</param>
+    /// <param name="isWhole">Whether the kernel, if it can, waits until the buffer is full.</param>
+    internal ValueTask<int> ReceiveAsync(int file, IoBuffer buffer, bool isWhole) =>
+        TransferBySocket(IoUring.OpReceive, file, buffer, isWhole ? Libc.MSG_WAITALL : 0);
+
     /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="message">The message. It can be added to until it is submitted, and must then stay as it is until it is sent.</param>
+    /// <param name="length">Bytes of the message.</param>
+    /// <param name="isLinked">
+    /// Whether the operation that is prepared next follows when all of the message is sent, and ends with -ECANCELED otherwise.
+    /// </param>
     /// <param name="number">What <see cref="IsSubmitted"/> takes.</param>
-    internal unsafe ValueTask<int> SendMessageAsync(int file, Libc.MessageHeader* message, out uint number)
+    internal unsafe ValueTask<int> SendMessageAsync(
+        int file, Libc.MessageHeader* message, long length, bool isLinked, out uint number)
     {
-        IoUringSqe* entry = Prepare(IoUring.OpSendMsg, file, out RingOperation operation);
-        entry->Address = (ulong)message;
-        entry->Length = 1;
-        entry->OpFlags = Libc.MSG_NOSIGNAL;
+        Expect(length);
+        if (isLinked)
+        {
+            // Entries that are submitted apart are not linked.
+            _ring.Reserve(2);
+        }
+
+        IoUringSqe* entry = PrepareMessage(
+            IoUring.OpSendMsg, file, message, Libc.MSG_NOSIGNAL | (isLinked ? Libc.MSG_WAITALL : 0), out RingOperation operation);
+        entry->Flags |= isLinked ? IoUring.SqeLink : (byte)0;
         number = _ring.LastEntry;
         return operation.Task;
     }
@@ -130,12 +218,23 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="message">The message; it must stay as it is until data has come.</param>
     /// <param name="expectsNothing">Whether no data can be there yet, so that an attempt is not worth it.</param>
-    internal unsafe ValueTask<int> ReceiveMessageAsync(int file, Libc.MessageHeader* message, bool expectsNothing)
+    /// <param name="isWhole">Whether to wait until the memory is full, or the connection ends.</param>
+    internal unsafe ValueTask<int> ReceiveMessageAsync(
+        int file, Libc.MessageHeader* message, bool expectsNothing, bool isWhole)
     {
-        IoUringSqe* entry = Prepare(IoUring.OpRecvMsg, file, out RingOperation operation);
-        entry->Address = (ulong)message;
-        entry->Length = 1;
+        IoUringSqe* entry =
+            PrepareMessage(IoUring.OpRecvMsg, file, message, isWhole ? Libc.MSG_WAITALL : 0, out RingOperation operation);
         entry->IoPriority = expectsNothing ? IoUring.PollFirst : (ushort)0;
+        return operation.Task;
+    }
+
+    /// <summary>Reads from a file that is not registered, and stays open until the kernel has taken the operation.</summary>
+    internal unsafe ValueTask<int> ReadAsync(SafeFileHandle file, IoBuffer buffer)
+    {
+        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
+        entry->Flags = 0;
+        entry->Fd = (int)file.DangerousGetHandle();
+        SetBuffer(entry, buffer);
         return operation.Task;
     }
 
@@ -174,6 +273,19 @@ public sealed class IoQueue : IDisposable
         _context?.Dispose();
     }
 
+    /// <summary>Submits what is prepared, and waits for completions.</summary>
+    /// <returns>0, or a negative errno: -EBUSY or -EAGAIN when completions must be reaped first.</returns>
+    /// <remarks>
+    /// What is sent completes at once as a rule, and is nothing to wake up for: it is waited for together with the next completion.
+    /// </remarks>
+    internal int Wait()
+    {
+        uint expected = _expected;
+        _expected = 0;
+        int result = _ring.Enter(1 + expected, expected == 0 ? Timeout.InfiniteTimeSpan : s_expectedTime);
+        return result == -Libc.ETIME ? 0 : result;
+    }
+
     /// <summary>Has the queue's thread do something. Callable from any thread.</summary>
     internal void Post(SendOrPostCallback callback, object? state) => _context.Post(callback, state);
 
@@ -197,20 +309,21 @@ public sealed class IoQueue : IDisposable
         return false;
     }
 
+    private unsafe IoUringSqe* PrepareMessage(
+        byte opcode, int file, Libc.MessageHeader* message, int flags, out RingOperation operation)
+    {
+        IoUringSqe* entry = Prepare(opcode, file, out operation);
+        entry->Address = (ulong)message;
+        entry->Length = 1;
+        entry->OpFlags = (uint)flags;
+        return entry;
+    }
+
     private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
     {
         IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
         entry->Offset = (ulong)offset;
         entry->OpFlags = flags;
-        SetBuffer(entry, buffer);
-        return operation.Task;
-    }
-
-    private unsafe ValueTask<int> ReadZeroesIntoSlot(IoBuffer buffer)
-    {
-        IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
-        entry->Flags = 0;
-        entry->Fd = (int)s_zeroes.Value.DangerousGetHandle();
         SetBuffer(entry, buffer);
         return operation.Task;
     }
@@ -224,6 +337,46 @@ public sealed class IoQueue : IDisposable
             entry->Opcode = entry->Opcode == IoUring.OpRead ? IoUring.OpReadFixed : IoUring.OpWriteFixed;
             entry->BufferIndex = (ushort)buffer.Slot;
         }
+    }
+
+    // Without operations of sockets for registered buffers there are those of files. They stop where the socket is full or empty.
+    private unsafe ValueTask<int> TransferBySocket(byte opcode, int file, IoBuffer buffer, int flags)
+    {
+        if (!buffer.IsMemory && !s_hasFixedSockets.Value)
+        {
+            return Transfer(opcode == IoUring.OpReceive ? IoUring.OpRead : IoUring.OpWrite, file, buffer, 0, 0);
+        }
+
+        IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
+        entry->Address = (ulong)buffer.Address;
+        entry->Length = (uint)buffer.Length;
+        entry->OpFlags = (uint)flags;
+        if (!buffer.IsMemory)
+        {
+            entry->IoPriority = IoUring.SocketFixedBuffer;
+            entry->BufferIndex = (ushort)buffer.Slot;
+        }
+
+        return operation.Task;
+    }
+
+    private void Expect(long length) => _expected += length <= ExpectedLength ? 1u : 0;
+
+    // A kernel that takes the flag looks for the file next.
+    private static unsafe bool ProbeFixedSockets()
+    {
+        using Ring ring = Ring.CreateForControl(2);
+        foreach (byte opcode in (ReadOnlySpan<byte>)[IoUring.OpSend, IoUring.OpReceive])
+        {
+            IoUringSqe* entry = ring.NextEntry();
+            entry->Opcode = opcode;
+            entry->Fd = -1;
+            entry->IoPriority = IoUring.SocketFixedBuffer;
+        }
+
+        return ring.Enter(2, Timeout.InfiniteTimeSpan) == 0
+            && ring.TryReap(out IoUringCqe first) && first.Result == -Libc.EBADF
+            && ring.TryReap(out IoUringCqe second) && second.Result == -Libc.EBADF;
     }
 
     private unsafe IoUringSqe* Prepare(byte opcode, int file, out RingOperation operation)

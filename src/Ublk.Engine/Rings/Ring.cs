@@ -108,6 +108,21 @@ internal unsafe class Ring : IDisposable
         return entry;
     }
 
+    /// <summary>Has the next entries submitted together, as linked ones must be: without room for them, submits what is prepared.</summary>
+    /// <param name="count">How many.</param>
+    /// <exception cref="UblkException">The kernel does not take submissions any more.</exception>
+    public void Reserve(uint count)
+    {
+        if (EntryCount - (_tail - _submitted) < count)
+        {
+            int result = Enter(0, Timeout.InfiniteTimeSpan);
+            if (EntryCount - (_tail - _submitted) < count)
+            {
+                throw UblkException.FromErrno(-result, "io_uring_enter", "The kernel takes no more submissions");
+            }
+        }
+    }
+
     /// <summary>Submits what is prepared and waits for completions, in one system call.</summary>
     /// <param name="wait">Completions to wait for; 0 does not wait.</param>
     /// <param name="timeout">How long to wait at most, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
@@ -244,15 +259,7 @@ internal unsafe class Ring : IDisposable
     // The next place of the submission queue, which is submitted first when it is full.
     private IoUringSqe* Claim()
     {
-        if (_tail - _submitted == EntryCount)
-        {
-            int result = Enter(0, Timeout.InfiniteTimeSpan);
-            if (_tail - _submitted == EntryCount)
-            {
-                throw UblkException.FromErrno(-result, "io_uring_enter", "The kernel takes no more submissions");
-            }
-        }
-
+        Reserve(1);
         return (IoUringSqe*)((byte*)_memory.Entries + ((nint)(_tail++ & _sqMask) << _sqeShift));
     }
 

@@ -97,7 +97,7 @@ internal sealed class QueueLoop : IDisposable
     {
         while (!_isLeaving || _handled > 0)
         {
-            int result = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
+            int result = _queue.Wait();
             _counters.BeginTurn();
             while (_queue.Ring.TryReap(out IoUringCqe completion))
             {

@@ -42,11 +42,14 @@ internal sealed class WorkerProgram
         specification.Assembly is null ? Locate(directory) : LocatePortable(directory);
 
     /// <summary>Finds the program.</summary>
-    /// <param name="directory">The folder of workers: one for each platform, and <c>portable</c>.</param>
+    /// <param name="directory">
+    /// The folder of workers: one for each platform, and <c>portable</c>; or one with a worker for this platform.
+    /// </param>
     /// <exception cref="UblkException">There is none that can be executed.</exception>
     public static WorkerProgram Locate(string directory)
     {
-        string native = Path.Combine(directory, Platform, "ublk-worker");
+        string single = Path.Combine(directory, "ublk-worker");
+        string native = File.Exists(single) ? single : Path.Combine(directory, Platform, "ublk-worker");
         if (File.Exists(native))
         {
             return IsExecutable(native) || TryMakeExecutable(native)

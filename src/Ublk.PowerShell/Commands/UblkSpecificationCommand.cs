@@ -2,7 +2,6 @@ using System.Collections;
 using System.Management.Automation;
 using System.Reflection;
 using Ublk.Catalog;
-using Ublk.Qcow2.AtRest;
 using Ublk.Specification;
 using Ublk.Targets;
 
@@ -111,7 +110,6 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
         string? assembly = Assembly is null ? null : FilePaths.ResolveExisting(SessionState, Assembly);
         UblkTarget target = FindTarget(file);
         Dictionary<string, string> options = ReadOptions(target, file);
-        RefuseImage(target, options);
         if (assembly is not null)
         {
             target.CheckOptions(options);
@@ -140,19 +138,8 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             IgnoreLock = IgnoreLock,
             QueueAffinity = QueueAffinity,
         };
-        SpecificationCheck.Run(specification);
+        SpecificationCheck.RunNew(specification);
         return specification;
-    }
-
-    // Only a new disk is looked at: clients may have written an image to one that is made again.
-    private static void RefuseImage(UblkTarget target, Dictionary<string, string> options)
-    {
-        bool startsElsewhere = options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;
-        if (target is TargetDefinition { ServesBytes: true } && !startsElsewhere && !options.ContainsKey("Format")
-            && options.TryGetValue(DeviceSpecification.BackingPathOption, out string? path))
-        {
-            ForeignFormat.RefuseAsDisk(path);
-        }
     }
 
     private string ResolvePath(string path) => FilePaths.Resolve(SessionState, path);

@@ -1,5 +1,8 @@
+using System.Management.Automation.Runspaces;
 using System.Xml.Linq;
 using Ublk.HelpBuilder;
+using Ublk.PowerShell;
+using Pwsh = System.Management.Automation.PowerShell;
 
 namespace Ublk.Tests.Help;
 
@@ -26,6 +29,23 @@ public sealed class ManualTests : IDisposable
         Assert.Contains(
             create.Element(command + "parameters")!.Elements(),
             parameter => parameter.Value.Contains("For the Qcow2 target. The file that has the passphrase", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("https://docs.example/ublk", "https://docs.example/ublk/help/New-UblkDevice.md")]
+    [InlineData("https://docs.example/ublk/", "https://docs.example/ublk/help/New-UblkDevice.md")]
+    [InlineData("", "")]
+    public void Each_cmdlet_has_its_online_page_where_the_documentation_is_published(string uri, string page)
+    {
+        CopyPages();
+        string module = Path.Combine(_folder, "Ublk.PowerShell.dll");
+        File.Copy(typeof(HumanSize).Assembly.Location, module);
+
+        Manual.Build(Docs, Path.Combine(_folder, "en-US"), uri);
+
+        using Pwsh shell = Pwsh.Create(InitialSessionState.CreateDefault2());
+        shell.AddScript("Import-Module $args[0]; (Get-Command New-UblkDevice).HelpUri").AddArgument(module);
+        Assert.Equal(page, shell.Invoke<string>().Single());
     }
 
     [Theory]

@@ -68,6 +68,14 @@ public class AllocationTests
     }
 
     [Fact]
+    public void An_nbd_target_that_does_not_copy_allocates_nothing()
+    {
+        using NbdServer server = NbdServer.Nbdkit("memory", "16M");
+        using NbdTarget target = server.Open();
+        Assert.Equal(0, Measure(target, slotsFrom: 512));
+    }
+
+    [Fact]
     public void An_encrypted_nbd_connection_allocates_nothing()
     {
         using NbdCertificates files = new();
@@ -107,7 +115,7 @@ public class AllocationTests
         Assert.Equal(0, Measure(target));
     }
 
-    private static long Measure(BlockTarget target)
+    private static long Measure(BlockTarget target, int slotsFrom = int.MaxValue)
     {
         long allocated = 0;
         QueueHarness.Run(target, harness =>
@@ -124,7 +132,7 @@ public class AllocationTests
                 harness.Saturate(Counted, mix);
                 return GC.GetAllocatedBytesForCurrentThread() - before;
             });
-        });
+        }, slotsFrom: slotsFrom);
         return allocated;
     }
 

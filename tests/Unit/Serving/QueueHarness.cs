@@ -11,17 +11,19 @@ internal sealed class QueueHarness : IDisposable
 {
     private readonly BlockTarget _target;
     private readonly IoQueue _queue;
-    private readonly KernelCopyBuffers _buffers;
+    private readonly RequestBuffers _buffers;
+    private readonly RegisteredMemory? _registered;
     private readonly IoRequest[] _requests;
     private readonly ValueTask<int>[] _answers;
     private readonly bool[] _isBusy;
     private readonly int _bufferSize;
 
-    private QueueHarness(BlockTarget target, int depth, int bufferSize)
+    private QueueHarness(BlockTarget target, int depth, int bufferSize, int slotsFrom)
     {
         _target = target;
         _queue = new IoQueue(depth, [], target.Files);
-        _buffers = new KernelCopyBuffers(depth, bufferSize);
+        _registered = slotsFrom < int.MaxValue ? new RegisteredMemory(_queue.Ring, depth, bufferSize, slotsFrom) : null;
+        _buffers = _registered ?? (RequestBuffers)new KernelCopyBuffers(depth, bufferSize);
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
         _answers = new ValueTask<int>[depth];
         _isBusy = new bool[depth];
@@ -29,14 +31,20 @@ internal sealed class QueueHarness : IDisposable
     }
 
     /// <summary>Runs a test on a queue's thread.</summary>
-    public static void Run(BlockTarget target, Action<QueueHarness> test, int depth = 64, int bufferSize = 64 << 10)
+    /// <param name="target">The target.</param>
+    /// <param name="test">The test.</param>
+    /// <param name="depth">Requests at once.</param>
+    /// <param name="bufferSize">Bytes of the longest request.</param>
+    /// <param name="slotsFrom">Bytes from which on a request's data is no memory to the target, as with zero copy.</param>
+    public static void Run(
+        BlockTarget target, Action<QueueHarness> test, int depth = 64, int bufferSize = 64 << 10, int slotsFrom = int.MaxValue)
     {
         ExceptionDispatchInfo? failure = null;
         Thread thread = new(() =>
         {
             try
             {
-                using QueueHarness harness = new(target, depth, bufferSize);
+                using QueueHarness harness = new(target, depth, bufferSize, slotsFrom);
                 test(harness);
             }
             catch (Exception exception)
@@ -65,17 +73,17 @@ internal sealed class QueueHarness : IDisposable
         IoRequest request = Load(0, descriptor);
         if (request.Operation == IoOperation.Write)
         {
-            data.CopyTo(request.Buffer.Span);
+            data.CopyTo(MemoryOf(request).Span);
         }
         else
         {
-            request.Buffer.Span.Fill(0xEE);
+            MemoryOf(request).Span.Fill(0xEE);
         }
 
         int result = RequestResult.ForDriver(request, AnswerOf(_target.HandleAsync(request)));
         if (request.Operation == IoOperation.Read && result > 0)
         {
-            request.Buffer.Span.CopyTo(data);
+            MemoryOf(request).Span.CopyTo(data);
         }
 
         return result;
@@ -120,7 +128,7 @@ internal sealed class QueueHarness : IDisposable
     public ValueTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
 
     /// <summary>The memory of a tag.</summary>
-    public IoBuffer BufferOf(int tag) => _buffers.Of(tag, _bufferSize);
+    public IoBuffer BufferOf(int tag) => _registered?.MemoryOf(tag, _bufferSize) ?? _buffers.Of(tag, _bufferSize);
 
     /// <summary>Keeps every tag busy until a number of requests is answered, none of them with an error.</summary>
     /// <param name="count">How many.</param>
@@ -165,6 +173,9 @@ internal sealed class QueueHarness : IDisposable
         _queue.Dispose();
         _buffers.Dispose();
     }
+
+    private IoBuffer MemoryOf(IoRequest request) =>
+        request.Buffer.IsMemory ? request.Buffer : BufferOf(request.Slot).Slice(0, request.Buffer.Length);
 
     private bool HasAnswer()
     {

@@ -32,6 +32,9 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     /// <summary>The data of a read or a write.</summary>
     public IoBuffer Buffer { get; private set; }
 
+    /// <summary>Whether it is a read whose data is not in memory.</summary>
+    public bool ReadsOutsideMemory => Type == NbdCommandType.Read && !Buffer.IsMemory;
+
     /// <summary>Where a read's data has come.</summary>
     public CoveredRanges Covered { get; } = new();
 
@@ -84,7 +87,12 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
         Unsent = Length;
     }
 
-    /// <summary>Describes what is not sent yet.</summary>
+    /// <summary>The data that is not sent yet and is not in memory, which no vector describes.</summary>
+    public IoBuffer UnsentOutsideMemory => Type == NbdCommandType.Write && !Buffer.IsMemory
+        ? Buffer.Slice(int.Max(0, Length - Unsent - _headerLength))
+        : default;
+
+    /// <summary>Describes what is not sent yet and is in memory.</summary>
     /// <param name="vectors">Room for two.</param>
     /// <returns>How many are used.</returns>
     public int Describe(Span<Libc.IoVector> vectors)
@@ -98,7 +106,7 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
         }
 
         int sentData = int.Max(0, sent - _headerLength);
-        if (Type == NbdCommandType.Write)
+        if (Type == NbdCommandType.Write && Buffer.IsMemory)
         {
             vectors[used++] = new Libc.IoVector { Base = Buffer.Address + sentData, Length = (nuint)(Buffer.Length - sentData) };
         }

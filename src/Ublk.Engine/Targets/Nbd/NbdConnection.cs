@@ -17,6 +17,7 @@ internal sealed class NbdConnection : IDisposable
     private NbdReceiver? _receiver;
     private NbdLinkState _state;
     private int _due;
+    private int _outsideMemory;
     private bool _isTicking;
     private ValueTaskAwaiter<int> _tick;
     private volatile bool _isSettled = true;
@@ -44,6 +45,12 @@ internal sealed class NbdConnection : IDisposable
 
     /// <summary>Whether a request waits for its reply.</summary>
     public bool IsReplyDue => _due > 0;
+
+    /// <summary>Whether that is a single request.</summary>
+    public bool IsLastReplyDue => _due == 1;
+
+    /// <summary>Whether data may come that must not be received to memory.</summary>
+    public bool IsDataDueOutsideMemory => _outsideMemory > 0;
 
     /// <summary>Whether the kernel has let go of all data of a lost connection. Readable from any thread.</summary>
     public bool IsSettled => _isSettled || Queue is null;
@@ -85,7 +92,7 @@ internal sealed class NbdConnection : IDisposable
     /// <param name="flags">How it is to be done.</param>
     /// <param name="offset">The first byte in the export.</param>
     /// <param name="length">Bytes in the range.</param>
-    /// <param name="buffer">The data of a read or a write, in memory.</param>
+    /// <param name="buffer">The data of a read or a write.</param>
     /// <returns>The length of the data, 0 where there is none, or a negative errno.</returns>
     public ValueTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, long length, IoBuffer buffer = default)
     {
@@ -238,6 +245,7 @@ internal sealed class NbdConnection : IDisposable
     {
         command.Written = _link.Ledger.Written;
         _due++;
+        _outsideMemory += command.ReadsOutsideMemory ? 1 : 0;
         if (_link.RequestTimeout > TimeSpan.Zero)
         {
             command.SendTime = Environment.TickCount64;
@@ -261,6 +269,7 @@ internal sealed class NbdConnection : IDisposable
     private void Renew()
     {
         _due = 0;
+        _outsideMemory = 0;
         _sender?.Dispose();
         _receiver?.Dispose();
         if (Queue is { } queue)
@@ -276,6 +285,7 @@ internal sealed class NbdConnection : IDisposable
     private void OnReplied(NbdCommand command)
     {
         _due--;
+        _outsideMemory -= command.ReadsOutsideMemory ? 1 : 0;
         command.IsReplied = true;
 
         // The completion of its message may be seen only after its reply; until then the kernel may read its data.

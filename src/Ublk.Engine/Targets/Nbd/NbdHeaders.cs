@@ -50,6 +50,10 @@ internal static unsafe class NbdHeaders
     public static int ChunkLength(NbdHeaderForm form) =>
         form == NbdHeaderForm.Extended ? sizeof(NbdExtendedChunkHeader) : sizeof(NbdChunkHeader);
 
+    /// <summary>Where the data in a reply to a read starts at the earliest.</summary>
+    public static int DataStart(NbdHeaderForm form) =>
+        form == NbdHeaderForm.Simple ? sizeof(NbdSimpleReply) : ChunkLength(form) + sizeof(ulong);
+
     /// <summary>Reads a chunk's header, which is whole.</summary>
     public static NbdChunk ReadChunk(ReadOnlySpan<byte> bytes, NbdHeaderForm form)
     {

@@ -39,6 +39,7 @@ internal sealed class NbdLink : IDisposable
     private readonly NbdExport _export;
     private readonly TimeSpan _timeout;
     private readonly TargetOptions _log;
+    private readonly int _threads;
     private readonly TargetCounter _losses = new("LostConnections");
     private readonly TargetCounter _returns = new("Reconnections");
     private readonly TargetCounter _uncertain = new("UncertainBytes");
@@ -49,21 +50,23 @@ internal sealed class NbdLink : IDisposable
     /// <param name="endpoint">Where the next one is opened; it goes with this, too.</param>
     /// <param name="reconnectTimeout">How long requests wait for it; zero for not at all.</param>
     /// <param name="requestTimeout">How long a server may take for a request; zero for no limit.</param>
-    /// <param name="log">Takes sentences for the log.</param>
+    /// <param name="options">What the disk is opened with; takes sentences for the log.</param>
     public NbdLink(
-        NbdSession session, NbdEndpoint endpoint, TimeSpan reconnectTimeout, TimeSpan requestTimeout, TargetOptions log)
+        NbdSession session, NbdEndpoint endpoint, TimeSpan reconnectTimeout, TimeSpan requestTimeout, TargetOptions options)
     {
         _session = session;
         _export = session.Export;
         _endpoint = endpoint;
         _timeout = reconnectTimeout;
-        _log = log;
+        _log = options;
+        _threads = options.QueueThreads;
         RequestTimeout = requestTimeout;
+        IsEncrypted = session.Sockets[0].Tls is not null;
         _size.Add(_export.Size);
         Connections = [.. session.Sockets.Select((socket, index) => new NbdConnection(this, socket, index))];
     }
 
-    /// <summary>The connections, one for each thread.</summary>
+    /// <summary>The connections, dealt out to the threads in turn.</summary>
     public NbdConnection[] Connections { get; }
 
     /// <summary>What is counted, for the disk's user.</summary>
@@ -71,6 +74,9 @@ internal sealed class NbdLink : IDisposable
 
     /// <summary>Whether requests can be sent; under the lock.</summary>
     public NbdLinkState State { get; private set; }
+
+    /// <summary>Whether the connections are encrypted.</summary>
+    public bool IsEncrypted { get; }
 
     /// <summary>Which headers the session has.</summary>
     public NbdHeaderForm Headers => _session.Export.Headers;
@@ -86,14 +92,12 @@ internal sealed class NbdLink : IDisposable
 
     private bool CanReconnect => _timeout > TimeSpan.Zero;
 
-    /// <summary>A connection for a queue's thread.</summary>
-    public NbdConnection Bind(IoQueue queue)
+    /// <summary>The connection for a request: one of those that its queue's thread has, by its tag.</summary>
+    public NbdConnection ConnectionOf(IoRequest request)
     {
-        lock (_lock)
-        {
-            return Connections.FirstOrDefault(connection => connection.TryBind(queue))
-                ?? throw new InvalidOperationException("There are more threads than connections to the NBD server.");
-        }
+        int first = FindShare(request.Queue);
+        int count = (Connections.Length - first + _threads - 1) / _threads;
+        return Connections[first + (request.Tag % count * _threads)];
     }
 
     /// <summary>Remembers a request that was done.</summary>
@@ -108,7 +112,7 @@ internal sealed class NbdLink : IDisposable
         {
             Ledger.Cover(command.Written);
         }
-        else if (command.Type.Changes() && !command.Flags.HasFlag(NbdCommandFlags.ForceUnitAccess))
+        else if (command.Type.Changes() && (command.Flags & NbdCommandFlags.ForceUnitAccess) == 0)
         {
             Ledger.AddWrite();
         }
@@ -159,6 +163,41 @@ internal sealed class NbdLink : IDisposable
         }
 
         _endpoint.Dispose();
+    }
+
+    // The index of the first connection of a thread. Few threads: a search is as good as an index.
+    private int FindShare(IoQueue queue)
+    {
+        for (int first = 0; first < _threads; first++)
+        {
+            if (Connections[first].Serves(queue))
+            {
+                return first;
+            }
+        }
+
+        return Bind(queue);
+    }
+
+    private int Bind(IoQueue queue)
+    {
+        lock (_lock)
+        {
+            for (int first = 0; first < _threads; first++)
+            {
+                if (Connections[first].TryBind(queue))
+                {
+                    for (int index = first + _threads; index < Connections.Length; index += _threads)
+                    {
+                        _ = Connections[index].TryBind(queue);
+                    }
+
+                    return first;
+                }
+            }
+        }
+
+        throw new InvalidOperationException("There are more threads than connections to the NBD server.");
     }
 
     private void Restore()

@@ -10,25 +10,32 @@ internal sealed class NbdPlainSender(NbdConnection connection, IoQueue queue) : 
     private const long MaxBytes = 64 << 20;
 
     private NbdCommand? _notGathered;
-    private long _bytes;
     private int _count;
 
     private protected override void OnAdded(NbdCommand command) => _notGathered ??= command;
 
     private protected override void Begin()
     {
-        _bytes = 0;
+        Length = 0;
         _count = 0;
         _notGathered = First;
     }
 
     private protected override int Gather()
     {
-        while (_notGathered is { } command && _count + 2 <= MaxVectors && _bytes < MaxBytes)
+        while (_notGathered is { } command && _count + 2 <= MaxVectors && Length < MaxBytes && Tail.Length == 0)
         {
+            IoBuffer outside = command.UnsentOutsideMemory;
+            if (outside.Length > 0 && IsSending)
+            {
+                // The entry of the message is not linked to another one.
+                break;
+            }
+
             _count += command.Describe(Vectors.AsSpan(_count));
-            _bytes += command.Unsent;
+            Length += command.Unsent;
             _notGathered = command.Next;
+            Tail = outside;
         }
 
         return _count;

@@ -10,7 +10,6 @@ internal abstract unsafe class NbdReceiver : IDisposable
     /// <summary>Several replies of 4 KiB; a reply's head must fit whatever is left of the one before.</summary>
     private protected const int StagingLength = 64 << 10;
 
-    private readonly IoQueue _queue;
     private readonly Action _onReceived;
 
     // The kernel reads it.
@@ -23,7 +22,7 @@ internal abstract unsafe class NbdReceiver : IDisposable
     {
         Connection = connection;
         Replies = replies;
-        _queue = queue;
+        Queue = queue;
         _onReceived = OnReceived;
         _message[0].Vectors = (nint)Unsafe.AsPointer(ref Vectors[0]);
     }
@@ -33,6 +32,9 @@ internal abstract unsafe class NbdReceiver : IDisposable
 
     /// <summary>The connection.</summary>
     private protected NbdConnection Connection { get; }
+
+    /// <summary>The queue.</summary>
+    private protected IoQueue Queue { get; }
 
     /// <summary>Where the bytes go that have come.</summary>
     private protected NbdReplies Replies { get; }
@@ -58,9 +60,9 @@ internal abstract unsafe class NbdReceiver : IDisposable
     /// <inheritdoc/>
     public virtual void Dispose() => Staging.Dispose();
 
-    /// <summary>Says where the bytes go that come next.</summary>
-    /// <returns>How many vectors that takes.</returns>
-    private protected abstract int Prepare();
+    /// <summary>Receives what comes next, to where it belongs.</summary>
+    /// <param name="expectsNothing">Whether no data can be there yet.</param>
+    private protected abstract ValueTask<int> ReceiveAsync(bool expectsNothing);
 
     /// <summary>Deals with bytes that have come.</summary>
     /// <returns>The reason for which nothing more can come; null where it can.</returns>
@@ -68,20 +70,30 @@ internal abstract unsafe class NbdReceiver : IDisposable
     private protected abstract string? Take(int received);
 
     /// <summary>Reads the replies in the staged bytes, and keeps what is not whole.</summary>
-    private protected void TakeStaged()
+    private protected void TakeStaged() => RemoveStaged(Replies.Take(Staging.Span[..Staged]));
+
+    /// <summary>Removes the first of the staged bytes.</summary>
+    private protected void RemoveStaged(int count)
     {
-        Span<byte> staged = Staging.Span[..Staged];
-        int taken = Replies.Take(staged);
-        staged[taken..].CopyTo(staged);
-        Staged -= taken;
+        Staging.Span[count..Staged].CopyTo(Staging.Span);
+        Staged -= count;
+    }
+
+    /// <summary>Receives to the memory of <see cref="Vectors"/>.</summary>
+    /// <param name="count">How many of them.</param>
+    /// <param name="expectsNothing">Whether no data can be there yet.</param>
+    /// <param name="isWhole">Whether to wait until all of them are full.</param>
+    private protected ValueTask<int> ReceiveVectorsAsync(int count, bool expectsNothing, bool isWhole)
+    {
+        _message[0].VectorCount = (nuint)count;
+        return Queue.ReceiveMessageAsync(
+            Connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), expectsNothing, isWhole);
     }
 
     private void Receive(bool expectsNothing)
     {
         IsReceiving = true;
-        _message[0].VectorCount = (nuint)Prepare();
-        Await(_queue.ReceiveMessageAsync(
-            Connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), expectsNothing));
+        Await(ReceiveAsync(expectsNothing));
     }
 
     private void Await(ValueTask<int> receiving)

@@ -18,8 +18,21 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
     private NbdCommand? _reading;
     private bool _isLast;
 
+    // Of the head that is not whole: its length as far as it is known, and with its data where that is known.
+    private int _head;
+    private int _chunk;
+
     /// <summary>Where the bytes that come next go; empty where they are a reply's head.</summary>
     public IoBuffer Payload { get; private set; }
+
+    /// <summary>Whether <see cref="Payload"/>, which is not in memory, is to be filled with zeroes instead.</summary>
+    public bool IsHole { get; private set; }
+
+    /// <summary>How many bytes from the start of a head are certainly none of a read's data.</summary>
+    public int HeadLimit => int.Max(NbdHeaders.DataStart(form), _head);
+
+    /// <summary>The length of the chunk whose head is not whole, with its data; 0 where it is not known.</summary>
+    public int ChunkLength => _chunk;
 
     /// <summary>Takes bytes that were received to <see cref="Payload"/>.</summary>
     public void Advance(int count)
@@ -29,6 +42,8 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         {
             NbdCommand command = _reading!;
             _reading = null;
+            Payload = default;
+            IsHole = false;
             if (_isLast)
             {
                 Finish(command);
@@ -36,13 +51,15 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         }
     }
 
-    /// <summary>Takes as many bytes as can be understood.</summary>
+    /// <summary>Takes as many bytes as can be understood; those of a <see cref="Payload"/> only where that is in memory.</summary>
     /// <returns>How many; the rest must come again, with more.</returns>
     /// <exception cref="UblkException">The server does not keep to the protocol.</exception>
     public int Take(ReadOnlySpan<byte> bytes)
     {
         int total = bytes.Length;
-        while (!bytes.IsEmpty)
+        _head = 0;
+        _chunk = 0;
+        while (!bytes.IsEmpty && Payload.IsMemory)
         {
             int taken = Payload.Length > 0 ? TakePayload(bytes) : TakeHead(bytes);
             if (taken == 0)
@@ -145,7 +162,17 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
             _ when ((ushort)header.Type & NbdProtocol.ChunkErrorBit) != 0 => TakeError(command, header, payload),
             _ => throw Violation($"a chunk is of type {(ushort)header.Type}, which was not asked for"),
         };
-        return taken < 0 ? 0 : head + taken;
+        if (taken >= 0)
+        {
+            return head + taken;
+        }
+
+        // A length that belongs to no read is refused with the offset.
+        _head = head - taken;
+        _chunk = header.Type == NbdChunkType.OffsetData && header.Length <= sizeof(ulong) + (ulong)command.Buffer.Length
+            ? head + (int)header.Length
+            : _head;
+        return 0;
     }
 
     private int TakeNone(NbdCommand command, in NbdChunk header)
@@ -165,7 +192,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         RequireLength(header, header.Length > sizeof(ulong));
         if (payload.Length < sizeof(ulong))
         {
-            return -1;
+            return -sizeof(ulong);
         }
 
         Expect(command, Cover(command, BinaryPrimitives.ReadUInt64BigEndian(payload), header.Length - sizeof(ulong)), header.IsDone);
@@ -178,12 +205,22 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         RequireLength(header, header.Length == Length);
         if (payload.Length < Length)
         {
-            return -1;
+            return -Length;
         }
 
-        Cover(command, BinaryPrimitives.ReadUInt64BigEndian(payload),
-            BinaryPrimitives.ReadUInt32BigEndian(payload[sizeof(ulong)..])).Span.Clear();
-        FinishIf(header.IsDone, command);
+        IoBuffer hole = Cover(command, BinaryPrimitives.ReadUInt64BigEndian(payload),
+            BinaryPrimitives.ReadUInt32BigEndian(payload[sizeof(ulong)..]));
+        if (hole.IsMemory)
+        {
+            hole.Span.Clear();
+            FinishIf(header.IsDone, command);
+        }
+        else
+        {
+            Expect(command, hole, header.IsDone);
+            IsHole = true;
+        }
+
         return Length;
     }
 
@@ -196,7 +233,7 @@ internal sealed unsafe class NbdReplies(NbdCommandPool commands, Action<NbdComma
         RequireLength(header, header.Length is >= Fixed and <= MaxErrorPayload && header.Length >= (ulong)(Fixed + extra));
         if ((ulong)payload.Length < header.Length)
         {
-            return -1;
+            return -(int)header.Length;
         }
 
         int text = BinaryPrimitives.ReadUInt16BigEndian(payload[sizeof(uint)..]);

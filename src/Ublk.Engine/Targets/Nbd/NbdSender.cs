@@ -12,29 +12,40 @@ internal abstract unsafe class NbdSender : IDisposable
 
     private readonly NbdConnection _connection;
     private readonly IoQueue _queue;
-    private readonly Action _onSent;
+    private readonly Action _onMessageSent;
+    private readonly Action _onTailSent;
 
     // The kernel reads it.
     private readonly Libc.MessageHeader[] _message = GC.AllocateArray<Libc.MessageHeader>(1, pinned: true);
 
     private NbdCommand? _last;
     private uint _number;
-    private ValueTaskAwaiter<int> _sending;
+    private int _operations;
+    private int _errno;
+    private ValueTaskAwaiter<int> _messageSending;
+    private ValueTaskAwaiter<int> _tailSending;
 
     /// <summary>Sends by a queue's ring.</summary>
     private protected NbdSender(NbdConnection connection, IoQueue queue)
     {
         _connection = connection;
         _queue = queue;
-        _onSent = OnSent;
+        _onMessageSent = () => OnSent(_messageSending.GetResult());
+        _onTailSent = () => OnSent(_tailSending.GetResult());
         _message[0].Vectors = (nint)Unsafe.AsPointer(ref Vectors[0]);
     }
 
     /// <summary>Whether a message is in flight: the kernel reads requests' data.</summary>
-    public bool IsSending { get; private set; }
+    public bool IsSending => _operations > 0;
 
     /// <summary>What the message consists of; the kernel reads it.</summary>
     private protected Libc.IoVector[] Vectors { get; } = GC.AllocateArray<Libc.IoVector>(MaxVectors, pinned: true);
+
+    /// <summary>Bytes of the message and of what follows it.</summary>
+    private protected long Length { get; set; }
+
+    /// <summary>Data that follows the message and is not in memory; empty for none.</summary>
+    private protected IoBuffer Tail { get; set; }
 
     /// <summary>The first request that is not all sent; those behind it follow.</summary>
     private protected NbdCommand? First { get; private set; }
@@ -57,7 +68,7 @@ internal abstract unsafe class NbdSender : IDisposable
         {
             Send();
         }
-        else if (!_queue.IsSubmitted(_number))
+        else if (Tail.Length == 0 && !_queue.IsSubmitted(_number))
         {
             _message[0].VectorCount = (nuint)Gather();
         }
@@ -72,12 +83,16 @@ internal abstract unsafe class NbdSender : IDisposable
         }
 
         Begin();
-        int count = Gather();
-        if (count > 0)
+        _message[0].VectorCount = (nuint)Gather();
+        if (_message[0].VectorCount > 0)
         {
-            IsSending = true;
-            _message[0].VectorCount = (nuint)count;
-            Await(_queue.SendMessageAsync(_connection.File, (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]), out _number));
+            Libc.MessageHeader* message = (Libc.MessageHeader*)Unsafe.AsPointer(ref _message[0]);
+            AwaitMessage(_queue.SendMessageAsync(_connection.File, message, Length, isLinked: Tail.Length > 0, out _number));
+        }
+
+        if (Tail.Length > 0)
+        {
+            AwaitTail(_queue.SendAsync(_connection.File, Tail));
         }
     }
 
@@ -124,26 +139,41 @@ internal abstract unsafe class NbdSender : IDisposable
         }
     }
 
-    private void Await(ValueTask<int> sending)
+    private void AwaitMessage(ValueTask<int> sending)
     {
-        _sending = sending.GetAwaiter();
-        _sending.UnsafeOnCompleted(_onSent);
+        _operations++;
+        _messageSending = sending.GetAwaiter();
+        _messageSending.UnsafeOnCompleted(_onMessageSent);
     }
 
-    private void OnSent()
+    private void AwaitTail(ValueTask<int> sending)
     {
-        int sent = _sending.GetResult();
-        if (sent < 0 && sent is not (-Libc.EINTR or -Libc.EAGAIN))
+        _operations++;
+        _tailSending = sending.GetAwaiter();
+        _tailSending.UnsafeOnCompleted(_onTailSent);
+    }
+
+    private void OnSent(int sent)
+    {
+        // The end of a message before its tail has the reason for both.
+        if (sent < 0 && sent is not (-Libc.EINTR or -Libc.EAGAIN or -Libc.ECANCELED))
         {
-            IsSending = false;
-            _connection.Fail($"sending failed: {Libc.Describe(-sent)}");
-            return;
+            _errno = -sent;
         }
 
         // A request that comes meanwhile only joins the list.
         Note(int.Max(sent, 0));
-        IsSending = false;
-        if (_connection.IsOpen)
+        if (--_operations > 0)
+        {
+            return;
+        }
+
+        Tail = default;
+        if (_errno != 0)
+        {
+            _connection.Fail($"sending failed: {Libc.Describe(_errno)}");
+        }
+        else if (_connection.IsOpen)
         {
             Send();
         }

@@ -35,8 +35,8 @@ internal sealed class NbdSession : IDisposable
             if (count > 1 && !session.Export.Has(NbdExportFlags.CanMultiConn))
             {
                 throw new UblkException(UblkError.NotSupported,
-                    $"{name} does not support several connections (CAN_MULTI_CONN), and each queue thread needs one. Omit QueueCount and "
-                        + "ThreadsPerQueue, or configure the server to support several connections.");
+                    $"{name} does not support several connections (CAN_MULTI_CONN), and each queue thread needs one. Omit ConnectionCount, "
+                        + "QueueCount and ThreadsPerQueue, or configure the server to support several connections.");
             }
 
             while (session._sockets.Count < count)

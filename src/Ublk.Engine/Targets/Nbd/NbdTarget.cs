@@ -12,6 +12,9 @@ internal sealed class NbdTarget : BlockTarget
     // Without extended headers: a server may refuse a longer one, although the protocol allows 4 GiB.
     private const uint MaxRange = 1 << 30;
 
+    // Each is an open file of the worker and of the server, and has buffers of its own.
+    private const int MaxConnections = 256;
+
     private readonly NbdLink _link;
 
     private NbdTarget(NbdLink link, NbdExport export, TargetGeometry geometry, string name)
@@ -37,6 +40,8 @@ internal sealed class NbdTarget : BlockTarget
                 "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
             new TargetOption("TlsCertificates", TargetOptionKind.Path,
                 "For TLS, a folder of ca-cert.pem, client-cert.pem and client-key.pem. By default the system's authorities are trusted."),
+            new TargetOption("ConnectionCount", TargetOptionKind.Number,
+                "The number of connections; by default one for each queue thread. More than one needs a server that supports it."),
             new TargetOption("ReconnectTimeout", TargetOptionKind.Number,
                 "How many seconds requests wait for a new connection to the server; 0, the default, for none: they fail."),
             new TargetOption("RequestTimeout", TargetOptionKind.Number,
@@ -63,17 +68,18 @@ internal sealed class NbdTarget : BlockTarget
     // As it was at first: what the disk is like does not change with the connection.
     private NbdExport Export { get; }
 
-    /// <summary>Connects to a server: once for each thread that will make use of the disk.</summary>
+    /// <summary>Connects to a server: at least once for each thread that will make use of the disk.</summary>
     /// <exception cref="UblkException">The server cannot be reached, or refuses, or the export cannot back this disk.</exception>
     public static NbdTarget Open(TargetOptions options)
     {
         TimeSpan reconnectTimeout = SecondsOf(options, "ReconnectTimeout");
         TimeSpan requestTimeout = SecondsOf(options, "RequestTimeout");
+        int connections = ConnectionCountOf(options);
         NbdEndpoint endpoint = NbdEndpoint.Of(options);
         NbdSession? session = null;
         try
         {
-            session = endpoint.Open(options.QueueThreads, NbdSocket.HandshakeTimeout);
+            session = endpoint.Open(connections, NbdSocket.HandshakeTimeout);
             TargetGeometry geometry = NbdGeometry.Of(session.Export, options, endpoint.Name);
             RequireNoRecovery(geometry, options);
             return new NbdTarget(
@@ -88,9 +94,17 @@ internal sealed class NbdTarget : BlockTarget
     }
 
     /// <inheritdoc/>
+    /// <remarks>Encryption works on the data.</remarks>
+    public override bool ForwardsData => !_link.IsEncrypted;
+
+    /// <inheritdoc/>
+    /// <remarks>Data that is not copied takes operations of its own, beside those for its header; other data comes with it.</remarks>
+    public override int ZeroCopyThreshold => 64 << 10;
+
+    /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)
     {
-        NbdConnection connection = ConnectionOf(request.Queue);
+        NbdConnection connection = _link.ConnectionOf(request);
         if (request.Operation is not (IoOperation.Read or IoOperation.Flush) && Geometry.ReadOnly)
         {
             return new ValueTask<int>(-Libc.EROFS);
@@ -128,6 +142,17 @@ internal sealed class NbdTarget : BlockTarget
     private static TimeSpan SecondsOf(TargetOptions options, string name) =>
         TimeSpan.FromSeconds(long.Min(options.GetNumber(name) ?? 0, int.MaxValue / 1000));
 
+    private static int ConnectionCountOf(TargetOptions options)
+    {
+        int threads = options.QueueThreads;
+        long count = options.GetNumber("ConnectionCount") ?? threads;
+        return count >= threads && count <= MaxConnections
+            ? (int)count
+            : throw new UblkException(UblkError.InvalidArgument,
+                $"ConnectionCount is {count}. It must be at most {MaxConnections}, and at least {threads}, the number of queue threads: "
+                    + "each needs a connection of its own.");
+    }
+
     // What a dead worker sent may still be on its way, and be done after what the next one sends.
     private static void RequireNoRecovery(TargetGeometry geometry, TargetOptions options)
     {
@@ -140,21 +165,6 @@ internal sealed class NbdTarget : BlockTarget
         }
     }
 
-    // Few connections: a search is as good as an index.
-    private NbdConnection ConnectionOf(IoQueue queue)
-    {
-        NbdConnection[] connections = _link.Connections;
-        foreach (NbdConnection connection in connections)
-        {
-            if (connection.Serves(queue))
-            {
-                return connection;
-            }
-        }
-
-        return _link.Bind(queue);
-    }
-
     private NbdCommandFlags FlagsOf(IoRequest request)
     {
         bool isWrite = request.Operation is IoOperation.Write or IoOperation.WriteZeroes;
@@ -164,7 +174,8 @@ internal sealed class NbdTarget : BlockTarget
 
     private bool NeedsFlush(IoRequest request) => request.IsForceUnitAccess && !Export.Has(NbdExportFlags.SendFua);
 
-    // It covers every write that was answered, on whichever connection: that is what a server promises which allows several.
+    // One flush, on any connection, covers the writes that were answered on all of them: a server promises this with CAN_MULTI_CONN (NBD
+    // protocol, "Transmission flags"), and without that there is one connection. Writes in flight need not be covered.
     private ValueTask<int> FlushAsync(NbdConnection connection) => Export.Has(NbdExportFlags.SendFlush)
         ? connection.SubmitAsync(NbdCommandType.Flush, NbdCommandFlags.None, 0, 0)
         : new ValueTask<int>(0);

@@ -10,6 +10,9 @@ namespace Ublk.Targets.Nbd;
 /// </summary>
 internal sealed unsafe class NbdTls : IDisposable
 {
+    // Of TLS 1.2: those by which the server, too, proves that it has the key. The ones with forward secrecy come first.
+    private const string KeyCiphers = "kECDHEPSK:kDHEPSK:kPSK";
+
     private readonly NbdTlsSettings _settings;
     private readonly NbdTlsKey? _key;
     private readonly nint _context;
@@ -69,8 +72,9 @@ internal sealed unsafe class NbdTls : IDisposable
             return LibSsl.GetError(_ssl, result) == LibSsl.SSL_ERROR_WANT_READ ? false : throw Refused(DescribeFailure());
         }
 
-        // Without a key there must have been a certificate, and with one it must have been used.
-        return _key is null || LibSsl.IsSessionReused(_ssl) == 1 ? true : throw Refused("the server does not use the pre-shared key");
+        // Without a key there must have been a certificate, and with one it must have been used: in TLS 1.2 all ciphers use it.
+        bool isProven = _key is null || LibSsl.IsSessionReused(_ssl) == 1 || LibSsl.GetVersion(_ssl) == LibSsl.TLS1_2_VERSION;
+        return isProven ? true : throw Refused("the server does not use the pre-shared key");
     }
 
     /// <summary>Encrypts bytes; the result is in the output.</summary>
@@ -128,14 +132,15 @@ internal sealed unsafe class NbdTls : IDisposable
 
     private void Configure()
     {
-        int oldest = _key is null ? LibSsl.TLS1_2_VERSION : LibSsl.TLS1_3_VERSION;
-        _ = LibSsl.ControlContext(_context, LibSsl.SSL_CTRL_SET_MIN_PROTO_VERSION, oldest, 0);
+        _ = LibSsl.ControlContext(_context, LibSsl.SSL_CTRL_SET_MIN_PROTO_VERSION, LibSsl.TLS1_2_VERSION, 0);
 
         // With a key there are no authorities, so that no certificate is good enough.
         LibSsl.SetVerify(_context, LibSsl.SSL_VERIFY_PEER, 0);
         if (_key is not null)
         {
             LibSsl.SetKeyCallback(_context, NbdTlsKey.Callback);
+            LibSsl.SetOldKeyCallback(_context, NbdTlsKey.OldCallback);
+            Require(LibSsl.SetCiphers(_context, KeyCiphers), "A pre-shared key");
             return;
         }
 

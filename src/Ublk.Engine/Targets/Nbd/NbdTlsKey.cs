@@ -27,8 +27,11 @@ internal sealed unsafe class NbdTlsKey : IDisposable
         _user[_userLength] = 0;
     }
 
-    /// <summary>What OpenSSL calls for the key.</summary>
+    /// <summary>What OpenSSL calls for the key with TLS 1.3.</summary>
     public static delegate* unmanaged<nint, nint, byte**, nuint*, nint*, int> Callback => &Supply;
+
+    /// <summary>What OpenSSL calls for the key with TLS 1.2.</summary>
+    public static delegate* unmanaged<nint, byte*, byte*, uint, byte*, uint, uint> OldCallback => &SupplyOld;
 
     /// <summary>Reads a key of a file.</summary>
     /// <exception cref="UblkException">There is none.</exception>
@@ -96,6 +99,20 @@ internal sealed unsafe class NbdTlsKey : IDisposable
         *id = key._user;
         *length = (nuint)key._userLength;
         return 1;
+    }
+
+    // Called for a TLS 1.2 server only: with TLS 1.3 the other callback has supplied the key.
+    [UnmanagedCallersOnly]
+    private static uint SupplyOld(nint ssl, byte* hint, byte* id, uint idRoom, byte* secret, uint secretRoom)
+    {
+        if (s_current is not { } key || key._userLength >= idRoom || key._key.Length > secretRoom)
+        {
+            return 0;
+        }
+
+        new ReadOnlySpan<byte>(key._user, key._userLength + 1).CopyTo(new Span<byte>(id, (int)idRoom));
+        key._key.CopyTo(new Span<byte>(secret, (int)secretRoom));
+        return (uint)key._key.Length;
     }
 
     private static UblkException Unusable(string path, string reason) =>

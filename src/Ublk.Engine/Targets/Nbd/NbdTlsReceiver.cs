@@ -19,10 +19,10 @@ internal sealed class NbdTlsReceiver(NbdConnection connection, IoQueue queue, Nb
         base.Dispose();
     }
 
-    private protected override int Prepare()
+    private protected override ValueTask<int> ReceiveAsync(bool expectsNothing)
     {
         Vectors[0] = new Libc.IoVector { Base = _encrypted.Address, Length = EncryptedLength };
-        return 1;
+        return ReceiveVectorsAsync(1, expectsNothing, isWhole: false);
     }
 
     private protected override string? Take(int received)

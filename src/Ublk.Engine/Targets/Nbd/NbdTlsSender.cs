@@ -58,6 +58,7 @@ internal sealed class NbdTlsSender(NbdConnection connection, IoQueue queue, NbdT
         }
 
         Vectors[0] = new Libc.IoVector { Base = _encrypted.Address + _start, Length = (nuint)(_end - _start) };
+        Length = _end - _start;
         return _end > _start ? 1 : 0;
     }
 

@@ -176,6 +176,142 @@ public class NbdDataTests
         Assert.Equal(data, client.Read(0, Length));
     }
 
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(true, 27)]
+    [InlineData(true, 1000)]
+    [InlineData(true, int.MaxValue)]
+    [InlineData(false, 15)]
+    [InlineData(false, int.MaxValue)]
+    public void Data_outside_memory_is_received_to_its_place_in_any_order_and_in_any_pieces(bool structured, int piece)
+    {
+        const int Depth = 16;
+        using ScriptedServer server = new(script =>
+        {
+            script.Open(structured: structured);
+            while (true)
+            {
+                ScriptedServer.Request[] requests = [.. Enumerable.Range(0, Depth).Select(_ => script.ReceiveRequest())];
+                byte[] replies = [.. requests.Reverse().SelectMany(request => structured
+                    ? ReplyInHalves(request)
+                    : ScriptedServer.Simple(request.Cookie, 0, request.Length == 0 ? [] : DataOf(request)))];
+                foreach (byte[] part in replies.Chunk(piece))
+                {
+                    script.Send(part);
+                }
+            }
+        });
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
+        QueueHarness.Run(target, harness =>
+        {
+            // Each third one is in memory, and each fourth has no data.
+            int rounds = piece == 1 ? 1 : 5;
+            for (int round = 0; round < rounds; round++)
+            {
+                harness.Saturate(Depth, number => number % 4 == 3
+                    ? QueueHarness.Describe(IoOperation.Flush)
+                    : QueueHarness.Describe(IoOperation.Read, number * Block, LengthOf(number)));
+                for (int tag = 0; tag < Depth; tag++)
+                {
+                    int length = tag % 4 == 3 ? 0 : LengthOf(tag);
+                    int filled = structured ? length / 2 : length;
+                    Assert.Equal(-1, harness.BufferOf(tag).Span[..filled].IndexOfAnyExcept((byte)(tag + 1)));
+                    Assert.Equal(-1, harness.BufferOf(tag).Span[filled..length].IndexOfAnyExcept((byte)0));
+                }
+            }
+        }, Depth, slotsFrom: Block);
+
+        static int LengthOf(int number) => number % 3 == 2 ? Block / 2 : Block;
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Data_that_comes_with_what_was_waited_for_is_copied_to_its_place(bool structured)
+    {
+        // The short read is waited for without a limit when the long one is asked for: its data comes at once with the other.
+        using ScriptedServer server = new(script =>
+        {
+            script.Open(structured: structured);
+            while (true)
+            {
+                ScriptedServer.Request first = script.ReceiveRequest();
+                ScriptedServer.Request second = script.ReceiveRequest();
+                script.Send(Reply(first), Reply(second));
+            }
+        });
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
+        QueueHarness.Run(target, harness =>
+        {
+            for (int round = 0; round < 20; round++)
+            {
+                ValueTask<int> first = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, 512));
+                harness.Turn();
+                ValueTask<int> second = harness.Start(2, QueueHarness.Describe(IoOperation.Read, Block, 16 * Block));
+                Assert.Equal(512, harness.AnswerOf(first));
+                Assert.Equal(16 * Block, harness.AnswerOf(second));
+                Assert.Equal(-1, harness.BufferOf(1).Span[..512].IndexOfAnyExcept((byte)1));
+                Assert.Equal(-1, harness.BufferOf(2).Span[..(16 * Block)].IndexOfAnyExcept((byte)2));
+                harness.BufferOf(2).Span.Clear();
+            }
+        }, depth: 4, bufferSize: 16 * Block, slotsFrom: Block);
+
+        byte[] Reply(in ScriptedServer.Request request) => structured
+            ? ScriptedServer.Chunk(1, 1, request.Cookie, ScriptedServer.Bytes(request.Offset, DataOf(request)))
+            : ScriptedServer.Simple(request.Cookie, 0, DataOf(request));
+    }
+
+    [Theory]
+    [InlineData("memory")]
+    [InlineData("--no-sr", "memory")]
+    public void Data_outside_memory_is_stored_and_read_among_data_in_memory(params string[] arguments)
+    {
+        const int Longest = 1 << 20;
+        using NbdServer server = NbdServer.Nbdkit([.. arguments, "64M"]);
+        using NbdTarget target = server.Open();
+        QueueHarness.Run(target, harness =>
+        {
+            for (int tag = 0; tag < 16; tag++)
+            {
+                new Random(tag).NextBytes(harness.BufferOf(tag).Span);
+            }
+
+            // Short and long ones alternate.
+            harness.Saturate(16, number => QueueHarness.Describe(IoOperation.Write, number * Longest, LengthOf(number)));
+            for (int tag = 0; tag < 16; tag++)
+            {
+                harness.BufferOf(tag).Span.Clear();
+            }
+
+            harness.Saturate(16, number => QueueHarness.Describe(IoOperation.Read, number * Longest, LengthOf(number)));
+            byte[] expected = new byte[Longest];
+            for (int tag = 0; tag < 16; tag++)
+            {
+                new Random(tag).NextBytes(expected);
+                Assert.True(harness.BufferOf(tag).Span[..LengthOf(tag)].SequenceEqual(expected.AsSpan(0, LengthOf(tag))));
+            }
+        }, depth: 16, bufferSize: Longest, slotsFrom: 64 << 10);
+
+        static int LengthOf(int number) => number % 2 == 0 ? Block : Longest;
+    }
+
+    [Fact]
+    public void A_write_outside_memory_fails_with_its_connection()
+    {
+        using ScriptedServer server = new(script =>
+        {
+            script.Open(64 << 20);
+            script.Receive(100_000);
+        });
+        using NbdTarget target = NbdServer.OpenUri(server.Uri);
+        QueueHarness.Run(target, harness =>
+        {
+            ValueTask<int>[] writes = [.. Enumerable.Range(0, 4).Select(
+                tag => harness.Start(tag, QueueHarness.Describe(IoOperation.Write, tag << 20, 1 << 20)))];
+            Assert.All(writes, write => Assert.Equal(-Libc.ENOLINK, harness.AnswerOf(write)));
+        }, depth: 4, bufferSize: 1 << 20, slotsFrom: 64 << 10);
+    }
+
     [Fact]
     public void A_request_that_fails_leaves_the_others_and_the_connection_whole()
     {
@@ -314,6 +450,9 @@ public class NbdDataTests
             .. ScriptedServer.Chunk(1, 1, request.Cookie, ScriptedServer.Bytes(request.Offset, data)),
         ];
     }
+
+    private static byte[] DataOf(in ScriptedServer.Request request) =>
+        [.. Enumerable.Repeat((byte)((request.Offset / Block) + 1), (int)request.Length)];
 
     private static ulong First(ScriptedServer script) => script.ReceiveRequest().Cookie;
 

@@ -18,8 +18,10 @@ public class NbdHistoryTests(ITestOutputHelper output)
     private const int Requests = 400;
     private const int Losses = 4;
 
-    [Fact]
-    public void Each_block_is_a_register_whatever_is_lost()
+    [Theory]
+    [InlineData(int.MaxValue)]
+    [InlineData(LateServer.Block)]
+    public void Each_block_is_a_register_whatever_is_lost(int slotsFrom)
     {
         int count = Number("UBLK_ROUNDS", 30);
         int first = Number("UBLK_SEED", 0);
@@ -27,7 +29,7 @@ public class NbdHistoryTests(ITestOutputHelper output)
         long failures = 0;
         for (int seed = first; seed < first + count; seed++)
         {
-            Run run = new(seed);
+            Run run = new(seed, slotsFrom);
             run.Play();
             Assert.True(run.FindFault() is null, $"Seed {seed}: {run.FindFault()}. Replay it with UBLK_ROUNDS=1 UBLK_SEED={seed}.");
             losses += run.Losses;
@@ -80,7 +82,7 @@ public class NbdHistoryTests(ITestOutputHelper output)
         int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out int number) ? number : otherwise;
 
     /// <summary>One disk, one client, and what the client saw.</summary>
-    private sealed class Run(int seed)
+    private sealed class Run(int seed, int slotsFrom)
     {
         private readonly Random _random = new(seed);
         private readonly RegisterHistory[] _blocks = [.. Enumerable.Range(0, Blocks).Select(_ => new RegisterHistory())];
@@ -106,7 +108,7 @@ public class NbdHistoryTests(ITestOutputHelper output)
                 server.Settle();
                 int next = 0;
                 Answer(harness, Blocks, () => (false, next++));
-            }, Depth);
+            }, Depth, slotsFrom: slotsFrom);
             Losses = target.Counters[0].Value;
         }
 

@@ -10,6 +10,17 @@ public class NbdTlsTests(NbdCertificates files) : IClassFixture<NbdCertificates>
 {
     private const int Block = 4096;
 
+    // In the environment of a server.
+    private string NoTls13
+    {
+        get
+        {
+            string settings = $"{files.Folder}/gnutls-keys";
+            File.WriteAllText(settings, "[overrides]\ndisabled-version = tls1.3\n");
+            return $"GNUTLS_SYSTEM_PRIORITY_FILE={settings}";
+        }
+    }
+
     [Theory]
     [InlineData("nbdkit", "localhost")]
     [InlineData("nbdkit", "127.0.0.1")]
@@ -91,13 +102,20 @@ public class NbdTlsTests(NbdCertificates files) : IClassFixture<NbdCertificates>
     }
 
     [Fact]
-    public void A_key_takes_TLS_1_3()
+    public void A_key_serves_with_TLS_1_2_as_well()
     {
-        string settings = $"{files.Folder}/gnutls-keys";
-        File.WriteAllText(settings, "[overrides]\ndisabled-version = tls1.3\n");
-        using NbdServer server = NbdServer.TcpWith(
-            $"GNUTLS_SYSTEM_PRIORITY_FILE={settings}", ["--tls=require", $"--tls-psk={files.Keys}", "memory", "1M"]);
-        Assert.Throws<UblkException>(() => NbdServer.OpenUri($"nbds://alice@localhost:{server.Port}/?tls-psk-file={files.Keys}"));
+        using (NbdServer server = NbdServer.TcpWith(
+            NoTls13, ["--tls=require", $"--tls-psk={files.Keys}", "memory", "4M"]))
+        {
+            using NbdTarget target = NbdServer.OpenUri($"nbds://alice@localhost:{server.Port}/?tls-psk-file={files.Keys}");
+            Play(target);
+            Assert.Throws<UblkException>(() => NbdServer.OpenUri($"nbds://alice@localhost:{server.Port}/?tls-psk-file={files.WrongKeys}"));
+        }
+
+        // Nor is a certificate good enough.
+        using NbdServer other = NbdServer.TcpWith(
+            NoTls13, ["--tls=require", $"--tls-certificates={files.Folder}", "memory", "1M"]);
+        Assert.Throws<UblkException>(() => NbdServer.OpenUri($"nbds://alice@localhost:{other.Port}/?tls-psk-file={files.Keys}"));
     }
 
     [Fact]

@@ -1,0 +1,27 @@
+using System.CommandLine;
+using System.CommandLine.Completions;
+using Ublk.Devices;
+
+namespace Ublk.CommandLine;
+
+/// <summary>The option that names a device, and finding it.</summary>
+internal static class DeviceOption
+{
+    /// <summary>The option <c>-n</c>.</summary>
+    public static Option<int?> Create(string description, bool required = false)
+    {
+        Option<int?> option = NumberOption.Create("DEV_ID", description, "--number", "-n");
+        option.Required = required;
+        option.CompletionSources.Add(_ => DeviceInventory.List().Select(device => new CompletionItem($"{device.Id}")));
+        return option;
+    }
+
+    /// <summary>The device of an id.</summary>
+    /// <exception cref="UblkException">There is none, or no driver.</exception>
+    public static UblkDevice Find(int id)
+    {
+        DeviceInventory.RequireDriver();
+        return DeviceInventory.Find(id)
+            ?? throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
+    }
+}

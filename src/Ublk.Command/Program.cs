@@ -1,0 +1,3 @@
+using Ublk.CommandLine;
+
+return UblkProgram.Run(args, Console.Out, Console.Error);
