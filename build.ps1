@@ -177,6 +177,11 @@ function New-ModulePackage {
     dotnet pack "$out/Ublk.nuspec" --output "$out/packages" 2>&1 | Where-Object { "$_" -notlike "*'lib' folder*" } | Out-Host
 }
 
+# The Debian package of the programs depends on the libc that objdump sees in them.
+function Install-Binutils {
+    Install-AptPackage @(if (-not (Get-Command objdump -ErrorAction Ignore)) { 'binutils' })
+}
+
 # In the format of sha256sum --check.
 function Write-Checksum {
     Get-ChildItem "$out/packages" -File | ForEach-Object { "$((Get-FileHash $_.FullName).Hash.ToLowerInvariant())  $($_.Name)" } |
@@ -337,6 +342,7 @@ function Test-Module {
 function Test-Host {
     Invoke-Step 'Unit tests' { Test-Unit }
     New-ModulePackage
+    Install-Binutils
     Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
     Invoke-Step 'Specs of the package, Pester 6' { Test-Package next }
 }
@@ -378,7 +384,7 @@ switch ($Task) {
         Invoke-Step 'Packages' {
             New-ModulePackage
             New-EnginePackage
-            Install-AptPackage @(if (-not (Get-Command objdump -ErrorAction Ignore)) { 'binutils' })
+            Install-Binutils
             & "$PSScriptRoot/packaging/New-DebianPackage.ps1" -Module $module -Destination "$out/packages"
             Write-Checksum
             Get-ChildItem "$out/packages" | ForEach-Object { Write-Host "    $_" }

@@ -17,13 +17,15 @@ $PSNativeCommandUseErrorActionPreference = $true
 $root = Split-Path $PSScriptRoot
 $manifest = Import-PowerShellDataFile "$Module/Ublk.psd1"
 $version = $manifest.ModuleVersion
-$maintainer = "$($manifest.Author) <packages@ublk.internal>"
-$date = [DateTimeOffset]::FromUnixTimeSeconds([long] (git -C $root log -1 --format=%ct))
-$env:SOURCE_DATE_EPOCH = $date.ToUnixTimeSeconds()
+
+# DEBFULLNAME and DEBEMAIL name the maintainer of a Debian package, as for dch(1).
+$maintainer = "$($env:DEBFULLNAME ?? $manifest.Author) <$($env:DEBEMAIL ?? "$(id -un)@$(hostname --fqdn)")>"
+# With SOURCE_DATE_EPOCH two builds of the same files are the same package.
+$date = $env:SOURCE_DATE_EPOCH ? [DateTimeOffset]::FromUnixTimeSeconds($env:SOURCE_DATE_EPOCH) : [DateTimeOffset]::UtcNow
 $work = [IO.Directory]::CreateTempSubdirectory('ublk-deb').FullName
 
-# The newest version of a symbol that the program takes from libc.
-function Get-LibcVersion([string] $Program) {
+# The newest version of a symbol that the programs take from libc.
+function Get-LibcVersion([string[]] $Program) {
     objdump -T $Program | Select-String 'GLIBC_([0-9.]+)' | ForEach-Object { [version] $_.Matches[0].Groups[1].Value } |
         Sort-Object | Select-Object -Last 1
 }
@@ -81,32 +83,30 @@ $Fields
     dpkg-deb --root-owner-group --build $Tree "$Destination/${Name}_${version}_amd64.deb" | Out-Host
 }
 
-# The native programs: the worker, and the ublk command once the module has it.
+# The native programs: the worker and the ublk command.
 $tree = "$work/ublk"
 $programs = "$tree/usr/lib/ublk/linux-x64"
 $null = New-Item -ItemType Directory $programs, "$tree/usr/share/doc/ublk/examples"
 Copy-Item "$Module/worker/linux-x64/*" $programs
 chmod -R a+x $programs
-$null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/ublk-worker" -Target linux-x64/ublk-worker
-if (Test-Path "$programs/ublk") {
-    $null = New-Item -ItemType Directory "$tree/usr/bin", "$tree/usr/share/man/man8", "$tree/usr/share/bash-completion/completions"
-    $null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target ../lib/ublk/linux-x64/ublk
-    Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
-    gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
-    Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
-}
+$null = New-Item -ItemType Directory "$tree/usr/bin", "$tree/usr/share/man/man8", "$tree/usr/share/bash-completion/completions"
+$null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target ../lib/ublk/linux-x64/ublk
+Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
+gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
+Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
 # An example: the rules open the driver to every user, which is for the administrator to decide.
 (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/') |
     Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
-# The native compiler links its own zlib; there is no switch for the distribution's.
+# The native compiler links a zlib into the programs, so that they need libc alone.
 $null = New-Item -ItemType Directory "$tree/usr/share/lintian/overrides"
 Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *'
 New-Package $tree ublk @"
-Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk-worker"))
+Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk", "$programs/ublk-worker"))
 Suggests: libssl3
 Description: native programs that serve Linux ublk block devices
- The worker of a ublk device turns a file, a disk image or an export of an NBD
- server into a block device. It needs a kernel with the driver ublk_drv.
+ The command ublk turns a file, a disk image or an export of an NBD server into
+ a block device, which a process of its own serves. It needs a kernel with the
+ driver ublk_drv.
 "@
 
 # The module. Debian's packages may not put files in /usr/local, the only folder for all users that every PowerShell searches.
@@ -129,16 +129,18 @@ Description: PowerShell module for Linux ublk block devices
     postinst = @"
 #!/bin/sh
 set -e
-if [ "`$1" = configure ] && [ ! -e $link ] && [ ! -L $link ]; then
-    mkdir -p $(Split-Path $link)
-    ln -s /usr/share/powershell/Modules/Ublk $link
+link=`$DPKG_ROOT$link
+if [ "`$1" = configure ] && [ ! -e "`$link" ] && [ ! -L "`$link" ]; then
+    mkdir -p "`${link%/*}"
+    ln -s /usr/share/powershell/Modules/Ublk "`$link"
 fi
 "@
     prerm    = @"
 #!/bin/sh
 set -e
-if [ "`$1" = remove ] && [ "`$(readlink $link)" = /usr/share/powershell/Modules/Ublk ]; then
-    rm $link
+link=`$DPKG_ROOT$link
+if [ "`$1" = remove ] && [ "`$(readlink "`$link")" = /usr/share/powershell/Modules/Ublk ]; then
+    rm "`$link"
 fi
 "@
 }
