@@ -8,7 +8,7 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
-Pack    out/Ublk as the package a gallery takes, the engine and a template as NuGet packages, in out/packages
+Pack    out/Ublk as the package a gallery takes and as Debian packages, the engine and a template as NuGet packages, in out/packages
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -177,6 +177,17 @@ function New-ModulePackage {
     dotnet pack "$out/Ublk.nuspec" --output "$out/packages" 2>&1 | Where-Object { "$_" -notlike "*'lib' folder*" } | Out-Host
 }
 
+# The Debian package of the programs depends on the libc that objdump sees in them.
+function Install-Binutils {
+    Install-AptPackage @(if (-not (Get-Command objdump -ErrorAction Ignore)) { 'binutils' })
+}
+
+# In the format of sha256sum --check.
+function Write-Checksum {
+    Get-ChildItem "$out/packages" -File | ForEach-Object { "$((Get-FileHash $_.FullName).Hash.ToLowerInvariant())  $($_.Name)" } |
+        Set-Content "$out/packages/SHA256SUMS"
+}
+
 #endregion
 #region Scripts that need the driver
 
@@ -331,6 +342,7 @@ function Test-Module {
 function Test-Host {
     Invoke-Step 'Unit tests' { Test-Unit }
     New-ModulePackage
+    Install-Binutils
     Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
     Invoke-Step 'Specs of the package, Pester 6' { Test-Package next }
 }
@@ -372,6 +384,9 @@ switch ($Task) {
         Invoke-Step 'Packages' {
             New-ModulePackage
             New-EnginePackage
+            Install-Binutils
+            & "$PSScriptRoot/packaging/New-DebianPackage.ps1" -Module $module -Destination "$out/packages"
+            Write-Checksum
             Get-ChildItem "$out/packages" | ForEach-Object { Write-Host "    $_" }
         }
     }

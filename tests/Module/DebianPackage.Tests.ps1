@@ -1,0 +1,51 @@
+# The Debian packages, installed below a folder as dpkg does it. What the programs in them do is looked at with the driver.
+
+BeforeAll {
+    $root = Split-Path (Split-Path $PSScriptRoot)
+    $packages = "$TestDrive/packages"
+    $place = "$TestDrive/place"
+    $link = "$place/usr/local/share/powershell/Modules/Ublk"
+    $PSNativeCommandUseErrorActionPreference = $true
+    $ErrorActionPreference = 'Stop'
+    $null = New-Item -ItemType Directory $packages, $place, "$place/var/lib/dpkg/info", "$place/var/lib/dpkg/updates"
+    $null = New-Item "$place/var/lib/dpkg/status"
+    $env:DEBEMAIL = 'packages@example.org'
+    & $root/packaging/New-DebianPackage.ps1 -Module $root/out/Ublk -Destination $packages *> $null
+
+    function Invoke-Dpkg {
+        # The folder has neither a shell nor libc.
+        dpkg --root=$place --force-script-chrootless --force-depends --force-not-root --log=/dev/null @args 2>&1 | ForEach-Object { "$_" }
+    }
+}
+
+AfterAll {
+    $env:DEBEMAIL = $null
+}
+
+Describe 'The Debian packages' {
+    It 'need libc alone, and not a newer one than Debian 12 has' {
+        (dpkg-deb --field (Get-Item $packages/ublk_*.deb).FullName Depends) -match '^libc6 \(>= ([\d.]+)\)$' | Should -BeTrue
+        [version] $Matches[1] | Should -BeLessOrEqual ([version] '2.36')
+        objdump -p (Get-Item $root/out/Ublk/worker/linux-x64/*).FullName | Select-String 'NEEDED +(\S+)' |
+            ForEach-Object { $_.Matches[0].Groups[1].Value | Should -BeIn 'libc.so.6', 'libm.so.6', 'ld-linux-x86-64.so.2' }
+    }
+
+    It 'are installed, and removed without a trace' {
+        Invoke-Dpkg --install (Get-Item $packages/*.deb).FullName
+        & $place/usr/bin/ublk --version | Should -Match '^ublk \d'
+        Test-Path "$place/usr/share/man/man8/ublk.8.gz" | Should -BeTrue
+        (Get-Item $link).LinkTarget | Should -Be '/usr/share/powershell/Modules/Ublk'
+        Get-Item "$place/usr/share/powershell/Modules/Ublk/worker/linux-x64/ublk-worker" | Should -Not -BeNullOrEmpty
+
+        Invoke-Dpkg --purge powershell-ublk ublk
+        Get-Item $link -ErrorAction Ignore | Should -BeNullOrEmpty
+        Get-ChildItem $place/usr -Recurse -File | Should -BeNullOrEmpty
+    }
+
+    It 'leave a module that an administrator installed' {
+        $null = New-Item -ItemType Directory $link
+        Invoke-Dpkg --install (Get-Item $packages/*.deb).FullName
+        Invoke-Dpkg --purge powershell-ublk ublk
+        Test-Path $link -PathType Container | Should -BeTrue
+    }
+}
