@@ -82,7 +82,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
         New-Image $image 64MB
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart @Options
         $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=raw', "--filename=$device",
-            '--rw=randwrite', '--bsrange=4k-64k', '--size=64M', '--io_size=40M', '--ioengine=libaio', '--iodepth=16', '--direct=1', '--rate=16m',
+            '--rw=randwrite', '--bsrange=4k-64k', '--size=64M', '--io_size=64M', '--ioengine=libaio', '--iodepth=16', '--direct=1', '--rate=16m',
             '--verify=crc32c', '--verify_fatal=1'
         Start-Sleep 1.5
         $worker = (Get-UblkDevice -Id $device.Id).ProcessId
