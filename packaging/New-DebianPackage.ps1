@@ -83,24 +83,25 @@ $Fields
     dpkg-deb --root-owner-group --build $Tree "$Destination/${Name}_${version}_amd64.deb" | Out-Host
 }
 
-# The native programs: the worker and the ublk command.
-$tree = "$work/ublk"
-$programs = "$tree/usr/lib/ublk/linux-x64"
-$null = New-Item -ItemType Directory $programs, "$tree/usr/share/doc/ublk/examples"
-Copy-Item "$Module/worker/linux-x64/*" $programs
-chmod -R a+x $programs
-$null = New-Item -ItemType Directory "$tree/usr/bin", "$tree/usr/share/man/man8", "$tree/usr/share/bash-completion/completions"
-$null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target ../lib/ublk/linux-x64/ublk
-Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
-gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
-Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
-# An example: the rules open the driver to every user, which is for the administrator to decide.
-(Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/') |
-    Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
-# The native compiler links a zlib into the programs, so that they need libc alone.
-$null = New-Item -ItemType Directory "$tree/usr/share/lintian/overrides"
-Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *'
-New-Package $tree ublk @"
+try {
+    # The native programs: the worker and the ublk command.
+    $tree = "$work/ublk"
+    $programs = "$tree/usr/lib/ublk/linux-x64"
+    $null = New-Item -ItemType Directory $programs, "$tree/usr/share/doc/ublk/examples"
+    Copy-Item "$Module/worker/linux-x64/*" $programs
+    chmod -R a+x $programs
+    $null = New-Item -ItemType Directory "$tree/usr/bin", "$tree/usr/share/man/man8", "$tree/usr/share/bash-completion/completions"
+    $null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target ../lib/ublk/linux-x64/ublk
+    Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
+    gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
+    Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
+    # An example: the rules open the driver to every user, which is for the administrator to decide.
+    (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/linux-x64/') |
+        Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
+    # The native compiler links a zlib into the programs, so that they need libc alone.
+    $null = New-Item -ItemType Directory "$tree/usr/share/lintian/overrides"
+    Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *'
+    New-Package $tree ublk @"
 Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk", "$programs/ublk-worker"))
 Suggests: libssl3
 Description: native programs that serve Linux ublk block devices
@@ -109,24 +110,24 @@ Description: native programs that serve Linux ublk block devices
  driver ublk_drv.
 "@
 
-# The module. Debian's packages may not put files in /usr/local, the only folder for all users that every PowerShell searches.
-$tree = "$work/powershell-ublk"
-$target = "$tree/usr/share/powershell/Modules/Ublk"
-$null = New-Item -ItemType Directory (Split-Path $target)
-Copy-Item $Module $target -Recurse
-Remove-Item "$target/worker/linux-x64" -Recurse
-$null = New-Item -ItemType SymbolicLink "$target/worker/linux-x64" -Target ../../../../../lib/ublk/linux-x64
-Remove-Item "$target/LICENSE"
-chmod -R a-x,a+X $target
-$link = '/usr/local/share/powershell/Modules/Ublk'
-New-Package $tree powershell-ublk @"
+    # The module. Debian's packages may not put files in /usr/local, the only folder for all users that every PowerShell searches.
+    $tree = "$work/powershell-ublk"
+    $target = "$tree/usr/share/powershell/Modules/Ublk"
+    $null = New-Item -ItemType Directory (Split-Path $target)
+    Copy-Item $Module $target -Recurse
+    Remove-Item "$target/worker/linux-x64" -Recurse
+    $null = New-Item -ItemType SymbolicLink "$target/worker/linux-x64" -Target ../../../../../lib/ublk/linux-x64
+    Remove-Item "$target/LICENSE"
+    chmod -R a-x,a+X $target
+    $link = '/usr/local/share/powershell/Modules/Ublk'
+    New-Package $tree powershell-ublk @"
 Depends: ublk (= $version)
 Suggests: powershell (>= 7.6)
 Description: PowerShell module for Linux ublk block devices
  Cmdlets that create, show, change and remove ublk devices and disk images.
  They need PowerShell 7.6 or newer, which Debian does not distribute.
 "@ @{
-    postinst = @"
+        postinst = @"
 #!/bin/sh
 set -e
 link=`$DPKG_ROOT$link
@@ -135,7 +136,7 @@ if [ "`$1" = configure ] && [ ! -e "`$link" ] && [ ! -L "`$link" ]; then
     ln -s /usr/share/powershell/Modules/Ublk "`$link"
 fi
 "@
-    prerm    = @"
+        prerm    = @"
 #!/bin/sh
 set -e
 link=`$DPKG_ROOT$link
@@ -143,5 +144,8 @@ if [ "`$1" = remove ] && [ "`$(readlink "`$link")" = /usr/share/powershell/Modul
     rm "`$link"
 fi
 "@
+    }
 }
-Remove-Item $work -Recurse -Force
+finally {
+    Remove-Item $work -Recurse -Force
+}
