@@ -138,7 +138,7 @@ internal static class DeviceArguments
         return options;
     }
 
-    // The driver of a device with user copy has no use for NEED_GET_DATA, its elder.
+    // User copy has replaced NEED_GET_DATA; the driver clears that feature where user copy is on.
     private static BufferMode ReadBufferMode(ParseResult result)
     {
         bool userCopy = result.GetValue(s_userCopy) || IsOn(result, s_getData);

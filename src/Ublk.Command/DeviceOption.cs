@@ -17,7 +17,7 @@ internal static class DeviceOption
     }
 
     /// <summary>The device of an id.</summary>
-    /// <exception cref="UblkException">There is none, or no driver.</exception>
+    /// <exception cref="UblkException">The device does not exist, or the driver is not loaded.</exception>
     public static UblkDevice Find(int id)
     {
         DeviceInventory.RequireDriver();

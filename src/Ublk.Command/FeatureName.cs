@@ -27,7 +27,7 @@ internal static class FeatureName
         _ => Enum.IsDefined(feature) ? JsonNamingPolicy.SnakeCaseUpper.ConvertName($"{feature}") : "unknown",
     };
 
-    /// <summary>The features of a set, by bit.</summary>
+    /// <summary>The features of a set, in the order of their bits.</summary>
     public static IEnumerable<UblkFeatures> In(UblkFeatures set)
     {
         for (ulong left = (ulong)set; left != 0; left &= left - 1)

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Ublk.CommandLine;
 
-/// <summary>The reference server's options for an NBD export, of which the engine wants a URI.</summary>
+/// <summary>The reference server's options for an NBD export, which become the URI that the engine takes.</summary>
 internal static class NbdArgument
 {
     /// <summary>The engine's name of the option that takes the URI.</summary>

@@ -7,7 +7,7 @@ internal static class SizeText
 {
     private const string Units = "KMGTPE";
 
-    /// <summary>Reads a size; null where the text is none.</summary>
+    /// <summary>Reads a size; null if the text is not a size.</summary>
     /// <param name="text">Digits, and K, M, G, T, P or E for a power of 1024, which may end in B or iB.</param>
     public static long? TryParse(string text)
     {
@@ -22,7 +22,7 @@ internal static class SizeText
     /// <summary>Reads a size.</summary>
     /// <param name="name">The option it is given for.</param>
     /// <param name="text">The text.</param>
-    /// <exception cref="UblkException">The text is none.</exception>
+    /// <exception cref="UblkException">The text is not a size.</exception>
     public static long Parse(string name, string text) => TryParse(text) ?? throw new UblkException(
         UblkError.InvalidArgument, $"'{text}' is no size for {name}: write it in bytes, or like 64M.");
 }

@@ -69,7 +69,7 @@ internal sealed class TargetArgument
         }
     }
 
-    // A value that is none stays as it is, for the engine to refuse.
+    // The engine refuses a value of the wrong kind, so it stays as it is.
     private string Convert(OptionResult given)
     {
         string text = given.Tokens is [Token token, ..] ? token.Value : "true";
