@@ -95,6 +95,9 @@ try {
     Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
     gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
     Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
+    $null = New-Item -ItemType Directory "$tree/usr/lib/systemd/system"
+    Copy-Item "$root/packaging/systemd/*" "$tree/usr/lib/systemd/system"
+    Copy-Item "$root/packaging/grafana/ublk.json" "$tree/usr/share/doc/ublk/examples"
     # An example: the rules open the driver to every user, which is for the administrator to decide.
     (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/linux-x64/') |
         Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
@@ -108,7 +111,18 @@ Description: native programs that serve Linux ublk block devices
  The command ublk turns a file, a disk image or an export of an NBD server into
  a block device, which a process of its own serves. It needs a kernel with the
  driver ublk_drv.
-"@
+"@ @{
+        prerm = @'
+#!/bin/sh
+set -e
+if [ "$1" = remove ]; then
+    if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
+        systemctl --quiet disable --now ublk-metrics.timer
+    fi
+    rm -f "$DPKG_ROOT/var/lib/prometheus/node-exporter/ublk.prom"
+fi
+'@
+    }
 
     # The module. Debian's packages may not put files in /usr/local, the only folder for all users that every PowerShell searches.
     $tree = "$work/powershell-ublk"

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Reflection;
 
 namespace Ublk.CommandLine;
 
@@ -11,10 +10,6 @@ internal static class UblkProgram
 {
     /// <summary>The verbs.</summary>
     public static RootCommand Root { get; } = CreateRoot();
-
-    /// <summary>The version, as the engine has it.</summary>
-    public static string Version => typeof(UblkException).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
-        .InformationalVersion.Split('+')[0];
 
     /// <summary>Runs one command line.</summary>
     /// <param name="arguments">The arguments.</param>
@@ -65,12 +60,12 @@ internal static class UblkProgram
 
     private static RootCommand CreateRoot()
     {
-        RootCommand root = new("Makes, lists, recovers, updates and deletes ublk devices.");
+        RootCommand root = new("Makes, lists, recovers, updates, monitors and deletes ublk devices.");
 
         // In the place of those that System.CommandLine adds, which have names of another system besides.
         root.Options.Clear();
         root.Options.Add(new HelpOption("--help", "-h"));
-        root.Options.Add(new VersionOption("--version", "-v") { Action = new PrintAction(() => $"ublk {Version}") });
+        root.Options.Add(new VersionOption("--version", "-v") { Action = new PrintAction(() => $"ublk {EngineVersion.Text}") });
         root.Subcommands.Add(AddCommand.Create());
         root.Subcommands.Add(DeleteCommand.Create());
         root.Subcommands.Add(ListCommand.Create());
@@ -78,6 +73,8 @@ internal static class UblkProgram
         root.Subcommands.Add(UpdateCommand.Create());
         root.Subcommands.Add(AffinityCommand.Create());
         root.Subcommands.Add(FeaturesCommand.Create());
+        root.Subcommands.Add(MetricsCommand.Create());
+        root.Subcommands.Add(LogCommand.Create());
         root.Subcommands.Add(HelpCommand.Create(root));
         return root;
     }

@@ -2,7 +2,7 @@
 _ublk() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     case $previous in
-        -f | --file | --path | --unix | --key_file | --tls_certificates)
+        -o | --output | -f | --file | --path | --unix | --key_file | --tls_certificates)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             return

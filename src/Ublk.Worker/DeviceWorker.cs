@@ -175,6 +175,7 @@ internal sealed class DeviceWorker
         {
             StateDirectory.Own.Write(new DeviceRecord
             {
+                WorkerVersion = EngineVersion.Text,
                 Specification = _specification,
                 BackingPath = target.BackingPath,
                 BackingFile = backing,

@@ -35,6 +35,9 @@ Describe 'The Debian packages' {
         & $place/usr/bin/ublk --version | Should -Match '^ublk \d'
         Test-Path "$place/usr/share/man/man8/ublk.8.gz" | Should -BeTrue
         (Get-Item $link).LinkTarget | Should -Be '/usr/share/powershell/Modules/Ublk'
+        $unit = Get-Content -Raw "$place/usr/lib/systemd/system/ublk-metrics.service"
+        $unit -match 'ExecStart=(\S+)' | Should -BeTrue
+        "$place$($Matches[1])" | Should -Exist
         (Get-Content -Raw "$place/usr/share/doc/ublk/examples/59-ublk.rules") -match 'PROGRAM=="(\S+)' | Should -BeTrue
         "$place$($Matches[1])" | Should -Exist
         Get-Item "$place/usr/share/powershell/Modules/Ublk/worker/linux-x64/ublk-worker" | Should -Not -BeNullOrEmpty

@@ -36,6 +36,14 @@ Describe 'The command ublk' {
 
         Stop-Worker 4
         Get-Column 4 state 9 | Should -Be QUIESCED
+        $metrics = Invoke-Program $ublk metrics
+        $metrics -match '^ublk_device_info{device="ublkb0",state="live",name="",target="null",version="\d+\.\d' | Should -HaveCount 1
+        $metrics -match '^ublk_device_info{device="ublkb4",state="crashed",name="",target="loop",version="\d+\.\d' | Should -HaveCount 1
+        $metrics | Should -Contain "ublk_device_size_bytes{device=`"ublkb4`"} $(8MB - 4KB)"
+        $metrics -match '^ublk_requests_total{device="ublkb4"' | Should -BeNullOrEmpty
+        Get-UblkMetric 4 | Should -Contain "ublk_device_size_bytes{device=`"ublkb4`"} $(8MB - 4KB)"
+        $log = Invoke-Program $ublk log -n 4 --json | ConvertFrom-Json -DateKind Utc
+        $log[-1].device, $log[-1].pid | Should -Be 4, $disk.ProcessId
         (Invoke-Program $ublk recover -n 4)[1] | Should -BeLike '*state LIVE'
         $recovered = (Get-UblkDevice 4).ProcessId
         Invoke-Program $ublk update -n 4

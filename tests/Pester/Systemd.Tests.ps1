@@ -57,6 +57,25 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Wait-For { -not (Get-Leftover) }
     }
 
+    It 'is in the metrics that a unit of the package writes, also without a worker' {
+        $unit = '/run/systemd/system/ublk-metrics.service'
+        Invoke-Program ln -s (Get-Item "$modulePath/worker/linux-*/ublk").FullName "$TestDrive/ublk"
+        (Get-Content -Raw "$PSScriptRoot/../../packaging/systemd/ublk-metrics.service").Replace('/usr/bin/', "$TestDrive/").Replace(
+            '/var/lib/prometheus/node-exporter', $TestDrive) | Set-Content $unit
+        try {
+            Invoke-Program systemctl daemon-reload
+            Invoke-Program systemctl start ublk-metrics.service
+            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_requests_in_flight{device="ublkb0"} *' } | Should -HaveCount 1
+            Stop-Worker 0
+            Invoke-Program systemctl start ublk-metrics.service
+            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_device_info{device="ublkb0",state="crashed"*' } | Should -HaveCount 1
+        }
+        finally {
+            Remove-Item $unit
+            Invoke-Program systemctl daemon-reload
+        }
+    }
+
     It 'serves on when its supervisor is killed' {
         $device | Remove-UblkDevice
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart

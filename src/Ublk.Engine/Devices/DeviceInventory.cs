@@ -113,6 +113,7 @@ internal static class DeviceInventory
             QueueDepth = info?.QueueDepth ?? record?.Specification.QueueDepth,
             MaxIoSize = info is { } m ? (int)m.MaxIoBufferBytes : disk.MaxIoSize,
             ProcessId = info is { ServerPid: > 0 } s ? s.ServerPid : null,
+            WorkerVersion = record?.WorkerVersion,
             Owner = info is { } o ? UserNames.Find(o.OwnerUid) : null,
             Flags = info is { } f ? (UblkFeatures)f.Flags : null,
             Queues = record?.Queues ?? [],

@@ -32,6 +32,9 @@ internal sealed record DeviceRecord
     public IReadOnlyDictionary<string, OverlayIdentity> Overlays { get => field ?? new Dictionary<string, OverlayIdentity>(); init; } =
         new Dictionary<string, OverlayIdentity>();
 
+    /// <summary>The version of the worker; null where an older one wrote the record.</summary>
+    public string? WorkerVersion { get; init; }
+
     /// <summary>The worker.</summary>
     public required int ProcessId { get; init; }
 

@@ -77,6 +77,9 @@ public sealed class UblkDevice
     /// <summary>The process that serves the device; null when none does.</summary>
     public int? ProcessId { get; init; }
 
+    /// <summary>The version of the last worker of the device; null for a device of another server, and for a worker before 0.1.</summary>
+    public string? WorkerVersion { get; init; }
+
     /// <summary>The device's owner: a user name, or the number of a user without one.</summary>
     public string? Owner { get; init; }
 

@@ -66,6 +66,24 @@ public sealed unsafe class DeviceCounters
                     + $"Replace the worker: Update-UblkDevice {id}", deviceId: id);
     }
 
+    /// <summary>Looks at a device; null where it has no counters, is gone by now, or the caller lacks the right to read them.</summary>
+    internal static DeviceCounters? TryRead(UblkDevice device)
+    {
+        if (device is not { State: DeviceState.Live, Target: not null })
+        {
+            return null;
+        }
+
+        try
+        {
+            return Read(device.Id);
+        }
+        catch (UblkException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>What the device did since an earlier look, or since its worker was replaced.</summary>
     public UblkMeasurement Since(DeviceCounters earlier)
     {

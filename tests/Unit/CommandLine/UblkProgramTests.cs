@@ -32,7 +32,7 @@ public class UblkProgramTests
     [Theory]
     [InlineData("-v")]
     [InlineData("--version")]
-    public void The_version_is_shown(string option) => Assert.Equal($"ublk {UblkProgram.Version}\n", CommandRun.Of(option).Output);
+    public void The_version_is_shown(string option) => Assert.Equal($"ublk {EngineVersion.Text}\n", CommandRun.Of(option).Output);
 
     [Fact]
     public void Help_names_the_verbs_and_the_targets()

@@ -132,7 +132,7 @@ public sealed class DeviceCountersTests : IDisposable
     public void Prometheus_gets_every_counter_with_its_type()
     {
         Answer(0, IoOperation.Write, 8192, 8192);
-        string[] lines = [.. PrometheusText.Write([Now])];
+        string[] lines = [.. PrometheusText.Write([], [Now])];
 
         Assert.Contains("ublk_requests_total{device=\"ublkb7\",operation=\"write\"} 1", lines);
         Assert.Contains("ublk_request_bytes_total{device=\"ublkb7\",operation=\"write\"} 8192", lines);
