@@ -8,7 +8,8 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
-Pack    out/Ublk as the package a gallery takes and as Debian packages, the engine and a template as NuGet packages, in out/packages
+Pack    out/Ublk as the package a gallery takes, as Debian packages and a tarball, the engine and a template as NuGet packages; bills
+        of materials, release notes and checksums; in out/packages
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -180,6 +181,22 @@ function New-ModulePackage {
 # The Debian package of the programs depends on the libc that objdump sees in them.
 function Install-Binutils {
     Install-AptPackage @(if (-not (Get-Command objdump -ErrorAction Ignore)) { 'binutils' })
+}
+
+# What is in each program, as CycloneDX; the build has restored the packages.
+function New-Sbom {
+    $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+    Push-Location $PSScriptRoot
+    try {
+        dotnet tool restore --verbosity quiet | Out-Host
+        foreach ($project in 'Ublk.Command', 'Ublk.Worker', 'Ublk.PowerShell') {
+            dotnet tool run dotnet-CycloneDX -- "src/$project/$project.csproj" --output "$out/packages" --filename "$project-$version.cdx.json" `
+                --output-format Json --disable-package-restore --include-project-references --set-name $project --set-version $version | Out-Null
+        }
+    }
+    finally {
+        Pop-Location
+    }
 }
 
 # In the format of sha256sum --check.
@@ -386,6 +403,10 @@ switch ($Task) {
             New-EnginePackage
             Install-Binutils
             & "$PSScriptRoot/packaging/New-DebianPackage.ps1" -Module $module -Destination "$out/packages"
+            & "$PSScriptRoot/packaging/New-Tarball.ps1" -Package (Get-Item "$out/packages/ublk_*.deb").FullName -Destination "$out/packages"
+            New-Sbom
+            # The release notes are those of the manifest, which are the version's part of the changelog.
+            Set-Content "$out/packages/RELEASE-NOTES.md" (Import-PowerShellDataFile "$module/Ublk.psd1").PrivateData.PSData.ReleaseNotes
             Write-Checksum
             Get-ChildItem "$out/packages" | ForEach-Object { Write-Host "    $_" }
         }

@@ -47,6 +47,21 @@ Describe 'The Debian packages' {
         Get-ChildItem $place/usr -Recurse -File | Should -BeNullOrEmpty
     }
 
+    It 'make a tarball for /usr/local' {
+        & $root/packaging/New-Tarball.ps1 -Package (Get-Item $packages/ublk_*.deb).FullName -Destination $packages
+        $local = (New-Item -ItemType Directory "$TestDrive/local").FullName
+        tar -xzf (Get-Item $packages/ublk-*-linux-x64.tar.gz).FullName --strip-components=1 -C $local
+        & $local/bin/ublk --version | Should -Match '^ublk \d'
+        "$local/lib/ublk/linux-x64/ublk-worker", "$local/share/man/man8/ublk.8.gz", "$local/share/doc/ublk/LICENSE" | Should -Exist
+        foreach ($file in 'lib/systemd/system/ublk-metrics.service', 'share/doc/ublk/examples/59-ublk.rules') {
+            # Every program that the files name is in the tarball.
+            $names = [regex]::Matches((Get-Content -Raw "$local/$file"), '(?<=[="])/usr/(local/)?(?<path>(bin|lib)/\S*ublk\S*)')
+            $names | Should -Not -BeNullOrEmpty
+            $names | ForEach-Object { $_.Value | Should -BeLike '/usr/local/*'; "$local/$($_.Groups['path'])" | Should -Exist }
+        }
+        Get-Content -Raw "$local/share/doc/ublk/README" | Should -Match 'glibc 2\.\d+ or newer'
+    }
+
     It 'leave a module that an administrator installed' {
         $null = New-Item -ItemType Directory $link
         Invoke-Dpkg --install (Get-Item $packages/*.deb).FullName
