@@ -64,6 +64,17 @@ Describe 'The command ublk' {
         Invoke-Program $ublk list | Should -BeNullOrEmpty
     }
 
+    It 'names what a container lacks, and serves a disk from one that has it' {
+        $own = 'mount -t tmpfs own $1; shift; exec "$@"'
+        Invoke-Failure unshare --mount bash -c $own - /dev $ublk add -t null -s 64M | Should -BeLike '*/dev/ublk-control is missing*/dev.'
+        $control = 'mkdir $1; mount -t tmpfs own $1; cp -a /dev/null /dev/urandom /dev/ublk-control $1; mount --move $1 /dev; shift; exec "$@"'
+        Invoke-Failure unshare --mount bash -c $control - "$TestDrive/dev" $ublk add -t null -s 64M | Should -BeLike '*there is no /dev/ublkc0.*/dev.'
+        Invoke-Failure setpriv --bounding-set=-sys_admin $ublk add -t null -s 64M | Should -BeLike '*CAP_SYS_ADMIN*'
+        Invoke-Program unshare --mount --pid --fork --mount-proc bash -c `
+            '$0 add -t null -s 64M --quiet; dd if=/dev/ublkb0 of=/dev/null bs=64k count=1 status=none; $0 del -n 0' $ublk
+        Get-UblkDevice | Should -BeNullOrEmpty
+    }
+
     It 'serves an image in the foreground, and refuses what means nothing' {
         $image = "$TestDrive/disk.qcow2"
         $null = New-UblkImage $image -Size 16MB

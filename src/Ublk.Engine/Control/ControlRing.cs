@@ -25,7 +25,7 @@ internal sealed unsafe class ControlRing : IControlChannel
         _device = Libc.Open(ControlDevice.Path, Libc.O_RDWR);
         if (_device.IsInvalid)
         {
-            throw DriverError.ForOpen(Libc.LastErrno);
+            throw DriverError.ForOpen(Libc.LastErrno, isLoaded: Directory.Exists("/sys/class/ublk-char"));
         }
 
         _ring = Ring.CreateForControl(4);

@@ -8,8 +8,12 @@ internal static class DriverError
     private const string ModuleParameters = "/sys/module/ublk_drv";
 
     /// <summary>Why the control node did not open.</summary>
-    public static UblkException ForOpen(int errno) => errno switch
+    /// <param name="errno">The result of the open.</param>
+    /// <param name="isLoaded">Whether sysfs shows the driver: then a container's /dev lacks the node.</param>
+    public static UblkException ForOpen(int errno, bool isLoaded) => errno switch
     {
+        Libc.ENOENT when isLoaded => new UblkException(UblkError.DriverMissing,
+            $"The ublk driver is loaded, but {ControlDevice.Path} is missing. In a container, bind-mount the host's /dev.", errno, "open"),
         Libc.ENOENT or Libc.ENODEV => new UblkException(UblkError.DriverMissing,
             IsDriverInstalled()
                 ? "The ublk driver is not loaded. Load it: modprobe ublk_drv"
@@ -20,6 +24,17 @@ internal static class DriverError
             $"You may not use {ControlDevice.Path}. Run as root, or ask root to run Install-UblkUdevRule, with which ordinary users "
                 + "make devices of their own (-Unprivileged).", errno, "open"),
         _ => UblkException.FromErrno(errno, "open", $"Cannot open {ControlDevice.Path}"),
+    };
+
+    /// <summary>Why the node of a device that the driver has added did not open.</summary>
+    public static UblkException ForNode(int errno, string path, int id) => errno switch
+    {
+        Libc.ENOENT => new UblkException(UblkError.OperationFailed,
+            $"The driver has added device {id}, but there is no {path}. In a container, bind-mount the host's /dev.", errno, "open", id),
+        Libc.EPERM => new UblkException(UblkError.PermissionDenied,
+            $"You may not open {path}. In a container, allow access to the device numbers of ublk-char and ublk block devices.",
+            errno, "open", id),
+        _ => UblkException.FromErrno(errno, "open", $"Cannot open {path}", id),
     };
 
     /// <summary>Why a command failed.</summary>
@@ -41,7 +56,8 @@ internal static class DriverError
         Libc.EEXIST => new UblkException(UblkError.DeviceIdInUse,
             $"Device id {id} is in use. Choose another -Id, or none for the lowest free one.", errno, "ADD_DEV", id),
         Libc.EPERM => new UblkException(UblkError.PermissionDenied,
-            "Only root may make such a device. Run as root, or use -Unprivileged to make one of your own.", errno, "ADD_DEV", id),
+            "Only root with CAP_SYS_ADMIN may make such a device. Run as root, or use -Unprivileged to make one of your own.",
+            errno, "ADD_DEV", id),
         Libc.EACCES => new UblkException(UblkError.DeviceLimitReached,
             "The driver's limit of unprivileged devices, those of all users together, is reached. Remove some, or ask root to raise it: "
                 + $"{ModuleParameters}/parameters/ublks_max",

@@ -217,7 +217,7 @@ internal sealed class DeviceServer : IDisposable
             errno = file.IsInvalid ? Libc.LastErrno : 0;
             return errno is not (Libc.ENOENT or Libc.EACCES or Libc.EBUSY);
         });
-        return errno == 0 ? file : throw UblkException.FromErrno(errno, "open", $"Cannot open {path}", id);
+        return errno == 0 ? file : throw DriverError.ForNode(errno, path, id);
     }
 
     private static void Abandon(ControlDevice control, int id, DeviceServer? server)
