@@ -258,7 +258,8 @@ function Test-Unit {
     # Judges of the images that the tests make, and servers of disks.
     Install-AptPackage @(
         if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' }
-        'nbdkit', 'nbd-server' | Where-Object { -not (Get-Command $_ -ErrorAction Ignore) }
+        'nbdkit', 'nbd-server', 'ceph-mon', 'ceph-osd' | Where-Object { -not (Get-Command $_ -ErrorAction Ignore) }
+        if (-not (Get-Command rbd -ErrorAction Ignore)) { 'ceph-common' }
     )
     # The others only show here that they still build.
     foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {

@@ -133,7 +133,7 @@ Describe 'The parameters of New-UblkDevice' {
     }
 
     It 'complete the targets' {
-        Complete 'New-UblkDevice -Target ' | Should -Be 'Null', 'Loop', 'Qcow2', 'Nbd'
+        Complete 'New-UblkDevice -Target ' | Should -Be 'Null', 'Loop', 'Qcow2', 'Nbd', 'Rbd'
         Complete 'New-UblkDevice -Target l' | Should -Be 'Loop'
     }
 

@@ -3,6 +3,7 @@ using Ublk.Targets.Loop;
 using Ublk.Targets.Nbd;
 using Ublk.Targets.Null;
 using Ublk.Targets.Qcow2;
+using Ublk.Targets.Rbd;
 
 namespace Ublk.Catalog;
 
@@ -16,6 +17,7 @@ internal static class TargetCatalog
         LoopTarget.Definition,
         Qcow2Target.Definition,
         NbdTarget.Definition,
+        RbdTarget.Definition,
     ];
 
     /// <summary>The target of a name, in any casing.</summary>
