@@ -158,7 +158,8 @@ internal sealed unsafe class RbdImage : IDisposable
                 ? new UblkException(UblkError.BackingFileInUse,
                     $"The image {_name} is in use by the client at {owner}, which holds its exclusive lock. Stop that client, or use "
                         + $"-ReadOnly. Show it: rbd lock ls {_name}", -result, "lock")
-                : Failure(result, $"lock the image {_name}", $"It needs the feature exclusive-lock: rbd feature enable {_name} exclusive-lock");
+                : Failure(result, $"lock the image {_name}",
+                    $"It needs the feature exclusive-lock: rbd feature enable {_name} exclusive-lock");
         }
     }
 

@@ -48,7 +48,7 @@ internal sealed class RbdTarget : BlockTarget
         "Serves an image in a Ceph cluster (RADOS block device).",
         [
             new TargetOption("Spec", TargetOptionKind.Text,
-                "The image: pool/image, pool/namespace/image or pool/image@snapshot. In the place of -Pool, -Namespace, -Image, -Snapshot."),
+                "The image: pool/image, pool/namespace/image or pool/image@snapshot. In the place of its parts."),
             new TargetOption("Image", TargetOptionKind.Text, "The name of the image."),
             new TargetOption("Pool", TargetOptionKind.Text, "The pool of the image; rbd by default."),
             new TargetOption("Namespace", TargetOptionKind.Text, "The namespace in the pool; the pool's own by default."),
@@ -85,7 +85,8 @@ internal sealed class RbdTarget : BlockTarget
         {
             if (image.Size < BlockSize)
             {
-                throw new UblkException(UblkError.InvalidBackingFile, $"{name} has {image.Size} bytes, less than one block of {BlockSize}.");
+                throw new UblkException(UblkError.InvalidBackingFile,
+                    $"{name} has {image.Size} bytes, less than one block of {BlockSize}.");
             }
 
             if (readOnly && !options.ReadOnly)
