@@ -288,6 +288,20 @@ Describe 'The udev rules' -Tag Unprivileged {
         }
     }
 
+    It 'leave alone what else is in the folder of their program' {
+        $other = '/usr/local/lib/ublk/linux-x64/ublk'
+        $null = New-Item -Force $other
+        try {
+            Uninstall-UblkUdevRule
+            $other | Should -Exist
+            '/usr/local/lib/ublk/ublk-worker' | Should -Not -Exist
+        }
+        finally {
+            Remove-Item (Split-Path $other) -Recurse
+            Install-UblkUdevRule
+        }
+    }
+
     It 'may take their time' {
         Set-Content $slow 'KERNEL=="ublk[bc]*", PROGRAM=="/bin/sleep 1"'
         Invoke-Program udevadm control --reload

@@ -121,10 +121,15 @@ internal static class UdevRules
     {
         File.Delete(Path);
 
+        // An installation from the tarball has its programs in the same folder.
         string directory = System.IO.Path.GetDirectoryName(Helper)!;
         if (Directory.Exists(directory))
         {
-            Directory.Delete(directory, recursive: true);
+            File.Delete(Helper);
+            if (!Directory.EnumerateFileSystemEntries(directory).Any())
+            {
+                Directory.Delete(directory);
+            }
         }
     }
 
