@@ -9,8 +9,8 @@ namespace Ublk.CommandLine;
 /// <summary><c>ublk metrics</c>: the devices and their counters for Prometheus.</summary>
 internal static class MetricsCommand
 {
-    // Everyone reads the file: the exporter is another user.
-    private const int Mode = 0x1A4;
+    // The exporter is another user.
+    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     /// <summary>The command.</summary>
     public static Command Create()
@@ -43,7 +43,7 @@ internal static class MetricsCommand
     {
         try
         {
-            using NewFile file = new(path, Mode);
+            using NewFile file = new(path, (int)Mode);
             RandomAccess.Write(file.Handle, Encoding.UTF8.GetBytes(text), 0);
             file.Name(replace: true);
         }

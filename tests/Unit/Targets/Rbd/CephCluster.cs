@@ -7,21 +7,31 @@ namespace Ublk.Tests.Targets.Rbd;
 /// <summary>A Ceph cluster of one monitor and one OSD that keeps objects in memory, for all tests of a class.</summary>
 public sealed class CephCluster : IDisposable
 {
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(2);
+    // Ten times what an idle machine takes. A monitor that is not up by then does not come up: its port may have been taken meanwhile.
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(80);
+    private const int Attempts = 3;
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ublk-ceph-");
     private readonly List<Process> _daemons = [];
+    private readonly DirectoryInfo _folder = null!;
 
     public CephCluster()
     {
-        try
+        for (int attempt = 1; _daemons.Count == 0; attempt++)
         {
-            Start();
-        }
-        catch
-        {
-            Dispose();
-            throw;
+            _folder = Directory.CreateTempSubdirectory("ublk-ceph-");
+            try
+            {
+                Start();
+            }
+            catch (Exception) when (attempt < Attempts)
+            {
+                Dispose();
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
         }
     }
 
@@ -69,6 +79,7 @@ public sealed class CephCluster : IDisposable
             daemon.Dispose();
         }
 
+        _daemons.Clear();
         _folder.Delete(recursive: true);
     }
 
@@ -88,10 +99,11 @@ public sealed class CephCluster : IDisposable
         Directory.CreateDirectory($"{folder}/mon");
         Directory.CreateDirectory($"{folder}/osd");
         File.WriteAllText($"{folder}/keyring", "");
+        // Of an address without "v1:" a client tries version 2 of the protocol as well, and may fail of it.
         File.WriteAllText(ConfigPath, $"""
             [global]
             fsid = {cluster}
-            mon host = {monitor}
+            mon host = [v1:{monitor}]
             ms bind msgr2 = false
             auth cluster required = none
             auth service required = none
@@ -127,7 +139,7 @@ public sealed class CephCluster : IDisposable
 
     private bool TryCeph(params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo("ceph", ["--conf", ConfigPath, .. arguments])
+        using Process process = Process.Start(new ProcessStartInfo("ceph", ["--conf", ConfigPath, "--connect-timeout", "10", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
