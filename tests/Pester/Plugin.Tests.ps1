@@ -48,7 +48,7 @@ Describe 'A target from an assembly' -Skip:(-not (Test-Path $plugin)) {
         $device.Assembly | Should -Be $secret
         $first = $device.ProcessId
         Invoke-Program env kill -KILL $first
-        Wait-For { ($now = Get-UblkDevice $device.Id).State -eq 'Live' -and $now.ProcessId -and $now.ProcessId -ne $first }
+        Wait-For { ($now = Get-UblkDevice $device.Id).State -eq 'Live' -and $now.ProcessId -and $now.ProcessId -ne $first } -Seconds 300
         Invoke-Program dd "if=$device" of=/dev/null bs=1M count=1 iflag=direct
         if ($device.Flags -band [Ublk.Control.UblkFeatures]::Quiesce) {
             ($device | Update-UblkDevice -PassThru).State | Should -Be 'Live'
