@@ -21,7 +21,6 @@ internal static class DeviceOption
     public static UblkDevice Find(int id)
     {
         DeviceInventory.RequireDriver();
-        return DeviceInventory.Find(id)
-            ?? throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
+        return DeviceInventory.Get(id);
     }
 }

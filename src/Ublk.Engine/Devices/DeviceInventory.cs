@@ -43,6 +43,11 @@ internal static class DeviceInventory
         return Describe(control, id);
     }
 
+    /// <summary>One device, which must exist.</summary>
+    /// <exception cref="UblkException">It does not exist.</exception>
+    public static UblkDevice Get(int id) =>
+        Find(id) ?? throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
+
     /// <summary>One device, or null, through an open control node.</summary>
     internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id) : null;
 

@@ -66,10 +66,13 @@ public sealed unsafe class DeviceCounters
                     + $"Replace the worker: Update-UblkDevice {id}", deviceId: id);
     }
 
+    /// <summary>Whether a device has counters: those of other servers have none.</summary>
+    internal static bool AreKeptFor(UblkDevice device) => device is { State: DeviceState.Live, Target: not null };
+
     /// <summary>Looks at a device; null where it has no counters, is gone by now, or the caller lacks the right to read them.</summary>
     internal static DeviceCounters? TryRead(UblkDevice device)
     {
-        if (device is not { State: DeviceState.Live, Target: not null })
+        if (!AreKeptFor(device))
         {
             return null;
         }

@@ -61,7 +61,7 @@ public sealed class GetUblkDeviceCommand : UblkCommand
         {
             foreach (int id in Id)
             {
-                Attempt(id, () => Write([DeviceInventory.Find(id) ?? throw NotFound(id)]));
+                Attempt(id, () => Write([DeviceInventory.Get(id)]));
             }
         }
     }
@@ -88,7 +88,4 @@ public sealed class GetUblkDeviceCommand : UblkCommand
 
     private static bool IsOneOf(string[] patterns, string? text) => patterns.Length == 0
         || (text is not null && patterns.Any(pattern => new WildcardPattern(pattern, WildcardOptions.IgnoreCase).IsMatch(text)));
-
-    private static UblkException NotFound(int id) =>
-        new(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
 }

@@ -22,8 +22,7 @@ public sealed class GetUblkMetricCommand : UblkDeviceQueryCommand
     {
         foreach (int id in ids)
         {
-            Attempt(id, () => _devices[id] = DeviceInventory.Find(id)
-                ?? throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id));
+            Attempt(id, () => _devices[id] = DeviceInventory.Get(id));
         }
     }
 

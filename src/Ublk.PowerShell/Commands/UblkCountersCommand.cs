@@ -40,8 +40,7 @@ public abstract class UblkCountersCommand : UblkDeviceQueryCommand
         }
     }
 
-    // Those of other servers have no counters.
     /// <inheritdoc/>
-    private protected override void ReadAll() => Read(DeviceInventory.List()
-        .Where(device => device.Target is not null && device.State == DeviceState.Live).Select(device => device.Id));
+    private protected override void ReadAll() =>
+        Read(DeviceInventory.List().Where(DeviceCounters.AreKeptFor).Select(device => device.Id));
 }

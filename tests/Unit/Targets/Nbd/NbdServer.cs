@@ -35,7 +35,7 @@ internal sealed class NbdServer : IDisposable
     }
 
     /// <summary>Where a server on TCP listens, at 127.0.0.1.</summary>
-    public int Port { get; } = FreePort();
+    public int Port { get; } = LoopbackPort.Find();
 
     /// <summary>What it wrote to its standard error.</summary>
     public string Errors { get; private set; } = "";
@@ -119,13 +119,6 @@ internal sealed class NbdServer : IDisposable
         Kill();
         _process.Dispose();
         _folder.Delete(recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private bool Listens()

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Ublk.Tests.Targets.Rbd;
 
@@ -12,25 +10,25 @@ public sealed class CephCluster : IDisposable
     private const int Attempts = 3;
 
     private readonly List<Process> _daemons = [];
-    private readonly DirectoryInfo _folder = null!;
+    private readonly DirectoryInfo _folder;
 
     public CephCluster()
     {
-        for (int attempt = 1; _daemons.Count == 0; attempt++)
+        for (int attempt = 1; ; attempt++)
         {
             _folder = Directory.CreateTempSubdirectory("ublk-ceph-");
             try
             {
                 Start();
-            }
-            catch (Exception) when (attempt < Attempts)
-            {
-                Dispose();
+                return;
             }
             catch
             {
                 Dispose();
-                throw;
+                if (attempt == Attempts)
+                {
+                    throw;
+                }
             }
         }
     }
@@ -83,23 +81,17 @@ public sealed class CephCluster : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private static int FindPort()
-    {
-        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
-    }
-
     private void Start()
     {
         string folder = _folder.FullName;
-        string monitor = $"127.0.0.1:{FindPort()}";
+        string monitor = $"127.0.0.1:{LoopbackPort.Find()}";
         string cluster = $"{Guid.NewGuid()}";
         string osd = $"{Guid.NewGuid()}";
         Directory.CreateDirectory($"{folder}/mon");
         Directory.CreateDirectory($"{folder}/osd");
         File.WriteAllText($"{folder}/keyring", "");
-        // Of an address without "v1:" a client tries version 2 of the protocol as well, and may fail of it.
+
+        // For an address without "v1:", a client also tries version 2 of the protocol, which the monitor does not serve.
         File.WriteAllText(ConfigPath, $"""
             [global]
             fsid = {cluster}
