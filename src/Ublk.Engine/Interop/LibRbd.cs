@@ -61,7 +61,7 @@ internal static unsafe partial class LibRbd
     [LibraryImport(Rbd, EntryPoint = "rbd_lock_get_owners_cleanup")]
     public static partial void FreeLockOwners(byte** owners, nuint count);
 
-    /// <summary>Has librbd write to an eventfd whenever requests complete.</summary>
+    /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_set_image_notification")]
     public static partial int SetNotification(nint image, int file, int type);
 

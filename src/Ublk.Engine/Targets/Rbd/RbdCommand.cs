@@ -2,15 +2,15 @@ using Ublk.Rings;
 
 namespace Ublk.Targets.Rbd;
 
-/// <summary>One request of librbd, used again when its result was taken.</summary>
-/// <param name="queue">Where it belongs.</param>
-/// <param name="index">Its place there, which its completion carries.</param>
+/// <summary>One request to librbd. The queue reuses it after its result has been read.</summary>
+/// <param name="queue">The queue that owns it.</param>
+/// <param name="index">Its index in the queue; librbd returns it with the completion.</param>
 internal sealed class RbdCommand(RbdCommandQueue queue, int index) : ReusableTask
 {
-    /// <summary>Its place among the commands of the queue.</summary>
+    /// <summary>Its index in the queue.</summary>
     public int Index => index;
 
-    /// <summary>The next one that is free.</summary>
+    /// <summary>The next free command.</summary>
     public RbdCommand? Next { get; set; }
 
     /// <inheritdoc/>

@@ -85,7 +85,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
         return command.Task;
     }
 
-    /// <summary>Takes a command back whose result was taken.</summary>
+    /// <summary>Makes a command available again after its result has been read.</summary>
     public void Return(RbdCommand command)
     {
         command.Next = _free;

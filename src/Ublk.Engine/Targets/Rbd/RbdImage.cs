@@ -52,7 +52,7 @@ internal sealed unsafe class RbdImage : IDisposable
         }
     }
 
-    /// <summary>Has an eventfd written whenever requests complete.</summary>
+    /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
     /// <exception cref="UblkException">librbd refuses it.</exception>
     public void Notify(int file) => Check(LibRbd.SetNotification(_image, file, LibRbd.EVENT_TYPE_EVENTFD), "use an eventfd");
 
@@ -103,7 +103,7 @@ internal sealed unsafe class RbdImage : IDisposable
             if (pair.Length != 2)
             {
                 throw new UblkException(UblkError.InvalidArgument,
-                    $"'{setting}' is no setting of a cluster. Write option=value, with ';' between several.");
+                    $"'{setting}' is not a setting of Ceph. Write option=value, with ';' between several.");
             }
 
             Configure(pair[0].Trim(), pair[1].Trim());

@@ -7,7 +7,7 @@ namespace Ublk.Targets.Rbd;
 /// <param name="Snapshot">The snapshot of the image; null for the image itself.</param>
 internal sealed record RbdName(string Pool, string? Namespace, string Image, string? Snapshot)
 {
-    // As the rbd command has it.
+    // The default of Ceph's rbd command.
     private const string DefaultPool = "rbd";
 
     private static readonly string[] s_parts = ["Pool", "Namespace", "Image", "Snapshot"];
@@ -38,7 +38,7 @@ internal sealed record RbdName(string Pool, string? Namespace, string Image, str
         if (path.Length > 3 || last.Length > 2 || path[..^1].Concat(last).Any(part => part.Length == 0 || part.Contains('@')))
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"'{spec}' names no RBD image. Write it as pool/image, pool/namespace/image or pool/image@snapshot.");
+                $"'{spec}' is not the name of an RBD image. Write it as pool/image, pool/namespace/image or pool/image@snapshot.");
         }
 
         return new RbdName(path.Length > 1 ? path[0] : DefaultPool, path.Length > 2 ? path[1] : null, last[0],
