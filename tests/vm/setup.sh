@@ -9,7 +9,8 @@ source "$vm/lib/private-apt.sh"
 # Debian 12's own QEMU is here for virtiofsd and for the libraries the private QEMU needs.
 host_packages=(qemu-system-x86 busybox-static cpio kmod xz-utils util-linux debian-archive-keyring)
 # The guest runs from the machine's own root, so the tests' tools are installed here.
-guest_packages=(fio e2fsprogs xfsprogs btrfs-progs fdisk qemu-utils nbd-client nbdkit mdadm procps iproute2 systemd dbus udev)
+guest_packages=(fio e2fsprogs xfsprogs btrfs-progs fdisk qemu-utils nbd-client nbdkit ceph-mon ceph-osd ceph-common mdadm
+    procps iproute2 systemd dbus udev)
 
 as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 
