@@ -89,8 +89,9 @@ function Test-ModuleIsCurrent([string] $Stamp) {
     }
     $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'CHANGELOG.md', 'LICENSE', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
         ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
-    $newest = Get-ChildItem $sources -Recurse -File | Where-Object FullName -NotMatch '/(bin|obj)/' |
-        Sort-Object LastWriteTimeUtc | Select-Object -Last 1
+    # Asked for a file with -Recurse, Get-ChildItem also finds its namesakes in the folders beside it, such as those in out.
+    $newest = Get-Item $sources | ForEach-Object { $_.PSIsContainer ? (Get-ChildItem $_ -Recurse -File) : $_ } |
+        Where-Object FullName -NotMatch '/(bin|obj)/' | Sort-Object LastWriteTimeUtc | Select-Object -Last 1
     $newest.LastWriteTimeUtc -lt (Get-Item $Stamp).LastWriteTimeUtc
 }
 
