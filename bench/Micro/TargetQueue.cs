@@ -58,7 +58,7 @@ internal sealed class TargetQueue : IDisposable
         {
             while (!_answers[tag].IsCompleted)
             {
-                Wait();
+                _ = _queue.RunTurn(Timeout.InfiniteTimeSpan);
             }
 
             int result = RequestResult.ForDriver(_requests[tag], _answers[tag].GetAwaiter().GetResult());
@@ -74,19 +74,9 @@ internal sealed class TargetQueue : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        SynchronizationContext.SetSynchronizationContext(null);
         _queue.Dispose();
         _buffers.Dispose();
         _target.Dispose();
         _memory?.Dispose();
-    }
-
-    private void Wait()
-    {
-        _ = _queue.Ring.Enter(1, Timeout.InfiniteTimeSpan);
-        while (_queue.Ring.TryReap(out IoUringCqe completion))
-        {
-            _queue.TryComplete(completion);
-        }
     }
 }

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
-using Ublk.Targets;
 
 namespace Ublk.Counters;
 

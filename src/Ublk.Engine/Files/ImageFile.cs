@@ -7,8 +7,8 @@ namespace Ublk.Files;
 
 /// <summary>A file that an image is made of: the image itself, its external data file, a backing file.</summary>
 /// <remarks>
-/// Everything the target reads or writes goes through here. Operations run on the caller's queue; without one, while the
-/// target is opened or closed, they run at once on the calling thread, and their tasks are completed when returned.
+/// Everything the target reads or writes goes through here. Operations run on the queue of the calling thread. On a thread without
+/// one, where the target is opened and closed, they are system calls, and their tasks are completed when returned.
 /// Results are 0 or a negative errno.
 /// </remarks>
 internal abstract class ImageFile : IReadableFile, IDisposable
@@ -34,7 +34,7 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     /// <summary>Whether the file cannot end before <see cref="Length"/>: one that does has vanished, or has lost data.</summary>
     public virtual bool IsBlockDevice => false;
 
-    /// <summary>The result of an operation without a queue, which is completed when it returns.</summary>
+    /// <summary>The result of an operation on a thread without a queue, which is completed when it returns.</summary>
     public static int ResultOf(ValueTask<int> operation) =>
         operation.IsCompleted ? operation.Result : throw new InvalidOperationException("Without a queue nothing can be waited for.");
 
@@ -44,7 +44,7 @@ internal abstract class ImageFile : IReadableFile, IDisposable
         int unit = int.Max(4096, Alignment);
         long start = offset / unit * unit;
         using AlignedBuffer whole = new(checked((int)((offset + buffer.Length - start + unit - 1) / unit * unit)));
-        int result = ResultOf(ReadAsync(null, whole.Part(0, whole.Length), start));
+        int result = ResultOf(ReadAsync(whole.Part(0, whole.Length), start));
         if (result < 0)
         {
             throw UblkException.FromErrno(-result, "read", $"Cannot read {Path}");
@@ -55,11 +55,11 @@ internal abstract class ImageFile : IReadableFile, IDisposable
 
     /// <summary>Fills a buffer; what is beyond the file's end reads as zeroes.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    public async ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         while (buffer.Length > 0)
         {
-            int read = await ReadPartAsync(queue, buffer, offset);
+            int read = await ReadPartAsync(buffer, offset);
             if (IsInterrupted(read))
             {
                 continue;
@@ -90,16 +90,15 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Writes a buffer whole.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte in the file.</param>
     /// <param name="durable">Whether the data must be durable when the write completes.</param>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable = false)
+    public async ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable = false)
     {
         while (buffer.Length > 0)
         {
-            int written = await WritePartAsync(queue, buffer, offset, durable);
+            int written = await WritePartAsync(buffer, offset, durable);
             if (IsInterrupted(written))
             {
                 continue;
@@ -118,14 +117,13 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Makes all that was written durable (fdatasync(2)).</summary>
-    public abstract ValueTask<int> SyncAsync(IoQueue? queue);
+    public abstract ValueTask<int> SyncAsync();
 
     /// <summary>Allocates or deallocates a range (fallocate(2)).</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="mode">FALLOC_FL_* flags.</param>
     /// <param name="offset">First byte.</param>
     /// <param name="length">Bytes.</param>
-    public abstract ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length);
+    public abstract ValueTask<int> AllocateAsync(int mode, long offset, long length);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -135,10 +133,10 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Reads; may read less than asked, and 0 at the end of the file.</summary>
-    protected abstract ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset);
+    protected abstract ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset);
 
     /// <summary>Writes; may write less than asked.</summary>
-    protected abstract ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable);
+    protected abstract ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable);
 
     /// <summary>Closes the file.</summary>
     protected virtual void Dispose(bool disposing)

@@ -52,35 +52,36 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
 
     /// <inheritdoc/>
     /// <remarks>What is in memory is durable as far as it ever will be.</remarks>
-    public override ValueTask<int> SyncAsync(IoQueue? queue)
+    public override ValueTask<int> SyncAsync()
     {
         if (file.IsInMemory)
         {
             return new ValueTask<int>(0);
         }
 
-        return queue is null
-            ? new ValueTask<int>(Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno)
-            : queue.SyncDataAsync(index);
+        return IoQueue.Current is { } queue
+            ? queue.SyncDataAsync(index)
+            : new ValueTask<int>(Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno);
     }
 
     /// <inheritdoc/>
     /// <remarks>A block device has room for all of its length, and the kernel answers EINVAL beyond.</remarks>
-    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length) => file.IsBlockDevice && mode == 0
+    public override ValueTask<int> AllocateAsync(int mode, long offset, long length) => file.IsBlockDevice && mode == 0
         ? new ValueTask<int>(offset + length <= Length ? 0 : -Libc.ENOSPC)
-        : queue is null
-        ? new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno)
-        : queue.AllocateAsync(index, mode, offset, length);
+        : IoQueue.Current is { } queue
+        ? queue.AllocateAsync(index, mode, offset, length)
+        : new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno);
 
-    // Read and written here, a file in memory needs no kernel thread.
-    protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) => queue is null || file.IsInMemory
-        ? new ValueTask<int>(file.Read(buffer, offset))
-        : queue.ReadAsync(index, buffer, offset);
+    // A file in memory is copied at once: on the ring it would go to a kernel thread.
+    private IoQueue? RingQueue => file.IsInMemory ? null : IoQueue.Current;
 
-    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) =>
-        queue is null || file.IsInMemory
-        ? new ValueTask<int>(file.Write(buffer, offset))
-        : queue.WriteAsync(index, buffer, offset, durable);
+    protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) => RingQueue is { } queue
+        ? queue.ReadAsync(index, buffer, offset)
+        : new ValueTask<int>(file.Read(buffer, offset));
+
+    protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable) => RingQueue is { } queue
+        ? queue.WriteAsync(index, buffer, offset, durable)
+        : new ValueTask<int>(file.Write(buffer, offset));
 
     protected override void Dispose(bool disposing)
     {

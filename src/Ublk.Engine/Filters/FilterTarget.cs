@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Targets;
 
 namespace Ublk.Filters;

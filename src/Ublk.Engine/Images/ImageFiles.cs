@@ -1,6 +1,6 @@
 using Ublk.Files;
 using Ublk.Images.Content;
-using Ublk.Qcow2.AtRest;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Images;
 
@@ -12,33 +12,35 @@ internal static class ImageFiles
     public static IReadOnlyList<string> Behind(string path)
     {
         List<string> files = [];
-        Add(path, files);
-        return files;
-    }
-
-    private static void Add(string path, List<string> files)
-    {
+        DiskFile? file = null;
         try
         {
-            using DiskFile file = DiskFile.Open(path);
-            if (ImageChain.Detect(file) != ImageFormat.Qcow2)
+            // Without a format in the header, a backing file may have a chain of its own.
+            BackingChain chain = new(ImageFormat.Qcow2, canLeaveOut: false);
+            file = DiskFile.Open(path);
+            while (ImageChain.Detect(file) == ImageFormat.Qcow2)
             {
-                return;
-            }
-
-            using Qcow2File image = Qcow2File.Read(file);
-            if (image.HasDataFile && image.Header.DataFile is { } data)
-            {
-                files.Add(ImageReference.Resolve(path, data));
-            }
-
-            if (image.Header.BackingFile is { } name && ImageReference.Resolve(path, name) is var backing
-                && !files.Exists(known => known == backing || FileIdentity.IsSame(known, backing)))
-            {
-                files.Add(backing);
-                if (image.Header.BackingFormat is null or "qcow2")
+                ImageHeader header = ImageTables.ReadHeader(file);
+                if (header.Layout.HasDataFile && header.DataFile is { } data)
                 {
-                    Add(backing, files);
+                    files.Add(ImageReference.Resolve(file.Path, data));
+                }
+
+                if (header.BackingFile is null)
+                {
+                    break;
+                }
+
+                (DiskFile backing, ImageFormat format) = chain.OpenBacking(file, header, name =>
+                {
+                    files.Add(name.Path);
+                    return DiskFile.Open(name.Path);
+                });
+                file.Dispose();
+                file = backing;
+                if (format != ImageFormat.Qcow2)
+                {
+                    break;
                 }
             }
         }
@@ -46,5 +48,11 @@ internal static class ImageFiles
         {
             // What is missing or malformed is an error when the image is opened.
         }
+        finally
+        {
+            file?.Dispose();
+        }
+
+        return files;
     }
 }

@@ -10,7 +10,7 @@ internal sealed class AsyncMutex
 
     /// <summary>Waits for its turn.</summary>
     /// <returns>Always 0.</returns>
-    public ValueTask<int> EnterAsync(IoQueue? queue)
+    public ValueTask<int> EnterAsync()
     {
         lock (_lock)
         {
@@ -20,7 +20,7 @@ internal sealed class AsyncMutex
                 return new ValueTask<int>(0);
             }
 
-            QueueWaiter waiter = QueueWaiter.Rent(queue);
+            QueueWaiter waiter = QueueWaiter.Rent();
             if (_last is null)
             {
                 _first = waiter;

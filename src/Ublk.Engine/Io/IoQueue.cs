@@ -26,6 +26,9 @@ public sealed class IoQueue : IDisposable
     private static readonly Lazy<bool> s_hasFixedSockets = new(ProbeFixedSockets);
     private static readonly Lazy<SafeFileHandle> s_zeroes = new(() => Libc.Open("/dev/zero", Libc.O_RDONLY));
 
+    [ThreadStatic]
+    private static IoQueue? t_current;
+
     private readonly Ring _ring;
     private readonly RingOperationPool _operations = new();
     private readonly QueueSynchronizationContext _context;
@@ -53,6 +56,7 @@ public sealed class IoQueue : IDisposable
             _firstFile = ownFiles.Length + 1;
             _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles]);
             SynchronizationContext.SetSynchronizationContext(_context);
+            t_current = this;
             ListenForWakeUps();
         }
         catch
@@ -61,6 +65,9 @@ public sealed class IoQueue : IDisposable
             throw;
         }
     }
+
+    /// <summary>The queue of the calling thread; null on a thread that has none.</summary>
+    internal static IoQueue? Current => t_current;
 
     /// <summary>The ring, for the engine's own commands.</summary>
     internal Ring Ring => _ring;
@@ -269,6 +276,12 @@ public sealed class IoQueue : IDisposable
     public void Dispose()
     {
         IsDisposed = true;
+        if (t_current == this)
+        {
+            t_current = null;
+            SynchronizationContext.SetSynchronizationContext(null);
+        }
+
         _ring.Dispose();
         _context?.Dispose();
     }
@@ -284,6 +297,20 @@ public sealed class IoQueue : IDisposable
         _expected = 0;
         int result = _ring.Enter(1 + expected, expected == 0 ? Timeout.InfiniteTimeSpan : s_expectedTime);
         return result == -Libc.ETIME ? 0 : result;
+    }
+
+    /// <summary>Waits for completions, and resumes the methods that await them; for a queue without commands of the driver.</summary>
+    /// <param name="timeout">For how long to wait.</param>
+    /// <returns>0, or a negative errno: -ETIME when none came.</returns>
+    internal int RunTurn(TimeSpan timeout)
+    {
+        int result = _ring.Enter(1, timeout);
+        while (_ring.TryReap(out IoUringCqe completion))
+        {
+            TryComplete(completion);
+        }
+
+        return result;
     }
 
     /// <summary>Has the queue's thread do something. Callable from any thread.</summary>

@@ -20,14 +20,14 @@ internal sealed class QueueWaiter : ReusableTask
     /// <summary>The next in the list this is in.</summary>
     public QueueWaiter? Next { get; set; }
 
-    /// <summary>A waiter for a request of a queue; on that queue's thread.</summary>
-    public static QueueWaiter Rent(IoQueue? queue)
+    /// <summary>A waiter for a request of the calling thread's queue.</summary>
+    /// <exception cref="InvalidOperationException">The thread has no queue: nothing can resume what would wait.</exception>
+    public static QueueWaiter Rent()
     {
         QueueWaiter waiter = t_free ?? new QueueWaiter();
         t_free = waiter.Next;
         waiter.Next = null;
-        waiter._queue = queue
-            ?? throw new InvalidOperationException("A wait needs a queue; there is none while the image is opened or closed.");
+        waiter._queue = IoQueue.Current ?? throw new InvalidOperationException("A thread without a queue cannot wait.");
         return waiter;
     }
 

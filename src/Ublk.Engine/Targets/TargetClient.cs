@@ -79,12 +79,7 @@ public sealed class TargetClient(BlockTarget target)
         ValueTask<int> answer = target.HandleAsync(request);
         while (!answer.IsCompleted)
         {
-            int result = queue.Ring.Enter(1, CompletionTimeout);
-            Check(result, operation);
-            while (queue.Ring.TryReap(out IoUringCqe completion))
-            {
-                queue.TryComplete(completion);
-            }
+            Check(queue.RunTurn(CompletionTimeout), operation);
         }
 
         Check(RequestResult.ForDriver(request, answer.GetAwaiter().GetResult()), operation);

@@ -158,9 +158,9 @@ public sealed class OverlayCrashTests : IDisposable
             long mark = file.BeginSync();
             return request.Operation switch
             {
-                IoOperation.Read => file.Disk.Perform(true, () => file.Read(buffer.Span, offset)),
-                IoOperation.Write => file.Disk.Perform(true, () => file.Write(buffer.Span, offset, isDurable)),
-                _ => file.Disk.Perform(true, () => file.EndSync(mark)),
+                IoOperation.Read => file.Disk.Perform(() => file.Read(buffer.Span, offset)),
+                IoOperation.Write => file.Disk.Perform(() => file.Write(buffer.Span, offset, isDurable)),
+                _ => file.Disk.Perform(() => file.EndSync(mark)),
             };
         }
     }

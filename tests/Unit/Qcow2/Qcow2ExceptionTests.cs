@@ -73,11 +73,11 @@ public class Qcow2ExceptionTests
 
     private static IEnumerable<ValueTask<int>> Requests(ImageUpdater updater, AlignedBuffer buffer)
     {
-        yield return updater.WriteAsync(null, buffer.Part(0, buffer.Length), 512, durable: false);
-        yield return updater.WriteAsync(null, buffer.Part(0, Cluster), 1 << 20, durable: false);
-        yield return updater.FlushAsync(null);
-        yield return updater.ZeroAsync(null, 1 << 20, Cluster, ZeroKind.Free, durable: false);
-        yield return updater.WriteAsync(null, buffer.Part(0, Cluster), 2 << 20, durable: true);
-        yield return updater.FlushAsync(null);
+        yield return updater.WriteAsync(buffer.Part(0, buffer.Length), 512, durable: false);
+        yield return updater.WriteAsync(buffer.Part(0, Cluster), 1 << 20, durable: false);
+        yield return updater.FlushAsync();
+        yield return updater.ZeroAsync(1 << 20, Cluster, ZeroKind.Free, durable: false);
+        yield return updater.WriteAsync(buffer.Part(0, Cluster), 2 << 20, durable: true);
+        yield return updater.FlushAsync();
     }
 }

@@ -232,7 +232,7 @@ public class Qcow2TargetTests
         Qcow2Layer layer = SimulatedImage.Open(disk, new ImageOptions(), out ImageUpdater? updater);
         using Qcow2Target target = new(layer, updater, DiscardMode.Unmap, []);
         using AlignedBuffer buffer = new(4096);
-        Assert.Equal(0, ImageFile.ResultOf(updater!.WriteAsync(null, buffer.Part(0, 4096), 0, durable: false)));
+        Assert.Equal(0, ImageFile.ResultOf(updater!.WriteAsync(buffer.Part(0, 4096), 0, durable: false)));
         disk.Fault = _ => -Libc.ENOSPC;
         UblkException error = Assert.Throws<UblkException>(target.Finish);
         Assert.Equal(Libc.ENOSPC, error.Errno);

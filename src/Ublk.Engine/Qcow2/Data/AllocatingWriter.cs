@@ -26,9 +26,9 @@ internal sealed class AllocatingWriter(
     /// <summary>Writes some of a buffer, from its beginning.</summary>
     /// <returns>Bytes written, 0 if the caller is to look again where they belong, or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    public async ValueTask<int> WriteAsync(IoBuffer buffer, long offset)
     {
-        if (!TryTake(queue, offset, buffer.Length, out GuestRange? range, out L2Entry old, out ValueTask<int> wait))
+        if (!TryTake(offset, buffer.Length, out GuestRange? range, out L2Entry old, out ValueTask<int> wait))
         {
             return int.Min(await wait, 0);
         }
@@ -36,8 +36,8 @@ internal sealed class AllocatingWriter(
         try
         {
             bool isInPlace = map.IsWritableInPlace(old);
-            int result = await AllocateAsync(queue, range!, old, isInPlace);
-            return result < 0 ? result : await FillAsync(queue, buffer, offset, range!, old, isInPlace);
+            int result = await AllocateAsync(range!, old, isInPlace);
+            return result < 0 ? result : await FillAsync(buffer, offset, range!, old, isInPlace);
         }
         finally
         {
@@ -47,15 +47,15 @@ internal sealed class AllocatingWriter(
 
     // Writes into the range's place and enters it. A new place that does not come to be used is given back.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FillAsync(IoQueue? queue, IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool isInPlace)
+    private async ValueTask<int> FillAsync(IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool isInPlace)
     {
         int result = -Libc.EIO;
         try
         {
             int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
             CopyOnWritePlan plan = CopyOnWritePlan.For(_layout, offset, length, old, isInPlace);
-            result = await filler.WriteAsync(queue, buffer.Slice(0, length), offset, plan, range);
-            result = result < 0 ? result : await EnterAsync(queue, range, plan);
+            result = await filler.WriteAsync(buffer.Slice(0, length), offset, plan, range);
+            result = result < 0 ? result : await EnterAsync(range, plan);
             return result < 0 ? result : length;
         }
         finally
@@ -68,8 +68,7 @@ internal sealed class AllocatingWriter(
     }
 
     // Takes the clusters from the offset on that are in the same case as the first, or says what to wait for.
-    private bool TryTake(
-        IoQueue? queue, long offset, int length, out GuestRange? range, out L2Entry first, out ValueTask<int> wait)
+    private bool TryTake(long offset, int length, out GuestRange? range, out L2Entry first, out ValueTask<int> wait)
     {
         range = null;
         first = default;
@@ -80,7 +79,7 @@ internal sealed class AllocatingWriter(
                 long cluster = offset >> _layout.ClusterBits;
                 if (image.Allocating.FindOverlap(cluster, 1) is { } other)
                 {
-                    wait = other.WaitAsync(queue);
+                    wait = other.WaitAsync();
                     return false;
                 }
 
@@ -109,7 +108,7 @@ internal sealed class AllocatingWriter(
             }
         }
 
-        wait = tables.PrepareAsync(queue, offset);
+        wait = tables.PrepareAsync(offset);
         return false;
     }
 
@@ -117,7 +116,7 @@ internal sealed class AllocatingWriter(
     private bool CanFollow(L2Entry entry) => !map.IsWritableInPlace(entry)
         && (!_layout.HasExtendedL2 || (entry.AllocatedSubclusters == 0 && !entry.IsCompressed));
 
-    private ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range, L2Entry old, bool isInPlace)
+    private ValueTask<int> AllocateAsync(GuestRange range, L2Entry old, bool isInPlace)
     {
         range.IsVirgin = false;
         if (isInPlace)
@@ -130,14 +129,14 @@ internal sealed class AllocatingWriter(
         }
         else
         {
-            return allocator.AllocateAsync(queue, range);
+            return allocator.AllocateAsync(range);
         }
 
         return new ValueTask<int>(0);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EnterAsync(IoQueue? queue, GuestRange range, CopyOnWritePlan plan)
+    private async ValueTask<int> EnterAsync(GuestRange range, CopyOnWritePlan plan)
     {
         long offset = range.First << _layout.ClusterBits;
         while (true)
@@ -160,7 +159,7 @@ internal sealed class AllocatingWriter(
                 }
             }
 
-            int result = isFull ? await flusher.FlushAsync(queue) : await tables.PrepareAsync(queue, offset);
+            int result = isFull ? await flusher.FlushAsync() : await tables.PrepareAsync(offset);
             if (result < 0)
             {
                 return result;

@@ -31,13 +31,12 @@ internal sealed class CompressedReader : IDisposable
     }
 
     /// <summary>Fills a buffer with a part of a compressed cluster.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="piece">The buffer.</param>
     /// <param name="start">The part's first byte in the cluster.</param>
     /// <param name="entry">The cluster's entry.</param>
     /// <returns>0 or a negative errno; -EIO where the data cannot be decompressed.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer piece, int start, L2Entry entry)
+    public async ValueTask<int> ReadAsync(IoBuffer piece, int start, L2Entry entry)
     {
         long offset = entry.CompressedOffset(_layout);
         int skipped = (int)(offset % _image.File.Alignment);
@@ -46,7 +45,7 @@ internal sealed class CompressedReader : IDisposable
         wanted -= wanted % _image.File.Alignment;
         using RentedBuffer stored = _stored.Lend();
         using RentedBuffer cluster = _clusters.Lend();
-        int result = await _image.File.ReadAsync(queue, stored.Part(0, wanted), offset - skipped);
+        int result = await _image.File.ReadAsync(stored.Part(0, wanted), offset - skipped);
         if (result < 0)
         {
             return result;

@@ -10,19 +10,18 @@ namespace Ublk.Qcow2.Data;
 internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 {
     /// <summary>Writes data and its surroundings.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="data">The data.</param>
     /// <param name="offset">Its first byte on the disk.</param>
     /// <param name="plan">What is to be filled.</param>
     /// <param name="range">The clusters and their place.</param>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)
+    public async ValueTask<int> WriteAsync(IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)
     {
         long place = range.HostOffset + offset - (range.First << image.Layout.ClusterBits);
         if (plan.IsInPlace && !image.HasDataFile && image.Metadata.Overlaps(place, data.Length))
         {
-            return await image.Health.MarkCorruptAsync(queue);
+            return await image.Health.MarkCorruptAsync();
         }
 
         int head = (int)(offset - plan.Start);
@@ -31,18 +30,18 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
         tail = range.IsVirgin && reader.ReadsAsZeroes(offset + data.Length, tail) ? 0 : int.Max(tail, 0);
         if (head == 0 && tail == 0)
         {
-            return await image.Data.WriteAsync(queue, data, place, offset);
+            return await image.Data.WriteAsync(data, place, offset);
         }
 
         image.Statistics.CopiesOnWrite.Add();
         if (head + data.Length + tail <= image.Chunks.BufferLength)
         {
-            return await WriteWholeAsync(queue, data, offset, place, head, tail);
+            return await WriteWholeAsync(data, offset, place, head, tail);
         }
 
-        int result = await CopyAsync(queue, offset - head, place - head, head);
-        result = result < 0 ? result : await image.Data.WriteAsync(queue, data, place, offset);
-        return result < 0 ? result : await CopyAsync(queue, offset + data.Length, place + data.Length, tail);
+        int result = await CopyAsync(offset - head, place - head, head);
+        result = result < 0 ? result : await image.Data.WriteAsync(data, place, offset);
+        return result < 0 ? result : await CopyAsync(offset + data.Length, place + data.Length, tail);
     }
 
     // A data file ends with the disk; what is encrypted is filled whole, as a hole would not read as zeroes once the disk grows.
@@ -54,26 +53,26 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 
     // All in one write.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteWholeAsync(IoQueue? queue, IoBuffer data, long offset, long place, int head, int tail)
+    private async ValueTask<int> WriteWholeAsync(IoBuffer data, long offset, long place, int head, int tail)
     {
         using RentedBuffer buffer = image.Chunks.Lend();
-        int result = head == 0 ? 0 : await reader.ReadAsync(queue, buffer.Part(0, head), offset - head);
+        int result = head == 0 ? 0 : await reader.ReadAsync(buffer.Part(0, head), offset - head);
         if (result == 0 && tail > 0)
         {
-            result = await reader.ReadAsync(queue, buffer.Part(head + data.Length, tail), offset + data.Length);
+            result = await reader.ReadAsync(buffer.Part(head + data.Length, tail), offset + data.Length);
         }
 
         if (result == 0)
         {
             data.Span.CopyTo(buffer.Span[head..]);
-            result = await image.Data.WriteAsync(queue, buffer.Part(0, head + data.Length + tail), place - head, offset - head);
+            result = await image.Data.WriteAsync(buffer.Part(0, head + data.Length + tail), place - head, offset - head);
         }
 
         return result;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> CopyAsync(IoQueue? queue, long offset, long place, int length)
+    private async ValueTask<int> CopyAsync(long offset, long place, int length)
     {
         if (length == 0)
         {
@@ -85,8 +84,8 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
         while (length > 0 && result == 0)
         {
             IoBuffer part = buffer.Part(0, int.Min(length, buffer.Length));
-            result = await reader.ReadAsync(queue, part, offset);
-            result = result < 0 ? result : await image.Data.WriteAsync(queue, part, place, offset);
+            result = await reader.ReadAsync(part, offset);
+            result = result < 0 ? result : await image.Data.WriteAsync(part, place, offset);
             offset += part.Length;
             place += part.Length;
             length -= part.Length;

@@ -15,7 +15,7 @@ internal abstract class DiskLayer : IDisposable
     /// <summary>Fills a buffer with the disk's content.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    public async ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         long inside = Size - offset;
         if (inside <= 0)
@@ -28,7 +28,7 @@ internal abstract class DiskLayer : IDisposable
         // covers a multiple of the block.
         long unit = int.Max(4096, Alignment);
         long end = (Size + unit - 1) / unit * unit;
-        int result = await ReadInsideAsync(queue, buffer.Slice(0, (int)long.Min(buffer.Length, end - offset)), offset);
+        int result = await ReadInsideAsync(buffer.Slice(0, (int)long.Min(buffer.Length, end - offset)), offset);
         if (inside < buffer.Length)
         {
             buffer.Span[(int)inside..].Clear();
@@ -48,7 +48,7 @@ internal abstract class DiskLayer : IDisposable
     }
 
     /// <summary>Fills a buffer that begins on the disk and ends on it, or in its last block.</summary>
-    protected abstract ValueTask<int> ReadInsideAsync(IoQueue? queue, IoBuffer buffer, long offset);
+    protected abstract ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset);
 
     /// <summary>Closes the files.</summary>
     protected virtual void Dispose(bool disposing)

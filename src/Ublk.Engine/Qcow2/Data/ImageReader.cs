@@ -16,12 +16,12 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
 {
     /// <summary>Fills a buffer that is within the disk.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    public ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         Extent extent = map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
-            ? image.Data.ReadAsync(queue, buffer, extent.HostOffset, offset)
-            : ReadPiecesAsync(queue, buffer, offset);
+            ? image.Data.ReadAsync(buffer, extent.HostOffset, offset)
+            : ReadPiecesAsync(buffer, offset);
     }
 
     /// <summary>Whether a range is known to read as zeroes, without I/O.</summary>
@@ -45,7 +45,7 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReadPiecesAsync(IoQueue? queue, IoBuffer buffer, long offset)
+    private async ValueTask<int> ReadPiecesAsync(IoBuffer buffer, long offset)
     {
         while (buffer.Length > 0)
         {
@@ -53,11 +53,11 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
             IoBuffer piece = buffer.Slice(0, extent.Length);
             int result = extent.Kind switch
             {
-                ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
-                ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(queue, piece, extent.HostOffset, offset),
-                ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(queue, piece, offset),
-                ExtentKind.Compressed => await compressed.ReadAsync(queue, piece, image.Layout.OffsetInCluster(offset), extent.Entry),
-                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(queue),
+                ExtentKind.NotCached => await tables.LoadAsync(image.Layout.L1Index(offset)),
+                ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(piece, extent.HostOffset, offset),
+                ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(piece, offset),
+                ExtentKind.Compressed => await compressed.ReadAsync(piece, image.Layout.OffsetInCluster(offset), extent.Entry),
+                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(),
                 _ => Clear(piece),
             };
             if (result < 0)

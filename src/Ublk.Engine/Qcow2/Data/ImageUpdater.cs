@@ -12,7 +12,6 @@ internal sealed class ImageUpdater : IDisposable
 {
     private readonly AsyncMutex _beginning = new();
     private readonly ImageState _image;
-    private readonly RefcountCache _refcounts;
     private readonly MetadataFlusher _flusher;
     private readonly ImageWriter _writer;
     private readonly ZeroWriter _zeroes;
@@ -21,15 +20,12 @@ internal sealed class ImageUpdater : IDisposable
 
     /// <summary>Puts the parts together.</summary>
     /// <param name="layer">The image, open for writing.</param>
-    /// <param name="refcounts">Its reference counts; go with this.</param>
-    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
-    public ImageUpdater(Qcow2Layer layer, RefcountCache refcounts, bool punchesHoles)
+    /// <param name="flusher">What writes its metadata back; goes with this.</param>
+    public ImageUpdater(Qcow2Layer layer, MetadataFlusher flusher)
     {
         _image = layer.State;
-        _refcounts = refcounts;
-        ClusterAllocator allocator = new(_image, refcounts, punchesHoles);
-        _flusher = new MetadataFlusher(_image, layer.Tables, refcounts, allocator);
-        layer.Tables.Flush = _flusher.FlushAsync;
+        _flusher = flusher;
+        ClusterAllocator allocator = flusher.Allocator;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
         AllocatingWriter allocatingWriter = new(_image, layer.Map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
@@ -38,27 +34,26 @@ internal sealed class ImageUpdater : IDisposable
     }
 
     /// <summary>Writes a buffer.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte on the disk.</param>
     /// <param name="durable">Whether it must be durable when it is written.</param>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable) =>
-        durable || !IsReady ? WriteSlowlyAsync(queue, buffer, offset, durable) : _writer.WriteAsync(queue, buffer, offset, durable: false);
+    public ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable) =>
+        durable || !IsReady ? WriteSlowlyAsync(buffer, offset, durable) : _writer.WriteAsync(buffer, offset, durable: false);
 
     /// <summary>Zeroes or discards a range.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ZeroAsync(IoQueue? queue, long offset, long length, ZeroKind kind, bool durable)
+    public async ValueTask<int> ZeroAsync(long offset, long length, ZeroKind kind, bool durable)
     {
-        int result = IsReady ? 0 : await BeginAsync(queue);
-        result = result < 0 ? result : await _zeroes.ZeroAsync(queue, offset, length, kind);
-        return result < 0 || !durable ? result : await _flusher.FlushAsync(queue);
+        int result = IsReady ? 0 : await BeginAsync();
+        result = result < 0 ? result : await _zeroes.ZeroAsync(offset, length, kind);
+        return result < 0 || !durable ? result : await _flusher.FlushAsync();
     }
 
     /// <summary>Makes all that was written durable.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> FlushAsync(IoQueue? queue) => _flusher.FlushAsync(queue);
+    public ValueTask<int> FlushAsync() => _flusher.FlushAsync();
 
     /// <summary>
     /// Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.
@@ -70,8 +65,8 @@ internal sealed class ImageUpdater : IDisposable
         if (records.Count > 0)
         {
             int result = ImageFile.ResultOf(_replay.RunAsync(records));
-            result = result < 0 ? result : ImageFile.ResultOf(BeginAsync(null));
-            result = result < 0 ? result : ImageFile.ResultOf(_flusher.FlushAsync(null));
+            result = result < 0 ? result : ImageFile.ResultOf(BeginAsync());
+            result = result < 0 ? result : ImageFile.ResultOf(_flusher.FlushAsync());
             if (result < 0)
             {
                 throw UblkException.FromErrno(-result, "recover",
@@ -97,33 +92,29 @@ internal sealed class ImageUpdater : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _flusher.Dispose();
-        _refcounts.Dispose();
-    }
+    public void Dispose() => _flusher.Dispose();
 
     private bool IsReady => Volatile.Read(ref _hasBegun) && _image.Health.Failure == 0;
 
     // In place, the write itself is durable; what got a new place is so when its metadata is.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteSlowlyAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    private async ValueTask<int> WriteSlowlyAsync(IoBuffer buffer, long offset, bool durable)
     {
-        int result = IsReady ? 0 : await BeginAsync(queue);
-        result = result < 0 ? result : await _writer.WriteAsync(queue, buffer, offset, durable);
-        return result == 0 && durable && _flusher.HasChanges ? await _flusher.FlushAsync(queue) : result;
+        int result = IsReady ? 0 : await BeginAsync();
+        result = result < 0 ? result : await _writer.WriteAsync(buffer, offset, durable);
+        return result == 0 && durable && _flusher.HasChanges ? await _flusher.FlushAsync() : result;
     }
 
     // Before the first write: what this engine does not keep up must not be relied on.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> BeginAsync(IoQueue? queue)
+    private async ValueTask<int> BeginAsync()
     {
         if (_image.Health.Failure != 0)
         {
             return _image.Health.Failure;
         }
 
-        await _beginning.EnterAsync(queue);
+        await _beginning.EnterAsync();
         try
         {
             if (_hasBegun)
@@ -132,7 +123,7 @@ internal sealed class ImageUpdater : IDisposable
             }
 
             AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
-            int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(queue, kept);
+            int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(kept);
             Volatile.Write(ref _hasBegun, result == 0);
             return result;
         }

@@ -14,21 +14,20 @@ namespace Ublk.Qcow2.Data;
 internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tables, AllocatingWriter allocatingWriter)
 {
     /// <summary>Writes a buffer that is within the disk.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte on the disk.</param>
     /// <param name="durable">Whether what is written in place must be durable when it is written.</param>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    public ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable)
     {
         Extent extent = map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
-            ? WriteInPlaceAsync(queue, buffer, extent.HostOffset, offset, durable)
-            : WritePiecesAsync(queue, buffer, offset, durable);
+            ? WriteInPlaceAsync(buffer, extent.HostOffset, offset, durable)
+            : WritePiecesAsync(buffer, offset, durable);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WritePiecesAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    private async ValueTask<int> WritePiecesAsync(IoBuffer buffer, long offset, bool durable)
     {
         while (buffer.Length > 0)
         {
@@ -36,10 +35,10 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
             int written = extent.Length;
             int result = extent.Kind switch
             {
-                ExtentKind.NotCached => await tables.LoadAsync(queue, image.Layout.L1Index(offset)),
-                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(queue),
-                ExtentKind.Data => await WriteInPlaceAsync(queue, buffer.Slice(0, extent.Length), extent.HostOffset, offset, durable),
-                _ => written = await allocatingWriter.WriteAsync(queue, buffer, offset),
+                ExtentKind.NotCached => await tables.LoadAsync(image.Layout.L1Index(offset)),
+                ExtentKind.Invalid => await image.Health.MarkCorruptAsync(),
+                ExtentKind.Data => await WriteInPlaceAsync(buffer.Slice(0, extent.Length), extent.HostOffset, offset, durable),
+                _ => written = await allocatingWriter.WriteAsync(buffer, offset),
             };
             if (result < 0)
             {
@@ -53,8 +52,8 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
         return 0;
     }
 
-    private ValueTask<int> WriteInPlaceAsync(IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable) =>
+    private ValueTask<int> WriteInPlaceAsync(IoBuffer buffer, long place, long offset, bool durable) =>
         !image.HasDataFile && image.Metadata.Overlaps(place, buffer.Length)
-            ? image.Health.MarkCorruptAsync(queue)
-            : image.Data.WriteAsync(queue, buffer, place, offset, durable);
+            ? image.Health.MarkCorruptAsync()
+            : image.Data.WriteAsync(buffer, place, offset, durable);
 }

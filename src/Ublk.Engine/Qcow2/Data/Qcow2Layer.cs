@@ -52,8 +52,7 @@ internal sealed class Qcow2Layer : DiskLayer
     public override bool ReadsAsZeroes(long offset, long length) =>
         offset >= Size || _reader.ReadsAsZeroes(offset, long.Min(length, Size - offset));
 
-    protected override ValueTask<int> ReadInsideAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
-        _reader.ReadAsync(queue, buffer, offset);
+    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => _reader.ReadAsync(buffer, offset);
 
     protected override void Dispose(bool disposing)
     {

@@ -16,8 +16,7 @@ internal sealed class RawLayer(ImageFile file) : DiskLayer
     /// <inheritdoc/>
     public override bool ReadsAsZeroes(long offset, long length) => offset >= Size;
 
-    protected override ValueTask<int> ReadInsideAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
-        file.ReadAsync(queue, buffer, offset);
+    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => file.ReadAsync(buffer, offset);
 
     protected override void Dispose(bool disposing)
     {

@@ -38,7 +38,7 @@ internal sealed class ZeroWriter(
     /// <summary>Zeroes, or discards, a range within the disk.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ZeroAsync(IoQueue? queue, long offset, long length, ZeroKind kind)
+    public async ValueTask<int> ZeroAsync(long offset, long length, ZeroKind kind)
     {
         int unit = _layout.SubclusterSize;
         long end = offset + length;
@@ -49,15 +49,15 @@ internal sealed class ZeroWriter(
         int result = 0;
         if (kind != ZeroKind.Discard)
         {
-            result = await WriteZeroesAsync(queue, offset, bodyStart - offset);
-            result = result < 0 ? result : await WriteZeroesAsync(queue, bodyEnd, end - bodyEnd);
+            result = await WriteZeroesAsync(offset, bodyStart - offset);
+            result = result < 0 ? result : await WriteZeroesAsync(bodyEnd, end - bodyEnd);
         }
 
-        return result < 0 ? result : await ZeroUnitsAsync(queue, bodyStart, bodyEnd, kind);
+        return result < 0 ? result : await ZeroUnitsAsync(bodyStart, bodyEnd, kind);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ZeroUnitsAsync(IoQueue? queue, long offset, long end, ZeroKind kind)
+    private async ValueTask<int> ZeroUnitsAsync(long offset, long end, ZeroKind kind)
     {
         while (offset < end)
         {
@@ -73,7 +73,7 @@ internal sealed class ZeroWriter(
             if (image.Header.Version < 3
                 && (kind == ZeroKind.Keep || (backing is not null && !backing.ReadsAsZeroes(offset, stop - offset))))
             {
-                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, stop - offset);
+                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, stop - offset);
                 if (written < 0)
                 {
                     return written;
@@ -83,7 +83,7 @@ internal sealed class ZeroWriter(
                 continue;
             }
 
-            int result = await ZeroTableAsync(queue, offset, stop, kind);
+            int result = await ZeroTableAsync(offset, stop, kind);
             if (result < 0)
             {
                 return result;
@@ -96,25 +96,24 @@ internal sealed class ZeroWriter(
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ZeroTableAsync(IoQueue? queue, long offset, long end, ZeroKind kind)
+    private async ValueTask<int> ZeroTableAsync(long offset, long end, ZeroKind kind)
     {
         if (image.HasDataFile && kind != ZeroKind.Keep)
         {
-            int punched = await image.DataFile.AllocateAsync(
-                queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, end - offset);
+            int punched = await image.DataFile.AllocateAsync(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, end - offset);
             if (punched < 0 && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
             {
-                return kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, end - offset);
+                return kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, end - offset);
             }
         }
         else if (image.HasDataFile && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
         {
-            return await WriteZeroesAsync(queue, offset, end - offset);
+            return await WriteZeroesAsync(offset, end - offset);
         }
 
         while (offset < end)
         {
-            if (!TryChange(queue, ref offset, end, kind, out ValueTask<int> wait))
+            if (!TryChange(ref offset, end, kind, out ValueTask<int> wait))
             {
                 int waited = await wait;
                 if (waited < 0)
@@ -126,7 +125,7 @@ internal sealed class ZeroWriter(
             {
                 // A part of a compressed cluster has no entry of its own.
                 long rest = long.Min(end, _layout.ClusterStart(offset) + _layout.ClusterSize) - offset;
-                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(queue, offset, rest);
+                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, rest);
                 if (written < 0)
                 {
                     return written;
@@ -140,7 +139,7 @@ internal sealed class ZeroWriter(
     }
 
     // Changes entries up to the first that cannot express the result.
-    private bool TryChange(IoQueue? queue, ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
+    private bool TryChange(ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
     {
         wait = default;
         bool isFull = false;
@@ -152,7 +151,7 @@ internal sealed class ZeroWriter(
                 long last = (end - 1) >> _layout.ClusterBits;
                 if (image.Allocating.FindOverlap(first, last - first + 1) is { } range)
                 {
-                    wait = range.WaitAsync(queue);
+                    wait = range.WaitAsync();
                     return false;
                 }
 
@@ -189,7 +188,7 @@ internal sealed class ZeroWriter(
             }
         }
 
-        wait = isFull ? flusher.FlushAsync(queue) : tables.PrepareAsync(queue, offset);
+        wait = isFull ? flusher.FlushAsync() : tables.PrepareAsync(offset);
         return false;
     }
 
@@ -235,7 +234,7 @@ internal sealed class ZeroWriter(
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteZeroesAsync(IoQueue? queue, long offset, long length)
+    private async ValueTask<int> WriteZeroesAsync(long offset, long length)
     {
         int result = 0;
         while (length > 0 && result == 0)
@@ -243,7 +242,7 @@ internal sealed class ZeroWriter(
             Extent extent = map.Find(offset, (int)long.Min(length, image.Chunks.BufferLength));
             if (extent.Kind == ExtentKind.NotCached)
             {
-                result = await cache.LoadAsync(queue, _layout.L1Index(offset));
+                result = await cache.LoadAsync(_layout.L1Index(offset));
                 continue;
             }
 
@@ -251,7 +250,7 @@ internal sealed class ZeroWriter(
             {
                 using RentedBuffer zeroes = image.Chunks.Lend();
                 zeroes.Span[..extent.Length].Clear();
-                result = await writer.WriteAsync(queue, zeroes.Part(0, extent.Length), offset, durable: false);
+                result = await writer.WriteAsync(zeroes.Part(0, extent.Length), offset, durable: false);
             }
 
             offset += extent.Length;

@@ -38,18 +38,17 @@ internal sealed class ClusterAllocator
     public AsyncMutex Mutex { get; } = new();
 
     /// <summary>Gets neighbouring clusters for data, as many as are wanted or fewer.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="range">Says how many are wanted; gets how many there are, and where.</param>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> AllocateAsync(IoQueue? queue, GuestRange range)
+    public async ValueTask<int> AllocateAsync(GuestRange range)
     {
         // Without flushes, freed clusters must be reused before the file grows.
-        await ReclaimAsync(queue, RangesAtAllocation);
-        await Mutex.EnterAsync(queue);
+        await ReclaimAsync(RangesAtAllocation);
+        await Mutex.EnterAsync();
         try
         {
-            int result = await FindAsync(queue, range.Count);
+            int result = await FindAsync(range.Count);
             if (result < 0)
             {
                 return result;
@@ -72,19 +71,19 @@ internal sealed class ClusterAllocator
     /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
     /// <returns>Where it is, or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<long> AllocateMetadataAsync(IoQueue? queue)
+    public async ValueTask<long> AllocateMetadataAsync()
     {
-        await Mutex.EnterAsync(queue);
+        await Mutex.EnterAsync();
         try
         {
-            long result = await FindAsync(queue, 1);
+            long result = await FindAsync(1);
             if (result < 0)
             {
                 return result;
             }
 
             long offset = _cursor << _layout.ClusterBits;
-            result = await RequireRoomAsync(queue, offset);
+            result = await RequireRoomAsync(offset);
             if (result < 0)
             {
                 return result;
@@ -114,7 +113,7 @@ internal sealed class ClusterAllocator
         }
 
         NoteUsed(cluster + 1);
-        int result = await _refcounts.LoadAsync(null, index);
+        int result = await _refcounts.LoadAsync(index);
         if (result < 0 || _refcounts.GetCount(cluster) > 0)
         {
             return result < 0 ? result : 1;
@@ -138,24 +137,23 @@ internal sealed class ClusterAllocator
     }
 
     /// <summary>Frees clusters that are no longer in use; not under the mutex.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
     /// <returns>0 or a negative errno; what could not be freed then is lost until the image is checked.</returns>
-    public ValueTask<int> ReclaimAsync(IoQueue? queue, int maxRanges) => _releaser.ReclaimAsync(queue, this, maxRanges);
+    public ValueTask<int> ReclaimAsync(int maxRanges) => _releaser.ReclaimAsync(this, maxRanges);
 
     /// <summary>Notes that clusters from this one on are free; under the mutex.</summary>
     public void NoteFree(long cluster) => _cursor = long.Min(_cursor, cluster);
 
     // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FindAsync(IoQueue? queue, int wanted)
+    private async ValueTask<int> FindAsync(int wanted)
     {
         while (true)
         {
             int index = (int)long.Min(_cursor >> _layout.RefcountBlockBits, int.MaxValue);
             if (index >= _refcounts.TableLength)
             {
-                int grown = await _growth.GrowAsync(queue, index);
+                int grown = await _growth.GrowAsync(index);
                 if (grown < 0)
                 {
                     return grown;
@@ -165,7 +163,7 @@ internal sealed class ClusterAllocator
                 continue;
             }
 
-            int result = _refcounts.Exists(index) ? await _refcounts.LoadAsync(queue, index) : await AddBlockAsync(queue, index);
+            int result = _refcounts.Exists(index) ? await _refcounts.LoadAsync(index) : await AddBlockAsync(index);
             if (result < 0)
             {
                 return result;
@@ -190,17 +188,17 @@ internal sealed class ClusterAllocator
             // A count of 0 for what is known to be metadata is a lie.
             return _image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
                 || _cursor > (L1Entry.MaxOffset >> _layout.ClusterBits) - count
-                ? await _image.Health.MarkCorruptAsync(queue)
+                ? await _image.Health.MarkCorruptAsync()
                 : count;
         }
     }
 
     // Nothing is in use where there is no block, so the block itself gets the first cluster.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> AddBlockAsync(IoQueue? queue, int index)
+    private async ValueTask<int> AddBlockAsync(int index)
     {
         long offset = _cursor << _layout.ClusterBits;
-        int result = await RequireRoomAsync(queue, offset);
+        int result = await RequireRoomAsync(offset);
         if (result < 0)
         {
             return result;
@@ -208,7 +206,7 @@ internal sealed class ClusterAllocator
 
         if (!_image.Metadata.Add(new HostRange(offset, 1)))
         {
-            return await _image.Health.MarkCorruptAsync(queue);
+            return await _image.Health.MarkCorruptAsync();
         }
 
         _refcounts.Create(index, offset);
@@ -219,9 +217,9 @@ internal sealed class ClusterAllocator
 
     // So that the write that allocates gets ENOSPC, and not a later write-back of metadata.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> RequireRoomAsync(IoQueue? queue, long offset)
+    private async ValueTask<int> RequireRoomAsync(long offset)
     {
-        int result = await _image.File.AllocateAsync(queue, 0, offset, _layout.ClusterSize);
+        int result = await _image.File.AllocateAsync(0, offset, _layout.ClusterSize);
         return result is -Libc.EOPNOTSUPP or -Libc.ENODEV ? 0 : result;
     }
 

@@ -24,12 +24,11 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     private bool _isRunning;
 
     /// <summary>Frees clusters that are no longer in use. Returns at once if another caller does so.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="allocator">Whose mutex the counts are under.</param>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReclaimAsync(IoQueue? queue, ClusterAllocator allocator, int maxRanges)
+    public async ValueTask<int> ReclaimAsync(ClusterAllocator allocator, int maxRanges)
     {
         if (!image.Freed.HasWaiting || image.Health.Failure != 0 || Interlocked.Exchange(ref _isRunning, true))
         {
@@ -41,7 +40,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             int result = 0;
             for (int count = 0; count < maxRanges && result == 0 && TryTake(out HostRange range); count++)
             {
-                result = await ReleaseAsync(queue, allocator, range);
+                result = await ReleaseAsync(allocator, range);
             }
 
             return result;
@@ -63,13 +62,13 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReleaseAsync(IoQueue? queue, ClusterAllocator allocator, HostRange range)
+    private async ValueTask<int> ReleaseAsync(ClusterAllocator allocator, HostRange range)
     {
         _unused.Clear();
-        await allocator.Mutex.EnterAsync(queue);
+        await allocator.Mutex.EnterAsync();
         try
         {
-            int result = await LowerAsync(queue, range);
+            int result = await LowerAsync(range);
             if (result < 0)
             {
                 return result;
@@ -86,14 +85,14 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             {
                 // What cannot be punched is free all the same.
                 await image.File.AllocateAsync(
-                    queue, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, unused.Offset, unused.Count << _layout.ClusterBits);
+                    Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, unused.Offset, unused.Count << _layout.ClusterBits);
             }
         }
 
-        await allocator.Mutex.EnterAsync(queue);
+        await allocator.Mutex.EnterAsync();
         try
         {
-            return await FreeAsync(queue, allocator);
+            return await FreeAsync(allocator);
         }
         finally
         {
@@ -103,15 +102,15 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
 
     // Lowers the counts that stay above 0, and notes the clusters that nothing refers to any more.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> LowerAsync(IoQueue? queue, HostRange range)
+    private async ValueTask<int> LowerAsync(HostRange range)
     {
         long first = range.Offset >> _layout.ClusterBits;
         for (long cluster = first; cluster < first + range.Count; cluster++)
         {
             long index = cluster >> _layout.RefcountBlockBits;
             int result = refcounts.Exists(index)
-                ? await refcounts.LoadAsync(queue, (int)index)
-                : await image.Health.MarkCorruptAsync(queue);
+                ? await refcounts.LoadAsync((int)index)
+                : await image.Health.MarkCorruptAsync();
             if (result < 0)
             {
                 return result;
@@ -121,7 +120,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             switch (count)
             {
                 case 0:
-                    return await image.Health.MarkCorruptAsync(queue);
+                    return await image.Health.MarkCorruptAsync();
                 case 1:
                     NoteUnused(cluster << _layout.ClusterBits);
                     break;
@@ -147,7 +146,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FreeAsync(IoQueue? queue, ClusterAllocator allocator)
+    private async ValueTask<int> FreeAsync(ClusterAllocator allocator)
     {
         foreach (HostRange unused in _unused)
         {
@@ -155,7 +154,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             long first = unused.Offset >> _layout.ClusterBits;
             for (long cluster = first; cluster < first + unused.Count; cluster++)
             {
-                int result = await refcounts.LoadAsync(queue, (int)(cluster >> _layout.RefcountBlockBits));
+                int result = await refcounts.LoadAsync((int)(cluster >> _layout.RefcountBlockBits));
                 if (result < 0)
                 {
                     return result;

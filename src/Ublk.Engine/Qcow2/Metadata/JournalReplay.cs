@@ -75,8 +75,8 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
 
         Suspect(offset, -1, isCounted: result > 0);
         return cache.L1[l1Index].Offset == 0
-            ? await tables.CreateAtAsync(null, l1Index, offset)
-            : await tables.MoveToAsync(null, l1Index, offset);
+            ? await tables.CreateAtAsync(l1Index, offset)
+            : await tables.MoveToAsync(l1Index, offset);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
@@ -92,7 +92,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
 
             long offset = cluster << image.Layout.ClusterBits;
             L2Entry entry = WriteJournal.EntryOf(record, number, image.Layout.ClusterSize);
-            int result = await tables.PrepareAsync(null, offset);
+            int result = await tables.PrepareAsync(offset);
             if (result < 0 || tables.Find(offset) is not { } table)
             {
                 return result < 0 ? result : throw Changed();

@@ -6,36 +6,37 @@ using Ublk.Qcow2.State;
 
 namespace Ublk.Qcow2.Metadata;
 
-/// <summary>The L2 tables used last.</summary>
+/// <summary>Finds L2 tables by their L1 entry; reads them from the file, and replaces those not used for longest.</summary>
 internal sealed class L2Cache : IDisposable
 {
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
+    private readonly L2Tables _tables;
+    private readonly MetadataFlusher? _flusher;
     private readonly int _capacity;
     private readonly L2Table?[] _byL1;
-    private readonly List<L2Table> _all = [];
-    private QueueWaiter? _roomWaiters;
     private int _hand;
-    private bool _hasChanges;
 
     /// <summary>Begins with none.</summary>
     /// <param name="image">The image.</param>
-    /// <param name="l1">What points to the tables.</param>
+    /// <param name="tables">The tables in memory; go with this.</param>
+    /// <param name="flusher">What writes them back when all have changed; null for an image that is only read.</param>
     /// <param name="capacity">Tables to keep in memory, at least 2.</param>
-    public L2Cache(ImageState image, L1Table l1, int capacity)
+    public L2Cache(ImageState image, L2Tables tables, MetadataFlusher? flusher, int capacity)
     {
         _image = image;
         _layout = image.Layout;
-        L1 = l1;
-        _byL1 = new L2Table?[l1.Entries.Length];
+        _tables = tables;
+        _flusher = flusher;
+        _byL1 = new L2Table?[tables.L1.Entries.Length];
         _capacity = capacity;
     }
 
-    /// <summary>Writes metadata back; needed when every table in memory has changed.</summary>
-    public Func<IoQueue?, ValueTask<int>>? Flush { get; set; }
-
     /// <summary>What points to the tables.</summary>
-    public L1Table L1 { get; }
+    public L1Table L1 => _tables.L1;
+
+    /// <summary>Notes that an entry was changed; under the lock.</summary>
+    public void NoteChange() => _tables.NoteChange();
 
     /// <summary>The table of an L1 entry if it is in memory.</summary>
     public L2Table? Find(int l1Index) => Volatile.Read(ref _byL1[l1Index]);
@@ -43,12 +44,12 @@ internal sealed class L2Cache : IDisposable
     /// <summary>Brings a table into memory. It may be evicted before the caller looks for it, which then tries again.</summary>
     /// <returns>0 or a negative errno; -EIO too where the L1 table lies.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> LoadAsync(IoQueue? queue, int l1Index)
+    public async ValueTask<int> LoadAsync(int l1Index)
     {
         L2Table table;
         while (true)
         {
-            ValueTask<int> wait = TryBegin(queue, l1Index, out L2Table? begun);
+            ValueTask<int> wait = TryBegin(l1Index, out L2Table? begun);
             if (begun is not null)
             {
                 table = begun;
@@ -66,8 +67,8 @@ internal sealed class L2Cache : IDisposable
         try
         {
             return read = L1.IsInvalid(l1Index)
-                ? await _image.Health.MarkCorruptAsync(queue)
-                : await _image.File.ReadAsync(queue, table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
+                ? await _image.Health.MarkCorruptAsync()
+                : await _image.File.ReadAsync(table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
         }
         finally
         {
@@ -76,16 +77,15 @@ internal sealed class L2Cache : IDisposable
     }
 
     /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="Trim"/>.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="table">The memory; null where all is in use, until the returned task completes with 0.</param>
-    public ValueTask<int> TakeAsync(IoQueue? queue, out L2Table? table)
+    public ValueTask<int> TakeAsync(out L2Table? table)
     {
         lock (_image.Lock)
         {
             table = TryTake();
         }
 
-        return table is null ? MakeRoom(queue) : new ValueTask<int>(0);
+        return table is null ? MakeRoom() : new ValueTask<int>(0);
     }
 
     /// <summary>Shows a table that was made, and points its L1 entry to it; under the lock.</summary>
@@ -93,7 +93,7 @@ internal sealed class L2Cache : IDisposable
     {
         table.IsLoading = false;
         table.Assign(l1Index, hostOffset);
-        MarkNew(table);
+        _tables.MarkNew(table);
         Volatile.Write(ref _byL1[l1Index], table);
         L1.Set(l1Index, hostOffset);
     }
@@ -102,7 +102,7 @@ internal sealed class L2Cache : IDisposable
     public void Move(L2Table table, long hostOffset)
     {
         table.HostOffset = hostOffset;
-        MarkNew(table);
+        _tables.MarkNew(table);
         L1.Set(table.L1Index, hostOffset);
     }
 
@@ -113,64 +113,16 @@ internal sealed class L2Cache : IDisposable
         lock (_image.Lock)
         {
             table.IsLoading = false;
-            waiters = TakeRoomWaiters();
+            waiters = _tables.TakeRoomWaiters();
         }
 
         QueueWaiter.WakeAll(waiters, 0);
     }
 
-    /// <summary>Whether a flush has something to do.</summary>
-    public bool HasChanges => Volatile.Read(ref _hasChanges);
-
-    /// <summary>Notes that an entry was changed; under the lock.</summary>
-    public void NoteChange() => Volatile.Write(ref _hasChanges, true);
-
-    /// <summary>Copies what changed, for a flush; under the lock.</summary>
-    /// <param name="newTables">Gets tables that nothing in the file points to.</param>
-    /// <param name="changes">Gets the changes of the others.</param>
-    /// <param name="l1">Gets the changes of the L1 table, which go to the file after the new tables.</param>
-    public void Stage(StagedWrites newTables, StagedWrites changes, StagedWrites l1)
-    {
-        Volatile.Write(ref _hasChanges, false);
-        foreach (L2Table table in _all)
-        {
-            if (table.Dirty.IsDirty)
-            {
-                Range range = table.Dirty.Take(_image.WriteUnit, _layout.ClusterSize);
-                (table.IsNew ? newTables : changes).Add(table.Buffer.Span[range], table.HostOffset + range.Start.Value);
-            }
-        }
-
-        L1.Stage(l1);
-    }
-
-    /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the lock.</summary>
-    public void ConfirmNew()
-    {
-        foreach (L2Table table in _all)
-        {
-            table.IsNew &= !table.Dirty.IsInFlush;
-        }
-    }
-
-    /// <summary>A flush has ended; under the lock.</summary>
-    /// <returns>The waiters for room, to be woken outside the lock.</returns>
-    public QueueWaiter? Settle(bool succeeded)
-    {
-        foreach (L2Table table in _all)
-        {
-            table.Dirty.Settle(succeeded);
-        }
-
-        L1.Settle(succeeded);
-        Volatile.Write(ref _hasChanges, _hasChanges || !succeeded);
-        return TakeRoomWaiters();
-    }
-
     /// <inheritdoc/>
-    public void Dispose() => _all.ForEach(table => table.Dispose());
+    public void Dispose() => _tables.Dispose();
 
-    private ValueTask<int> TryBegin(IoQueue? queue, int l1Index, out L2Table? begun)
+    private ValueTask<int> TryBegin(int l1Index, out L2Table? begun)
     {
         begun = null;
         lock (_image.Lock)
@@ -180,11 +132,11 @@ internal sealed class L2Cache : IDisposable
                 return new ValueTask<int>(0);
             }
 
-            foreach (L2Table table in _all)
+            foreach (L2Table table in _tables.All)
             {
                 if (table.IsLoading && table.L1Index == l1Index)
                 {
-                    QueueWaiter waiter = QueueWaiter.Rent(queue);
+                    QueueWaiter waiter = QueueWaiter.Rent();
                     waiter.Next = table.Waiters;
                     table.Waiters = waiter;
                     return waiter.Task;
@@ -202,7 +154,7 @@ internal sealed class L2Cache : IDisposable
             }
         }
 
-        return MakeRoom(queue);
+        return MakeRoom();
     }
 
     private void Install(L2Table table, int l1Index, int result)
@@ -224,7 +176,7 @@ internal sealed class L2Cache : IDisposable
                 table.Assign(-1, 0);
             }
 
-            roomWaiters = TakeRoomWaiters();
+            roomWaiters = _tables.TakeRoomWaiters();
         }
 
         QueueWaiter.WakeAll(waiters, result);
@@ -234,17 +186,17 @@ internal sealed class L2Cache : IDisposable
     // A table that is marked as loading, or null where all are in use.
     private L2Table? TryTake()
     {
-        if (_all.Count < _capacity)
+        if (_tables.All.Count < _capacity)
         {
             L2Table added = new(_layout.ClusterSize, _layout.HasExtendedL2) { IsLoading = true };
-            _all.Add(added);
+            _tables.All.Add(added);
             return added;
         }
 
-        for (int tries = 0; tries < 2 * _all.Count; tries++)
+        for (int tries = 0; tries < 2 * _tables.All.Count; tries++)
         {
-            _hand = _hand + 1 >= _all.Count ? 0 : _hand + 1;
-            L2Table table = _all[_hand];
+            _hand = _hand + 1 >= _tables.All.Count ? 0 : _hand + 1;
+            L2Table table = _tables.All[_hand];
             if (table.IsLoading || !table.Dirty.IsClean)
             {
                 continue;
@@ -270,39 +222,18 @@ internal sealed class L2Cache : IDisposable
     }
 
     // Has changed tables written, or waits for one that is being read or written.
-    private ValueTask<int> MakeRoom(IoQueue? queue)
+    private ValueTask<int> MakeRoom()
     {
-        if (HasChanges)
+        if (_flusher is not null && _tables.HasChanges)
         {
-            return Flush!(queue);
+            return _flusher.FlushAsync();
         }
 
         lock (_image.Lock)
         {
-            if (HasChanges || _all.Exists(table => !table.IsLoading && table.Dirty.IsClean))
-            {
-                return new ValueTask<int>(0);
-            }
-
-            QueueWaiter waiter = QueueWaiter.Rent(queue);
-            waiter.Next = _roomWaiters;
-            _roomWaiters = waiter;
-            return waiter.Task;
+            return _tables.HasChanges || _tables.All.Exists(table => !table.IsLoading && table.Dirty.IsClean)
+                ? new ValueTask<int>(0)
+                : _tables.WaitForRoom();
         }
-    }
-
-    private QueueWaiter? TakeRoomWaiters()
-    {
-        QueueWaiter? waiters = _roomWaiters;
-        _roomWaiters = null;
-        return waiters;
-    }
-
-    private void MarkNew(L2Table table)
-    {
-        table.IsNew = true;
-        table.IsReferenced = true;
-        table.Dirty.Mark(0, _layout.ClusterSize);
-        NoteChange();
     }
 }

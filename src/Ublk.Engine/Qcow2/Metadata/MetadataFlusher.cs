@@ -26,9 +26,8 @@ internal sealed class MetadataFlusher : IDisposable
 
     private readonly Lock _lock = new();
     private readonly ImageState _image;
-    private readonly L2Cache _tables;
+    private readonly L2Tables _tables;
     private readonly RefcountCache _refcounts;
-    private readonly ClusterAllocator _allocator;
     private readonly StagedWrites _first;
     private readonly StagedWrites _refcountTable;
     private readonly StagedWrites _changes;
@@ -36,16 +35,23 @@ internal sealed class MetadataFlusher : IDisposable
     private bool _isRunning;
 
     /// <summary>Wraps an image's metadata.</summary>
-    public MetadataFlusher(ImageState image, L2Cache tables, RefcountCache refcounts, ClusterAllocator allocator)
+    /// <param name="image">The image.</param>
+    /// <param name="tables">Its L2 tables.</param>
+    /// <param name="refcounts">Its reference counts; go with this.</param>
+    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+    public MetadataFlusher(ImageState image, L2Tables tables, RefcountCache refcounts, bool punchesHoles)
     {
         _image = image;
         _tables = tables;
         _refcounts = refcounts;
-        _allocator = allocator;
+        Allocator = new ClusterAllocator(image, refcounts, punchesHoles);
         _first = new StagedWrites(image.Chunks);
         _refcountTable = new StagedWrites(image.Chunks);
         _changes = new StagedWrites(image.Chunks);
     }
+
+    /// <summary>Gives out clusters, and takes those back that a flush sets free.</summary>
+    public ClusterAllocator Allocator { get; }
 
     /// <summary>Whether a flush would do more than make data durable.</summary>
     public bool HasChanges => _tables.HasChanges || Volatile.Read(ref _isRunning);
@@ -53,21 +59,21 @@ internal sealed class MetadataFlusher : IDisposable
     /// <summary>Makes everything that was written, and all that points to it, durable.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> FlushAsync(IoQueue? queue)
+    public async ValueTask<int> FlushAsync()
     {
         if (_image.Health.Failure != 0)
         {
             return _image.Health.Failure;
         }
 
-        int result = !HasChanges ? await SyncAsync(queue)
-            : TryBegin(queue, out QueueWaiter? waiter) ? await RunAsync(queue)
+        int result = !HasChanges ? await SyncAsync()
+            : TryBegin(out QueueWaiter? waiter) ? await RunAsync()
             : await waiter!.Task;
-        result = result == Lead ? await RunAsync(queue) : result;
+        result = result == Lead ? await RunAsync() : result;
         if (result == 0)
         {
             // A cluster that cannot be freed is lost, which does no harm to the flush.
-            await _allocator.ReclaimAsync(queue, ReclaimedRanges);
+            await Allocator.ReclaimAsync(ReclaimedRanges);
         }
 
         return result;
@@ -83,10 +89,10 @@ internal sealed class MetadataFlusher : IDisposable
         for (int round = 0; round < 2 && result == 0; round++)
         {
             _tables.NoteChange();
-            result = await FlushAsync(null);
+            result = await FlushAsync();
             _image.Epochs.TryAdvance();
             _image.Epochs.TryAdvance();
-            result = result < 0 ? result : await _allocator.ReclaimAsync(null, int.MaxValue);
+            result = result < 0 ? result : await Allocator.ReclaimAsync(int.MaxValue);
         }
 
         return result;
@@ -98,9 +104,10 @@ internal sealed class MetadataFlusher : IDisposable
         _first.Clear();
         _refcountTable.Clear();
         _changes.Clear();
+        _refcounts.Dispose();
     }
 
-    private bool TryBegin(IoQueue? queue, out QueueWaiter? waiter)
+    private bool TryBegin(out QueueWaiter? waiter)
     {
         lock (_lock)
         {
@@ -111,7 +118,7 @@ internal sealed class MetadataFlusher : IDisposable
                 return true;
             }
 
-            waiter = QueueWaiter.Rent(queue);
+            waiter = QueueWaiter.Rent();
             waiter.Next = _waiting;
             _waiting = waiter;
             return false;
@@ -119,21 +126,21 @@ internal sealed class MetadataFlusher : IDisposable
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> RunAsync(IoQueue? queue)
+    private async ValueTask<int> RunAsync()
     {
         // An exception is a failed flush: all waiting callers get the error, and the next flush tries again.
         int result = -Libc.EIO;
         QueueWaiter? followers = null;
         try
         {
-            followers = await StageAsync(queue);
-            return result = await WriteAsync(queue);
+            followers = await StageAsync();
+            return result = await WriteAsync();
         }
         finally
         {
             try
             {
-                QueueWaiter.WakeAll(await SettleAsync(queue, result == 0), 0);
+                QueueWaiter.WakeAll(await SettleAsync(result == 0), 0);
             }
             finally
             {
@@ -145,9 +152,9 @@ internal sealed class MetadataFlusher : IDisposable
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<QueueWaiter?> StageAsync(IoQueue? queue)
+    private async ValueTask<QueueWaiter?> StageAsync()
     {
-        await _allocator.Mutex.EnterAsync(queue);
+        await Allocator.Mutex.EnterAsync();
         try
         {
             // In this order: a caller that starts to wait after staging would share a flush without its own writes.
@@ -165,21 +172,21 @@ internal sealed class MetadataFlusher : IDisposable
         }
         finally
         {
-            _allocator.Mutex.Exit();
+            Allocator.Mutex.Exit();
         }
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<QueueWaiter?> SettleAsync(IoQueue? queue, bool succeeded)
+    private async ValueTask<QueueWaiter?> SettleAsync(bool succeeded)
     {
-        await _allocator.Mutex.EnterAsync(queue);
+        await Allocator.Mutex.EnterAsync();
         try
         {
             return Settle(succeeded);
         }
         finally
         {
-            _allocator.Mutex.Exit();
+            Allocator.Mutex.Exit();
         }
     }
 
@@ -226,12 +233,12 @@ internal sealed class MetadataFlusher : IDisposable
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(IoQueue? queue)
+    private async ValueTask<int> WriteAsync()
     {
-        int result = await WriteAsync(queue, _first);
+        int result = await WriteAsync(_first);
         if (result == 0 && !_refcountTable.IsEmpty)
         {
-            result = await WriteAsync(queue, _refcountTable);
+            result = await WriteAsync(_refcountTable);
         }
 
         if (result == 0 && !_changes.IsEmpty)
@@ -242,25 +249,25 @@ internal sealed class MetadataFlusher : IDisposable
                 _tables.ConfirmNew();
             }
 
-            result = await WriteAsync(queue, _changes);
+            result = await WriteAsync(_changes);
         }
 
         return result;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(IoQueue? queue, StagedWrites writes)
+    private async ValueTask<int> WriteAsync(StagedWrites writes)
     {
-        int result = await writes.WriteAsync(queue, _image.File);
-        return result < 0 ? result : await SyncAsync(queue);
+        int result = await writes.WriteAsync(_image.File);
+        return result < 0 ? result : await SyncAsync();
     }
 
     // The kernel reports lost data to one caller only and success afterwards, and the lost data may belong to any request.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> SyncAsync(IoQueue? queue)
+    private async ValueTask<int> SyncAsync()
     {
-        int result = _image.HasDataFile ? await _image.DataFile.SyncAsync(queue) : 0;
-        result = result < 0 ? result : await _image.File.SyncAsync(queue);
+        int result = _image.HasDataFile ? await _image.DataFile.SyncAsync() : 0;
+        result = result < 0 ? result : await _image.File.SyncAsync();
         return result < 0 ? _image.Health.MarkLost(result) : _image.Health.Failure;
     }
 

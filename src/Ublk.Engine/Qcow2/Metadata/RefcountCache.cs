@@ -61,7 +61,7 @@ internal sealed class RefcountCache : IDisposable
     /// <summary>Brings a block into memory.</summary>
     /// <returns>0 or a negative errno; -EIO too where the table lies.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> LoadAsync(IoQueue? queue, int index)
+    public async ValueTask<int> LoadAsync(int index)
     {
         if (_blocks.TryGetValue(index, out RefcountCacheBlock? block))
         {
@@ -72,14 +72,14 @@ internal sealed class RefcountCache : IDisposable
         RefcountTableEntry entry = _table[index];
         if (entry.Offset <= 0 || !_layout.IsAligned(entry.Offset) || entry.Offset >= _image.File.Length)
         {
-            return await _image.Health.MarkCorruptAsync(queue);
+            return await _image.Health.MarkCorruptAsync();
         }
 
         block = FindFree();
         if (block.Dirty.IsDirty)
         {
             Range range = block.Dirty.Take(_image.WriteUnit, _layout.ClusterSize);
-            int written = await WriteAsync(queue, block, range);
+            int written = await WriteAsync(block, range);
             block.Dirty.Settle(written == 0);
             if (written < 0)
             {
@@ -88,7 +88,7 @@ internal sealed class RefcountCache : IDisposable
         }
 
         _blocks.Remove(block.Index);
-        int result = await _image.File.ReadAsync(queue, block.Buffer.Part(0, _layout.ClusterSize), entry.Offset);
+        int result = await _image.File.ReadAsync(block.Buffer.Part(0, _layout.ClusterSize), entry.Offset);
         Install(block, index, entry.Offset, isKnown: result == 0);
         return result;
     }
@@ -153,12 +153,12 @@ internal sealed class RefcountCache : IDisposable
 
     /// <summary>Writes every changed block, whatever a flush does meanwhile; they stay marked as changed.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteThroughAsync(IoQueue? queue)
+    public async ValueTask<int> WriteThroughAsync()
     {
         for (int place = 0; place < _all.Count; place++)
         {
             RefcountCacheBlock block = _all[place];
-            int result = block.Dirty.IsClean ? 0 : await WriteAsync(queue, block, ..);
+            int result = block.Dirty.IsClean ? 0 : await WriteAsync(block, ..);
             if (result < 0)
             {
                 return result;
@@ -190,10 +190,10 @@ internal sealed class RefcountCache : IDisposable
 
     private int PlaceOf(long cluster) => (int)(cluster & (_layout.RefcountBlockEntries - 1));
 
-    private ValueTask<int> WriteAsync(IoQueue? queue, RefcountCacheBlock block, Range range)
+    private ValueTask<int> WriteAsync(RefcountCacheBlock block, Range range)
     {
         (int start, int length) = range.GetOffsetAndLength(_layout.ClusterSize);
-        return _image.File.WriteAsync(queue, block.Buffer.Part(start, length), block.HostOffset + start);
+        return _image.File.WriteAsync(block.Buffer.Part(start, length), block.HostOffset + start);
     }
 
     private byte[] TableBytes(Range range)

@@ -19,11 +19,10 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     /// The new table lies where the old one's reach ends, with the blocks that count it before it. Blocks are durable before the
     /// table that points to them, and the table before the header that points to it.
     /// </remarks>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="index">The block that is wanted; all before the table's end are in use.</param>
     /// <returns>0 or a negative errno; -EFBIG where the image can have no larger one.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> GrowAsync(IoQueue? queue, int index)
+    public async ValueTask<int> GrowAsync(int index)
     {
         int perCluster = _layout.RefcountTableEntriesPerCluster;
         long firstBlock = refcounts.TableLength;
@@ -41,7 +40,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
         }
 
         HostRange area = new(first << _layout.ClusterBits, blocks + clusters);
-        int result = await image.File.AllocateAsync(queue, 0, area.Offset, area.Count << _layout.ClusterBits);
+        int result = await image.File.AllocateAsync(0, area.Offset, area.Count << _layout.ClusterBits);
         if (result is < 0 and not (-Libc.EOPNOTSUPP or -Libc.ENODEV))
         {
             return result;
@@ -49,22 +48,22 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
 
         if (!image.Metadata.Add(area))
         {
-            return await image.Health.MarkCorruptAsync(queue);
+            return await image.Health.MarkCorruptAsync();
         }
 
         RefcountTableEntry[] table = refcounts.CopyTable((int)clusters * perCluster);
         long tableOffset = area.Offset + (blocks << _layout.ClusterBits);
-        result = await WriteBlocksAsync(queue, table, area, (int)firstBlock, (int)blocks);
-        result = result < 0 ? result : await refcounts.WriteThroughAsync(queue);
-        result = result < 0 ? result : await WriteTableAsync(queue, table, tableOffset);
+        result = await WriteBlocksAsync(table, area, (int)firstBlock, (int)blocks);
+        result = result < 0 ? result : await refcounts.WriteThroughAsync();
+        result = result < 0 ? result : await WriteTableAsync(table, tableOffset);
         if (result < 0)
         {
             image.Metadata.Remove(area);
             return result;
         }
 
-        result = await image.File.SyncAsync(queue);
-        result = result < 0 ? result : await image.HeaderBlock!.SetRefcountTableAsync(queue, tableOffset, (int)clusters);
+        result = await image.File.SyncAsync();
+        result = result < 0 ? result : await image.HeaderBlock!.SetRefcountTableAsync(tableOffset, (int)clusters);
         if (result < 0)
         {
             // Which table the file has now is unknown.
@@ -82,7 +81,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteBlocksAsync(IoQueue? queue, RefcountTableEntry[] table, HostRange area, int firstBlock, int blocks)
+    private async ValueTask<int> WriteBlocksAsync(RefcountTableEntry[] table, HostRange area, int firstBlock, int blocks)
     {
         using AlignedBuffer buffer = new(_layout.ClusterSize);
         long rest = area.Count;
@@ -98,7 +97,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
             rest -= used;
             long offset = area.Offset + ((long)block << _layout.ClusterBits);
             table[firstBlock + block] = new RefcountTableEntry((ulong)offset);
-            int result = await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);
+            int result = await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
             if (result < 0)
             {
                 return result;
@@ -109,7 +108,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteTableAsync(IoQueue? queue, RefcountTableEntry[] table, long offset)
+    private async ValueTask<int> WriteTableAsync(RefcountTableEntry[] table, long offset)
     {
         using AlignedBuffer buffer = new(table.Length * 8);
         for (int index = 0; index < table.Length; index++)
@@ -117,6 +116,6 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
             BinaryPrimitives.WriteUInt64BigEndian(buffer.Span[(index * 8)..], table[index].Raw);
         }
 
-        return await image.File.WriteAsync(queue, buffer.Part(0, buffer.Length), offset);
+        return await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
     }
 }

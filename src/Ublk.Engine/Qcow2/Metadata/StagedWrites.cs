@@ -36,12 +36,12 @@ internal sealed class StagedWrites(BufferPool pool)
 
     /// <summary>Writes all; stops at the first failure.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoQueue? queue, ImageFile file)
+    public async ValueTask<int> WriteAsync(ImageFile file)
     {
         for (int index = 0; index < _writes.Count; index++)
         {
             Write write = _writes[index];
-            int result = await file.WriteAsync(queue, write.Buffer.Part(0, write.Length), write.Offset);
+            int result = await file.WriteAsync(write.Buffer.Part(0, write.Length), write.Offset);
             if (result < 0)
             {
                 return result;

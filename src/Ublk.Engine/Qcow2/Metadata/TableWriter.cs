@@ -27,21 +27,21 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     /// <summary>Makes it so that <see cref="Find"/> finds the table, unless it is gone again by then.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> PrepareAsync(IoQueue? queue, long offset)
+    public async ValueTask<int> PrepareAsync(long offset)
     {
         int l1Index = _layout.L1Index(offset);
         if (tables.L1[l1Index].IsCopied)
         {
-            return await tables.LoadAsync(queue, l1Index);
+            return await tables.LoadAsync(l1Index);
         }
 
-        await _mutex.EnterAsync(queue);
+        await _mutex.EnterAsync();
         try
         {
             L1Entry entry = tables.L1[l1Index];
             return entry.IsCopied ? 0
-                : entry.Offset == 0 ? await CreateAtAsync(queue, l1Index, 0)
-                : await MoveAsync(queue, l1Index);
+                : entry.Offset == 0 ? await CreateAtAsync(l1Index, 0)
+                : await MoveAsync(l1Index);
         }
         finally
         {
@@ -69,17 +69,16 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     }
 
     /// <summary>Makes a table, all of whose clusters are unallocated.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="l1Index">Its L1 entry, which has none.</param>
     /// <param name="offset">Its place; 0 for a new one.</param>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> CreateAtAsync(IoQueue? queue, int l1Index, long offset)
+    public async ValueTask<int> CreateAtAsync(int l1Index, long offset)
     {
         L2Table? table;
-        int result = await tables.TakeAsync(queue, out table);
+        int result = await tables.TakeAsync(out table);
         while (table is null && result == 0)
         {
-            result = await tables.TakeAsync(queue, out table);
+            result = await tables.TakeAsync(out table);
         }
 
         if (table is null)
@@ -90,7 +89,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         bool isPublished = false;
         try
         {
-            offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync(queue);
+            offset = offset != 0 ? offset : await allocator.AllocateMetadataAsync();
             if (offset < 0)
             {
                 return (int)offset;
@@ -116,11 +115,11 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
 
     /// <summary>Gives a table another place, and leaves the one it had to whatever else refers to it.</summary>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> MoveToAsync(IoQueue? queue, int l1Index, long offset)
+    public async ValueTask<int> MoveToAsync(int l1Index, long offset)
     {
         while (true)
         {
-            int result = await tables.LoadAsync(queue, l1Index);
+            int result = await tables.LoadAsync(l1Index);
             if (result < 0)
             {
                 return result;
@@ -139,9 +138,9 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> MoveAsync(IoQueue? queue, int l1Index)
+    private async ValueTask<int> MoveAsync(int l1Index)
     {
-        long offset = await allocator.AllocateMetadataAsync(queue);
+        long offset = await allocator.AllocateMetadataAsync();
         if (offset < 0)
         {
             return (int)offset;
@@ -150,7 +149,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         int result = -Libc.EIO;
         try
         {
-            return result = await MoveToAsync(queue, l1Index, offset);
+            return result = await MoveToAsync(l1Index, offset);
         }
         finally
         {

@@ -34,24 +34,19 @@ internal sealed class ImageOpener
     public Qcow2Layer Open(string path, out ImageUpdater? updater)
     {
         bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
-        updater = null;
         ImageFile file = OpenImageFile(path, readOnly);
-        Qcow2Layer? layer = null;
         try
         {
-            readOnly |= file.ReadOnly;
-            layer = OpenLayer(file, readOnly, _options.Snapshot, _options.NoBacking);
-            updater = readOnly ? null : OpenUpdater(layer);
-            return layer;
+            return OpenLayer(file, readOnly || file.ReadOnly, _options.Snapshot, _options.NoBacking, out updater);
         }
         catch
         {
-            (layer as IDisposable ?? file).Dispose();
+            file.Dispose();
             throw;
         }
     }
 
-    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking)
+    private Qcow2Layer OpenLayer(ImageFile file, bool readOnly, string? snapshotName, bool noBacking, out ImageUpdater? updater)
     {
         ImageTables tables = new(file, ImageTables.ReadHeader(file));
         ImageHeader header = tables.Header;
@@ -80,8 +75,12 @@ internal sealed class ImageOpener
             backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header);
             block = readOnly ? null : new HeaderBlock(file, file.ReadBytes(0, 4096));
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
-            return new Qcow2Layer(state,
-                new L2Cache(state, new L1Table(state, l1, l1Offset), CacheShares.Of(_options.CacheSize, header).Tables), size, backing);
+            L2Tables loaded = new(state, new L1Table(state, l1, l1Offset));
+            MetadataFlusher? flusher = readOnly ? null : OpenFlusher(state, tables, loaded);
+            L2Cache cache = new(state, loaded, flusher, CacheShares.Of(_options.CacheSize, header).Tables);
+            Qcow2Layer layer = new(state, cache, size, backing);
+            updater = flusher is null ? null : new ImageUpdater(layer, flusher);
+            return layer;
         }
         catch
         {
@@ -97,15 +96,12 @@ internal sealed class ImageOpener
         }
     }
 
-    private ImageUpdater OpenUpdater(Qcow2Layer layer)
+    private MetadataFlusher OpenFlusher(ImageState image, ImageTables file, L2Tables loaded)
     {
-        ImageState image = layer.State;
-        ImageHeader header = image.Header;
-        ImageTables tables = new(image.File, header);
-        RefcountTableEntry[] table = tables.ReadRefcountTable();
-        MetadataSurvey.Run(image, layer.Tables.L1.Entries, table, tables.Snapshots, tables.SnapshotTableLength);
-        RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, header).RefcountBlocks);
-        return new ImageUpdater(layer, refcounts, _options.PunchesHoles);
+        RefcountTableEntry[] table = file.ReadRefcountTable();
+        MetadataSurvey.Run(image, loaded.L1.Entries, table, file.Snapshots, file.SnapshotTableLength);
+        RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, image.Header).RefcountBlocks);
+        return new MetadataFlusher(image, loaded, refcounts, _options.PunchesHoles);
     }
 
     // What its clusters can do with is in the header, so that is looked at first.
@@ -161,7 +157,7 @@ internal sealed class ImageOpener
             : OpenImageFile(name.Path, readOnly: true));
         try
         {
-            return format == ImageFormat.Raw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false);
+            return format == ImageFormat.Raw ? new RawLayer(file) : OpenLayer(file, readOnly: true, null, noBacking: false, out _);
         }
         catch
         {

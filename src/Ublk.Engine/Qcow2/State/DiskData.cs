@@ -20,23 +20,21 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     public bool IsEncrypted => cipher is not null;
 
     /// <summary>Fills a buffer.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="buffer">The buffer.</param>
     /// <param name="place">The data's first byte in the file.</param>
     /// <param name="offset">Its first byte on the disk.</param>
-    public ValueTask<int> ReadAsync(IoQueue? queue, IoBuffer buffer, long place, long offset) => cipher is null
-        ? file.ReadAsync(queue, buffer, place)
-        : DecryptAsync(cipher, queue, buffer, place, offset);
+    public ValueTask<int> ReadAsync(IoBuffer buffer, long place, long offset) => cipher is null
+        ? file.ReadAsync(buffer, place)
+        : DecryptAsync(cipher, buffer, place, offset);
 
     /// <summary>Writes a buffer whole, and leaves it as it is.</summary>
-    /// <param name="queue">The caller's queue.</param>
     /// <param name="buffer">The data.</param>
     /// <param name="place">Its first byte in the file.</param>
     /// <param name="offset">Its first byte on the disk.</param>
     /// <param name="durable">Whether it must be durable when the write completes.</param>
-    public ValueTask<int> WriteAsync(IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable = false) => cipher is null
-        ? file.WriteAsync(queue, buffer, place, durable)
-        : EncryptAsync(cipher, _encrypted!, queue, buffer, place, offset, durable);
+    public ValueTask<int> WriteAsync(IoBuffer buffer, long place, long offset, bool durable = false) => cipher is null
+        ? file.WriteAsync(buffer, place, durable)
+        : EncryptAsync(cipher, _encrypted!, buffer, place, offset, durable);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -46,9 +44,9 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> DecryptAsync(DiskCipher key, IoQueue? queue, IoBuffer buffer, long place, long offset)
+    private async ValueTask<int> DecryptAsync(DiskCipher key, IoBuffer buffer, long place, long offset)
     {
-        int result = await file.ReadAsync(queue, buffer, place);
+        int result = await file.ReadAsync(buffer, place);
         if (result == 0)
         {
             key.Decrypt(buffer.Span, place, offset);
@@ -59,7 +57,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> EncryptAsync(
-        DiskCipher key, BufferPool buffers, IoQueue? queue, IoBuffer buffer, long place, long offset, bool durable)
+        DiskCipher key, BufferPool buffers, IoBuffer buffer, long place, long offset, bool durable)
     {
         using RentedBuffer encrypted = buffers.Lend();
         int result = 0;
@@ -68,7 +66,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
             IoBuffer part = encrypted.Part(0, int.Min(buffer.Length, encrypted.Length));
             buffer.Span[..part.Length].CopyTo(part.Span);
             key.Encrypt(part.Span, place, offset);
-            result = await file.WriteAsync(queue, part, place, durable);
+            result = await file.WriteAsync(part, place, durable);
             buffer = buffer.Slice(part.Length);
             place += part.Length;
             offset += part.Length;

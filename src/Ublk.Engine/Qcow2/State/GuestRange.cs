@@ -23,9 +23,9 @@ internal sealed class GuestRange
     public GuestRange? Next { get; set; }
 
     /// <summary>Waits until the write has its places.</summary>
-    public ValueTask<int> WaitAsync(IoQueue? queue)
+    public ValueTask<int> WaitAsync()
     {
-        QueueWaiter waiter = QueueWaiter.Rent(queue);
+        QueueWaiter waiter = QueueWaiter.Rent();
         waiter.Next = _waiters;
         _waiters = waiter;
         return waiter.Task;

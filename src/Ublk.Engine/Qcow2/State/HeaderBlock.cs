@@ -41,7 +41,7 @@ internal sealed class HeaderBlock : IDisposable
     public IncompatibleFeatures Features { get; private set; }
 
     /// <summary>Sets the incompatible features, durably. In version 2 there are none to set.</summary>
-    public ValueTask<int> SetFeaturesAsync(IoQueue? queue, IncompatibleFeatures features)
+    public ValueTask<int> SetFeaturesAsync(IncompatibleFeatures features)
     {
         if (Version < 3)
         {
@@ -49,16 +49,16 @@ internal sealed class HeaderBlock : IDisposable
         }
 
         Features = features;
-        return WriteAsync(queue, ImageHeader.IncompatibleFeaturesField, (ulong)features);
+        return WriteAsync(ImageHeader.IncompatibleFeaturesField, (ulong)features);
     }
 
     /// <summary>Sets the autoclear features, durably.</summary>
-    public ValueTask<int> SetAutoclearAsync(IoQueue? queue, AutoclearFeatures features) =>
-        WriteAsync(queue, ImageHeader.AutoclearFeaturesField, (ulong)features);
+    public ValueTask<int> SetAutoclearAsync(AutoclearFeatures features) =>
+        WriteAsync(ImageHeader.AutoclearFeaturesField, (ulong)features);
 
     /// <summary>Points the header to the refcount table, durably.</summary>
-    public ValueTask<int> SetRefcountTableAsync(IoQueue? queue, long offset, int clusters) =>
-        WriteAsync(queue, ImageHeader.RefcountTableOffsetField, (ulong)offset, clusters);
+    public ValueTask<int> SetRefcountTableAsync(long offset, int clusters) =>
+        WriteAsync(ImageHeader.RefcountTableOffsetField, (ulong)offset, clusters);
 
     /// <inheritdoc/>
     public void Dispose() => _block.Dispose();
@@ -67,9 +67,9 @@ internal sealed class HeaderBlock : IDisposable
 
     // All fields of one change are in one sector, which a disk writes whole or not at all.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(IoQueue? queue, int field, ulong value, int following = -1)
+    private async ValueTask<int> WriteAsync(int field, ulong value, int following = -1)
     {
-        await _mutex.EnterAsync(queue);
+        await _mutex.EnterAsync();
         try
         {
             BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
@@ -78,8 +78,8 @@ internal sealed class HeaderBlock : IDisposable
                 BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
             }
 
-            int result = await _file.WriteAsync(queue, _block.Part(0, _block.Length), 0);
-            return result < 0 ? result : await _file.SyncAsync(queue);
+            int result = await _file.WriteAsync(_block.Part(0, _block.Length), 0);
+            return result < 0 ? result : await _file.SyncAsync();
         }
         finally
         {

@@ -17,11 +17,11 @@ internal sealed class ImageHealth(HeaderBlock? header)
     /// <summary>Metadata is invalid: all writes fail from now on.</summary>
     /// <returns>-EIO, for the request that found it.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> MarkCorruptAsync(IoQueue? queue)
+    public async ValueTask<int> MarkCorruptAsync()
     {
         if (header is not null && Interlocked.CompareExchange(ref _failure, -Libc.EIO, 0) == 0)
         {
-            await header.SetFeaturesAsync(queue, header.Features | IncompatibleFeatures.Corrupt);
+            await header.SetFeaturesAsync(header.Features | IncompatibleFeatures.Corrupt);
         }
 
         return -Libc.EIO;

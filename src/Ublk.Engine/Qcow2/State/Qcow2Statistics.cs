@@ -1,4 +1,4 @@
-using Ublk.Targets;
+using Ublk.Counters;
 
 namespace Ublk.Qcow2.State;
 

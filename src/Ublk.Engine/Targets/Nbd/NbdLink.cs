@@ -1,3 +1,4 @@
+using Ublk.Counters;
 using Ublk.Io;
 
 namespace Ublk.Targets.Nbd;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Io;
@@ -145,12 +146,12 @@ public sealed class Qcow2Target : BlockTarget
         // A flush uses no cluster that may be given up, and frees what other requests no longer know.
         if (request.Operation == IoOperation.Flush)
         {
-            return _updater?.FlushAsync(request.Queue) ?? new ValueTask<int>(0);
+            return _updater?.FlushAsync() ?? new ValueTask<int>(0);
         }
 
         int place = _epochs.Enter();
         ValueTask<int> answer = request.Operation == IoOperation.Read
-            ? _disk.Reader.ReadAsync(request.Queue, request.Buffer, request.Offset)
+            ? _disk.Reader.ReadAsync(request.Buffer, request.Offset)
             : ChangeAsync(request);
         if (answer.IsCompleted)
         {
@@ -273,11 +274,11 @@ public sealed class Qcow2Target : BlockTarget
         ? new ValueTask<int>(-Libc.EROFS)
         : request.Operation switch
         {
-            IoOperation.Write => _updater.WriteAsync(request.Queue, request.Buffer, request.Offset, request.IsForceUnitAccess),
+            IoOperation.Write => _updater.WriteAsync(request.Buffer, request.Offset, request.IsForceUnitAccess),
             IoOperation.Discard when _discard == DiscardMode.Ignore => new ValueTask<int>(0),
-            IoOperation.Discard => _updater.ZeroAsync(request.Queue, request.Offset, request.Length,
+            IoOperation.Discard => _updater.ZeroAsync(request.Offset, request.Length,
                 _discard == DiscardMode.Zero ? ZeroKind.Free : ZeroKind.Discard, durable: false),
-            IoOperation.WriteZeroes => _updater.ZeroAsync(request.Queue, request.Offset, request.Length,
+            IoOperation.WriteZeroes => _updater.ZeroAsync(request.Offset, request.Length,
                 request.MustStayAllocated ? ZeroKind.Keep : ZeroKind.Free, request.IsForceUnitAccess),
             _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
         };

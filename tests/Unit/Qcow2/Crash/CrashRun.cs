@@ -267,6 +267,7 @@ internal sealed class CrashRun : IDisposable
 
         Cuts++;
         SimulatedDisk left = _disk.CutPower(choice);
+        left.CompletesAtOnce = true;
         Judge(left, afterPowerCut: true, leaksMatter: false);
         if (--_qemuCountdown == 0 || s_qemuJudgesEach)
         {
@@ -283,6 +284,7 @@ internal sealed class CrashRun : IDisposable
     {
         Kills++;
         SimulatedDisk left = _disk.Kill(choice);
+        left.CompletesAtOnce = true;
         string path = Path.Combine(_folder, "journal of the dead");
         File.Copy(JournalPath, path, overwrite: true);
         using (Qcow2Layer layer = SimulatedImage.Open(left, _options, out ImageUpdater? updater))

@@ -1,3 +1,5 @@
+using Ublk.Io;
+
 namespace Ublk.Tests.Qcow2.Crash;
 
 /// <summary>
@@ -17,6 +19,9 @@ internal sealed class SimulatedDisk(Random random)
     /// <summary>Asked before each change of a file, and before each flush with true: 0, or the negative errno that it fails with.</summary>
     public Func<bool, int>? Fault { get; set; }
 
+    /// <summary>Whether every operation completes at once, as without a queue: a copy is judged while the disk's queue runs.</summary>
+    public bool CompletesAtOnce { get; set; }
+
     /// <summary>Whether operations wait to be completed.</summary>
     public bool HasPending => _pending.Count > 0;
 
@@ -30,9 +35,9 @@ internal sealed class SimulatedDisk(Random random)
         : throw new UblkException(UblkError.PathNotFound, $"There is no file {path}.");
 
     /// <summary>Does something now or at a later <see cref="Step"/>.</summary>
-    public ValueTask<int> Perform(bool isOnQueue, Func<int> action)
+    public ValueTask<int> Perform(Func<int> action)
     {
-        if (!isOnQueue || random.Next(4) == 0)
+        if (CompletesAtOnce || IoQueue.Current is null || random.Next(4) == 0)
         {
             return new ValueTask<int>(action());
         }

@@ -22,26 +22,26 @@ internal sealed class SimulatedHandle(SimulatedFile file, string path, bool read
     public override long Length => file.Length;
 
     /// <inheritdoc/>
-    public override ValueTask<int> SyncAsync(IoQueue? queue)
+    public override ValueTask<int> SyncAsync()
     {
         long mark = file.BeginSync();
-        return file.Disk.Perform(queue is not null, () => file.EndSync(mark));
+        return file.Disk.Perform(() => file.EndSync(mark));
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length)
+    public override ValueTask<int> AllocateAsync(int mode, long offset, long length)
     {
         RequireWritable();
-        return file.Disk.Perform(queue is not null, () => file.Allocate(mode, offset, length));
+        return file.Disk.Perform(() => file.Allocate(mode, offset, length));
     }
 
-    protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
-        file.Disk.Perform(queue is not null, () => file.Read(buffer.Span, offset));
+    protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
+        file.Disk.Perform(() => file.Read(buffer.Span, offset));
 
-    protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+    protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
     {
         RequireWritable();
-        return file.Disk.Perform(queue is not null, () => file.Write(buffer.Span, offset, durable));
+        return file.Disk.Perform(() => file.Write(buffer.Span, offset, durable));
     }
 
     private void RequireWritable() => Assert.False(readOnly, $"{path} was written, but is open for reading alone.");

@@ -1,4 +1,5 @@
 using System.Text;
+using ImageProgress = Ublk.Qcow2.AtRest.ImageProgress;
 using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.AtRest;
@@ -6,7 +7,6 @@ using Ublk.Qcow2.Compression;
 using Ublk.Qcow2.Data;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Opening;
-using ImageProgress = Ublk.Qcow2.AtRest.ImageProgress;
 
 namespace Ublk.Tests.Qcow2.Crash;
 
@@ -37,7 +37,7 @@ internal static class SimulatedImage
         for (int start = 0; start < content.Length; start += buffer.Length)
         {
             IoBuffer part = buffer.Part(0, int.Min(buffer.Length, content.Length - start));
-            Assert.Equal(0, ImageFile.ResultOf(layer.Reader.ReadAsync(null, part, start)));
+            Assert.Equal(0, ImageFile.ResultOf(layer.Reader.ReadAsync(part, start)));
             part.Span.CopyTo(content.AsSpan(start));
         }
 

@@ -72,18 +72,18 @@ internal sealed class FuzzFile
 
         public override long Length => file._length;
 
-        public override ValueTask<int> SyncAsync(IoQueue? queue) => new(0);
+        public override ValueTask<int> SyncAsync() => new(0);
 
-        public override ValueTask<int> AllocateAsync(IoQueue? queue, int mode, long offset, long length)
+        public override ValueTask<int> AllocateAsync(int mode, long offset, long length)
         {
             Assert.False(readOnly);
             return new ValueTask<int>(mode == 0 ? file.Grow(offset, length) : file.Punch(offset, length));
         }
 
-        protected override ValueTask<int> ReadPartAsync(IoQueue? queue, IoBuffer buffer, long offset) =>
+        protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
             new(file.Read(buffer.Span, offset));
 
-        protected override ValueTask<int> WritePartAsync(IoQueue? queue, IoBuffer buffer, long offset, bool durable)
+        protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
         {
             Assert.False(readOnly);
             return new ValueTask<int>(file.Write(buffer.Span, offset));

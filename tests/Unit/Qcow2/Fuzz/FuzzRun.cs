@@ -92,11 +92,11 @@ internal sealed class FuzzRun : IDisposable
             int kind = updater is null ? 0 : random.Next(6);
             ValueTask<int> answer = kind switch
             {
-                0 or 1 => layer.Reader.ReadAsync(null, part, offset),
-                2 => updater!.ZeroAsync(null, offset, length, ZeroKind.Discard, durable: false),
-                3 => updater!.ZeroAsync(null, offset, length, (ZeroKind)random.Next(1, 3), durable: false),
-                4 => updater!.FlushAsync(null),
-                _ => updater!.WriteAsync(null, part, offset, durable: random.Next(4) == 0),
+                0 or 1 => layer.Reader.ReadAsync(part, offset),
+                2 => updater!.ZeroAsync(offset, length, ZeroKind.Discard, durable: false),
+                3 => updater!.ZeroAsync(offset, length, (ZeroKind)random.Next(1, 3), durable: false),
+                4 => updater!.FlushAsync(),
+                _ => updater!.WriteAsync(part, offset, durable: random.Next(4) == 0),
             };
             Assert.True(answer.IsCompleted, "A request waits for what never comes.");
             Assert.InRange(answer.GetAwaiter().GetResult(), -4095, 0);

@@ -1,4 +1,4 @@
-namespace Ublk.Targets;
+namespace Ublk.Counters;
 
 /// <summary>Something that a target counts for its users to see: they find it by its name in what Get-UblkDevice shows.</summary>
 /// <remarks>
