@@ -20,16 +20,11 @@ Describe 'New-UblkDevice refuses' {
 
     BeforeAll {
         # Half a minute goes by before a worker is given up, in which the other specs run.
-        $patient = & {
-            $modulePath = "$TestDrive/Ublk"
-            Copy-Item "$root/out/Ublk" $modulePath -Recurse
-            foreach ($worker in Get-ChildItem "$modulePath/worker/*/ublk-worker") {
-                Set-Content $worker "#!/bin/bash`nexec sleep 1000"
-            }
-            New-WaitingShell "try { New-UblkDevice -Target Null -Id 99 -ErrorAction Stop } catch { `$_.FullyQualifiedErrorId; `$_.Exception.Message }"
+        $patient = New-Shell 'New-UblkDevice -Target Null -Id 99'
+        $waiting = Use-Worker 'exec sleep 1000' {
+            $patient.BeginInvoke()
+            Wait-For { Get-Process sleep -ErrorAction Ignore }
         }
-        Start-Waiting $patient
-        Wait-For { Get-Process sleep -ErrorAction Ignore }
     }
 
     It '<What>' -ForEach @(
@@ -89,7 +84,10 @@ Describe 'New-UblkDevice refuses' {
     }
 
     It 'to wait for ever for a worker' {
-        Receive-Waiting $patient | Should -Match "TimedOut,$new\n.*30 s"
+        $waiting.AsyncWaitHandle.WaitOne(600000) | Should -BeTrue
+        $patient.Streams.Error.FullyQualifiedErrorId | Should -Be "TimedOut,$new"
+        $patient.Streams.Error.Exception.Message | Should -Match '30 s'
+        $patient.Dispose()
         Get-Process sleep -ErrorAction Ignore | Should -BeNullOrEmpty
         Get-Leftover | Should -BeNullOrEmpty
     }

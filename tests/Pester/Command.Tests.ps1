@@ -3,8 +3,8 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     # By a link on PATH, as it is installed.
+    Invoke-Program ln -s $ublk "$TestDrive/ublk"
     $ublk = "$TestDrive/ublk"
-    Invoke-Program ln -s (Get-ChildItem "$modulePath/worker/linux-*/ublk").FullName $ublk
 }
 
 Describe 'The command ublk' {

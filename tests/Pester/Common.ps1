@@ -9,6 +9,9 @@ if (Get-UblkDevice) {
     throw 'The specs remove every ublk device. Remove yours before running them.'
 }
 
+# The command ublk, for what only takes another process: it starts in an instant, another PowerShell in many seconds.
+$ublk = (Get-Item "$modulePath/worker/linux-*/ublk").FullName
+
 # The first part of an error's id is in UblkError, the second tells the cmdlet.
 $new = 'Ublk.PowerShell.Commands.NewUblkDeviceCommand'
 $get = 'Ublk.PowerShell.Commands.GetUblkDeviceCommand'
@@ -124,29 +127,18 @@ function New-Chance {
     [Random]::new($seed)
 }
 
-# Starts a PowerShell that knows the module and waits for Start-Waiting to run its script. Output and errors go to files.
-function New-WaitingShell([string] $Script) {
-    $signal = "$TestDrive/shell-$([Guid]::NewGuid().ToString('N'))"
-    $null = Invoke-Program mkfifo "$signal.go"
-    $text = "Import-Module '$modulePath'; '' > '$signal.ready'; `$null = cat '$signal.go'; $Script"
-    $process = Start-Process ([Environment]::ProcessPath) -PassThru -RedirectStandardOutput "$signal.out" -RedirectStandardError "$signal.err" `
-        -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"$text`""
-    [pscustomobject]@{ Process = $process; Signal = $signal }
+# A PowerShell in this process, which knows the module, for what runs beside the specs.
+function New-Shell([string] $Script) {
+    [powershell]::Create([initialsessionstate]::CreateDefault2()).AddScript("Import-Module '$modulePath'; $Script")
 }
 
-# Has shells run their scripts at the same moment, as nearly as can be.
-function Start-Waiting([object[]] $Shell) {
-    # Four at once take minutes to start on an emulated machine.
-    $Shell | ForEach-Object { $signal = $_.Signal; Wait-For { Test-Path "$signal.ready" } -Seconds 600 }
-    $Shell | ForEach-Object { Invoke-Program bash -c ': > "$0"' "$($_.Signal).go" }
-}
-
-# Waits until such shells have ended; returns what each wrote, as one string.
-function Receive-Waiting([object[]] $Shell) {
-    $Shell | ForEach-Object {
-        $_.Process.WaitForExit(600000) | Should -BeTrue
-        (Get-Content "$($_.Signal).out", "$($_.Signal).err") -join "`n"
-    }
+# Starts another process that is a PowerShell, and returns it once it has the module and begins with a script. Slow: use it sparingly.
+function Start-Shell([string] $Script) {
+    $name = "$TestDrive/shell-$([Guid]::NewGuid().ToString('N'))"
+    $process = Start-Process ([Environment]::ProcessPath) -PassThru -RedirectStandardOutput "$name.out" -RedirectStandardError "$name.err" `
+        -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"Import-Module '$modulePath'; '' > '$name.ready'; $Script`""
+    Wait-For { Test-Path "$name.ready" } -Seconds 600
+    $process
 }
 
 # Puts a script in the worker's place while an action runs. In the script, $real is the worker.
@@ -170,7 +162,7 @@ function Use-Worker([string] $Script, [scriptblock] $Action) {
     }
 }
 
-# Runs a script in a PowerShell of its own, which knows the module. Returns what it wrote. Slow: use it sparingly.
+# Runs a script in another process that is a PowerShell and knows the module. Returns what it wrote. As slow.
 function Invoke-Shell([string] $Script) {
     & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "Import-Module '$modulePath'; $Script" 2>&1 | ForEach-Object { "$_" }
 }

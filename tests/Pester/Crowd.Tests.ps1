@@ -4,17 +4,18 @@ BeforeAll {
     . $PSScriptRoot/Common.ps1
     $start = 'Ublk.PowerShell.Commands.StartUblkDeviceCommand'
     $many = $env:UBLK_SOAK ? 64 : 16
-    $shellCount = $env:UBLK_SOAK ? 4 : 2
+    $commands = $env:UBLK_SOAK ? 4 : 2
+    Invoke-Program ln -s $ublk "$TestDrive/ublk"
 
     function Get-AvailableMemory {
         [long] ((Get-Content /proc/meminfo | Where-Object { $_ -like 'MemAvailable:*' }) -split '\s+')[1] * 1KB
     }
 
-    # Runs scripts at the same moment, each in a PowerShell of its own in this process, and returns what each wrote.
+    # Runs scripts at the same moment, each in a PowerShell of its own, and returns what each wrote.
     function Invoke-Together([string[]] $Script) {
-        $shells = $Script | ForEach-Object { [powershell]::Create([initialsessionstate]::CreateDefault2()).AddScript("Import-Module '$modulePath'; $_") }
+        $shells = $Script | ForEach-Object { New-Shell $_ }
         $running = $shells | ForEach-Object { $_.BeginInvoke() }
-        $running | ForEach-Object { $_.AsyncWaitHandle.WaitOne(120000) | Should -BeTrue }
+        $running | ForEach-Object { $_.AsyncWaitHandle.WaitOne(600000) | Should -BeTrue }
         0..($shells.Count - 1) | ForEach-Object { $shells[$_].EndInvoke($running[$_]) | ForEach-Object ToString; $shells[$_].Dispose() }
     }
 }
@@ -25,33 +26,27 @@ Describe 'Several shells' -Tag Fire {
         Get-Leftover | Should -BeNullOrEmpty
     }
 
-    It 'make and remove many disks' {
+    It 'make and remove many disks, beside commands' {
         Invoke-Program bash -c 'for i in $(seq $0); do head -c 1M /dev/urandom > "$1/$i.img"; done' $many $TestDrive
         # What the first disk of all costs the kernel and this process is there to stay.
-        Get-UblkDevice -Id (New-UblkDevice -Target Null).Id | Remove-UblkDevice
+        $null = Invoke-Together 'New-UblkDevice -Target Null', "$TestDrive/ublk add -t null"
+        Remove-EveryDevice
         $before = Get-AvailableMemory
-        $each = $many / $shellCount
-        $shells = 1..$shellCount | ForEach-Object {
-            $first = ($_ - 1) * $each + 1
-            New-WaitingShell ("`$made = $first..$($first + $each - 1) | ForEach-Object { New-UblkDevice -Target Loop -Path $TestDrive/`$_.img } 2> $TestDrive/errors.$_; " +
-                "'' > $TestDrive/made.$_; while (-not (Test-Path $TestDrive/enough)) { Start-Sleep -Milliseconds 200 }; `$made | Remove-UblkDevice")
-        }
-        try {
-            Start-Waiting $shells
-            Wait-For { (Get-ChildItem $TestDrive -Filter 'made.*').Count -eq $shellCount } -Seconds 600
-            Get-Content $TestDrive/errors.* | Should -BeNullOrEmpty
+        $half, $next = ($many / 2), ($many / 2 + 1)
 
-            $devices = Get-UblkDevice
-            $devices.Count | Should -Be $many
-            $devices.State | Sort-Object -Unique | Should -Be 'Live'
-            ($devices.Id -join ' ') | Should -Be ((0..($many - 1)) -join ' ')
-            ($devices.ProcessId | Sort-Object -Unique).Count | Should -Be $many
-            $devices | ForEach-Object { Invoke-Program cmp $_ $_.BackingPath }
-        }
-        finally {
-            $null = New-Item "$TestDrive/enough"
-        }
-        Receive-Waiting $shells | Should -Be (@('') * $shellCount)
+        Invoke-Together "1..$half | ForEach-Object { `$null = New-UblkDevice -Target Loop -Path $TestDrive/`$_.img -ErrorAction Stop }",
+            "bash -c 'seq $next $many | xargs -P $commands -I% $TestDrive/ublk add --quiet -t loop -f $TestDrive/%.img 2>&1'; `$LASTEXITCODE" |
+            Should -Be 0
+        $devices = Get-UblkDevice
+        $devices.Count | Should -Be $many
+        $devices.State | Sort-Object -Unique | Should -Be 'Live'
+        ($devices.Id -join ' ') | Should -Be ((0..($many - 1)) -join ' ')
+        ($devices.ProcessId | Sort-Object -Unique).Count | Should -Be $many
+        $devices | ForEach-Object { Invoke-Program cmp $_ $_.BackingPath }
+
+        Invoke-Together "0..$($half - 1) | ForEach-Object { Remove-UblkDevice -Id `$_ -ErrorAction Stop }",
+            "bash -c 'seq $half $($many - 1) | xargs -P $commands -I% $TestDrive/ublk del -n % 2>&1'; `$LASTEXITCODE" |
+            Should -Be 0
         Get-Leftover | Should -BeNullOrEmpty
         Get-Content /proc/net/unix | Where-Object { $_ -like '*@ublk-launch*' } | Should -BeNullOrEmpty
         [GC]::Collect()

@@ -29,8 +29,7 @@ BeforeAll {
 
     # Runs a script in this process and kills the youngest worker at some moment of it. Returns what it threw.
     function Invoke-Killed([string] $Script) {
-        $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-        $null = $shell.AddScript("Import-Module '$modulePath'; $Script")
+        $shell = New-Shell $Script
         $running = $shell.BeginInvoke()
         Wait-For { $running.IsCompleted -or (pgrep -x ublk-worker) }
         Start-Sleep -Milliseconds $chance.Next(400)
@@ -179,19 +178,22 @@ Describe 'A command that is killed' -Tag Fire {
     BeforeAll {
         New-Image $image 16MB
 
-        # Runs a script in a shell that is killed at some moment of it, and lets what that began come to its end.
-        function Invoke-Killed([string] $Script) {
-            $shell = New-WaitingShell "$Script; Start-Sleep 60"
-            Start-Waiting $shell
-            Start-Sleep -Milliseconds $chance.Next(1500)
-            $shell.Process.Kill()
-            $shell.Process.WaitForExit()
+        # Kills a process at some moment, and lets what it began come to its end.
+        function Stop-AtRandom($Process, [int] $Milliseconds) {
+            Start-Sleep -Milliseconds $chance.Next($Milliseconds)
+            $Process.Kill()
+            $Process.WaitForExit()
             Start-Sleep 1
+        }
+
+        # Runs the command ublk, and kills it at some moment.
+        function Invoke-Killed {
+            Stop-AtRandom (Start-Process $ublk -PassThru -ArgumentList $args -RedirectStandardOutput "$TestDrive/ublk.out") 500
         }
     }
 
     It 'while it makes a disk leaves a whole one or none' {
-        Invoke-Killed "New-UblkDevice -Target Loop -Path $image"
+        Invoke-Killed add -t loop -f $image
         if (Get-UblkDevice) {
             (Get-UblkDevice).State | Should -Be 'Live'
             Invoke-Program cmp /dev/ublkb0 $image
@@ -203,7 +205,7 @@ Describe 'A command that is killed' -Tag Fire {
 
     It 'while it removes a disk leaves one that can be removed' {
         $null = New-UblkDevice -Target Loop -Path $image -AutoRestart
-        Invoke-Killed 'Remove-UblkDevice -Id 0'
+        Invoke-Killed del -n 0
         Get-UblkDevice | Remove-UblkDevice
         New-UblkDevice -Target Loop -Path $image | Remove-UblkDevice
     }
@@ -211,7 +213,7 @@ Describe 'A command that is killed' -Tag Fire {
     It 'while it recovers a disk leaves one that can be recovered' {
         $device = New-UblkDevice -Target Loop -Path $image -Recovery Reissue
         Stop-Worker
-        Invoke-Killed 'Start-UblkDevice -Id 0'
+        Invoke-Killed recover -n 0
         if ((Get-UblkDevice).State -ne 'Live') {
             $device | Start-UblkDevice
         }
@@ -222,11 +224,10 @@ Describe 'A command that is killed' -Tag Fire {
         # The worker never answers the hundredth request, so the driver makes the command wait for it.
         $device = New-UblkDevice -Target Loop -Path $image -Filter 'HangEvery=100' -QueueCount 1 -QueueDepth 1 -AutoRestart
         $reader = Start-Process dd -PassThru -ArgumentList "if=$device", 'of=/dev/null', 'bs=4k', 'count=120', 'iflag=direct', 'status=none'
-        $shell = New-WaitingShell 'Suspend-UblkDevice -Id 0'
-        Start-Waiting $shell
+        $shell = Start-Shell 'Suspend-UblkDevice -Id 0'
         Start-Sleep 4
-        $shell.Process.Kill()
-        $shell.Process.WaitForExit()
+        $shell.Kill()
+        $shell.WaitForExit()
         Invoke-Program env kill -KILL $device.ProcessId
         Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.Restarts -eq 1 }
         $reader.WaitForExit(60000) | Should -BeTrue
@@ -236,7 +237,7 @@ Describe 'A command that is killed' -Tag Fire {
     It 'while it resizes a disk leaves one that does not end beyond its file, and can be resized' -Skip:(-not $canResize) {
         $resized = New-Image "$TestDrive/resized.img" 16MB
         $device = New-UblkDevice -Target Loop -Path $resized -AutoRestart
-        Invoke-Killed '1..20 | ForEach-Object { Resize-UblkDevice -Id 0 -Size (48MB, 24MB)[$_ % 2] -AllowShrink }'
+        Stop-AtRandom (Start-Shell 'while ($true) { 48MB, 24MB | ForEach-Object { Resize-UblkDevice -Id 0 -Size $_ -AllowShrink } }') 1500
         (Get-Item $resized).Length | Should -BeGreaterOrEqual ([long] (Invoke-Program blockdev --getsize64 $device))
         $device | Resize-UblkDevice -Size 32MB -AllowShrink
         Invoke-Program blockdev --getsize64 $device | Should -Be 32MB

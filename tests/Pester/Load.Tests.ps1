@@ -87,8 +87,7 @@ Describe 'A disk that hangs' -Tag Fire {
 
     # Its partition table can't be read. Before 7.0 the driver itself waits for that.
     It 'from its first request does not hang who makes it' {
-        $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null -Filter 'HangEvery=1'")
+        $shell = New-Shell "New-UblkDevice -Target Null -Filter 'HangEvery=1'"
         $running = $shell.BeginInvoke()
         Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
         $shell.BeginStop($null, $null).AsyncWaitHandle.WaitOne(60000) | Should -BeTrue
@@ -99,8 +98,7 @@ Describe 'A disk that hangs' -Tag Fire {
 
     # The kernel goes on waiting for the next worker.
     It 'from its first request is given up as soon as its worker dies' {
-        $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-        $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null -Filter 'HangEvery=1' -Recovery Queue")
+        $shell = New-Shell "New-UblkDevice -Target Null -Filter 'HangEvery=1' -Recovery Queue"
         $running = $shell.BeginInvoke()
         Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
         Invoke-Program env kill -KILL (Get-UblkDevice).ProcessId

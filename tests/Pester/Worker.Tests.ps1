@@ -109,7 +109,7 @@ Describe 'A worker' {
     }
 }
 
-Describe 'A shell that makes a device' {
+Describe 'A process that makes a device' {
     AfterEach {
         Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
@@ -122,16 +122,19 @@ Describe 'A shell that makes a device' {
     }
 
     It 'leaves nothing behind when it is killed before the device is made' {
-        # The worker starts once the shell is dead.
+        # A command starts the worker that is beside it, this one once the command is dead.
         $killer = 'kill -KILL $PPID; exec "$real" "$@"'
-        Use-Worker $killer { Invoke-Shell "New-UblkDevice -Target Loop -Path $image" | Out-Null }
+        Use-Worker $killer {
+            Copy-Item "$TestDrive/real-worker/linux-*/ublk" (Split-Path $ublk)
+            Invoke-Failure $ublk add -t loop -f $image
+            $LASTEXITCODE | Should -Be 137
+        }
         Wait-For { -not (Get-Leftover) }
     }
 
     It 'leaves nothing behind when it is stopped before the device is made' {
         Use-Worker 'touch "$0.started"; exec sleep 1000' {
-            $shell = [powershell]::Create([initialsessionstate]::CreateDefault2())
-            $null = $shell.AddScript("Import-Module '$modulePath'; New-UblkDevice -Target Null")
+            $shell = New-Shell 'New-UblkDevice -Target Null'
             $running = $shell.BeginInvoke()
             Wait-For { Test-Path "$TestDrive/fake-worker/*/ublk-worker.started" }
             $shell.Stop()
