@@ -96,7 +96,9 @@ try {
     gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
     Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
     $null = New-Item -ItemType Directory "$tree/usr/lib/systemd/system"
-    Copy-Item "$root/packaging/systemd/*" "$tree/usr/lib/systemd/system"
+    Copy-Item "$root/packaging/systemd/*", "$Module/systemd/*" "$tree/usr/lib/systemd/system"
+    # The place of the worker in the units of registered devices.
+    $null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/ublk-worker" -Target linux-x64/ublk-worker
     Copy-Item "$root/packaging/grafana/ublk.json" "$tree/usr/share/doc/ublk/examples"
     # An example: the rules open the driver to every user, which is for the administrator to decide.
     (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/linux-x64/') |
@@ -112,7 +114,20 @@ Description: native programs that serve Linux ublk block devices
  a block device, which a process of its own serves. It needs a kernel with the
  driver ublk_drv.
 "@ @{
-        prerm = @'
+        postinst = @'
+#!/bin/sh
+set -e
+if [ "$1" = configure ] && [ -z "$DPKG_ROOT" ]; then
+    if [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+    fi
+    # The former workers serve on.
+    if ublk list --json 2>/dev/null | grep -q '"outdated": true'; then
+        echo 'ublk: disks in use have workers of another version. Replace them: ublk update -a'
+    fi
+fi
+'@
+        prerm    = @'
 #!/bin/sh
 set -e
 if [ "$1" = remove ]; then
@@ -131,6 +146,9 @@ fi
     Copy-Item $Module $target -Recurse
     Remove-Item "$target/worker/linux-x64" -Recurse
     $null = New-Item -ItemType SymbolicLink "$target/worker/linux-x64" -Target ../../../../../lib/ublk/linux-x64
+    # Where the units of registered devices with plug-ins find it.
+    $null = New-Item -ItemType Directory "$tree/usr/lib/ublk"
+    $null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/portable" -Target ../../share/powershell/Modules/Ublk/worker/portable
     Remove-Item "$target/LICENSE"
     chmod -R a-x,a+X $target
     $link = '/usr/local/share/powershell/Modules/Ublk'

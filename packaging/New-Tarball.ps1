@@ -24,9 +24,13 @@ try {
     Move-Item "$work/deb/usr" $tree
     Remove-Item "$tree/share/lintian" -Recurse
     # /usr/lib/systemd is the distribution's; systemd reads /usr/local/lib/systemd as well.
-    foreach ($file in "$tree/lib/systemd/system/ublk-metrics.service", "$tree/share/doc/ublk/examples/59-ublk.rules") {
+    foreach ($file in (Get-Item "$tree/lib/systemd/system/*.service", "$tree/share/doc/ublk/examples/59-ublk.rules").FullName) {
         (Get-Content -Raw $file) -replace '(?<![\w/])/usr/(?=bin/|lib/)', '/usr/local/' | Set-Content $file -NoNewline
     }
+    # Install-UblkUdevRule puts a program there, and Uninstall-UblkUdevRule removes it.
+    Remove-Item "$tree/lib/ublk/ublk-worker"
+    $unit = "$tree/lib/systemd/system/ublk@.service"
+    (Get-Content -Raw $unit).Replace('/lib/ublk/ublk-worker', '/lib/ublk/linux-x64/ublk-worker') | Set-Content $unit -NoNewline
     Remove-Item "$tree/share/doc/ublk/changelog.gz", "$tree/share/doc/ublk/copyright"
     Copy-Item "$root/LICENSE" "$tree/share/doc/ublk"
     $libc = [regex]::Match((dpkg-deb --field $Package Depends), 'libc6 \(>= ([\d.]+)\)').Groups[1].Value

@@ -57,6 +57,8 @@ internal static class DeviceJson
             writer.WriteEndArray();
             writer.WriteString("recovery", JsonNamingPolicy.SnakeCaseLower.ConvertName($"{device.Recovery}"));
             writer.WriteNumber("restarts", device.Restarts ?? 0);
+            writer.WriteString("worker_version", device.WorkerVersion);
+            writer.WriteBoolean("outdated", device.Outdated == true);
         }
 
         writer.WriteEndObject();

@@ -23,6 +23,11 @@ internal static class DeviceText
             output.WriteLine($"\tqueue {queue.Id}: tid {queue.ThreadId} affinity({CpusOf(queue)})");
         }
 
+        if (device.Outdated == true)
+        {
+            output.WriteLine($"\toutdated: the worker is of version {device.WorkerVersion ?? "unknown"}");
+        }
+
         if (device.Target is not null)
         {
             output.WriteLine($"\ttarget {DeviceJson.TargetOf(device)}");

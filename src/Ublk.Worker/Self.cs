@@ -5,6 +5,7 @@ using Ublk.Workers;
 namespace Ublk.Worker;
 
 /// <summary>This very program, started again: natively, or by the dotnet host that runs it.</summary>
+/// <remarks>By the path that it was started by: a link such as /usr/lib/ublk/ublk-worker outlives the version that it leads to.</remarks>
 internal static class Self
 {
     private const string RuntimeDirectory = "XDG_RUNTIME_DIR";
@@ -12,7 +13,7 @@ internal static class Self
     /// <summary>The program and the arguments that come before the verb.</summary>
     public static IReadOnlyList<string> Command { get; } = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
         ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "ublk-worker.dll")]
-        : [Environment.ProcessPath!];
+        : [Environment.GetCommandLineArgs()[0] is ['/', ..] path ? path : Environment.ProcessPath!];
 
     /// <summary>Starts it as a worker, which is then a child of this process.</summary>
     /// <param name="specification">The device it will serve.</param>

@@ -35,9 +35,11 @@ Describe 'The Debian packages' {
         & $place/usr/bin/ublk --version | Should -Match '^ublk \d'
         Test-Path "$place/usr/share/man/man8/ublk.8.gz" | Should -BeTrue
         (Get-Item $link).LinkTarget | Should -Be '/usr/share/powershell/Modules/Ublk'
-        $unit = Get-Content -Raw "$place/usr/lib/systemd/system/ublk-metrics.service"
-        $unit -match 'ExecStart=(\S+)' | Should -BeTrue
-        "$place$($Matches[1])" | Should -Exist
+        foreach ($unit in 'ublk-metrics.service', 'ublk@.service') {
+            (Get-Content -Raw "$place/usr/lib/systemd/system/$unit") -match 'ExecStart=(\S+)' | Should -BeTrue
+            "$place$($Matches[1])" | Should -Exist
+        }
+        "$place/usr/lib/ublk/portable/ublk-worker.dll" | Should -Exist
         (Get-Content -Raw "$place/usr/share/doc/ublk/examples/59-ublk.rules") -match 'PROGRAM=="(\S+)' | Should -BeTrue
         "$place$($Matches[1])" | Should -Exist
         Get-Item "$place/usr/share/powershell/Modules/Ublk/worker/linux-x64/ublk-worker" | Should -Not -BeNullOrEmpty
@@ -53,7 +55,7 @@ Describe 'The Debian packages' {
         tar -xzf (Get-Item $packages/ublk-*-linux-x64.tar.gz).FullName --strip-components=1 -C $local
         & $local/bin/ublk --version | Should -Match '^ublk \d'
         "$local/lib/ublk/linux-x64/ublk-worker", "$local/share/man/man8/ublk.8.gz", "$local/share/doc/ublk/LICENSE" | Should -Exist
-        foreach ($file in 'lib/systemd/system/ublk-metrics.service', 'share/doc/ublk/examples/59-ublk.rules') {
+        foreach ($file in 'lib/systemd/system/ublk-metrics.service', 'lib/systemd/system/ublk@.service', 'share/doc/ublk/examples/59-ublk.rules') {
             # Every program that the files name is in the tarball.
             $names = [regex]::Matches((Get-Content -Raw "$local/$file"), '(?<=[="])/usr/(local/)?(?<path>(bin|lib)/\S*ublk\S*)')
             $names | Should -Not -BeNullOrEmpty

@@ -293,6 +293,15 @@ Describe 'A disk that is' {
         Invoke-Program cmp $device $image
     }
 
+    It 'is outdated where its worker is of another version, until it is updated' {
+        $null = New-UblkDevice -Target Null -Size 64MB -Recovery Reissue
+        (Get-UblkDevice).Outdated | Should -BeFalse
+        (Get-Content -Raw /run/ublk/0.json) -replace '"WorkerVersion":"[^"]+"', '"WorkerVersion":"0.0.1"' | Set-Content -NoNewline /run/ublk/0.json
+        (Get-UblkDevice).Outdated | Should -BeTrue
+        Get-UblkDevice | Where-Object Outdated | Update-UblkDevice
+        (Get-UblkDevice).Outdated | Should -BeFalse
+    }
+
     It 'in use is updated, with its supervisor' {
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart -QueueCount 2
         $fio = Start-Fio $device

@@ -12,13 +12,17 @@ BeforeAll {
 
     # What registrations consist of. Nothing, when all is well.
     function Get-Registered {
-        foreach ($pattern in '/etc/ublk', '/etc/systemd/system/ublk@*', '/etc/systemd/system/*.wants/ublk@*', '/etc/udev/rules.d/*-ublk-*') {
-            Get-ChildItem $pattern -ErrorAction Ignore | ForEach-Object FullName
-        }
+        $places = '/etc/ublk', '/usr/lib/ublk', '/etc/systemd/system/ublk@*', '/etc/systemd/system/*.wants/ublk@*', '/etc/udev/rules.d/*-ublk-*' |
+            Get-Item -ErrorAction Ignore
+        @($places) + @($places | Get-ChildItem -Recurse) | ForEach-Object FullName
     }
 
     function Get-Worker {
         (Get-UblkDevice -Path $link).ProcessId
+    }
+
+    function Get-Program([int] $ProcessId) {
+        (Get-Content -Raw "/proc/$ProcessId/cmdline") -split "`0" | Select-Object -First 1
     }
 }
 
@@ -26,13 +30,13 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
     # Whatever changes what is registered has systemd read all its units again, which takes seconds: one registration serves those
     # who only use it.
     BeforeEach {
-        if (-not (Test-Path "/etc/systemd/system/$unit")) {
+        if (-not (Test-Path /etc/ublk/data.json)) {
             $script:registration = Register-UblkDevice -Name data -Target Loop -Path $image -QueueCount 2 -DirectIO:$false
         }
     }
 
     AfterEach {
-        if (Test-Path "/etc/systemd/system/$unit") {
+        if (Test-Path /etc/ublk/data.json) {
             Invoke-Program systemctl stop $unit
             Invoke-Program systemctl reset-failed
         }
@@ -67,6 +71,39 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Invoke-Program systemctl show --property=StatusText --value $unit | Should -Be $device.DevicePath
         Invoke-Program systemctl stop $unit
         Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'names the module that registered it in one place, where the next one is named after an update' {
+        Get-Content "/etc/systemd/system/$unit.d/*" | Should -Not -Match ([regex]::Escape($modulePath))
+        $next = "$TestDrive/Ublk"
+        Invoke-Program cp -r $modulePath $next
+        $null = New-UblkDevice -Target Null -Recovery Reissue
+        & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "Import-Module '$next/Ublk.psd1'; Update-UblkDevice 0" | Should -BeNullOrEmpty
+        Remove-EveryDevice
+        Invoke-Program systemctl start $unit
+        Get-Program (Get-Worker) | Should -Be '/usr/lib/ublk/ublk-worker'
+        (Get-Item "/proc/$(Get-Worker)/exe").LinkTarget | Should -BeLike "$next/*"
+        Invoke-Program systemctl stop $unit
+
+        # Back to the module that is tested.
+        $null = Register-UblkDevice -Name more -Target Null
+        (Get-Item /usr/lib/ublk/ublk-worker).LinkTarget | Should -BeLike "$modulePath/*"
+        "/etc/systemd/system/ublk@more.service.d" | Should -Not -Exist
+        Unregister-UblkDevice more
+        Invoke-Program systemctl start $unit
+        (Get-Item "/proc/$(Get-Worker)/exe").LinkTarget | Should -BeLike "$modulePath/*"
+    }
+
+    It 'by a unit of its own, as former versions wrote it, is made and unregistered' {
+        $own = "/etc/systemd/system/$unit"
+        $worker = (Get-Item /usr/lib/ublk/ublk-worker).LinkTarget
+        (Get-Content -Raw /etc/systemd/system/ublk@.service).Replace('ExecStart=/usr/lib/ublk/ublk-worker', "ExecStart=$worker") | Set-Content $own
+        Remove-Item "$own.d" -Recurse
+        Invoke-Program systemctl daemon-reload
+        Invoke-Program systemctl start $unit
+        Get-Program (Get-Worker) | Should -Be $worker
+        Unregister-UblkDevice data -Stop
+        Get-Registered | Should -BeNullOrEmpty
     }
 
     It 'is there before the file system on it, and goes after it' -Skip:(-not (Test-Path /run/udev/control)) {
@@ -111,6 +148,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Invoke-Program env kill -KILL (Get-Worker)
         Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
         Invoke-Program systemctl is-active $unit | Should -Be 'active'
+        Get-Program (Get-Worker) | Should -Be '/usr/lib/ublk/ublk-worker'
 
         # Whoever waits for the disk goes on when the unit is started again.
         Invoke-Program pkill -KILL -x ublk-worker

@@ -80,6 +80,12 @@ public sealed class UblkDevice
     /// <summary>The version of the last worker of the device; null for a device of another server, and for a worker before 0.1.</summary>
     public string? WorkerVersion { get; init; }
 
+    /// <summary>
+    /// Whether the device is served by a worker of another version than this library, as after an update; null for a device of another
+    /// server.
+    /// </summary>
+    public bool? Outdated => Target is null ? null : ProcessId is not null && WorkerVersion != EngineVersion.Text;
+
     /// <summary>The device's owner: a user name, or the number of a user without one.</summary>
     public string? Owner { get; init; }
 

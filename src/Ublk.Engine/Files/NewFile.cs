@@ -37,6 +37,20 @@ internal sealed class NewFile : IDisposable
     /// <summary>The open file.</summary>
     public SafeFileHandle Handle { get; }
 
+    /// <summary>Writes a file, or replaces one, as a whole: readers see the former content or the new one.</summary>
+    /// <param name="path">The file. Its folder is made where it is missing.</param>
+    /// <param name="content">The whole content.</param>
+    /// <param name="mode">Its permissions, whatever the umask.</param>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public static void Replace(string path, byte[] content, UnixFileMode mode)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using NewFile file = new(path, (int)mode);
+        File.SetUnixFileMode(file.Handle, mode);
+        RandomAccess.Write(file.Handle, content, 0);
+        file.Name(replace: true);
+    }
+
     /// <summary>Gives the file its name.</summary>
     /// <param name="replace">Whether a file that has the name is replaced; a link is replaced itself.</param>
     /// <exception cref="IOException">The name is taken, or the file system refuses.</exception>

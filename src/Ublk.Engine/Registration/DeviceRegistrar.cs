@@ -24,12 +24,9 @@ internal static class DeviceRegistrar
     private const int MaxNameLength = 64;
 
     /// <summary>The registrations there are, by name.</summary>
-    public static IReadOnlyList<UblkRegistration> List() => Directory.Exists(Folder)
-        ? [.. Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path)).Order()
-            .Select(Describe)]
-        : [];
+    public static IReadOnlyList<UblkRegistration> List() => [.. Names().Order().Select(Describe)];
 
-    /// <summary>Writes and enables a unit that makes a device. It is not started.</summary>
+    /// <summary>Describes a device and enables its unit. It is not started.</summary>
     /// <param name="name">The registration's name and the device's.</param>
     /// <param name="specification">The device, which was checked; its name is not read.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
@@ -37,35 +34,39 @@ internal static class DeviceRegistrar
     public static UblkRegistration Register(string name, DeviceSpecification specification, string workerDirectory)
     {
         CheckName(name);
-        IReadOnlyList<string> program = WorkerProgram.Locate(workerDirectory, specification).Command;
 
         // Root runs it at each boot, so only root may be able to change it.
-        foreach (string file in program)
+        foreach (string file in WorkerProgram.Locate(workerDirectory, specification).Command)
         {
             PathTrust.Check(file);
         }
 
         RequireServiceManager();
         UblkRegistration registration = Describe(name, specification);
-        string unit = RegistrationText.Unit(registration, specification, program);
         List<string> written = [];
         try
         {
             Write(registration.SpecificationPath, Serialize(specification));
+            UnitTemplate.Install(workerDirectory);
+            IReadOnlyList<string> program = WorkerProgram.Locate(UnitTemplate.WorkerFolder, specification).Command;
+            if (RegistrationText.DropIn(registration, specification, program) is { } dropIn)
+            {
+                Write(registration.DropInPath, dropIn);
+            }
+
             Write(registration.RulePath, RegistrationText.Rule(registration));
-            Write(registration.UnitPath, unit);
             ServiceManager.Control("--quiet", "enable", registration.Unit);
             ReloadRules();
             return registration;
         }
         catch (Exception exception) when (exception is UblkException or IOException or UnauthorizedAccessException)
         {
-            if (written.Contains(registration.UnitPath))
+            if (written is not [])
             {
                 ServiceManager.TryControl(out _, "--quiet", "--no-reload", "disable", registration.Unit);
             }
 
-            Delete(written);
+            Delete(registration, written);
             ServiceManager.TryControl(out _, "daemon-reload");
             throw exception is UblkException ? exception : Unwritable(exception);
         }
@@ -81,6 +82,22 @@ internal static class DeviceRegistrar
 
             written.Add(path);
             File.WriteAllText(path, text);
+        }
+    }
+
+    /// <summary>Has all registered devices start with a module's worker from now on.</summary>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <exception cref="UblkException">They cannot.</exception>
+    public static void Renew(string workerDirectory)
+    {
+        try
+        {
+            UnitTemplate.Install(workerDirectory);
+            ServiceManager.TryControl(out _, "daemon-reload");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(exception);
         }
     }
 
@@ -126,7 +143,7 @@ internal static class DeviceRegistrar
         try
         {
             ServiceManager.Control("--quiet", "--no-reload", "disable", registration.Unit);
-            Delete(registration.Files);
+            Delete(registration, registration.Files);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -194,6 +211,10 @@ internal static class DeviceRegistrar
         }
     }
 
+    private static IEnumerable<string> Names() => Directory.Exists(Folder)
+        ? Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path))
+        : [];
+
     private static UblkRegistration Describe(string name)
     {
         try
@@ -213,17 +234,20 @@ internal static class DeviceRegistrar
         BackingPath = specification.BackingPath,
     };
 
-    private static void Delete(IEnumerable<string> files)
+    private static void Delete(UblkRegistration registration, IEnumerable<string> files)
     {
-        foreach (string file in files)
+        foreach (string file in files.Where(File.Exists))
         {
             File.Delete(file);
         }
 
-        if (Directory.Exists(Folder) && !Directory.EnumerateFileSystemEntries(Folder).Any())
+        EmptyFolder.Remove(Path.GetDirectoryName(registration.DropInPath)!);
+        if (!Names().Any())
         {
-            Directory.Delete(Folder);
+            UnitTemplate.Remove();
         }
+
+        EmptyFolder.Remove(Folder);
     }
 
     // udev also notices new rules by itself, if not at once.

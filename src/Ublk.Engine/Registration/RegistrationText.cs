@@ -13,51 +13,42 @@ namespace Ublk.Registration;
 /// <summary>The systemd unit and the udev rule of a registered device.</summary>
 internal static class RegistrationText
 {
-    private const string Head = "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.";
+    /// <summary>Where the administrator's units are.</summary>
+    internal const string UnitFolder = "/etc/systemd/system";
 
-    /// <summary>The unit.</summary>
+    /// <summary>The first line of each file.</summary>
+    internal const string Head = "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.";
+
+    /// <summary>What a device's unit has beyond the template: what the disk needs, and a worker of its own; null for nothing.</summary>
     /// <param name="registration">The registration.</param>
     /// <param name="specification">The device.</param>
     /// <param name="program">The worker program, and what comes before the verb.</param>
     /// <exception cref="UblkException">A path cannot be written in a unit.</exception>
-    public static string Unit(UblkRegistration registration, DeviceSpecification specification, IEnumerable<string> program)
+    public static string? DropIn(UblkRegistration registration, DeviceSpecification specification, IReadOnlyList<string> program)
     {
-        string[] command = [.. program, WorkerArguments.Attach, registration.SpecificationPath];
+        bool hasOwnWorker = program is not [UnitTemplate.Worker];
         string[] backing = [.. BackingPaths(specification)];
-        string devices = string.Concat(backing.Where(IsDevice).Select(path => $" {DeviceUnit(path)}"));
-        string files = string.Join(' ', command.Where(Path.IsPathRooted).Concat(backing.Where(path => !IsDevice(path))).Select(Quote));
-        string requires = devices.Length > 0 ? $"\nRequires={devices.TrimStart()}" : "";
+        string[] devices = [.. backing.Where(IsDevice).Select(DeviceUnit)];
+        IEnumerable<string> files = backing.Where(path => !IsDevice(path));
         bool needsNetwork = specification.Assembly is null && TargetCatalog.Find(specification.Target).NeedsNetwork;
-        string network = needsNetwork ? " network-online.target" : "";
-        return $"""
-            {Head}
-            [Unit]
-            Description=ublk device {registration.Name}
-            # Early enough for the file systems of /etc/fstab. Nothing stops it at shutdown but the unmounting of what it needs.
-            DefaultDependencies=no
-            IgnoreOnIsolate=yes
-            Wants=modprobe@ublk_drv.service{network}
-            After=modprobe@ublk_drv.service systemd-remount-fs.service{network}{devices}{requires}
-            RequiresMountsFor={files}
+        string[] network = needsNetwork ? ["network-online.target"] : [];
+        string[] unit =
+        [
+            .. Setting("Wants", network),
+            .. Setting("After", [.. network, .. devices]),
+            .. Setting("Requires", devices),
+            .. Setting("RequiresMountsFor", [.. (hasOwnWorker ? program.Concat(files) : files).Select(Quote)]),
+        ];
+        if (unit is [])
+        {
+            return null;
+        }
 
-            [Service]
-            Type=notify
-            ExecStart={string.Join(' ', command.Select(Quote)).Replace("$", "$$", StringComparison.Ordinal)}
-            WorkingDirectory=/
-            PrivateMounts=yes
-            # Its end is the device's, unless it is killed: the worker then serves on.
-            KillMode=process
-            # Opening takes as long as it goes on; the worker is given up when it does not.
-            TimeoutStartSec=infinity
-            OOMScoreAdjust=-1000
-            OOMPolicy=continue
-            {string.Join('\n', WorkerPrivileges.UnitSettings)}
-            SyslogIdentifier=ublk
-
-            [Install]
-            WantedBy=multi-user.target
-
-            """;
+        // The empty one takes back the template's.
+        string[] service = hasOwnWorker
+            ? ["", "[Service]", "ExecStart=", $"ExecStart={Command([.. program, WorkerArguments.Attach, registration.SpecificationPath])}"]
+            : [];
+        return string.Concat(((string[])[Head, "[Unit]", .. unit, .. service]).Select(line => line + "\n"));
     }
 
     /// <summary>The rule: systemd waits for a device of /etc/fstab until udev announces it, by the name in that file.</summary>
@@ -112,8 +103,13 @@ internal static class RegistrationText
             : [path];
     }
 
+    private static string[] Setting(string name, string[] values) => values is [] ? [] : [$"{name}={string.Join(' ', values)}"];
+
+    private static string Command(IEnumerable<string> words) =>
+        string.Join(' ', words.Select(Quote)).Replace("$", "$$", StringComparison.Ordinal);
+
     // systemd.syntax(7): words in quotes, a backslash before what would end them, and % for itself twice.
-    private static string Quote(string word)
+    internal static string Quote(string word)
     {
         if (word.Any(char.IsControl))
         {

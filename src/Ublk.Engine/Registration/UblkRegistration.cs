@@ -23,14 +23,17 @@ public sealed class UblkRegistration
     /// <summary>Where the device is described.</summary>
     public string SpecificationPath => $"{DeviceRegistrar.Folder}/{Name}{DeviceRegistrar.Extension}";
 
-    /// <summary>The unit's file.</summary>
-    internal string UnitPath => $"/etc/systemd/system/{Unit}";
+    /// <summary>What the unit has beyond its template.</summary>
+    internal string DropInPath => $"{RegistrationText.UnitFolder}/{Unit}.d/10-registration.conf";
+
+    /// <summary>The unit of a device that was registered before there was a template.</summary>
+    internal string FormerUnitPath => $"{RegistrationText.UnitFolder}/{Unit}";
 
     /// <summary>The rule by which udev, and systemd from it, learns the name.</summary>
     internal string RulePath => $"/etc/udev/rules.d/60-ublk-{Name}.rules";
 
     /// <summary>All that a registration consists of.</summary>
-    internal IReadOnlyList<string> Files => [SpecificationPath, RulePath, UnitPath];
+    internal IReadOnlyList<string> Files => [SpecificationPath, RulePath, DropInPath, FormerUnitPath];
 
     /// <summary>The registration's name.</summary>
     public override string ToString() => Name;

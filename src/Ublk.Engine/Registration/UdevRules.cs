@@ -39,8 +39,9 @@ internal static class UdevRules
         string worker = WorkerProgram.Locate(workerDirectory).NativeFile;
         try
         {
-            WriteWhole(File.ReadAllBytes(worker), Helper, HelperMode);
-            WriteWhole(Encoding.UTF8.GetBytes(rules), Path, NodeMode | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+            // As a whole, since udev may be running or reading the old one.
+            NewFile.Replace(Helper, File.ReadAllBytes(worker), HelperMode);
+            NewFile.Replace(Path, Encoding.UTF8.GetBytes(rules), NodeMode | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             Apply();
         }
         catch (Exception exception)
@@ -107,29 +108,15 @@ internal static class UdevRules
         }
     }
 
-    // Renamed into place, since udev may be running or reading the old one.
-    private static void WriteWhole(byte[] content, string destination, UnixFileMode mode)
-    {
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(destination)!);
-        using NewFile file = new(destination, (int)mode);
-        File.SetUnixFileMode(file.Handle, mode);
-        RandomAccess.Write(file.Handle, content, 0);
-        file.Name(replace: true);
-    }
-
     private static void Delete()
     {
         File.Delete(Path);
 
         // An installation from the tarball has its programs in the same folder.
-        string directory = System.IO.Path.GetDirectoryName(Helper)!;
-        if (Directory.Exists(directory))
+        if (File.Exists(Helper))
         {
             File.Delete(Helper);
-            if (!Directory.EnumerateFileSystemEntries(directory).Any())
-            {
-                Directory.Delete(directory);
-            }
+            EmptyFolder.Remove(System.IO.Path.GetDirectoryName(Helper)!);
         }
     }
 

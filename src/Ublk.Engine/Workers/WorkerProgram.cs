@@ -77,6 +77,9 @@ internal sealed class WorkerProgram
         return new WorkerProgram(host, portable);
     }
 
+    /// <summary>Where a folder of workers has the program that the dotnet host runs.</summary>
+    public static string PortableFolder(string directory) => Path.Combine(directory, "portable");
+
     /// <summary>The executable.</summary>
     /// <exception cref="UblkException">The worker is run by the dotnet host.</exception>
     public string NativeFile => _firstArguments is []
@@ -160,7 +163,7 @@ internal sealed class WorkerProgram
         }
     }
 
-    private static string Portable(string directory) => Path.Combine(directory, "portable", "ublk-worker.dll");
+    private static string Portable(string directory) => Path.Combine(PortableFolder(directory), "ublk-worker.dll");
 
     private static string Platform
     {

@@ -28,6 +28,7 @@ public class DeviceOutputTests
         DeviceNumber = "259:8",
         Queues = [new QueueInfo(0, 4712, "0-2"), new QueueInfo(1, 4713, "3")],
         Recovery = RecoveryMode.Queue,
+        WorkerVersion = EngineVersion.Text,
     };
 
     private static readonly string[] s_lines = Print(s_disk);
@@ -64,6 +65,18 @@ public class DeviceOutputTests
     [Fact]
     public void A_device_of_another_server_has_no_target() =>
         Assert.DoesNotContain(Print(new UblkDevice { Id = 0 }), line => line.Contains("target", StringComparison.Ordinal));
+
+    [Fact]
+    public void A_worker_of_another_version_is_reported()
+    {
+        UblkDevice old = new() { Id = 0, Target = "Null", ProcessId = 1, WorkerVersion = "0.0.9" };
+        Assert.Contains("\toutdated: the worker is of version 0.0.9", Print(old));
+        using StringWriter output = new();
+        DeviceJson.WriteAll(output, [old, s_disk]);
+        using JsonDocument text = JsonDocument.Parse(output.ToString());
+        Assert.Equal([true, false], text.RootElement.EnumerateArray().Select(device => device.GetProperty("outdated").GetBoolean()));
+        Assert.Equal("0.0.9", text.RootElement[0].GetProperty("worker_version").GetString());
+    }
 
     [Fact]
     public void The_json_has_the_names_of_the_reference_server()

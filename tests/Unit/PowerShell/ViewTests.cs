@@ -26,6 +26,7 @@ public sealed class ViewTests : IDisposable
         QueueCount = 1,
         QueueDepth = 128,
         ProcessId = 1234,
+        WorkerVersion = "0.0.9",
         Owner = "root",
         Flags = UblkFeatures.CmdIoctlEncode,
         Queues = [new(0, 1235, "0-3")],
@@ -53,7 +54,8 @@ public sealed class ViewTests : IDisposable
             "Id +: 7", "State +: Live", @"Device +: /dev/ublkb7 \(259:7\)", @"CharDevice +: /dev/ublkc7 \(240:7\)", "Target +: Loop",
             "Options +: Offset=4096", "Backing +: /images/disk.img", @"Size +: 8384512 \(8 MiB\)", "Flags +: CmdIoctlEncode",
                 "Owner +: root",
-            "ProcessId +: 1234", "Queues +: 0: thread 1235 on CPU 0-3", "MountPoints +: /mnt, /srv",
+            "ProcessId +: 1234", @"WorkerVersion +: 0\.0\.9 \(outdated\)",
+            "Queues +: 0: thread 1235 on CPU 0-3", "MountPoints +: /mnt, /srv",
         ];
         Assert.All(lines, line => Assert.Matches($"(?m)^{line}$", list));
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Ublk.Registration;
 using Ublk.Specification;
+using Ublk.Workers;
 
 namespace Ublk.Tests.Registration;
 
@@ -9,42 +10,70 @@ public class RegistrationTests
 {
     private static readonly UblkRegistration Data = new() { Name = "data" };
 
+    private static readonly string Template =
+        File.ReadAllText(Path.Combine(Repository.Root, "src/Ublk.PowerShell/Module/systemd/ublk@.service"));
+
     [Fact]
-    public void A_unit_runs_the_worker_once_what_it_needs_is_mounted()
+    public void The_template_runs_the_worker_at_a_place_without_a_version()
     {
-        string unit = RegistrationText.Unit(Data, Loop("/images/a.img"), ["/opt/Ublk/ublk-worker"]);
-        string[] lines = unit.Split('\n');
-        Assert.Contains("ExecStart=/opt/Ublk/ublk-worker attach /etc/ublk/data.json", lines);
-        Assert.Contains("RequiresMountsFor=/opt/Ublk/ublk-worker /etc/ublk/data.json /images/a.img", lines);
-        Assert.Contains("After=modprobe@ublk_drv.service systemd-remount-fs.service", lines);
-        Assert.DoesNotContain(lines, line => line.StartsWith("Requires=", StringComparison.Ordinal));
+        string[] lines = Template.Split('\n');
+        Assert.Contains("ExecStart=/usr/lib/ublk/ublk-worker attach /etc/ublk/%i.json", lines);
+        Assert.Contains("RequiresMountsFor=/usr/lib/ublk/ublk-worker /etc/ublk/%i.json", lines);
+        Assert.Equal("/usr/lib/ublk/ublk-worker", UnitTemplate.Worker);
+        Assert.Equal("/etc/ublk/data.json", Data.SpecificationPath);
         Assert.Equal(["[Unit]", "[Service]", "[Install]"], lines.Where(line => line.StartsWith('[')));
     }
 
     [Fact]
-    public void A_unit_of_a_disk_elsewhere_waits_for_the_network()
+    public void The_template_lets_a_worker_do_what_it_may_elsewhere() => Assert.All(WorkerPrivileges.UnitSettings,
+        setting => Assert.Contains($"\n{setting}\n", Template, StringComparison.Ordinal));
+
+    [Fact]
+    public void A_copy_of_the_template_waits_for_the_module_too()
+    {
+        DirectoryInfo module = Directory.CreateTempSubdirectory("ublk test ");
+        try
+        {
+            Directory.CreateDirectory($"{module}/worker");
+            Directory.CreateDirectory($"{module}/systemd");
+            File.WriteAllText($"{module}/systemd/ublk@.service", Template);
+            string[] lines = UnitTemplate.TextFor($"{module}/worker").Split('\n');
+            Assert.Contains($"RequiresMountsFor=\"{module}/worker\" /usr/lib/ublk/ublk-worker /etc/ublk/%i.json", lines);
+            Assert.Equal(Template.Split('\n').Length + 1, lines.Length);
+        }
+        finally
+        {
+            module.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_disk_that_needs_nothing_has_no_more_than_the_template() =>
+        Assert.Null(RegistrationText.DropIn(Data, new() { Target = "Null" }, [UnitTemplate.Worker]));
+
+    [Fact]
+    public void A_disk_with_a_file_waits_until_it_is_mounted() => Assert.Equal(
+        "# Made by Register-UblkDevice. Unregister-UblkDevice removes it.\n[Unit]\nRequiresMountsFor=/images/a.img\n",
+        RegistrationText.DropIn(Data, Loop("/images/a.img"), [UnitTemplate.Worker]));
+
+    [Fact]
+    public void A_disk_elsewhere_waits_for_the_network()
     {
         DeviceSpecification specification =
             new() { Target = "nbd", Options = new Dictionary<string, string> { ["Uri"] = "nbd://host/disk" } };
-        string[] lines = RegistrationText.Unit(Data, specification, ["worker"]).Split('\n');
-        Assert.Contains("Wants=modprobe@ublk_drv.service network-online.target", lines);
-        Assert.Contains("After=modprobe@ublk_drv.service systemd-remount-fs.service network-online.target", lines);
+        Assert.Equal(["[Unit]", "Wants=network-online.target", "After=network-online.target", ""], Lines(specification)[1..]);
     }
 
     [Fact]
-    public void A_unit_may_do_what_a_worker_may()
+    public void A_worker_that_is_not_the_templates_replaces_it()
     {
-        string[] lines = RegistrationText.Unit(Data, Loop("/images/a.img"), ["worker"]).Split('\n');
-        Assert.Contains("NoNewPrivileges=yes", lines);
-        Assert.Contains("CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RESOURCE", lines);
-    }
-
-    [Fact]
-    public void A_unit_that_is_killed_leaves_the_worker_and_one_that_opens_long_is_not_given_up()
-    {
-        string[] lines = RegistrationText.Unit(Data, Loop("/images/a.img"), ["worker"]).Split('\n');
-        Assert.Contains("KillMode=process", lines);
-        Assert.Contains("TimeoutStartSec=infinity", lines);
+        string[] lines = RegistrationText.DropIn(Data, new() { Target = "Null" }, ["/usr/bin/dotnet", "/usr/lib/ublk/w.dll"])!.Split('\n');
+        Assert.Equal(
+        [
+            "[Unit]", "RequiresMountsFor=/usr/bin/dotnet /usr/lib/ublk/w.dll", "", "[Service]", "ExecStart=",
+            "ExecStart=/usr/bin/dotnet /usr/lib/ublk/w.dll attach /etc/ublk/data.json", "",
+        ],
+            lines[1..]);
     }
 
     [Fact]
@@ -70,10 +99,8 @@ public class RegistrationTests
     [Fact]
     public void A_unit_waits_for_the_device_behind_it()
     {
-        string[] lines = RegistrationText.Unit(Data, Loop("/dev/disk/by-id/a"), ["worker"]).Split('\n');
-        Assert.Contains(@"Requires=dev-disk-by\x2did-a.device", lines);
-        Assert.Contains(@"After=modprobe@ublk_drv.service systemd-remount-fs.service dev-disk-by\x2did-a.device", lines);
-        Assert.Contains("RequiresMountsFor=/etc/ublk/data.json", lines);
+        string[] lines = Lines(Loop("/dev/disk/by-id/a"));
+        Assert.Equal(["[Unit]", @"After=dev-disk-by\x2did-a.device", @"Requires=dev-disk-by\x2did-a.device", ""], lines[1..]);
     }
 
     [Fact]
@@ -88,7 +115,7 @@ public class RegistrationTests
                 new UblkFilter("Overlay", new Dictionary<string, string> { ["overlay"] = "/more/b.cow" }),
             ],
         };
-        Assert.Equal("/w /etc/ublk/data.json /images/a.img /overlays/a.cow /more/b.cow", MountsFor(specification));
+        Assert.Equal("/images/a.img /overlays/a.cow /more/b.cow", MountsFor(specification));
     }
 
     [Fact]
@@ -105,7 +132,7 @@ public class RegistrationTests
             DeviceSpecification specification =
                 new() { Target = "Qcow2", Options = new Dictionary<string, string> { ["Path"] = $"{folder}/link/top" } };
             Assert.Equal(
-                $"/w /etc/ublk/data.json {folder}/link/top {folder}/real/top {folder}/middle {folder}/base", MountsFor(specification));
+                $"{folder}/link/top {folder}/real/top {folder}/middle {folder}/base", MountsFor(specification));
         }
         finally
         {
@@ -122,19 +149,18 @@ public class RegistrationTests
     [InlineData("/$HOME.img", "/$HOME.img")]
     public void A_path_is_written_as_systemd_reads_it(string path, string written) => Assert.EndsWith(
         $" {written}",
-        RegistrationText.Unit(Data, Loop(path), ["/w"]).Split('\n')
-            .Single(line => line.StartsWith("RequiresMountsFor=", StringComparison.Ordinal)),
+        $" {MountsFor(Loop(path))}",
         StringComparison.Ordinal);
 
     [Fact]
     public void A_dollar_in_a_command_is_no_variable() => Assert.Contains(
         "\nExecStart=/opt/$$a/dotnet /opt/$$a/ublk-worker.dll attach /etc/ublk/data.json\n",
-        RegistrationText.Unit(Data, Loop("/a"), ["/opt/$a/dotnet", "/opt/$a/ublk-worker.dll"]), StringComparison.Ordinal);
+        RegistrationText.DropIn(Data, Loop("/a"), ["/opt/$a/dotnet", "/opt/$a/ublk-worker.dll"]), StringComparison.Ordinal);
 
     [Fact]
     public void A_path_of_two_lines_is_refused() => Assert.Equal(
         UblkError.InvalidArgument,
-        Assert.Throws<UblkException>(() => RegistrationText.Unit(Data, Loop("/a\nExecStart=/b"), ["/w"])).Error);
+        Assert.Throws<UblkException>(() => Lines(Loop("/a\nExecStart=/b"))).Error);
 
     [Theory]
     [InlineData("/dev/sda", "dev-sda.device")]
@@ -210,9 +236,11 @@ public class RegistrationTests
     private static string MountsFor(DeviceSpecification specification)
     {
         const string key = "RequiresMountsFor=";
-        return RegistrationText.Unit(Data, specification, ["/w"]).Split('\n')
-            .Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
+        return Lines(specification).Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
     }
+
+    private static string[] Lines(DeviceSpecification specification) =>
+        RegistrationText.DropIn(Data, specification, [UnitTemplate.Worker])!.Split('\n');
 
     private static DeviceSpecification Loop(string path) =>
         new() { Target = "Loop", Options = new Dictionary<string, string> { ["Path"] = path } };
