@@ -21,8 +21,9 @@ BeforeAll {
         (Get-UblkDevice -Path $link).ProcessId
     }
 
-    function Get-Program([int] $ProcessId) {
-        (Get-Content -Raw "/proc/$ProcessId/cmdline") -split "`0" | Select-Object -First 1
+    # As ps(1) shows it: the path by which the worker was started.
+    function Get-WorkerPath {
+        (Get-Content -Raw "/proc/$(Get-Worker)/cmdline") -split "`0" | Select-Object -First 1
     }
 }
 
@@ -57,7 +58,9 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         $registration.Unit | Should -Be $unit
         $registration.Symlink | Should -Be $link
         ($registration | Out-String -Width 200) | Should -Match "data +Loop +$unit +$image"
-        (Get-Content -Raw $registration.SpecificationPath | ConvertFrom-Json).Options.Path | Should -Be $image
+        $specification = Get-Content -Raw $registration.SpecificationPath | ConvertFrom-Json
+        $specification.Options.Path | Should -Be $image
+        $specification.AutoRestart, $specification.Recovery | Should -Be $true, 'Reissue'
     }
 
     It 'is made as it was registered when its unit is started, and removed when it is stopped' {
@@ -81,7 +84,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "Import-Module '$next/Ublk.psd1'; Update-UblkDevice 0" | Should -BeNullOrEmpty
         Remove-EveryDevice
         Invoke-Program systemctl start $unit
-        Get-Program (Get-Worker) | Should -Be '/usr/lib/ublk/ublk-worker'
+        Get-WorkerPath | Should -Be '/usr/lib/ublk/ublk-worker'
         (Get-Item "/proc/$(Get-Worker)/exe").LinkTarget | Should -BeLike "$next/*"
         Invoke-Program systemctl stop $unit
 
@@ -101,7 +104,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Remove-Item "$own.d" -Recurse
         Invoke-Program systemctl daemon-reload
         Invoke-Program systemctl start $unit
-        Get-Program (Get-Worker) | Should -Be $worker
+        Get-WorkerPath | Should -Be $worker
         Unregister-UblkDevice data -Stop
         Get-Registered | Should -BeNullOrEmpty
     }
@@ -131,24 +134,26 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         }
     }
 
-    It 'has failed when its worker is killed, and is made anew' {
+    It 'has failed when its worker is killed, and is made anew, without -AutoRestart' {
+        Unregister-UblkDevice data
+        $null = Register-UblkDevice -Name data -Target Loop -Path $image -AutoRestart:$false
         Invoke-Program systemctl start $unit
         Invoke-Program env kill -KILL (Get-Worker)
         Wait-For { (& systemctl is-active $unit) -eq 'failed' }
         (Get-UblkDevice -Path $link).State | Should -Be 'Crashed'
         Invoke-Program systemctl start $unit
         (Get-UblkDevice).State | Should -Be 'Live'
+        (Get-UblkDevice).Recovery | Should -Be 'None'
         Invoke-Program cmp $link $image
+        Unregister-UblkDevice data -Stop
     }
 
-    It 'comes back by itself when its worker is killed, with -AutoRestart' {
-        Unregister-UblkDevice data
-        $null = Register-UblkDevice -Name data -Target Loop -Path $image -AutoRestart
+    It 'comes back by itself when its worker is killed' {
         Invoke-Program systemctl start $unit
         Invoke-Program env kill -KILL (Get-Worker)
         Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
         Invoke-Program systemctl is-active $unit | Should -Be 'active'
-        Get-Program (Get-Worker) | Should -Be '/usr/lib/ublk/ublk-worker'
+        Get-WorkerPath | Should -Be '/usr/lib/ublk/ublk-worker'
 
         # Whoever waits for the disk goes on when the unit is started again.
         Invoke-Program pkill -KILL -x ublk-worker
@@ -160,7 +165,6 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         (Get-UblkDevice).Id | Should -Be $id
         Invoke-Program systemctl stop $unit
         Get-Leftover | Should -BeNullOrEmpty
-        Unregister-UblkDevice data
     }
 
     It 'is there with its unit while it is stopped, or served anew, and goes with it' {

@@ -1,5 +1,6 @@
 using Ublk.Qcow2.AtRest;
 using Ublk.Specification;
+using Ublk.Targets;
 
 namespace Ublk.Catalog;
 
@@ -32,6 +33,12 @@ internal static class SpecificationCheck
             ForeignFormat.RefuseAsDisk(path);
         }
     }
+
+    /// <summary>Whether a new worker can take over such a disk. That is not known of a target in an assembly.</summary>
+    public static bool IsRecoverable(DeviceSpecification specification) => specification.Assembly is null
+        && (specification.ReadOnly || TargetCatalog.Find(specification.Target).RecoversWrites)
+        && specification.Filters.All(filter =>
+            FilterCatalog.Find(filter.Name).WhyNotRecoverable(new TargetOptions(filter.Options)) is null);
 
     private static bool StartsElsewhere(IReadOnlyDictionary<string, string> options) =>
         options.TryGetValue("Offset", out string? text) && long.TryParse(text, out long offset) && offset != 0;

@@ -32,6 +32,9 @@ public sealed record TargetDefinition(
     /// <summary>Whether a disk may be on another machine, so that it needs the network when it is made at boot.</summary>
     internal bool NeedsNetwork { get; init; }
 
+    /// <summary>Whether a new worker can take over a disk that is written; the target refuses recovery of such disks otherwise.</summary>
+    internal bool RecoversWrites { get; init; } = true;
+
     /// <inheritdoc/>
     public override string ToString() => Name;
 }

@@ -26,6 +26,10 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
     /// <inheritdoc/>
     private protected override string? FirstFile => Path;
 
+    // It outlives versions of the worker, and the unit has a supervisor in any case.
+    /// <inheritdoc/>
+    private protected override bool RestartsByDefault => true;
+
     /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Name, () =>
     {

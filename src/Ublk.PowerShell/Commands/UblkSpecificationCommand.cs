@@ -97,6 +97,9 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     /// <summary>The first file of the command line, whose target's options become parameters; null where there is none.</summary>
     private protected abstract string? FirstFile { get; }
 
+    /// <summary>Whether a disk that can recover restarts its worker where the user says nothing about it.</summary>
+    private protected virtual bool RestartsByDefault => false;
+
     /// <inheritdoc/>
     public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTargetOrNone(), OwnParameters());
 
@@ -139,7 +142,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             QueueAffinity = QueueAffinity,
         };
         SpecificationCheck.RunNew(specification);
-        return specification;
+        bool isLeftOpen = !MyInvocation.BoundParameters.ContainsKey(nameof(AutoRestart)) && Recovery != RecoveryMode.None;
+        return RestartsByDefault && isLeftOpen && SpecificationCheck.IsRecoverable(specification)
+            ? specification with { Recovery = Recovery ?? RecoveryMode.Reissue, AutoRestart = true }
+            : specification;
     }
 
     private string ResolvePath(string path) => FilePaths.Resolve(SessionState, path);

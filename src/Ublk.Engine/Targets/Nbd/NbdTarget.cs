@@ -51,6 +51,7 @@ internal sealed class NbdTarget : BlockTarget
         Open)
     {
         NeedsNetwork = true,
+        RecoversWrites = false,
         SizeCounter = NbdLink.SizeCounter,
     };
 

@@ -62,6 +62,7 @@ internal sealed class RbdTarget : BlockTarget
         Open)
     {
         NeedsNetwork = true,
+        RecoversWrites = false,
     };
 
     /// <inheritdoc/>
