@@ -5,8 +5,8 @@ BeforeAll {
     $image = "$TestDrive/disk.img"
     New-Image $image 16MB
 
-    # Makes and removes a disk with a copy of the module in a folder whose name is trouble. Returns the worker's command line.
-    function Test-AwkwardFolder([string] $Image) {
+    # Makes a disk with a copy of the module in a folder whose name is trouble, in a shell that is killed then.
+    function New-AwkwardDevice([string] $Image) {
         $awkward = "$TestDrive/a user's [own] Übung %n"
         $null = New-Item -ItemType Directory $awkward
         Invoke-Program cp -r $modulePath $awkward/Ublk
@@ -14,20 +14,19 @@ BeforeAll {
             param($Module, $Image)
             $ErrorActionPreference = 'Stop'
             Import-Module "$Module/Ublk.psd1"
-            $disk = New-UblkDevice -Target Loop -Path $Image
-            (Get-Content -Raw "/proc/$($disk.ProcessId)/cmdline") -replace "`0", ' '
-            $disk | Remove-UblkDevice
+            $null = New-UblkDevice -Target Loop -Path $Image
+            bash -c 'kill -KILL $PPID'
 '@
-        & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$TestDrive/awkward.ps1" $awkward/Ublk $Image 2>&1 | ForEach-Object { "$_" }
+        $null = & ([Environment]::ProcessPath) -NoProfile -NonInteractive -File "$TestDrive/awkward.ps1" $awkward/Ublk $Image
     }
 }
 
 Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
-    BeforeEach {
+    BeforeAll {
         $device = New-UblkDevice -Target Loop -Path $image
     }
 
-    AfterEach {
+    AfterAll {
         Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
@@ -38,63 +37,6 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Get-Content "/proc/$($device.ProcessId)/cgroup" | Should -Match 'ublk-0\.service'
         Get-Content "/proc/$($device.ProcessId)/oom_score_adj" | Should -Be '-1000'
         Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
-    }
-
-    It 'is kept served by the same unit, whose main process is its supervisor' {
-        $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
-        $supervisor = Invoke-Program systemctl show --property=MainPID --value ublk-0.service
-        Invoke-Program ps -o ppid= -p $device.ProcessId | ForEach-Object Trim | Should -Be $supervisor
-        Invoke-Program env kill -KILL $device.ProcessId
-        Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
-        Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $supervisor
-        # All at once: systemctl kill takes them one by one and fails when one goes by itself meanwhile.
-        Invoke-Program bash -c 'echo 1 > /sys/fs/cgroup$0/cgroup.kill' (Invoke-Program systemctl show --property=ControlGroup --value ublk-0.service)
-        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
-        $device | Start-UblkDevice
-        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
-        Invoke-Program systemctl stop ublk-0.service
-        Wait-For { -not (Get-Leftover) }
-    }
-
-    It 'is in the metrics that a unit of the package writes, also without a worker' {
-        $unit = '/run/systemd/system/ublk-metrics.service'
-        Invoke-Program ln -s (Get-Item "$modulePath/worker/linux-*/ublk").FullName "$TestDrive/ublk"
-        (Get-Content -Raw "$PSScriptRoot/../../packaging/systemd/ublk-metrics.service").Replace('/usr/bin/', "$TestDrive/").Replace(
-            '/var/lib/prometheus/node-exporter', $TestDrive) | Set-Content $unit
-        try {
-            Invoke-Program systemctl daemon-reload
-            Invoke-Program systemctl start ublk-metrics.service
-            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_requests_in_flight{device="ublkb0"} *' } | Should -HaveCount 1
-            Stop-Worker 0
-            Invoke-Program systemctl start ublk-metrics.service
-            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_device_info{device="ublkb0",state="crashed"*' } | Should -HaveCount 1
-        }
-        finally {
-            Remove-Item $unit
-            Invoke-Program systemctl daemon-reload
-        }
-    }
-
-    It 'serves on when its supervisor is killed' {
-        $device | Remove-UblkDevice
-        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
-        Invoke-Program env kill -KILL (Invoke-Program systemctl show --property=MainPID --value ublk-0.service)
-        Wait-For { (& systemctl is-active ublk-0.service) -ne 'active' }
-        Invoke-Program dd "if=$device" of=/dev/null bs=64k count=1 iflag=direct
-        (Get-UblkDevice).ProcessId | Should -Be $device.ProcessId
-
-        # Both are back once the worker is gone too.
-        Invoke-Program env kill -KILL $device.ProcessId
-        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
-        $device | Start-UblkDevice
-        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
-    }
-
-    It 'is known to have no worker as soon as that dies' {
-        Use-Worker 'exit 1' {
-            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$new"
-        }
     }
 
     It 'says in ps what it serves' {
@@ -150,6 +92,79 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         Invoke-Program e2fsck -fn $device
     }
 
+    It 'leaves no unit where it cannot be made' {
+        { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
+        Wait-For { @(Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-[0-9]*').Count -eq 1 }
+    }
+}
+
+Describe 'Where systemd runs, a device that changes' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    BeforeEach {
+        $device = New-UblkDevice -Target Loop -Path $image
+    }
+
+    AfterEach {
+        Remove-EveryDevice
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'is kept served by the same unit, whose main process is its supervisor' {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
+        $supervisor = Invoke-Program systemctl show --property=MainPID --value ublk-0.service
+        Invoke-Program ps -o ppid= -p $device.ProcessId | ForEach-Object Trim | Should -Be $supervisor
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { ($now = Get-UblkDevice).Restarts -eq 1 -and $now.State -eq 'Live' }
+        Invoke-Program systemctl show --property=MainPID --value ublk-0.service | Should -Be $supervisor
+        # All at once: systemctl kill takes them one by one and fails when one goes by itself meanwhile.
+        Invoke-Program bash -c 'echo 1 > /sys/fs/cgroup$0/cgroup.kill' (Invoke-Program systemctl show --property=ControlGroup --value ublk-0.service)
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+        $device | Start-UblkDevice
+        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
+        Invoke-Program systemctl stop ublk-0.service
+        Wait-For { -not (Get-Leftover) }
+    }
+
+    It 'is in the metrics that a unit of the package writes, also without a worker' {
+        $unit = '/run/systemd/system/ublk-metrics.service'
+        Invoke-Program ln -s $ublk "$TestDrive/ublk"
+        (Get-Content -Raw "$PSScriptRoot/../../packaging/systemd/ublk-metrics.service").Replace('/usr/bin/', "$TestDrive/").Replace(
+            '/var/lib/prometheus/node-exporter', $TestDrive) | Set-Content $unit
+        try {
+            Invoke-Program systemctl daemon-reload
+            Invoke-Program systemctl start ublk-metrics.service
+            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_requests_in_flight{device="ublkb0"} *' } | Should -HaveCount 1
+            Stop-Worker 0
+            Invoke-Program systemctl start ublk-metrics.service
+            Get-Content "$TestDrive/ublk.prom" | Where-Object { $_ -like 'ublk_device_info{device="ublkb0",state="crashed"*' } | Should -HaveCount 1
+        }
+        finally {
+            Remove-Item $unit
+            Invoke-Program systemctl daemon-reload
+        }
+    }
+
+    It 'serves on when its supervisor is killed' {
+        $device | Remove-UblkDevice
+        $device = New-UblkDevice -Target Loop -Path $image -AutoRestart
+        Invoke-Program env kill -KILL (Invoke-Program systemctl show --property=MainPID --value ublk-0.service)
+        Wait-For { (& systemctl is-active ublk-0.service) -ne 'active' }
+        Invoke-Program dd "if=$device" of=/dev/null bs=64k count=1 iflag=direct
+        (Get-UblkDevice).ProcessId | Should -Be $device.ProcessId
+
+        # Both are back once the worker is gone too.
+        Invoke-Program env kill -KILL $device.ProcessId
+        Wait-For { (Get-UblkDevice).State -eq 'Crashed' }
+        $device | Start-UblkDevice
+        Invoke-Program systemctl is-active ublk-0.service | Should -Be 'active'
+    }
+
+    It 'is known to have no worker as soon as that dies' {
+        Use-Worker 'exit 1' {
+            { New-UblkDevice -Target Null -ErrorAction Stop } | Should -Throw -ErrorId "WorkerDied,$new"
+        }
+    }
+
     It 'is removed by stopping its unit' {
         Invoke-Program systemctl stop ublk-0.service
         Wait-For { -not (Get-Leftover) }
@@ -167,19 +182,11 @@ Describe 'Where systemd runs, a device' -Tag Systemd -Skip:(-not (Test-Path /run
         (New-UblkDevice -Target Null).Id | Should -Be 0
     }
 
-    It 'survives the shell that made it' {
+    It 'survives the shell that made it, with a module in a folder of any name' {
         $device | Remove-UblkDevice
-        Invoke-Shell "`$null = New-UblkDevice -Target Loop -Path $image; bash -c 'kill -KILL `$PPID'"
-        (Get-UblkDevice).State | Should -Be 'Live'
-    }
-
-    It 'may be made by a module in a folder of any name' {
-        $device | Remove-UblkDevice
-        Test-AwkwardFolder $image | Should -BeLike "*/a user's ``[own``] Übung %n/Ublk/worker/*/ublk-worker serve*--path $image*"
-    }
-
-    It 'leaves no unit where it cannot be made' {
-        { New-UblkDevice -Target Loop -Path $image -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$new"
-        Wait-For { @(Invoke-Program systemctl list-units --all --plain --no-legend 'ublk-[0-9]*').Count -eq 1 }
+        New-AwkwardDevice $image
+        $device = Get-UblkDevice
+        $device.State | Should -Be 'Live'
+        Invoke-Program ps -o args= -p $device.ProcessId | Should -BeLike "*/a user's ``[own``] Übung %n/Ublk/worker/*/ublk-worker serve*--path $image*"
     }
 }
