@@ -8,6 +8,7 @@ Test    the unit tests, then the specs against the kernel's driver: this machine
 Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
+Count   instructions that a worker spends on a request, compared with the counts of bench/instructions.json; -Accept replaces these
 Pack    out/Ublk as the package a gallery takes, as Debian packages and a tarball, the engine and a template as NuGet packages; bills
         of materials, release notes and checksums; in out/packages
 Clean   removes everything generated
@@ -19,7 +20,7 @@ Clean   removes everything generated
 [CmdletBinding()]
 param(
     [Parameter(Position = 0)]
-    [ValidateSet('Build', 'Test', 'Soak', 'Demo', 'Bench', 'Pack', 'Clean')]
+    [ValidateSet('Build', 'Test', 'Soak', 'Demo', 'Bench', 'Count', 'Pack', 'Clean')]
     [string] $Task = 'Build',
 
     [ValidateSet('Release', 'Debug')]
@@ -28,7 +29,7 @@ param(
     # How long Soak goes on.
     [int] $Minutes = 60,
 
-    # Handed on to the script behind Soak, Demo or Bench.
+    # Handed on to the script behind Soak, Demo, Bench or Count.
     [Parameter(ValueFromRemainingArguments)]
     [string[]] $Arguments = @()
 )
@@ -357,9 +358,18 @@ function Test-Module {
     }
 }
 
+# A table to read, with warnings: no result of it fails.
+function Measure-Instruction([string[]] $Arguments = @()) {
+    Install-AptPackage @(if (-not (Get-Command valgrind -ErrorAction Ignore)) { 'valgrind' })
+    Install-Binutils
+    Invoke-DotNet publish "$PSScriptRoot/bench/Instructions" --output "$staging/instructions" --runtime linux-x64
+    & "$PSScriptRoot/bench/Count-Instructions.ps1" "$staging/instructions/Ublk.Instructions" "$out/instructions" -Accept:('-Accept' -in $Arguments)
+}
+
 # What needs no driver.
 function Test-Host {
     Invoke-Step 'Unit tests' { Test-Unit }
+    Invoke-Step 'Instructions per request' { Measure-Instruction }
     New-ModulePackage
     Install-Binutils
     Invoke-Step 'Specs of the package, Pester 5' { Test-Package current }
@@ -397,6 +407,9 @@ switch ($Task) {
                 dotnet "$PSScriptRoot/bench/Plot/bin/$Configuration/net10.0/Ublk.Plot.dll" "$out/bench/results.json" "$out/bench/plots"
             }
         }
+    }
+    'Count' {
+        Invoke-Step 'Instructions per request' { Measure-Instruction $Arguments }
     }
     'Pack' {
         Remove-Item "$out/packages" -Recurse -Force -ErrorAction Ignore

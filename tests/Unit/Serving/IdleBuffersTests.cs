@@ -83,14 +83,14 @@ public class IdleBuffersTests
             }));
     }
 
-    private static void Fill(RingDouble ring, Action then)
+    private static void Fill(ScriptedRing ring, Action then)
     {
         ring.BufferOf(0, Length).Fill(7);
         then();
     }
 
     // What the writes left in the disk's first block.
-    private static byte[] Serve(UblkFeatures features, Action<RingDouble> prepare)
+    private static byte[] Serve(UblkFeatures features, Action<ScriptedRing> prepare)
     {
         ExceptionDispatchInfo? failure = null;
         using MemoryTarget target = new(2 * Length);
@@ -111,14 +111,14 @@ public class IdleBuffersTests
         return target.Data[..Length];
     }
 
-    private static void Serve(UblkFeatures features, BlockTarget target, Action<RingDouble> prepare)
+    private static void Serve(UblkFeatures features, BlockTarget target, Action<ScriptedRing> prepare)
     {
         using TemporaryFile descriptors = new(4096);
         using SafeFileHandle node = Libc.Open(descriptors.Path, Libc.O_RDWR);
         using CounterMemory counters = new(null, 1, []);
         RingSetup setup = RingSetup.Create(8, 16, RingSetup.QueueFlags);
         Assert.SkipUnless((setup.Parameters.Flags & IoUring.SetupDeferTaskRun) != 0, "needs a kernel that defers task work");
-        RingDouble ring = new(setup, node);
+        ScriptedRing ring = new(setup, node);
         UblkDeviceInfo info = new() { QueueDepth = 1, MaxIoBufferBytes = Length, Flags = (ulong)features };
         prepare(ring);
         using QueueLoop loop = new(ring, node, new QueueShare(0, 0, 1), new QueueTeam(), info, target, counters.For(0, 1));
