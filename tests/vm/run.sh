@@ -14,14 +14,15 @@ source "$vm/lib/qemu.sh"
 # shellcheck source=lib/watch.sh
 source "$vm/lib/watch.sh"
 
-usage="usage: run.sh [--kernel 7.3|6.12] [--systemd] [--results DIR] [--timeout SECONDS] [--memory SIZE] -- COMMAND [ARG...]
+usage="usage: run.sh [--kernel 7.3|6.12] [--systemd] [--icount] [--results DIR] [--timeout SECONDS] [--memory SIZE] -- COMMAND [ARG...]
 Runs COMMAND as root in the guest, in the project's root, and exits with its status; 125 if the guest
-panicked, hung or ran out of time. Files written to \$UBLK_RESULTS end up in DIR, with the console's log."
+panicked, hung or ran out of time. Files written to \$UBLK_RESULTS end up in DIR, with the console's log.
+With --icount the guest's clock counts instructions, a nanosecond each, so that what it times repeats."
 
 # Only root can share the machine's root with the guest.
 ((EUID == 0)) || exec sudo --preserve-env env "HOME=$HOME" "PATH=$PATH" "$0" "$@"
 
-kernel=${kernel_series[0]} systemd='' results='' timeout=1800 memory=6G
+kernel=${kernel_series[0]} systemd='' icount='' results='' timeout=1800 memory=6G
 while (($#)); do
     case $1 in
         --kernel) kernel=$2 && shift 2 ;;
@@ -29,6 +30,7 @@ while (($#)); do
         --timeout) timeout=$2 && shift 2 ;;
         --memory) memory=$2 && shift 2 ;;
         --systemd) systemd=yes && shift ;;
+        --icount) icount=yes && shift ;;
         --) shift && break ;;
         *) die "$usage" ;;
     esac

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Threading.Tasks.Sources;
+using Ublk.Rings;
 
 namespace Ublk.Io;
 
@@ -53,7 +53,7 @@ public struct IoTaskMethodBuilder<TResult>
         }
         else
         {
-            _box.SetResult(result);
+            _box.Complete(result);
         }
     }
 
@@ -66,7 +66,7 @@ public struct IoTaskMethodBuilder<TResult>
         }
         else
         {
-            _box.SetException(exception);
+            _box.Fail(exception);
         }
     }
 
@@ -95,43 +95,13 @@ public struct IoTaskMethodBuilder<TResult>
         return _box.MoveNext;
     }
 
-    private abstract class StateMachineBox : IValueTaskSource<TResult>
+    private abstract class StateMachineBox : ReusableTask<TResult>
     {
-        private ManualResetValueTaskSourceCore<TResult> _core;
-
-        protected StateMachineBox() => MoveNext = Resume;
+        protected StateMachineBox() => MoveNext = MoveMachine;
 
         public Action MoveNext { get; }
 
-        public ValueTask<TResult> Task => new(this, _core.Version);
-
-        public void SetResult(TResult result) => _core.SetResult(result);
-
-        public void SetException(Exception exception) => _core.SetException(exception);
-
-        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
-
-        // Without flags nothing is captured, and the continuation runs where the result is set.
-        public void OnCompleted(
-            Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-            _core.OnCompleted(continuation, state, token, ValueTaskSourceOnCompletedFlags.None);
-
-        public TResult GetResult(short token)
-        {
-            try
-            {
-                return _core.GetResult(token);
-            }
-            finally
-            {
-                _core.Reset();
-                Return();
-            }
-        }
-
-        protected abstract void Resume();
-
-        protected abstract void Return();
+        protected abstract void MoveMachine();
     }
 
     private sealed class StateMachineBox<TStateMachine> : StateMachineBox
@@ -157,9 +127,9 @@ public struct IoTaskMethodBuilder<TResult>
             return box;
         }
 
-        protected override void Resume() => StateMachine!.MoveNext();
+        protected override void MoveMachine() => StateMachine!.MoveNext();
 
-        protected override void Return()
+        protected override void Recycle()
         {
             StateMachine = default;
             _nextFree = t_free;

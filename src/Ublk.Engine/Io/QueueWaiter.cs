@@ -3,7 +3,7 @@ using Ublk.Rings;
 namespace Ublk.Io;
 
 /// <summary>A request that waits for another one, perhaps of another queue, and goes on on its own queue's thread.</summary>
-internal sealed class QueueWaiter : ReusableTask
+internal sealed class QueueWaiter : ReusableTask<int>
 {
     [ThreadStatic]
     private static QueueWaiter? t_free;

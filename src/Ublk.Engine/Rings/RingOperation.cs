@@ -6,7 +6,7 @@ namespace Ublk.Rings;
 /// One operation in flight on a ring, awaitable once; reused for the next when its result was taken. The result is what the operation
 /// returns, or a negative errno.
 /// </summary>
-internal sealed class RingOperation(RingOperationPool pool, int index) : ReusableTask
+internal sealed class RingOperation(RingOperationPool pool, int index) : ReusableTask<int>
 {
     /// <summary>The operation's index in the pool, which its entry carries through the kernel.</summary>
     public int Index { get; } = index;

@@ -14,13 +14,17 @@ start_qemu() {
         cmdline+=" systemd.mask=systemd-tmpfiles-setup.service systemd.hostname=ublk-vm systemd.firstboot=no"
     fi
 
+    # One thread of the host runs both processors in turn then: threads of their own could not share a count.
+    local accelerator=(-accel "tcg,thread=multi")
+    [[ ! $icount ]] || accelerator=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
+
     # shellcheck disable=SC2054  # the commas are QEMU's
     local command=(
         setpriv --pdeathsig KILL env QEMU_MODULE_DIR="$qemu_dir/usr/lib/x86_64-linux-gnu/qemu"
         "$qemu_dir/usr/bin/qemu-system-x86_64" -L "$qemu_dir/usr/share/seabios" -L "$qemu_dir/usr/share/qemu"
         -nodefaults -no-user-config -display none -no-reboot
         # KVM is seldom there, or unfit for stock kernels, on the machines this runs on.
-        -accel tcg,thread=multi -cpu max,la57=off,erms=off,fsrm=off -smp 2
+        "${accelerator[@]}" -cpu max,la57=off,erms=off,fsrm=off -smp 2
         -object "memory-backend-memfd,id=memory,size=$memory,share=on" -machine pc,memory-backend=memory -m "$memory"
         -kernel "$directory/vmlinuz" -initrd "$run/initramfs" -append "$cmdline"
         -chardev "file,id=console,path=$results/console.log" -serial chardev:console

@@ -8,7 +8,7 @@ namespace Ublk.Targets.Nbd;
 
 /// <summary>One request to the server, awaitable once; used again for the next when its result was taken.</summary>
 /// <remarks>Everything happens on the queue's thread.</remarks>
-internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : ReusableTask
+internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : ReusableTask<int>
 {
     private readonly byte[] _header = GC.AllocateArray<byte>(NbdHeaders.MaxRequestLength, pinned: true);
     private int _headerLength;
