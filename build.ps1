@@ -214,7 +214,7 @@ function Write-Checksum {
 function Get-DriverCommand([string] $Script, [string[]] $Parameters, [string] $Results, [string[]] $VM = @()) {
     $null = New-Item -ItemType Directory -Force $Results
     $command = @([Environment]::ProcessPath, '-NoProfile', '-NonInteractive', '-File', (Join-Path $PSScriptRoot $Script)) + $Parameters
-    if (Test-Path '/dev/ublk-control') {
+    if ((Test-Path '/dev/ublk-control') -and '--icount' -notin $VM) {
         $command = @(if ((id -u) -ne 0) { 'sudo' }) + @('env', "UBLK_RESULTS=$Results") + $command
     }
     else {
@@ -231,8 +231,8 @@ function Invoke-WithDriver {
     $LASTEXITCODE
 }
 
-function Initialize-Driver {
-    if (-not (Test-Path '/dev/ublk-control')) {
+function Initialize-Driver([string[]] $VM = @()) {
+    if (-not (Test-Path '/dev/ublk-control') -or '--icount' -in $VM) {
         Invoke-Step 'The VM' { & (Join-Path $PSScriptRoot 'tests/vm/setup.sh') | Out-Host }
     }
 }
@@ -399,8 +399,10 @@ switch ($Task) {
         Invoke-Step 'Demo' { $script:status = Invoke-WithDriver 'samples/Demo.ps1' $Arguments "$out/demo" }
     }
     'Bench' {
-        Initialize-Driver
-        Invoke-Step 'Bench' { $script:status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" }
+        # Only an emulated machine's clock can count instructions.
+        $machine = @(if ('-Instructions' -in $Arguments) { '--icount' })
+        Initialize-Driver $machine
+        Invoke-Step 'Bench' { $script:status = Invoke-WithDriver 'bench/Invoke-Bench.ps1' $Arguments "$out/bench" $machine }
         if ($status -eq 0) {
             Invoke-Step 'Plots' {
                 Invoke-DotNet build "$PSScriptRoot/bench/Plot"

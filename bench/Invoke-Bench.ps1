@@ -29,6 +29,9 @@ param(
     # Two short rounds of one row of each kind, unless others are chosen.
     [switch] $Quick,
 
+    # The machine's clock counts instructions (tests/vm/run.sh --icount): two rounds of 0.2 s, unless others are chosen.
+    [switch] $Instructions,
+
     # Where the results go.
     [string] $OutputPath = $(if ($env:UBLK_RESULTS) { $env:UBLK_RESULTS } else { "$PSScriptRoot/../out/bench" })
 )
@@ -41,6 +44,10 @@ foreach ($part in 'Matrix', 'Contenders', 'Session', 'Kernel', 'Statistics', 'Th
 }
 if ($Quick) {
     $Rounds, $Seconds = 2, 0.4
+}
+if ($Instructions) {
+    if (-not $PSBoundParameters.ContainsKey('Rounds')) { $Rounds = 2 }
+    if (-not $PSBoundParameters.ContainsKey('Seconds')) { $Seconds = 0.2 }
 }
 $rows = if ($PSBoundParameters.ContainsKey('Disk') -or $PSBoundParameters.ContainsKey('Workload')) { Select-Row $Disk $Workload }
     elseif ($Quick) { $quickRows }
@@ -103,7 +110,8 @@ finally {
 }
 
 $results = [ordered]@{
-    about      = [ordered]@{ kernel = "$(uname -r)"; cpus = [Environment]::ProcessorCount; rounds = $Rounds; seconds = $Seconds; skipped = @($skipped) }
+    about      = [ordered]@{ kernel = "$(uname -r)"; cpus = [Environment]::ProcessorCount; rounds = $Rounds; seconds = $Seconds
+                           clock = $Instructions ? 'instructions' : 'time'; skipped = @($skipped) }
     summary    = @(Get-Summary $samples)
     throughput = @($samples)
     memory     = $memory

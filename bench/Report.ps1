@@ -61,6 +61,7 @@ function Format-Attach($Samples) {
 function Format-Report($Results) {
     $about = $Results.about
     "Kernel $($about.kernel), $($about.cpus) CPUs, $($about.rounds) rounds of $($about.seconds) s: medians, in parentheses the least and greatest of the rounds."
+    if ($about.clock -eq 'instructions') { 'The clock counts instructions, a nanosecond each.' }
     foreach ($sentence in $about.skipped) { "Left out: $sentence." }
     ''
     '![Throughput of Ublk over that of each other contender](plots/throughput.svg)'
