@@ -1,7 +1,12 @@
 # Devices that systemd makes at boot: what is registered, what its unit does, and what is left of it.
 
+BeforeDiscovery {
+    $plugin = "$PSScriptRoot/../../out/documentation/Secret/plugin/Secret.dll"
+}
+
 BeforeAll {
     . $PSScriptRoot/Common.ps1
+    $plugin = "$root/out/documentation/Secret/plugin/Secret.dll"
     $register = 'Ublk.PowerShell.Commands.RegisterUblkDeviceCommand'
     $unregister = 'Ublk.PowerShell.Commands.UnregisterUblkDeviceCommand'
     $unit = 'ublk@data.service'
@@ -95,6 +100,18 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
         Unregister-UblkDevice more
         Invoke-Program systemctl start $unit
         (Get-Item "/proc/$(Get-Worker)/exe").LinkTarget | Should -BeLike "$modulePath/*"
+    }
+
+    It 'of a target from an assembly has a command of its own, which names no version either' -Skip:(-not (Test-Path $plugin)) {
+        Copy-Item (Split-Path $plugin) "$TestDrive/plugin" -Recurse
+        Invoke-Program chmod -R go-w "$TestDrive/plugin"
+        $null = Register-UblkDevice -Name secret -Assembly "$TestDrive/plugin/Secret.dll" -Target Secret -Size 64MB -Option @{ Key = 99 } -Start
+        $device = Get-UblkDevice -Name secret
+        $device.State, $device.Recovery | Should -Be 'Live', 'None'
+        (Get-Content -Raw "/proc/$($device.ProcessId)/cmdline") | Should -Match '^\S*/dotnet\0'
+        Invoke-Program systemctl show --property=ExecStart --value ublk@secret.service |
+            Should -Match '/dotnet /usr/lib/ublk/portable/ublk-worker.dll attach /etc/ublk/secret.json'
+        Unregister-UblkDevice secret -Stop
     }
 
     It 'by a unit of its own, as former versions wrote it, is made and unregistered' {
