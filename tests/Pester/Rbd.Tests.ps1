@@ -54,4 +54,19 @@ Describe 'A disk of an image in a Ceph cluster' {
         Invoke-Program debugfs -R "dump /file $TestDrive/file" "$TestDrive/after.raw"
         Invoke-Program cmp "$TestDrive/file" (Get-Program fio)
     }
+
+    It 'is served on by the next worker, which takes the lock of a killed one' {
+        Invoke-Rbd create rbd/kept --size 64M
+        $device = New-RbdDisk kept @{ Recovery = 'Reissue'; AutoRestart = $true }
+        $fio = Start-Fio $device
+        foreach ($kill in 1..2) {
+            Start-Sleep 1
+            Invoke-Program env kill -KILL (Get-UblkDevice $device.Id).ProcessId
+            Wait-For { $now = Get-UblkDevice $device.Id; $now.Restarts -eq $kill -and $now.State -eq 'Live' }
+        }
+        Stop-Fio $fio
+        Invoke-Program sync
+        Invoke-Rbd export --no-progress rbd/kept "$TestDrive/kept.raw"
+        Invoke-Program cmp $device "$TestDrive/kept.raw"
+    }
 }

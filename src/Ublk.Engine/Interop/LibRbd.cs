@@ -13,6 +13,15 @@ internal static unsafe partial class LibRbd
     public const int RBD_LOCK_MODE_EXCLUSIVE = 0;
     public const int RBD_WRITE_ZEROES_FLAG_THICK_PROVISION = 1;
 
+    /// <summary>A setting of Ceph that holds for an image, as text (rbd_config_option_t).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ConfigurationOption
+    {
+        public byte* Name;
+        public byte* Value;
+        public int Source;
+    }
+
     [LibraryImport(Rados, EntryPoint = "rados_create", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Create(out nint cluster, string? user);
 
@@ -36,6 +45,14 @@ internal static unsafe partial class LibRbd
     [LibraryImport(Rados, EntryPoint = "rados_ioctx_set_namespace", StringMarshalling = StringMarshalling.Utf8)]
     public static partial void SetNamespace(nint context, string name);
 
+    [LibraryImport(Rados, EntryPoint = "rados_ioctx_get_id")]
+    public static partial long GetPoolId(nint context);
+
+    /// <summary>The cluster's UUID.</summary>
+    /// <returns>Its length, or a negative errno.</returns>
+    [LibraryImport(Rados, EntryPoint = "rados_cluster_fsid")]
+    public static partial int GetClusterId(nint cluster, byte* text, nuint size);
+
     [LibraryImport(Rados, EntryPoint = "rados_ioctx_destroy")]
     public static partial void ClosePool(nint context);
 
@@ -51,6 +68,19 @@ internal static unsafe partial class LibRbd
     [LibraryImport(Rbd, EntryPoint = "rbd_get_size")]
     public static partial int GetSize(nint image, out ulong size);
 
+    /// <summary>What identifies an image in its pool and namespace, whatever its name.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_get_id")]
+    public static partial int GetId(nint image, byte* text, nuint size);
+
+    /// <summary>
+    /// The settings that hold for an image: of the client, the pool or itself. At most <paramref name="count"/>, which becomes their number.
+    /// </summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_config_image_list")]
+    public static partial int ListConfiguration(nint image, ConfigurationOption* options, ref int count);
+
+    [LibraryImport(Rbd, EntryPoint = "rbd_config_image_list_cleanup")]
+    public static partial void FreeConfiguration(ConfigurationOption* options, int count);
+
     [LibraryImport(Rbd, EntryPoint = "rbd_lock_acquire")]
     public static partial int AcquireLock(nint image, int mode);
 
@@ -60,6 +90,10 @@ internal static unsafe partial class LibRbd
 
     [LibraryImport(Rbd, EntryPoint = "rbd_lock_get_owners_cleanup")]
     public static partial void FreeLockOwners(byte** owners, nuint count);
+
+    /// <summary>Excludes the owner of the lock from the cluster (blocklists it), and takes its lock away; only if it is this one.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_lock_break", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int BreakLock(nint image, int mode, string owner);
 
     /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_set_image_notification")]

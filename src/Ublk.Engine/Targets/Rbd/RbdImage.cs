@@ -1,21 +1,25 @@
 using System.Runtime.InteropServices;
 using Ublk.Interop;
+using Ublk.Specification;
 
 namespace Ublk.Targets.Rbd;
 
 /// <summary>An open image with its connection to the cluster.</summary>
 internal sealed unsafe class RbdImage : IDisposable
 {
-    // Ceph's own 300 s are longer than New-UblkDevice waits for a worker.
-    private const string ConnectTimeoutOption = "client_mount_timeout";
-    private const string ConnectTimeout = "15";
+    // Many more than there are.
+    private const int MaxSettings = 1024;
+    private const int MaxIdLength = 256;
 
     private readonly RbdName _name;
-    private nint _cluster;
-    private nint _pool;
+    private readonly RbdCluster _cluster;
     private nint _image;
 
-    private RbdImage(RbdName name) => _name = name;
+    private RbdImage(RbdName name, RbdCluster cluster)
+    {
+        _name = name;
+        _cluster = cluster;
+    }
 
     /// <summary>librbd's handle.</summary>
     public nint Handle => _image;
@@ -30,20 +34,22 @@ internal sealed unsafe class RbdImage : IDisposable
     /// <exception cref="UblkException">The libraries are missing, or the cluster or the image cannot be used.</exception>
     public static RbdImage Open(RbdName name, TargetOptions options, bool readOnly)
     {
-        RbdImage image = new(name);
+        RbdImage image = new(name, RbdCluster.Connect(name, options));
         try
         {
-            image.Connect(options);
-            image.OpenImage(readOnly);
+            image.Open(readOnly);
+            if (!readOnly)
+            {
+                image.RequireDurability(options);
+                image.Lock(options);
+            }
+
             return image;
         }
-        catch (DllNotFoundException exception)
+        catch (DllNotFoundException)
         {
             image.Dispose();
-            string library = exception.Message.Contains(LibRbd.Rados, StringComparison.Ordinal) ? LibRbd.Rados : LibRbd.Rbd;
-            throw new UblkException(UblkError.NotSupported,
-                $"The Rbd target needs Ceph's client libraries, and there is no {library}. Install them: apt install librbd1",
-                operation: "load");
+            throw RbdCluster.Missing(LibRbd.Rbd);
         }
         catch
         {
@@ -54,7 +60,8 @@ internal sealed unsafe class RbdImage : IDisposable
 
     /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
     /// <exception cref="UblkException">librbd refuses it.</exception>
-    public void Notify(int file) => Check(LibRbd.SetNotification(_image, file, LibRbd.EVENT_TYPE_EVENTFD), "use an eventfd");
+    public void Notify(int file) =>
+        RbdError.Check(LibRbd.SetNotification(_image, file, LibRbd.EVENT_TYPE_EVENTFD), "use an eventfd");
 
     /// <inheritdoc/>
     public void Dispose()
@@ -66,135 +73,81 @@ internal sealed unsafe class RbdImage : IDisposable
             _image = 0;
         }
 
-        if (_pool != 0)
-        {
-            LibRbd.ClosePool(_pool);
-            _pool = 0;
-        }
-
-        if (_cluster != 0)
-        {
-            LibRbd.Shutdown(_cluster);
-            _cluster = 0;
-        }
+        _cluster.Dispose();
     }
 
-    private void Connect(TargetOptions options)
+    private void Open(bool readOnly)
     {
-        Check(LibRbd.Create(out _cluster, options.GetText("User")), "create a client");
-        string? path = options.GetText("ConfigPath");
-        string? settings = options.GetText("Cluster");
-        int result = LibRbd.ReadConfiguration(_cluster, path);
-        if (result < 0 && (path is not null || settings is null))
-        {
-            throw Failure(result, "read Ceph's configuration" + (path is null ? "" : $" {path}"),
-                "Name the file with -ConfigPath, or the monitors with -Cluster mon_host=ADDRESS.");
-        }
-
-        Configure(ConnectTimeoutOption, ConnectTimeout);
-        if (options.GetText("KeyringPath") is { } keyring)
-        {
-            Configure("keyring", keyring);
-        }
-
-        foreach (string setting in settings?.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [])
-        {
-            string[] pair = setting.Split('=', 2);
-            if (pair.Length != 2)
-            {
-                throw new UblkException(UblkError.InvalidArgument,
-                    $"'{setting}' is not a setting of Ceph. Write option=value, with ';' between several.");
-            }
-
-            Configure(pair[0].Trim(), pair[1].Trim());
-        }
-
-        result = LibRbd.Connect(_cluster);
-        if (result < 0)
-        {
-            throw Failure(result, "connect to the Ceph cluster", result switch
-            {
-                -Libc.EPERM or -Libc.EACCES or -Libc.ENOENT => "Check -User and -KeyringPath.",
-                _ => "Check that its monitors are reachable: ceph status",
-            }, UblkError.ConnectionFailed);
-        }
-    }
-
-    private void OpenImage(bool readOnly)
-    {
-        int result = LibRbd.OpenPool(_cluster, _name.Pool, out _pool);
-        if (result < 0)
-        {
-            _pool = 0;
-            throw Failure(result, $"open the pool {_name.Pool}", "List the pools: ceph osd lspools", UblkError.PathNotFound);
-        }
-
-        LibRbd.SetNamespace(_pool, _name.Namespace ?? "");
-        result = readOnly
-            ? LibRbd.OpenReadOnly(_pool, _name.Image, out _image, _name.Snapshot)
-            : LibRbd.Open(_pool, _name.Image, out _image, null);
+        int result = readOnly
+            ? LibRbd.OpenReadOnly(_cluster.Pool, _name.Image, out _image, _name.Snapshot)
+            : LibRbd.Open(_cluster.Pool, _name.Image, out _image, null);
         if (result < 0)
         {
             _image = 0;
-            throw Failure(result, $"open the image {_name}",
+            throw RbdError.Of(result, $"open the image {_name}",
                 $"List the images: rbd ls {_name.Pool}{(_name.Namespace is null ? "" : $"/{_name.Namespace}")}",
                 result == -Libc.ENOENT ? UblkError.PathNotFound : UblkError.OperationFailed);
         }
 
-        Check(LibRbd.GetSize(_image, out ulong size), $"read the size of {_name}");
+        RbdError.Check(LibRbd.GetSize(_image, out ulong size), $"read the size of {_name}");
         Size = (long)size;
-        if (!readOnly)
-        {
-            Lock();
-        }
     }
 
-    private void Lock()
+    // The settings of an image or its pool come before those of a client.
+    private void RequireDurability(TargetOptions options)
     {
-        int result = LibRbd.AcquireLock(_image, LibRbd.RBD_LOCK_MODE_EXCLUSIVE);
-        if (result < 0)
+        if (options.Recovery != RecoveryMode.None && FindSetting(RbdCluster.CacheOption) == "true")
         {
-            throw FindOwner() is { } owner
-                ? new UblkException(UblkError.BackingFileInUse,
-                    $"The image {_name} is in use by the client at {owner}, which holds its exclusive lock. Stop that client, or use "
-                        + $"-ReadOnly. Show it: rbd lock ls {_name}", -result, "lock")
-                : Failure(result, $"lock the image {_name}",
-                    $"It needs the feature exclusive-lock: rbd feature enable {_name} exclusive-lock");
+            throw new UblkException(UblkError.NotSupported,
+                $"{RbdCluster.CacheOption} is set for the image {_name} or its pool, so what is written would be lost with a worker. "
+                    + $"Omit -Recovery, or run: rbd config image set {_name} {RbdCluster.CacheOption} false");
         }
     }
 
-    private string? FindOwner()
+    private string? FindSetting(string name)
     {
-        byte* owner = null;
-        nuint count = 1;
-        if (LibRbd.GetLockOwners(_image, out _, &owner, ref count) < 0 || count == 0)
+        LibRbd.ConfigurationOption[] settings = new LibRbd.ConfigurationOption[MaxSettings];
+        int count = MaxSettings;
+        fixed (LibRbd.ConfigurationOption* start = settings)
         {
-            return null;
-        }
+            RbdError.Check(LibRbd.ListConfiguration(_image, start, ref count), $"read the settings of {_name}");
+            string? value = null;
+            foreach (LibRbd.ConfigurationOption setting in settings.AsSpan(0, count))
+            {
+                value = Marshal.PtrToStringUTF8((nint)setting.Name) == name ? Marshal.PtrToStringUTF8((nint)setting.Value) : value;
+            }
 
-        string? text = Marshal.PtrToStringUTF8((nint)owner);
-        LibRbd.FreeLockOwners(&owner, count);
-        return text;
+            LibRbd.FreeConfiguration(start, count);
+            return value;
+        }
     }
 
-    private void Configure(string option, string value)
+    private void Lock(TargetOptions options)
     {
-        int result = LibRbd.Configure(_cluster, option, value);
-        if (result < 0)
+        RbdLock imageLock = new(_image, _name);
+        if (options.StatePath is not { } path)
         {
-            throw new UblkException(UblkError.InvalidArgument,
-                $"Ceph refuses the setting {option}={value}: {Libc.Describe(-result)}.", -result, "configure");
+            imageLock.Acquire(predecessor: null);
+            return;
         }
+
+        string id = FindId();
+        RbdState? former = RbdState.TryRead(path);
+        if (options.MustHaveState && former?.ImageId != id)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile, former is null
+                ? $"{path} is missing or damaged: it identifies the image {_name} and the last worker. Put it back, or remove the device."
+                : $"{_name} is not the image that the device served: that one was removed, renamed or replaced. Put it back, or remove "
+                    + "the device.", operation: "recover");
+        }
+
+        new RbdState(id, imageLock.Acquire(former?.Owner)).Write(path);
     }
 
-    private static void Check(int result, string what)
+    private string FindId()
     {
-        if (result < 0)
-        {
-            throw Failure(result, what, "The log of the cluster may show the cause.");
-        }
+        byte* text = stackalloc byte[MaxIdLength];
+        RbdError.Check(LibRbd.GetId(_image, text, MaxIdLength), $"read the id of {_name}");
+        return $"{_cluster.FindPoolId()}/{_name.Namespace}/{Marshal.PtrToStringUTF8((nint)text)}";
     }
-
-    private static UblkException Failure(int result, string what, string remedy, UblkError error = UblkError.OperationFailed) =>
-        new(error, $"Cannot {what}: {Libc.Describe(-result)}. {remedy}", -result, "open");
 }

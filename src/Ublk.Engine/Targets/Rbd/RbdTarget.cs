@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Io;
-using Ublk.Specification;
 
 namespace Ublk.Targets.Rbd;
 
@@ -74,13 +73,16 @@ internal sealed class RbdTarget : BlockTarget
     /// <inheritdoc/>
     public override string BackingPath { get; }
 
+    /// <inheritdoc/>
+    internal override bool KeepsState => !Geometry.ReadOnly;
+
     /// <summary>Connects to the cluster and opens the image.</summary>
     /// <exception cref="UblkException">The cluster cannot be reached, or the image cannot back this disk.</exception>
     public static RbdTarget Open(TargetOptions options)
     {
         RbdName name = RbdName.Of(options);
         bool readOnly = options.ReadOnly || name.Snapshot is not null;
-        Require(options, readOnly);
+        RequireOneThread(options);
         RbdImage image = RbdImage.Open(name, options, readOnly);
         try
         {
@@ -127,21 +129,13 @@ internal sealed class RbdTarget : BlockTarget
         base.Dispose(disposing);
     }
 
-    private static void Require(TargetOptions options, bool readOnly)
+    private static void RequireOneThread(TargetOptions options)
     {
         // An image has one list of completions, which one thread takes.
         if (options.QueueThreads > 1)
         {
             throw new UblkException(UblkError.NotSupported,
                 $"The Rbd target serves one queue thread, not {options.QueueThreads}. Omit -QueueCount and -ThreadsPerQueue.");
-        }
-
-        // The lock of a dead worker is in the way until the cluster has noticed its death.
-        if (options.Recovery != RecoveryMode.None && !readOnly)
-        {
-            throw new UblkException(UblkError.NotSupported,
-                $"The Rbd target supports -Recovery {options.Recovery} for read-only disks only: a dead worker still holds the image's "
-                    + "exclusive lock. Omit Recovery, or use -ReadOnly.");
         }
     }
 

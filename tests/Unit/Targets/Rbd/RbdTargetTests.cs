@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Ublk.Interop;
 using Ublk.Io;
-using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Targets.Rbd;
 using Ublk.Tests.Serving;
@@ -252,13 +251,11 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
     }
 
     [Fact]
-    public void What_is_not_supported_is_refused_before_the_cluster_is_asked()
+    public void Several_threads_are_refused_before_the_cluster_is_asked()
     {
         Dictionary<string, string> options = new() { ["Spec"] = "rbd/disk" };
         Assert.Equal(UblkError.NotSupported,
             Assert.Throws<UblkException>(() => RbdTarget.Open(new TargetOptions(options) { QueueThreads = 2 })).Error);
-        Assert.Equal(UblkError.NotSupported,
-            Assert.Throws<UblkException>(() => RbdTarget.Open(new TargetOptions(options) { Recovery = RecoveryMode.Queue })).Error);
     }
 
     private string Create(string name, string size)
