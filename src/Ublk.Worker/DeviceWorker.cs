@@ -28,6 +28,7 @@ internal sealed class DeviceWorker
     private readonly int _id;
     private readonly List<string> _commands = [];
     private int _removal;
+    private int _adoption;
 
     private DeviceWorker(LaunchChannel launcher, LaunchOrder order)
     {
@@ -71,6 +72,7 @@ internal sealed class DeviceWorker
                 Recovery = _specification.Recovery,
                 Warn = message => _log.Write(LogLevel.Error, $"device {_id}: {message}"),
                 Inform = message => _log.Write(LogLevel.Information, $"device {_id}: {message}"),
+                SizeChanged = AdoptSize,
                 Companion = [.. Self.Command, WorkerArguments.Companion],
                 StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
                 MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
@@ -270,6 +272,25 @@ internal sealed class DeviceWorker
 
     // Not from this process: see DeviceServer.
     private void StartRemoval() => _removal = Self.Start(WorkerArguments.Remove, _id.ToString(CultureInfo.InvariantCulture));
+
+    // Not by this process either. At most one is left to be reaped.
+    private unsafe void AdoptSize()
+    {
+        if (_adoption != 0)
+        {
+            _ = Libc.WaitPid(_adoption);
+            _adoption = 0;
+        }
+
+        try
+        {
+            _adoption = Self.Start(WorkerArguments.AdoptSize, _id.ToString(CultureInfo.InvariantCulture));
+        }
+        catch (UblkException exception)
+        {
+            _log.Write(LogLevel.Warning, exception.Message);
+        }
+    }
 
     // A service manager would kill it with the worker, and the stopped device would stay.
     private unsafe void AwaitRemoval()

@@ -23,6 +23,12 @@ try
         case [WorkerArguments.Remove, string id]:
             DeviceWorker.Remove(int.Parse(id, CultureInfo.InvariantCulture));
             return 0;
+        case [WorkerArguments.AdoptSize, string id]:
+            DiskSize.Adopt(int.Parse(id, CultureInfo.InvariantCulture));
+            return 0;
+        case [WorkerArguments.ResizeStorage, string id, string size]:
+            DiskSize.ResizeStorage(int.Parse(id, CultureInfo.InvariantCulture), long.Parse(size, CultureInfo.InvariantCulture));
+            return 0;
         case [WorkerArguments.Guard, string id, string server]:
             return DeviceGuard.Run(int.Parse(id, CultureInfo.InvariantCulture), int.Parse(server, CultureInfo.InvariantCulture));
         case [WorkerArguments.Targets, string assembly]:

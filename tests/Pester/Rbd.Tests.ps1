@@ -69,4 +69,44 @@ Describe 'A disk of an image in a Ceph cluster' {
         Invoke-Rbd export --no-progress rbd/kept "$TestDrive/kept.raw"
         Invoke-Program cmp $device "$TestDrive/kept.raw"
     }
+
+    It 'grows with its image, and its image with it, while it is mounted' {
+        Invoke-Rbd create rbd/grown --size 64M
+        $device = New-RbdDisk grown
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            Invoke-Program cp (Get-Program fio) "$mount/file"
+            Invoke-Rbd resize --no-progress rbd/grown --size 96M
+            Wait-For { (Get-UblkDevice $device.Id).Size -eq 96MB }
+            $device | Resize-UblkDevice -Size 128MB
+            (Get-UblkDevice $device.Id).Size | Should -Be 128MB
+            Invoke-Program blockdev --getsize64 $device | Should -Be 128MB
+            (Invoke-Rbd info --format json rbd/grown | ConvertFrom-Json).size | Should -Be 128MB
+            Invoke-Program resize2fs $device
+            Invoke-Program dd if=/dev/zero "of=$mount/more" bs=1M count=80 conv=fsync status=none
+            Invoke-Program cmp "$mount/file" (Get-Program fio)
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+
+        $device | Resize-UblkDevice -Size 112MB -AllowShrink
+        (Invoke-Rbd info --format json rbd/grown | ConvertFrom-Json).size | Should -Be 112MB
+        Invoke-Rbd resize --no-progress rbd/grown --size 104M --allow-shrink
+        Wait-For { Get-UblkLog $device.Id | Where-Object Message -Like '*-AllowShrink*' }
+        (Get-UblkDevice $device.Id).Size | Should -Be 112MB
+    }
+
+    It 'needs the library of Ceph, and says so' {
+        $library = (Invoke-Program sh -c 'echo /usr/lib/*/librbd.so.1')
+        Invoke-Program mount --bind /dev/null $library
+        try {
+            { New-RbdDisk disk } | Should -Throw '*no librbd.so.1*apt install librbd1*' -ErrorId "NotSupported,$new"
+        }
+        finally {
+            Invoke-Program umount $library
+        }
+    }
 }

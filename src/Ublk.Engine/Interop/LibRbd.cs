@@ -73,7 +73,8 @@ internal static unsafe partial class LibRbd
     public static partial int GetId(nint image, byte* text, nuint size);
 
     /// <summary>
-    /// The settings that hold for an image: of the client, the pool or itself. At most <paramref name="count"/>, which becomes their number.
+    /// The settings that hold for an image: of the client, the pool or itself. At most <paramref name="count"/>, which becomes their
+    /// number.
     /// </summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_config_image_list")]
     public static partial int ListConfiguration(nint image, ConfigurationOption* options, ref int count);
@@ -94,6 +95,18 @@ internal static unsafe partial class LibRbd
     /// <summary>Excludes the owner of the lock from the cluster (blocklists it), and takes its lock away; only if it is this one.</summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_lock_break", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int BreakLock(nint image, int mode, string owner);
+
+    /// <summary>Changes the size of an image; the client that has the lock does it, if one has.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_resize")]
+    public static partial int Resize(nint image, ulong size);
+
+    /// <summary>Makes librbd call a function, with one argument and on a thread of its own, when the image may have changed.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_update_watch")]
+    public static partial int Watch(nint image, out ulong watch, nint function, nint argument);
+
+    /// <summary>Ends this. The function is not running any more, nor will be, after that.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_update_unwatch")]
+    public static partial int Unwatch(nint image, ulong watch);
 
     /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_set_image_notification")]

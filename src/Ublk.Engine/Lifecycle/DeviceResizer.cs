@@ -16,12 +16,14 @@ internal static class DeviceResizer
     /// <param name="id">The device.</param>
     /// <param name="size">The new size in bytes; null for the size that what is behind the disk has now.</param>
     /// <param name="allowShrink">Whether the disk, or what is behind it, may lose its end.</param>
+    /// <param name="workerDirectory">The folder of worker programs.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="cancellation">Gives up before anything is changed.</param>
     /// <exception cref="UblkException">
     /// It is not ours, not live, cannot have this size, or the driver cannot do it; nothing is changed.
     /// </exception>
-    public static void Resize(int id, long? size, bool allowShrink, Action<string>? step, CancellationToken cancellation)
+    public static void Resize(
+        int id, long? size, bool allowShrink, string workerDirectory, Action<string>? step, CancellationToken cancellation)
     {
         using ControlDevice control = new();
         control.GetInfo(id);
@@ -41,7 +43,7 @@ internal static class DeviceResizer
         Disk disk = Disk.Of(control, id);
         using DiskStorage storage = target.OpenStorage is { } open
             ? open(record.Specification.Options, disk.ReadOnly)
-            : RemoteStorage.Of(control.GetInfo(id), target);
+            : new RemoteStorage(control.GetInfo(id), target, disk.ReadOnly, workerDirectory);
         RequireServed(record, storage);
         Change change = new(control, record, disk, storage, step ?? (_ => { }));
         change.Run(size, allowShrink);

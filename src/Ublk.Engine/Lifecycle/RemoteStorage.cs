@@ -1,37 +1,59 @@
+using System.Diagnostics;
+using System.Globalization;
 using Ublk.Counters;
 using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Targets;
+using Ublk.Workers;
 
 namespace Ublk.Lifecycle;
 
-/// <summary>What is behind a disk elsewhere, as large as the disk's worker has found it: the worker cannot reach more.</summary>
-internal sealed class RemoteStorage : DiskStorage
+/// <summary>
+/// What is behind a disk elsewhere: as large as the disk's worker has found it, and changed by a process of its own, since it takes
+/// libraries that only workers load.
+/// </summary>
+/// <param name="info">The device.</param>
+/// <param name="target">The target.</param>
+/// <param name="readOnly">Whether the disk is.</param>
+/// <param name="workerDirectory">The folder of worker programs.</param>
+internal sealed class RemoteStorage(UblkDeviceInfo info, TargetDefinition target, bool readOnly, string workerDirectory) : DiskStorage
 {
-    private readonly string _target;
+    /// <inheritdoc/>
+    public override long? Size { get; } = StateDirectory.TryReadCounters(info) is { } counters
+        && TargetCounterSlot.Read(counters).TryGetValue(target.SizeCounter!, out long size)
+            ? size
+            : null;
 
-    private RemoteStorage(string target, long? size)
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string> Resize(long size)
     {
-        _target = target;
-        Size = size;
+        if (target.ResizeStorage is null || readOnly)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"{(readOnly ? "A read-only disk" : $"The {target.Name} target")} cannot change the size of what is behind its disk. "
+                    + "Change it there, and omit -Size.",
+                operation: "resize");
+        }
+
+        Change(size);
+        return StateDirectory.Own.TryRead((int)info.DeviceId)!.Specification.Options;
     }
 
     /// <inheritdoc/>
-    public override long? Size { get; }
+    public override void Undo() => Change(Size!.Value);
 
-    /// <summary>What the worker of a device counts.</summary>
-    public static RemoteStorage Of(in UblkDeviceInfo info, TargetDefinition target) => new(target.Name,
-        StateDirectory.TryReadCounters(info) is { } counters
-            && TargetCounterSlot.Read(counters).TryGetValue(target.SizeCounter!, out long size)
-                ? size
-                : null);
-
-    /// <inheritdoc/>
-    public override IReadOnlyDictionary<string, string> Resize(long size) => throw new UblkException(UblkError.NotSupported,
-        $"The {_target} target cannot change the size of what is behind its disk. Change it there, and omit -Size.", operation: "resize");
-
-    /// <inheritdoc/>
-    public override void Undo()
+    private void Change(long size)
     {
+        string[] arguments = [WorkerArguments.ResizeStorage, Text(info.DeviceId), Text(size)];
+        using Process process = WorkerProgram.Locate(workerDirectory).RunLimited(replacesFiles: false, arguments);
+        process.StandardInput.Close();
+        string error = process.StandardError.ReadToEnd().Trim();
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+        {
+            throw new UblkException(UblkError.OperationFailed, error, operation: "resize", deviceId: (int)info.DeviceId);
+        }
+
+        static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
     }
 }

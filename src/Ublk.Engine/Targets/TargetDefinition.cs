@@ -21,6 +21,12 @@ public sealed record TargetDefinition(
     internal string? SizeCounter { get; init; }
 
     /// <summary>
+    /// Changes the size of what is behind a disk elsewhere, in bytes, while its worker serves it. Runs in a process of its own; null for
+    /// targets that cannot.
+    /// </summary>
+    internal Action<TargetOptions, long>? ResizeStorage { get; init; }
+
+    /// <summary>
     /// Whether a disk is the bytes of the file Path from Offset on. A new disk of a file that holds an image is then refused, unless
     /// Format is Raw.
     /// </summary>

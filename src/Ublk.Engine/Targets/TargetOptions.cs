@@ -28,6 +28,7 @@ public sealed class TargetOptions
         Recovery = other.Recovery;
         Warn = other.Warn;
         Inform = other.Inform;
+        SizeChanged = other.SizeChanged;
         Companion = other.Companion;
     }
 
@@ -69,6 +70,9 @@ public sealed class TargetOptions
 
     /// <summary>The same for a sentence that is good news.</summary>
     internal Action<string> Inform { get; init; } = static _ => { };
+
+    /// <summary>Called when the target's size counter has changed, so that the disk may follow. Callable from any thread.</summary>
+    internal Action SizeChanged { get; init; } = static () => { };
 
     /// <summary>
     /// What goes before the process's id, a program and its arguments to run the program with the disk's socket, and to end it with the

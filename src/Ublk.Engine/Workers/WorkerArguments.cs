@@ -17,6 +17,12 @@ internal static class WorkerArguments
     /// <summary>Stops and deletes a device: its id.</summary>
     public const string Remove = "remove";
 
+    /// <summary>Gives a disk the size of what is behind it: its id.</summary>
+    public const string AdoptSize = "adopt-size";
+
+    /// <summary>Changes the size of what is behind a disk: its id, and the size.</summary>
+    public const string ResizeStorage = "resize-storage";
+
     /// <summary>Starts and removes a device that another process serves: its id, and the process.</summary>
     public const string Guard = "guard";
 

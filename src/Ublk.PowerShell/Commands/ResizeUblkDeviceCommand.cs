@@ -30,7 +30,7 @@ public sealed class ResizeUblkDeviceCommand : UblkDeviceCommand
         }
         else
         {
-            DeviceResizer.Resize(id, Size, AllowShrink, step, StopToken);
+            DeviceResizer.Resize(id, Size, AllowShrink, WorkerDirectory, step, StopToken);
         }
 
         WriteDevice(id);

@@ -32,18 +32,30 @@ internal sealed unsafe class RbdImage : IDisposable
     /// <param name="options">How the cluster is reached.</param>
     /// <param name="readOnly">Whether the image is only read, without a lock.</param>
     /// <exception cref="UblkException">The libraries are missing, or the cluster or the image cannot be used.</exception>
-    public static RbdImage Open(RbdName name, TargetOptions options, bool readOnly)
+    public static RbdImage Open(RbdName name, TargetOptions options, bool readOnly) => Open(name, options, readOnly, image =>
+    {
+        if (!readOnly)
+        {
+            image.RequireDurability(options);
+            image.Lock(options);
+        }
+    });
+
+    /// <summary>Changes the size of an image that a worker has locked: librbd passes this on to the worker's own.</summary>
+    /// <param name="name">The image.</param>
+    /// <param name="options">How the cluster is reached.</param>
+    /// <param name="size">The new size in bytes.</param>
+    /// <exception cref="UblkException">The image cannot be opened, or cannot have this size.</exception>
+    public static void Resize(RbdName name, TargetOptions options, long size) => Open(name, options, readOnly: false, image =>
+        RbdError.Check(LibRbd.Resize(image._image, (ulong)size), $"change the size of {name} to {size} bytes")).Dispose();
+
+    private static RbdImage Open(RbdName name, TargetOptions options, bool readOnly, Action<RbdImage> prepare)
     {
         RbdImage image = new(name, RbdCluster.Connect(name, options));
         try
         {
             image.Open(readOnly);
-            if (!readOnly)
-            {
-                image.RequireDurability(options);
-                image.Lock(options);
-            }
-
+            prepare(image);
             return image;
         }
         catch (DllNotFoundException)

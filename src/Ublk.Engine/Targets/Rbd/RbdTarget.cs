@@ -16,18 +16,20 @@ internal sealed class RbdTarget : BlockTarget
     // rbd_discard_granularity_bytes: librbd skips smaller discards.
     private const int DiscardGranularity = 64 << 10;
 
+    private const string SizeCounterName = "ImageSize";
+
     private readonly RbdImage _image;
     private readonly RbdCommandQueue _commands;
-    private readonly Action<string> _warn;
+    private readonly TargetOptions _options;
+    private readonly TargetCounter _size = new(SizeCounterName);
+    private readonly RbdSizeWatch _sizeWatch;
     private bool _isLost;
 
-    private RbdTarget(RbdImage image, RbdName name, bool readOnly, Action<string> warn)
+    private RbdTarget(RbdImage image, RbdName name, bool readOnly, TargetOptions options)
     {
         _image = image;
-        _commands = new RbdCommandQueue(image);
-        _warn = warn;
+        _options = options;
         BackingPath = $"rbd:{name}";
-        Files = [_commands.EventFile];
         Geometry = new TargetGeometry
         {
             Size = image.Size / BlockSize * BlockSize,
@@ -39,6 +41,19 @@ internal sealed class RbdTarget : BlockTarget
             DiscardGranularity = readOnly ? 0 : DiscardGranularity,
             WriteZeroes = !readOnly,
         };
+        _size.Add(image.Size);
+        _commands = new RbdCommandQueue(image);
+        try
+        {
+            _sizeWatch = new RbdSizeWatch(image, ChangeSize);
+        }
+        catch
+        {
+            _commands.Dispose();
+            throw;
+        }
+
+        Files = [_commands.EventFile];
     }
 
     /// <summary>The catalogue's entry.</summary>
@@ -61,7 +76,8 @@ internal sealed class RbdTarget : BlockTarget
         Open)
     {
         NeedsNetwork = true,
-        RecoversWrites = false,
+        SizeCounter = SizeCounterName,
+        ResizeStorage = (options, size) => RbdImage.Resize(RbdName.Of(options), options, size),
     };
 
     /// <inheritdoc/>
@@ -72,6 +88,9 @@ internal sealed class RbdTarget : BlockTarget
 
     /// <inheritdoc/>
     public override string BackingPath { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<TargetCounter> Counters => [_size];
 
     /// <inheritdoc/>
     internal override bool KeepsState => !Geometry.ReadOnly;
@@ -97,7 +116,7 @@ internal sealed class RbdTarget : BlockTarget
                 options.Warnings.Add("A snapshot is never written, so the disk is read-only.");
             }
 
-            return new RbdTarget(image, name, readOnly, options.Warn);
+            return new RbdTarget(image, name, readOnly, options);
         }
         catch
         {
@@ -121,6 +140,8 @@ internal sealed class RbdTarget : BlockTarget
     {
         if (disposing)
         {
+            _sizeWatch.Dispose();
+
             // The image writes to the eventfd until it is closed.
             _image.Dispose();
             _commands.Dispose();
@@ -164,13 +185,20 @@ internal sealed class RbdTarget : BlockTarget
         return 0;
     }
 
+    private void ChangeSize(long size)
+    {
+        _size.Add(size - _size.Value);
+        _options.Inform($"{BackingPath} has {size} bytes now.");
+        _options.SizeChanged();
+    }
+
     // Once for all requests: the cluster never takes a client back that it has blocklisted.
     private void Examine(int result)
     {
         if (result == -Libc.ESHUTDOWN && !_isLost)
         {
             _isLost = true;
-            _warn($"The Ceph cluster has blocklisted this client of {BackingPath}: every request fails with ESHUTDOWN from now on. "
+            _options.Warn($"The Ceph cluster has blocklisted this client of {BackingPath}: every request fails with ESHUTDOWN from now on. "
                 + "Remove the device and make it again.");
         }
     }

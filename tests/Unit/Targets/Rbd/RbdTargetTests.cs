@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
@@ -210,6 +211,77 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
         Assert.Equal(new byte[Block], new TargetClient(hasty).Read(0, Block));
     }
 
+    [Fact]
+    public void A_lock_that_is_taken_away_excludes_the_client()
+    {
+        string name = Create("deprived", "4M");
+        ConcurrentQueue<string> warnings = [];
+        using RbdTarget target = Open(name, options => new TargetOptions(options) { Warn = warnings.Enqueue });
+        using JsonDocument locks = JsonDocument.Parse(cluster.Rbd("lock", "ls", "--format", "json", name));
+        JsonElement taken = Assert.Single(locks.RootElement.EnumerateArray());
+        cluster.Rbd("lock", "rm", name, taken.GetProperty("id").GetString()!, taken.GetProperty("locker").GetString()!);
+        Assert.Equal(Libc.ESHUTDOWN, Assert.Throws<UblkException>(() => new TargetClient(target).Write(0, new byte[Block])).Errno);
+        Assert.Contains("blocklisted", Assert.Single(warnings), StringComparison.Ordinal);
+        using RbdTarget other = Open(name);
+        new TargetClient(other).Write(0, new byte[Block]);
+    }
+
+    [Fact]
+    public void A_change_of_size_is_noticed_and_goes_through_whoever_makes_it()
+    {
+        string name = Create("resized", "4M");
+        using AutoResetEvent changed = new(initialState: false);
+        using RbdTarget target = Open(name, options => new TargetOptions(options) { SizeChanged = () => changed.Set() });
+        TargetCounter size = Assert.Single(target.Counters);
+        Assert.Equal((RbdTarget.Definition.SizeCounter, 4 << 20), (size.Name, size.Value));
+
+        cluster.Rbd("resize", "--no-progress", name, "--size", "8M");
+        Assert.True(changed.WaitOne(TimeSpan.FromMinutes(1)));
+        Assert.Equal(8 << 20, size.Value);
+        new TargetClient(target).Write((8 << 20) - Block, new byte[Block]);
+
+        // Beside the worker, which has the lock.
+        TargetOptions options = new(OptionsOf(name));
+        foreach (int mebibytes in (int[])[16, 6])
+        {
+            RbdTarget.Definition.ResizeStorage!(options, mebibytes << 20);
+            Assert.True(changed.WaitOne(TimeSpan.FromMinutes(1)));
+            Assert.Equal(mebibytes << 20, size.Value);
+        }
+
+        new TargetClient(target).Write((6 << 20) - Block, new byte[Block]);
+        cluster.Rbd("snap", "create", "--no-progress", $"{name}@s");
+    }
+
+    [Fact]
+    public void A_size_that_the_image_cannot_have_is_refused()
+    {
+        string name = Create("huge", "4M");
+        using RbdTarget target = Open(name);
+        UblkException failure = Assert.Throws<UblkException>(
+            () => RbdTarget.Definition.ResizeStorage!(new TargetOptions(OptionsOf(name)), long.MaxValue / 512 * 512));
+        Assert.Contains($"size of {name}", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(4 << 20, Assert.Single(target.Counters).Value);
+    }
+
+    [Fact]
+    public void A_wrong_key_is_refused()
+    {
+        string keyring = Path.GetTempFileName();
+        try
+        {
+            Shell.Run("ceph-authtool", keyring, "--gen-key", "--name", "client.admin");
+            UblkException failure = Assert.Throws<UblkException>(() => Open("rbd/disk",
+                options => new TargetOptions(new Dictionary<string, string>(options) { ["KeyringPath"] = keyring })));
+            Assert.Equal(UblkError.ConnectionFailed, failure.Error);
+            Assert.Contains("-KeyringPath", failure.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(keyring);
+        }
+    }
+
     [Theory]
     [InlineData("nowhere/disk", "pool nowhere", UblkError.PathNotFound)]
     [InlineData("rbd/nothing", "image rbd/nothing", UblkError.PathNotFound)]
@@ -266,9 +338,11 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
 
     private RbdTarget Open(string spec, Func<IReadOnlyDictionary<string, string>, TargetOptions>? make = null)
     {
-        Dictionary<string, string> options = new() { ["Spec"] = spec, ["ConfigPath"] = cluster.ConfigPath };
+        Dictionary<string, string> options = OptionsOf(spec);
         return RbdTarget.Open(make is null ? new TargetOptions(options) : make(options));
     }
+
+    private Dictionary<string, string> OptionsOf(string spec) => new() { ["Spec"] = spec, ["ConfigPath"] = cluster.ConfigPath };
 
     // The last column of: Locker, ID, Address.
     private string OwnerOf(string name) =>
