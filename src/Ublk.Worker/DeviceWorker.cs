@@ -181,6 +181,7 @@ internal sealed class DeviceWorker
                 Specification = _specification,
                 BackingPath = target.BackingPath,
                 BackingFile = backing,
+                TargetProperties = target.Properties,
                 KeepsState = target.KeepsState,
                 Overlays = options.Generations.ToDictionary(
                     overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),

@@ -34,6 +34,8 @@ Describe 'A disk of an image in a Ceph cluster' {
         $device = New-RbdDisk disk
         $device.Size | Should -Be 64MB
         $device.BackingPath | Should -Be 'rbd:rbd/disk'
+        $device.TargetProperties.ObjectSize | Should -Be 4MB
+        ((Invoke-Rbd lock ls --format json rbd/disk) | ConvertFrom-Json).address | Should -Be $device.TargetProperties.LockOwner
         Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
         Wait-Fio (Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32', '--bsrange=4k-256k')
         Invoke-Program mkfs.ext4 -q -F $device

@@ -131,6 +131,7 @@ internal static class DeviceInventory
             AutoRestart = record?.Specification.AutoRestart,
             Restarts = record?.Specification.AutoRestart == true ? record.Restarts : null,
             LastExit = record?.LastExit,
+            TargetProperties = record?.TargetProperties ?? new Dictionary<string, string>(),
             TargetStatistics = info is { ServerPid: > 0 } served && StateDirectory.TryReadCounters(served) is { } counters
                 ? TargetCounterSlot.Read(counters)
                 : [],

@@ -123,6 +123,11 @@ public sealed class UblkDevice
     public string? LastExit { get; init; }
 
     /// <summary>
+    /// What the target tells about what is behind the disk, by name, as it was when the last worker was started; empty for most targets.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> TargetProperties { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
     /// What the target has counted since its worker was started, by name; empty where it has no counters, where no worker serves the
     /// device, and where the caller may not look.
     /// </summary>

@@ -24,6 +24,9 @@ internal abstract class FilterTarget : BlockTarget
     public override IReadOnlyList<TargetCounter> Counters => Inner.Counters;
 
     /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string> Properties => Inner.Properties;
+
+    /// <inheritdoc/>
     public override bool ForwardsData => Inner.ForwardsData;
 
     /// <inheritdoc/>

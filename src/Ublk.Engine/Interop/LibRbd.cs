@@ -13,6 +13,14 @@ internal static unsafe partial class LibRbd
     public const int RBD_LOCK_MODE_EXCLUSIVE = 0;
     public const int RBD_WRITE_ZEROES_FLAG_THICK_PROVISION = 1;
 
+    /// <summary>The beginning of what librbd says of an image, and bytes for the rest (rbd_image_info_t).</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 160)]
+    public struct ImageInfo
+    {
+        public ulong Size;
+        public ulong ObjectSize;
+    }
+
     /// <summary>A setting of Ceph that holds for an image, as text (rbd_config_option_t).</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct ConfigurationOption
@@ -67,6 +75,16 @@ internal static unsafe partial class LibRbd
 
     [LibraryImport(Rbd, EntryPoint = "rbd_get_size")]
     public static partial int GetSize(nint image, out ulong size);
+
+    [LibraryImport(Rbd, EntryPoint = "rbd_stat")]
+    public static partial int GetInfo(nint image, out ImageInfo info, nuint size);
+
+    [LibraryImport(Rbd, EntryPoint = "rbd_get_features")]
+    public static partial int GetFeatures(nint image, out ulong features);
+
+    /// <summary>The names of features, with commas between them.</summary>
+    [LibraryImport(Rbd, EntryPoint = "rbd_features_to_string")]
+    public static partial int FormatFeatures(ulong features, byte* text, ref nuint size);
 
     /// <summary>What identifies an image in its pool and namespace, whatever its name.</summary>
     [LibraryImport(Rbd, EntryPoint = "rbd_get_id")]

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Counters;
 using Ublk.Io;
@@ -23,6 +24,11 @@ public abstract class BlockTarget : IDisposable
     /// What the target counts for its user to see, with Get-UblkDevice: up to 63 numbers, the same ones as long as it is open.
     /// </summary>
     public virtual IReadOnlyList<TargetCounter> Counters => [];
+
+    /// <summary>
+    /// What else the target tells its user about what is behind the disk, by name, with Get-UblkDevice: as it was when it was opened.
+    /// </summary>
+    public virtual IReadOnlyDictionary<string, string> Properties => ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary>
     /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,

@@ -12,6 +12,7 @@ internal sealed unsafe class RbdCluster : IDisposable
     private const string ConnectTimeout = "15";
     /// <summary>The setting that has librbd cache writes.</summary>
     public const string CacheOption = "rbd_cache";
+    private const int MaxIdLength = 64;
 
     private nint _cluster;
     private nint _pool;
@@ -51,14 +52,17 @@ internal sealed unsafe class RbdCluster : IDisposable
     public static UblkException Missing(string library) => new(UblkError.NotSupported,
         $"The Rbd target needs Ceph's client libraries, and there is no {library}. Install them: apt install librbd1", operation: "load");
 
-    /// <summary>What identifies the pool among those of all clusters.</summary>
+    /// <summary>The UUID of the cluster.</summary>
     /// <exception cref="UblkException">The cluster does not say.</exception>
-    public string FindPoolId()
+    public string FindId()
     {
-        byte* text = stackalloc byte[64];
-        RbdError.Check(LibRbd.GetClusterId(_cluster, text, 64), "read the id of the cluster");
-        return $"{Marshal.PtrToStringUTF8((nint)text)}/{LibRbd.GetPoolId(_pool)}";
+        byte* text = stackalloc byte[MaxIdLength];
+        RbdError.Check(LibRbd.GetClusterId(_cluster, text, MaxIdLength), "read the id of the cluster");
+        return Marshal.PtrToStringUTF8((nint)text)!;
     }
+
+    /// <summary>What identifies the pool in the cluster.</summary>
+    public long FindPoolId() => LibRbd.GetPoolId(_pool);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Specification;
@@ -10,6 +11,7 @@ internal sealed unsafe class RbdImage : IDisposable
     // Many more than there are.
     private const int MaxSettings = 1024;
     private const int MaxIdLength = 256;
+    private const int MaxFeaturesLength = 1024;
 
     private readonly RbdName _name;
     private readonly RbdCluster _cluster;
@@ -26,6 +28,9 @@ internal sealed unsafe class RbdImage : IDisposable
 
     /// <summary>The size in bytes.</summary>
     public long Size { get; private set; }
+
+    /// <summary>This client's address in the cluster, with which it has the lock; null for a reader.</summary>
+    public string? LockOwner { get; private set; }
 
     /// <summary>Connects to a cluster and opens an image; for writing with its exclusive lock, which is not handed over.</summary>
     /// <param name="name">The image.</param>
@@ -68,6 +73,26 @@ internal sealed unsafe class RbdImage : IDisposable
             image.Dispose();
             throw;
         }
+    }
+
+    /// <summary>What a user may want to know of the image, by name.</summary>
+    /// <exception cref="UblkException">The cluster does not say.</exception>
+    public IReadOnlyDictionary<string, string> Describe()
+    {
+        RbdError.Check(LibRbd.GetInfo(_image, out LibRbd.ImageInfo info, (nuint)sizeof(LibRbd.ImageInfo)), $"read what {_name} is like");
+        Dictionary<string, string> properties = new()
+        {
+            ["ClusterId"] = _cluster.FindId(),
+            ["ImageId"] = FindId(),
+            ["Features"] = FindFeatures(),
+            ["ObjectSize"] = info.ObjectSize.ToString(CultureInfo.InvariantCulture),
+        };
+        if (LockOwner is { } owner)
+        {
+            properties["LockOwner"] = owner;
+        }
+
+        return properties;
     }
 
     /// <summary>Makes librbd write to an eventfd whenever requests complete.</summary>
@@ -139,11 +164,11 @@ internal sealed unsafe class RbdImage : IDisposable
         RbdLock imageLock = new(_image, _name);
         if (options.StatePath is not { } path)
         {
-            imageLock.Acquire(predecessor: null);
+            LockOwner = imageLock.Acquire(predecessor: null);
             return;
         }
 
-        string id = FindId();
+        string id = $"{_cluster.FindId()}/{_cluster.FindPoolId()}/{_name.Namespace}/{FindId()}";
         RbdState? former = RbdState.TryRead(path);
         if (options.MustHaveState && former?.ImageId != id)
         {
@@ -153,13 +178,23 @@ internal sealed unsafe class RbdImage : IDisposable
                     + "the device.", operation: "recover");
         }
 
-        new RbdState(id, imageLock.Acquire(former?.Owner)).Write(path);
+        LockOwner = imageLock.Acquire(former?.Owner);
+        new RbdState(id, LockOwner).Write(path);
     }
 
     private string FindId()
     {
         byte* text = stackalloc byte[MaxIdLength];
         RbdError.Check(LibRbd.GetId(_image, text, MaxIdLength), $"read the id of {_name}");
-        return $"{_cluster.FindPoolId()}/{_name.Namespace}/{Marshal.PtrToStringUTF8((nint)text)}";
+        return Marshal.PtrToStringUTF8((nint)text)!;
+    }
+
+    private string FindFeatures()
+    {
+        byte* text = stackalloc byte[MaxFeaturesLength];
+        nuint length = MaxFeaturesLength;
+        RbdError.Check(LibRbd.GetFeatures(_image, out ulong features), $"read the features of {_name}");
+        RbdError.Check(LibRbd.FormatFeatures(features, text, ref length), $"name the features of {_name}");
+        return Marshal.PtrToStringUTF8((nint)text)!;
     }
 }

@@ -41,6 +41,7 @@ internal sealed class RbdTarget : BlockTarget
             DiscardGranularity = readOnly ? 0 : DiscardGranularity,
             WriteZeroes = !readOnly,
         };
+        Properties = image.Describe();
         _size.Add(image.Size);
         _commands = new RbdCommandQueue(image);
         try
@@ -88,6 +89,9 @@ internal sealed class RbdTarget : BlockTarget
 
     /// <inheritdoc/>
     public override string BackingPath { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string> Properties { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<TargetCounter> Counters => [_size];

@@ -212,6 +212,24 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
     }
 
     [Fact]
+    public void What_the_image_is_like_is_told()
+    {
+        cluster.Rbd("create", "rbd/told", "--size", "4M", "--object-size", "1M", "--image-feature", "exclusive-lock,object-map");
+        using RbdTarget target = Open("rbd/told");
+        using JsonDocument info = JsonDocument.Parse(cluster.Rbd("info", "--format", "json", "rbd/told"));
+        Assert.Equal(new Dictionary<string, string>
+        {
+            ["ClusterId"] = cluster.Ceph("fsid").Trim(),
+            ["ImageId"] = info.RootElement.GetProperty("id").GetString()!,
+            ["Features"] = "exclusive-lock,object-map",
+            ["ObjectSize"] = "1048576",
+            ["LockOwner"] = OwnerOf("rbd/told"),
+        }, target.Properties);
+        using RbdTarget reader = Open("rbd/told", options => new TargetOptions(options) { ReadOnly = true });
+        Assert.DoesNotContain("LockOwner", reader.Properties);
+    }
+
+    [Fact]
     public void A_lock_that_is_taken_away_excludes_the_client()
     {
         string name = Create("deprived", "4M");
