@@ -7,11 +7,12 @@ namespace Ublk.Targets.Rbd;
 /// <summary>A connection to a Ceph cluster, and to one of its pools.</summary>
 internal sealed unsafe class RbdCluster : IDisposable
 {
+    /// <summary>The setting that has librbd cache writes.</summary>
+    public const string CacheOption = "rbd_cache";
+
     // Ceph's own 300 s are longer than New-UblkDevice waits for a worker.
     private const string ConnectTimeoutOption = "client_mount_timeout";
     private const string ConnectTimeout = "15";
-    /// <summary>The setting that has librbd cache writes.</summary>
-    public const string CacheOption = "rbd_cache";
     private const int MaxIdLength = 64;
 
     private nint _cluster;
