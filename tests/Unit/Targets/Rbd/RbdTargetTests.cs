@@ -214,14 +214,14 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
     [Fact]
     public void What_the_image_is_like_is_told()
     {
-        cluster.Rbd("create", "rbd/told", "--size", "4M", "--object-size", "1M", "--image-feature", "exclusive-lock,object-map");
+        cluster.Rbd("create", "rbd/told", "--size", "4M", "--object-size", "1M", "--image-feature", "layering,exclusive-lock");
         using RbdTarget target = Open("rbd/told");
         using JsonDocument info = JsonDocument.Parse(cluster.Rbd("info", "--format", "json", "rbd/told"));
         Assert.Equal(new Dictionary<string, string>
         {
             ["ClusterId"] = cluster.Ceph("fsid").Trim(),
             ["ImageId"] = info.RootElement.GetProperty("id").GetString()!,
-            ["Features"] = "exclusive-lock,object-map",
+            ["Features"] = "exclusive-lock,layering",
             ["ObjectSize"] = "1048576",
             ["LockOwner"] = OwnerOf("rbd/told"),
         }, target.Properties);
