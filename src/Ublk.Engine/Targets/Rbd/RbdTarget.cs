@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using Ublk.Counters;
 using Ublk.Interop;
 using Ublk.Io;
 

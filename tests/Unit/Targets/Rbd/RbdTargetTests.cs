@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Ublk.Counters;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
