@@ -16,6 +16,8 @@ internal sealed unsafe class RbdImage : IDisposable
     private readonly RbdName _name;
     private readonly RbdCluster _cluster;
     private nint _image;
+    private RbdState? _released;
+    private string? _statePath;
 
     private RbdImage(RbdName name, RbdCluster cluster)
     {
@@ -103,6 +105,13 @@ internal sealed unsafe class RbdImage : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        // Before the lock is given back: without that it would seem to have been taken.
+        if (_statePath is { } path)
+        {
+            _ = _released!.TryWrite(path);
+            _statePath = null;
+        }
+
         // Closing the image flushes it, and gives the lock back.
         if (_image != 0)
         {
@@ -164,23 +173,41 @@ internal sealed unsafe class RbdImage : IDisposable
         RbdLock imageLock = new(_image, _name);
         if (options.StatePath is not { } path)
         {
-            LockOwner = imageLock.Acquire(predecessor: null);
+            LockOwner = imageLock.Acquire();
             return;
         }
 
-        string id = $"{_cluster.FindId()}/{_cluster.FindPoolId()}/{_name.Namespace}/{FindId()}";
-        RbdState? former = RbdState.TryRead(path);
+        RbdState state = new($"{_cluster.FindId()}/{_cluster.FindPoolId()}/{_name.Namespace}/{FindId()}", Owner: null);
+        Succeed(imageLock, RbdState.TryRead(path), state.ImageId, options);
+
+        // From here on nothing is left of the last worker, whatever becomes of this one.
+        state.Write(path);
+        LockOwner = imageLock.Acquire();
+        (state with { Owner = LockOwner }).Write(path);
+        _released = state;
+        _statePath = path;
+    }
+
+    private void Succeed(RbdLock imageLock, RbdState? former, string id, TargetOptions options)
+    {
         if (options.MustHaveState && former?.ImageId != id)
         {
-            throw new UblkException(UblkError.InvalidBackingFile, former is null
-                ? $"{path} is missing or damaged: it identifies the image {_name} and the last worker. Put it back, or remove the device."
+            throw Unlike(former is null
+                ? $"{options.StatePath} is missing or damaged: it identifies the image {_name} and the last worker. Put it back, or remove "
+                    + "the device."
                 : $"{_name} is not the image that the device served: that one was removed, renamed or replaced. Put it back, or remove "
-                    + "the device.", operation: "recover");
+                    + "the device.");
         }
 
-        LockOwner = imageLock.Acquire(former?.Owner);
-        new RbdState(id, LockOwner).Write(path);
+        // A dead worker keeps its lock until another client takes it, which may then have written what the disk's users do not know.
+        if (former?.Owner is { } predecessor && !imageLock.TryBreak(predecessor, out string? owner) && options.MustHaveState)
+        {
+            throw Unlike($"Another client has locked the image {_name} since the last worker died, and may have changed it"
+                + $"{(owner is null ? "" : $": the client at {owner}, which still has the lock")}. Remove the device and create it again.");
+        }
     }
+
+    private static UblkException Unlike(string message) => new(UblkError.InvalidBackingFile, message, operation: "recover");
 
     private string FindId()
     {

@@ -9,33 +9,35 @@ namespace Ublk.Targets.Rbd;
 internal sealed unsafe class RbdLock(nint image, RbdName name)
 {
     /// <summary>Takes the lock.</summary>
-    /// <param name="predecessor">
-    /// The address of a client that is dead: if the lock is still its own, it is broken, which excludes that client from the cluster, so
-    /// that nothing it sent is executed any more. Null for none. No other client's lock is broken.
-    /// </param>
     /// <returns>The address of this client.</returns>
     /// <exception cref="UblkException">Another client has the lock, or the image has none.</exception>
-    public string Acquire(string? predecessor)
+    public string Acquire()
     {
-        if (predecessor is not null && FindOwner() == predecessor)
-        {
-            Break(predecessor);
-        }
-
         int result = LibRbd.AcquireLock(image, LibRbd.RBD_LOCK_MODE_EXCLUSIVE);
         string? owner = FindOwner();
         return result >= 0 && owner is not null ? owner : throw Refusal(result, owner);
     }
 
-    // Another owner by now is refused when the lock is taken.
-    private void Break(string owner)
+    /// <summary>
+    /// Breaks the lock of a client that is dead, and of no other: that client is excluded from the cluster, so that nothing it sent is
+    /// executed any more.
+    /// </summary>
+    /// <param name="predecessor">The address of that client.</param>
+    /// <param name="owner">The address of the client that has the lock instead; null for none.</param>
+    /// <returns>Whether the lock was still its own.</returns>
+    /// <exception cref="UblkException">It cannot be broken.</exception>
+    public bool TryBreak(string predecessor, out string? owner)
     {
-        int result = LibRbd.BreakLock(image, LibRbd.RBD_LOCK_MODE_EXCLUSIVE, owner);
-        if (result < 0 && result is not (-Libc.ENOENT or -Libc.EBUSY or -Libc.EAGAIN))
+        owner = FindOwner();
+        if (owner != predecessor)
         {
-            throw RbdError.Of(result, $"take the lock of the image {name} from the last worker, the client at {owner}",
-                "The Ceph user needs the right to exclude clients: ceph auth caps client.USER mon 'profile rbd' osd 'profile rbd'");
+            return false;
         }
+
+        int result = LibRbd.BreakLock(image, LibRbd.RBD_LOCK_MODE_EXCLUSIVE, predecessor);
+        return result >= 0 ? true : throw RbdError.Of(result,
+            $"take the lock of the image {name} from the last worker, the client at {predecessor}",
+            "The Ceph user needs the right to exclude clients: ceph auth caps client.USER mon 'profile rbd' osd 'profile rbd'");
     }
 
     private UblkException Refusal(int result, string? owner) => owner is not null

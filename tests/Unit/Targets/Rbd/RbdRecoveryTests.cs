@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Specification;
@@ -76,6 +77,35 @@ public sealed class RbdRecoveryTests : IClassFixture<CephCluster>, IDisposable
         Assert.Contains(_cluster.Rbd("lock", "ls", name).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[^1], failure.Message,
             StringComparison.Ordinal);
         new TargetClient(other).Write(0, new byte[Block]);
+    }
+
+    [Fact]
+    public void An_image_that_another_client_had_locked_meanwhile_is_refused()
+    {
+        string name = Create("changed");
+        using RbdTarget last = Open(name);
+        using JsonDocument locks = JsonDocument.Parse(_cluster.Rbd("lock", "ls", "--format", "json", name));
+        JsonElement taken = Assert.Single(locks.RootElement.EnumerateArray());
+        _cluster.Rbd("lock", "rm", name, taken.GetProperty("id").GetString()!, taken.GetProperty("locker").GetString()!);
+        using (RbdTarget other = RbdTarget.Open(new TargetOptions(OptionsOf(name))))
+        {
+            UblkException failure = Assert.Throws<UblkException>(() => Open(name, isRecovery: true));
+            Assert.Equal(UblkError.InvalidBackingFile, failure.Error);
+            Assert.Contains(other.Properties["LockOwner"], failure.Message, StringComparison.Ordinal);
+            new TargetClient(other).Write(0, new byte[Block]);
+        }
+
+        Assert.Equal(UblkError.InvalidBackingFile, Assert.Throws<UblkException>(() => Open(name, isRecovery: true)).Error);
+    }
+
+    [Fact]
+    public void A_recovery_that_came_to_nothing_leaves_the_image_to_the_next()
+    {
+        string name = Create("again");
+        using RbdTarget last = Open(name);
+        Open(name, isRecovery: true).Dispose();
+        using RbdTarget next = Open(name, isRecovery: true);
+        new TargetClient(next).Write(0, new byte[Block]);
     }
 
     [Fact]
