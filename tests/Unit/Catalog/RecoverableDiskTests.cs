@@ -12,7 +12,7 @@ public class RecoverableDiskTests
     [InlineData("Qcow2", false, true)]
     [InlineData("Nbd", false, false)]
     [InlineData("Nbd", true, true)]
-    [InlineData("Rbd", false, false)]
+    [InlineData("Rbd", false, true)]
     public void A_disk_is_recoverable_if_its_target_can_take_over_writes(string target, bool readOnly, bool isRecoverable) =>
         Assert.Equal(isRecoverable, SpecificationCheck.IsRecoverable(new() { Target = target, ReadOnly = readOnly }));
 

@@ -146,7 +146,7 @@ internal sealed unsafe class RbdImage : IDisposable
         {
             throw new UblkException(UblkError.NotSupported,
                 $"{RbdCluster.CacheOption} is set for the image {_name} or its pool, so what is written would be lost with a worker. "
-                    + $"Omit -Recovery, or run: rbd config image set {_name} {RbdCluster.CacheOption} false");
+                    + $"Use -Recovery None, or run: rbd config image set {_name} {RbdCluster.CacheOption} false");
         }
     }
 
