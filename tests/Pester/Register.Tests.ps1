@@ -117,7 +117,7 @@ Describe 'Where systemd runs, a registered device' -Tag Systemd -Skip:(-not (Tes
     It 'by a unit of its own, as former versions wrote it, is made and unregistered' {
         $own = "/etc/systemd/system/$unit"
         $worker = (Get-Item /usr/lib/ublk/ublk-worker).LinkTarget
-        (Get-Content -Raw /etc/systemd/system/ublk@.service).Replace('ExecStart=/usr/lib/ublk/ublk-worker', "ExecStart=$worker") | Set-Content $own
+        (Get-Content -Raw /etc/systemd/system/ublk@.service).Replace('ExecStart=/usr/lib/ublk/ublk-worker', "ExecStart=`"$worker`"") | Set-Content $own
         Remove-Item "$own.d" -Recurse
         Invoke-Program systemctl daemon-reload
         Invoke-Program systemctl start $unit
