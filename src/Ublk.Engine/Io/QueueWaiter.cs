@@ -31,6 +31,16 @@ internal sealed class QueueWaiter : ReusableTask<int>
         return waiter;
     }
 
+    /// <summary>A waiter as <see cref="Rent"/> gives it, in front of a list.</summary>
+    /// <returns>The task to await.</returns>
+    public static ValueTask<int> Join(ref QueueWaiter? list)
+    {
+        QueueWaiter waiter = Rent();
+        waiter.Next = list;
+        list = waiter;
+        return waiter.Task;
+    }
+
     /// <summary>Has the request go on with a result. Callable from any thread.</summary>
     public void Wake(int result)
     {

@@ -75,13 +75,7 @@ internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
     }
 
     /// <summary>Waits until a table may be replaced; under the lock.</summary>
-    public ValueTask<int> WaitForRoom()
-    {
-        QueueWaiter waiter = QueueWaiter.Rent();
-        waiter.Next = _roomWaiters;
-        _roomWaiters = waiter;
-        return waiter.Task;
-    }
+    public ValueTask<int> WaitForRoom() => QueueWaiter.Join(ref _roomWaiters);
 
     /// <summary>The waiters for room, to be woken outside the lock; under the lock.</summary>
     public QueueWaiter? TakeRoomWaiters()

@@ -23,13 +23,7 @@ internal sealed class GuestRange
     public GuestRange? Next { get; set; }
 
     /// <summary>Waits until the write has its places.</summary>
-    public ValueTask<int> WaitAsync()
-    {
-        QueueWaiter waiter = QueueWaiter.Rent();
-        waiter.Next = _waiters;
-        _waiters = waiter;
-        return waiter.Task;
-    }
+    public ValueTask<int> WaitAsync() => QueueWaiter.Join(ref _waiters);
 
     /// <summary>Takes the waiters, to be woken.</summary>
     public QueueWaiter? TakeWaiters()
