@@ -3,8 +3,8 @@
 .SYNOPSIS
 Counts the instructions that a worker's queue spends on a request, and compares them with the counts of bench/instructions.json.
 .DESCRIPTION
-The program of bench/Instructions serves 4 KiB requests from each target, under valgrind's callgrind. The ring is a double that answers
-in the place of the kernel and the driver, whose instructions are not counted. A count that grew by more than 5 % is a warning.
+The program of bench/Instructions serves 4 KiB requests from each target, under valgrind's callgrind. A double of the
+ring simulates the kernel and the driver; its instructions are not counted. A count that grew by more than 5 % is a warning.
 .PARAMETER Program
 The program, compiled ahead of time.
 .PARAMETER Directory

@@ -18,7 +18,7 @@ internal sealed record DeviceRecord
     /// <summary>Which file that was when it was opened; null where there is none, or none that the target has open.</summary>
     public FileIdentity? BackingFile { get; init; }
 
-    /// <summary>What the target tells about what is behind the disk. A record that an older version wrote has none.</summary>
+    /// <summary>Information about the storage behind the disk. A record that an older version wrote has none.</summary>
     public IReadOnlyDictionary<string, string> TargetProperties { get => field ?? new Dictionary<string, string>(); init; } =
         new Dictionary<string, string>();
 

@@ -123,7 +123,7 @@ public sealed class UblkDevice
     public string? LastExit { get; init; }
 
     /// <summary>
-    /// What the target tells about what is behind the disk, by name, as it was when the last worker was started; empty for most targets.
+    /// Information about the storage behind the disk, by name, as it was when the last worker was started; empty for most targets.
     /// </summary>
     public IReadOnlyDictionary<string, string> TargetProperties { get; init; } = new Dictionary<string, string>();
 
