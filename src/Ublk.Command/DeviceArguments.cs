@@ -53,6 +53,10 @@ internal static class DeviceArguments
 
     private static readonly Option<bool> s_readOnly = Flag("The disk refuses writes.", "--read_only");
 
+    private static readonly Option<string?> s_writeCache = Choice("back|through",
+        "through: a write is durable when it completes. back, the default: when the disk is flushed.", ["back", "through"],
+        "--write_cache");
+
     private static readonly Option<bool> s_noScan = Flag("The kernel leaves the partition table unread.", "--no_auto_part_scan");
 
     private static readonly Option<bool> s_autoRestart =
@@ -83,7 +87,7 @@ internal static class DeviceArguments
     [
         s_type, s_number, s_queues, s_depth, s_taskWork, s_getData, s_recovery, s_reissue, s_failIo, s_userCopy, s_zeroCopy,
         s_unprivileged, s_maxIoSize, s_buffered, s_readOnly, s_noScan, s_autoRestart, s_ignoreLock, s_name, s_threads, s_logicalBlock,
-        s_physicalBlock, s_cpus,
+        s_physicalBlock, s_cpus, s_writeCache,
     ];
 
     /// <summary>The device that a command line describes.</summary>
@@ -109,6 +113,7 @@ internal static class DeviceArguments
             LogicalBlockSize = result.GetValue(s_logicalBlock),
             PhysicalBlockSize = result.GetValue(s_physicalBlock),
             ReadOnly = result.GetValue(s_readOnly),
+            WriteCache = result.GetValue(s_writeCache) == "through" ? WriteCache.Through : WriteCache.Back,
             NoPartitionScan = result.GetValue(s_noScan),
             BufferMode = ReadBufferMode(result),
             Recovery = ReadRecovery(result, autoRestart),
@@ -166,10 +171,14 @@ internal static class DeviceArguments
     private static Option<bool> Flag(string description, string name, params string[] aliases) =>
         new(name, aliases) { Description = description, Arity = ArgumentArity.Zero };
 
-    private static Option<string?> Switch(string helpName, string description, string name, params string[] aliases)
+    private static Option<string?> Switch(string helpName, string description, string name, params string[] aliases) =>
+        Choice(helpName, description, ["0", "1"], name, aliases);
+
+    private static Option<string?> Choice(
+        string helpName, string description, string[] choices, string name, params string[] aliases)
     {
         Option<string?> option = new(name, aliases) { Description = description, HelpName = helpName };
-        option.AcceptOnlyFromAmong("0", "1");
+        option.AcceptOnlyFromAmong(choices);
         return option;
     }
 }

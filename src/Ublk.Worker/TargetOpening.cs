@@ -1,4 +1,5 @@
 using Ublk.Catalog;
+using Ublk.Filters;
 using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Worker.Plugins;
@@ -17,7 +18,8 @@ internal static class TargetOpening
         Func<TargetOptions, BlockTarget> open = specification.Assembly is { } assembly
             ? Find(assembly, specification)
             : TargetCatalog.Find(specification.Target).Open;
-        return FilterStack.Open(specification.Filters, open, options);
+        BlockTarget disk = FilterStack.Open(specification.Filters, open, options);
+        return specification.WriteCache == WriteCache.Through ? WriteThroughFilter.Wrap(disk) : disk;
     }
 
     // Its exceptions are reported as errors of the plug-in.

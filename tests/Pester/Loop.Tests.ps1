@@ -75,6 +75,18 @@ Describe 'A loop disk' {
         [int] $after | Should -BeGreaterThan ([int] $before)
     }
 
+    It 'has no volatile cache where it writes through, nor after a recovery' {
+        New-Image $image 8MB
+        $device = New-UblkDevice -Target Loop -Path $image -WriteCache Through -Recovery Queue
+        $cache = "/sys/block/ublkb$($device.Id)/queue/write_cache"
+        Get-Content $cache | Should -Be 'write through'
+        Stop-Process -Id $device.ProcessId -Force
+        Start-UblkDevice $device.Id -Confirm:$false
+        Get-Content $cache | Should -Be 'write through'
+        (Get-UblkDevice $device.Id).WriteCache | Should -Be 'Through'
+        Invoke-Program dd if=/dev/urandom "of=$device" bs=1M count=1 conv=fsync
+    }
+
     It 'passes by the page cache unless told not to' {
         New-Image $image 8MB
         $device = New-UblkDevice -Target Loop -Path $image -DirectIO:$false

@@ -127,6 +127,7 @@ internal static class DeviceInventory
             Holders = DeviceUsers.Holders(id),
             MountPoints = DeviceUsers.MountPoints(id),
             StartTime = record?.StartTime.ToLocalTime(),
+            WriteCache = record?.Specification.WriteCache,
             Recovery = record?.Specification.Recovery,
             AutoRestart = record?.Specification.AutoRestart,
             Restarts = record?.Specification.AutoRestart == true ? record.Restarts : null,

@@ -56,6 +56,9 @@ public sealed class UblkDevice
     /// <summary>Whether the disk refuses writes.</summary>
     public bool? ReadOnly { get; init; }
 
+    /// <summary>When writes are durable; null for a device of another server.</summary>
+    public WriteCache? WriteCache { get; init; }
+
     /// <summary>The smallest unit of a request in bytes.</summary>
     public int? LogicalBlockSize { get; init; }
 

@@ -77,6 +77,14 @@ public sealed class IoRequest
         return derived;
     }
 
+    /// <summary>The same request, to be durable before it completes. It is the one derived request that there is at a time.</summary>
+    internal IoRequest DeriveDurable()
+    {
+        IoRequest derived = Derive(Operation, Offset, Length, Buffer);
+        derived.IsForceUnitAccess = true;
+        return derived;
+    }
+
     /// <summary>Makes the object the tag's next request.</summary>
     internal void Load(IoOperation operation, bool isForceUnitAccess, bool mustStayAllocated, long offset, long length, IoBuffer buffer)
     {

@@ -63,6 +63,9 @@ internal sealed record DeviceSpecification
     /// <summary>Whether the disk refuses writes.</summary>
     public bool ReadOnly { get; init; }
 
+    /// <summary>When writes are durable.</summary>
+    public WriteCache WriteCache { get; init; }
+
     /// <summary>Whether the kernel leaves the partition table unread.</summary>
     public bool NoPartitionScan { get; init; }
 

@@ -78,6 +78,10 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     [Parameter]
     public SwitchParameter ReadOnly { get; set; }
 
+    /// <summary>When writes are durable: at the next flush, or when they are answered.</summary>
+    [Parameter]
+    public WriteCache WriteCache { get; set; }
+
     /// <summary>Leaves the partition table unread.</summary>
     [Parameter]
     public SwitchParameter NoPartitionScan { get; set; }
@@ -133,6 +137,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             LogicalBlockSize = LogicalBlockSize,
             PhysicalBlockSize = PhysicalBlockSize,
             ReadOnly = ReadOnly,
+            WriteCache = WriteCache,
             NoPartitionScan = NoPartitionScan,
             BufferMode = BufferMode,
             Recovery = Recovery ?? (AutoRestart ? RecoveryMode.Reissue : RecoveryMode.None),

@@ -50,6 +50,13 @@ public class AddArgumentsTests
         Assert.Equal(expected, Read($"-t null {options}").Recovery);
 
     [Theory]
+    [InlineData("", WriteCache.Back)]
+    [InlineData("--write_cache back", WriteCache.Back)]
+    [InlineData("--write_cache through", WriteCache.Through)]
+    public void The_write_cache_is_named(string options, WriteCache expected) =>
+        Assert.Equal(expected, Read($"-t null {options}").WriteCache);
+
+    [Theory]
     [InlineData("", BufferMode.Auto)]
     [InlineData("-g 0", BufferMode.Auto)]
     [InlineData("-g 1", BufferMode.UserCopy)]
