@@ -8,6 +8,7 @@ using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Launching;
 using Ublk.Lifecycle;
+using Ublk.Live;
 using Ublk.Logging;
 using Ublk.Processes;
 using Ublk.Qcow2.Compression;
@@ -63,35 +64,34 @@ internal sealed class DeviceWorker
         {
             ClusterCodec.Zstd = new ZstdCodec();
             DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
-            TargetOptions options = new(_specification.Options)
-            {
-                ReadOnly = _specification.ReadOnly,
-                IgnoreLock = _specification.IgnoreLock,
-                LogicalBlockSize = _specification.LogicalBlockSize,
-                QueueThreads = _specification.QueueCount * _specification.ThreadsPerQueue,
-                Recovery = _specification.Recovery,
-                Warn = message => _log.Write(LogLevel.Error, $"device {_id}: {message}"),
-                Inform = message => _log.Write(LogLevel.Information, $"device {_id}: {message}"),
-                SizeChanged = AdoptSize,
-                Companion = [.. Self.Command, WorkerArguments.Companion],
-                StatePath = StateDirectory.Own.TargetStatePath(_id, _specification.Cookie),
-                MustHaveState = _kind == LaunchKind.Recover && former?.KeepsState != false,
-                FormerGenerations = _kind == LaunchKind.New
-                    ? null
-                    : former?.Overlays.ToDictionary(overlay => overlay.Key, overlay => overlay.Value.Generation) ?? [],
-            };
             RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
-            using BlockTarget target = OpenTarget(options);
-            FileIdentity? backing = Path.IsPathRooted(target.BackingPath) && target.Files is [{ } file, ..] ? FileIdentity.Of(file) : null;
-            RequireSameFiles(backing, former);
-            Report(WorkerStage.Opened);
-            using CounterMemory counters = CreateCounters(target);
-            using DeviceServer server = DeviceServer.Create(
-                _kind, _specification, target, counters, () => Report(WorkerStage.Added), Abort);
-            WriteRecord(target, options, backing, server, former);
-            Serve(server, target, options);
-            server.Dispose();
-            bool isFinished = Finish(target);
+            DiskHost host = new(_log, AdoptSize, Abort);
+            OpenedDisk disk = OpenDisk(host, former);
+            bool isFinished;
+            try
+            {
+                RequireSameFiles(disk.File, former);
+                Report(WorkerStage.Opened);
+                using CounterMemory counters = CreateCounters(disk.Target);
+                host.Counters = counters;
+                using DeviceServer server = DeviceServer.Create(
+                    _kind, _specification, disk.Target, counters, () => Report(WorkerStage.Added), Abort);
+                LiveDisk live = new(disk, server.Switch, host);
+                using (LiveListener? listener = Listen(live))
+                {
+                    WriteRecord(disk, server, former);
+                    Serve(server, disk);
+                }
+
+                server.Dispose();
+                disk = live.Disk;
+                isFinished = Finish(disk.Target);
+            }
+            finally
+            {
+                disk.Target.Dispose();
+            }
+
             AwaitRemoval();
             if (!DeviceIdentity.Exists(_id, _specification.Cookie))
             {
@@ -119,11 +119,26 @@ internal sealed class DeviceWorker
         }
     }
 
-    private BlockTarget OpenTarget(TargetOptions options)
+    private OpenedDisk OpenDisk(DiskHost host, DeviceRecord? former)
     {
         using OpeningProgress progress =
             new(() => _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Opening }), WorkerTimeouts.ProgressInterval);
-        return TargetOpening.Open(_specification, options);
+        return host.Open(_kind, _specification, former);
+    }
+
+    // Without it the disk is served all the same.
+    private LiveListener? Listen(LiveDisk disk)
+    {
+        try
+        {
+            return new LiveListener(
+                StateDirectory.Own.Listen(_id), disk, message => _log.Write(LogLevel.Information, $"device {_id}: {message}"));
+        }
+        catch (UblkException exception)
+        {
+            _log.Write(LogLevel.Warning, exception.Message);
+            return null;
+        }
     }
 
     private CounterMemory CreateCounters(BlockTarget target)
@@ -170,21 +185,15 @@ internal sealed class DeviceWorker
         }
     }
 
-    private void WriteRecord(BlockTarget target, TargetOptions options, FileIdentity? backing, DeviceServer server, DeviceRecord? former)
+    private void WriteRecord(OpenedDisk disk, DeviceServer server, DeviceRecord? former)
     {
         int supervisor = _specification.AutoRestart ? Libc.GetParentProcessId() : 0;
         try
         {
-            StateDirectory.Own.Write(new DeviceRecord
+            StateDirectory.Own.Write(disk.Describe(new DeviceRecord
             {
                 WorkerVersion = EngineVersion.Text,
                 Specification = _specification,
-                BackingPath = target.BackingPath,
-                BackingFile = backing,
-                TargetProperties = target.Properties,
-                KeepsState = target.KeepsState,
-                Overlays = options.Generations.ToDictionary(
-                    overlay => overlay.Key, overlay => new OverlayIdentity(overlay.Value, FileIdentity.Of(overlay.Key))),
                 ProcessId = Environment.ProcessId,
                 SupervisorId = supervisor,
                 SupervisorStartTicks = supervisor == 0 ? 0 : ProcessStatus.StartTicksOf(supervisor),
@@ -192,7 +201,7 @@ internal sealed class DeviceWorker
                 LastExit = former?.LastExit,
                 StartTime = DateTime.UtcNow,
                 Queues = [.. server.Threads.Select(thread => new QueueInfo(thread.QueueId, thread.ThreadId, $"{thread.Cpus}"))],
-            });
+            }));
         }
         catch (UblkException exception) when (_kind == LaunchKind.Recover && former is not null)
         {
@@ -201,17 +210,17 @@ internal sealed class DeviceWorker
         }
     }
 
-    private void Serve(DeviceServer server, BlockTarget target, TargetOptions options)
+    private void Serve(DeviceServer server, OpenedDisk disk)
     {
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, RemoveOnSignal);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, RemoveOnSignal);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
-        Report(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. options.Warnings] });
+        Report(new WorkerReport { Stage = WorkerStage.Ready, Warnings = [.. disk.Options.Warnings] });
         ControlTrace.Listener = null;
         if (_launcher.ReceiveApproval() || (_kind == LaunchKind.Recover && IsLive()))
         {
             _log.Write(LogLevel.Information,
-                $"device {_id} is live: {_specification.Target} {target.BackingPath} {target.Geometry.Size} bytes");
+                $"device {_id} is live: {_specification.Target} {disk.Target.BackingPath} {disk.Target.Geometry.Size} bytes");
             ProgramText.Forget();
         }
         else

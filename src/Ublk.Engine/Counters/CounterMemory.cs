@@ -42,7 +42,7 @@ internal struct CounterHeader
 internal sealed unsafe class CounterMemory : IDisposable
 {
     private readonly nuint _length;
-    private readonly IReadOnlyList<TargetCounter> _target;
+    private IReadOnlyList<TargetCounter> _target = [];
     private nint _address;
 
     /// <summary>Maps it.</summary>
@@ -54,7 +54,6 @@ internal sealed unsafe class CounterMemory : IDisposable
     /// <exception cref="UblkException">There is no memory.</exception>
     public CounterMemory(SafeFileHandle? file, int threads, IReadOnlyList<TargetCounter> target)
     {
-        _target = [.. target.Take(TargetCounterSlot.MaxCount)];
         _length = (nuint)LengthFor(threads);
         int flags = file is null ? Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS : Libc.MAP_SHARED;
         _address = Libc.MMap(_length, Libc.PROT_READ | Libc.PROT_WRITE, flags, file, 0);
@@ -63,14 +62,7 @@ internal sealed unsafe class CounterMemory : IDisposable
             throw UblkException.FromErrno(Libc.LastErrno, "mmap", "Cannot map the counters");
         }
 
-        for (int index = 0; index < _target.Count; index++)
-        {
-            TargetCounterSlot* slot = TargetCounterSlot.In(_address) + index;
-            slot->SetName(_target[index].Name);
-            _target[index].MoveTo(&slot->Value);
-        }
-
-        ((CounterHeader*)_address)->TargetCounters = _target.Count;
+        SetTarget(target);
     }
 
     /// <summary>The bytes of a device's counters.</summary>
@@ -82,16 +74,32 @@ internal sealed unsafe class CounterMemory : IDisposable
     public QueueCounters For(int thread, int slots) =>
         new((CounterBlock*)(_address + CounterHeader.Room) + thread, slots);
 
+    /// <summary>Has another target count here. No thread counts meanwhile.</summary>
+    /// <param name="target">What it counts, as far as there is room.</param>
+    public void SetTarget(IReadOnlyList<TargetCounter> target)
+    {
+        foreach (TargetCounter counter in _target)
+        {
+            counter.ReturnHome();
+        }
+
+        _target = [.. target.Take(TargetCounterSlot.MaxCount)];
+        for (int index = 0; index < _target.Count; index++)
+        {
+            TargetCounterSlot* slot = TargetCounterSlot.In(_address) + index;
+            slot->SetName(_target[index].Name);
+            _target[index].MoveTo(&slot->Value);
+        }
+
+        ((CounterHeader*)_address)->TargetCounters = _target.Count;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
         if (_address != 0)
         {
-            foreach (TargetCounter counter in _target)
-            {
-                counter.ReturnHome();
-            }
-
+            SetTarget([]);
             _ = Libc.MUnmap(_address, _length);
             _address = 0;
         }

@@ -54,7 +54,9 @@ internal unsafe struct TargetCounterSlot
     {
         fixed (byte* bytes = _name)
         {
-            Encoding.ASCII.GetBytes(name, new Span<byte>(bytes, TargetCounter.MaxNameLength));
+            Span<byte> room = new(bytes, TargetCounter.MaxNameLength);
+            room.Clear();
+            Encoding.ASCII.GetBytes(name, room);
         }
     }
 

@@ -25,6 +25,9 @@ internal sealed record DeviceRecord
     /// <summary>Whether the target keeps in memory what the next worker needs; null where an older version wrote the record.</summary>
     public bool? KeepsState { get; init; }
 
+    /// <summary>How often workers have opened the disk anew; see <see cref="StateDirectory.TargetStatePath"/>.</summary>
+    public int Generation { get; init; }
+
     /// <summary>What the worker could not write back when the device ended; null where there was nothing.</summary>
     public string? Failure { get; init; }
 

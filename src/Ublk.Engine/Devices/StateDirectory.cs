@@ -1,8 +1,10 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Counters;
 using Ublk.Interop;
+using Ublk.Processes;
 
 namespace Ublk.Devices;
 
@@ -177,10 +179,15 @@ internal sealed class StateDirectory
 
         File.Delete(UnfinishedPath(RecordPath(directory, id), cookie));
         File.Delete(UnfinishedPath(CountersPath(directory, id), cookie));
-        File.Delete($"{PathOf(directory)}/{TargetStateName(id, cookie)}");
+        foreach (string state in Directory.GetFiles(PathOf(directory), TargetStateName(id, cookie, "*")))
+        {
+            File.Delete(state);
+        }
+
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
             File.Delete(RecordPath(directory, id));
+            File.Delete(SocketPath(directory, id));
         }
 
         if (ReadFile(CountersPath(directory, id), MaxCountersSize) is { } counters && CounterHeader.CookieOf(counters) == cookie)
@@ -192,7 +199,55 @@ internal sealed class StateDirectory
     /// <summary>
     /// A file, in memory, for what the target of a device keeps beyond its worker's life. <see cref="Delete"/> takes it too.
     /// </summary>
-    public string TargetStatePath(int id, ulong cookie) => System.IO.Path.Combine(Path, TargetStateName(id, cookie));
+    /// <param name="id">The device.</param>
+    /// <param name="cookie">Its cookie.</param>
+    /// <param name="generation">How often the disk was opened anew by one of its workers: each target has a file of its own.</param>
+    public string TargetStatePath(int id, ulong cookie, int generation) =>
+        System.IO.Path.Combine(Path, TargetStateName(id, cookie, generation == 0 ? "" : $"-{generation}"));
+
+    /// <summary>Listens for commands to the worker of a device. <see cref="Delete"/> takes the socket's file.</summary>
+    /// <exception cref="UblkException">The directory cannot be written.</exception>
+    public Socket Listen(int id)
+    {
+        CreateDirectory();
+        using SafeFileHandle directory = OpenOrThrow();
+        Socket socket = LineChannel.CreateSocket();
+        try
+        {
+            File.Delete(SocketPath(directory, id));
+            socket.Bind(new UnixDomainSocketEndPoint(SocketPath(directory, id)));
+            socket.Listen();
+            return socket;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SocketException)
+        {
+            socket.Dispose();
+            throw NotWritable(exception.Message);
+        }
+    }
+
+    /// <summary>Connects to the worker of a device.</summary>
+    /// <returns>The channel; null where no worker listens.</returns>
+    public LineChannel? TryConnect(int id)
+    {
+        using SafeFileHandle directory = Open();
+        if (directory.IsInvalid)
+        {
+            return null;
+        }
+
+        Socket socket = LineChannel.CreateSocket();
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(SocketPath(directory, id)));
+            return new LineChannel(socket);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;
+        }
+    }
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
     /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
@@ -260,7 +315,9 @@ internal sealed class StateDirectory
     // Through the open directory, whatever its path leads to by now (proc(5)).
     private static string PathOf(SafeFileHandle directory) => $"/proc/self/fd/{directory.DangerousGetHandle()}";
 
-    private static string TargetStateName(int id, ulong cookie) => $"{id}-{cookie:x16}.state";
+    private static string TargetStateName(int id, ulong cookie, string generation) => $"{id}-{cookie:x16}{generation}.state";
+
+    private static string SocketPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.socket";
 
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 

@@ -19,7 +19,10 @@ internal sealed class DelayFilter : FilterTarget
         [new TargetOption("Delay", TargetOptionKind.Number, "Milliseconds that each request waits before it is handled.",
             IsMandatory: true)],
         (inner, options) =>
-            options.GetNumber("Delay") is > 0 and { } delay ? new DelayFilter(inner, TimeSpan.FromMilliseconds(delay, 0)) : inner);
+            options.GetNumber("Delay") is > 0 and { } delay ? new DelayFilter(inner, TimeSpan.FromMilliseconds(delay, 0)) : inner)
+    {
+        IsExchangeable = true,
+    };
 
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

@@ -48,7 +48,10 @@ internal sealed class ErrorRateFilter : FilterTarget
                 "The operations that fail; all by default.") { Choices = Enum.GetNames<IoOperation>() },
             new TargetOption("Seed", TargetOptionKind.Number, "The seed of the random choice of requests that fail; 0 by default."),
         ],
-        Wrap);
+        Wrap)
+    {
+        IsExchangeable = true,
+    };
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) =>

@@ -14,6 +14,9 @@ internal sealed record FilterDefinition(
     /// <summary>Whether the target behind is never written, so that it is opened for reading alone.</summary>
     public bool OnlyReads { get; init; }
 
+    /// <summary>Whether it can be added to a disk in use and taken away: it keeps nothing, and the disk is the same with it.</summary>
+    public bool IsExchangeable { get; init; }
+
     /// <summary>Why a worker that follows another could not go on where that one was; null where it can.</summary>
     public Func<TargetOptions, string?> WhyNotRecoverable { get; init; } = _ => null;
 }

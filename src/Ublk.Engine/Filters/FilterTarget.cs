@@ -36,7 +36,15 @@ internal abstract class FilterTarget : BlockTarget
     internal override bool KeepsState => Inner.KeepsState;
 
     /// <summary>The target behind.</summary>
-    protected BlockTarget Inner { get; }
+    internal BlockTarget Inner { get; }
+
+    /// <summary>
+    /// Called when other filters have taken its place: no more requests come, and those that it keeps waiting are to go on. Callable from
+    /// any thread.
+    /// </summary>
+    internal virtual void Retire()
+    {
+    }
 
     /// <inheritdoc/>
     internal override void Finish() => Inner.Finish();

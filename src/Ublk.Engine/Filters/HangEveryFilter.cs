@@ -3,11 +3,10 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>Never answers some of the requests.</summary>
+/// <summary>Leaves some of the requests unanswered as long as it is there.</summary>
 internal sealed class HangEveryFilter : FilterTarget
 {
-    private static readonly Task<int> Never = new TaskCompletionSource<int>().Task;
-
+    private readonly TaskCompletionSource _retired = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _every;
     private long _requests;
 
@@ -20,9 +19,21 @@ internal sealed class HangEveryFilter : FilterTarget
         "Leaves some requests unanswered.",
         [new TargetOption("HangEvery", TargetOptionKind.Number, "Every Nth request is never answered.",
             IsMandatory: true)],
-        (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangEveryFilter(inner, every) : inner);
+        (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangEveryFilter(inner, every) : inner)
+    {
+        IsExchangeable = true,
+    };
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request) =>
-        Interlocked.Increment(ref _requests) % _every == 0 ? new ValueTask<int>(Never) : Inner.HandleAsync(request);
+        Interlocked.Increment(ref _requests) % _every == 0 ? HangAsync(request) : Inner.HandleAsync(request);
+
+    /// <inheritdoc/>
+    internal override void Retire() => _retired.SetResult();
+
+    private async ValueTask<int> HangAsync(IoRequest request)
+    {
+        await _retired.Task;
+        return await Inner.HandleAsync(request);
+    }
 }

@@ -5,71 +5,105 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>Limits the bytes or the requests in a second.</summary>
+/// <summary>Limits the bytes and the requests in a second.</summary>
 internal sealed class RateLimitFilter : FilterTarget
 {
-    // What a disk that was idle may do at once.
-    private static readonly long Burst = Stopwatch.Frequency / 10;
+    /// <summary>The option that sets for how long an idle disk may catch up.</summary>
+    public const string BurstOption = "LimitBurst";
 
-    private readonly double _ticksPerByte;
-    private readonly double _ticksPerRequest;
-    private long _next;
+    private const int DefaultBurst = 100;
 
-    private RateLimitFilter(BlockTarget inner, long? bytes, long? requests)
+    // How soon a waiting request notices that the limit is lifted.
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
+
+    private readonly RateBudget[] _readBytes;
+    private readonly RateBudget[] _readRequests;
+    private readonly RateBudget[] _otherBytes;
+    private readonly RateBudget[] _otherRequests;
+    private volatile bool _isRetired;
+
+    private RateLimitFilter(BlockTarget inner, TargetOptions options)
         : base(inner)
     {
-        _ticksPerByte = bytes is { } b ? (double)Stopwatch.Frequency / b : 0;
-        _ticksPerRequest = requests is { } r ? (double)Stopwatch.Frequency / r : 0;
+        TimeSpan burst = TimeSpan.FromMilliseconds(options.GetNumber(BurstOption) ?? DefaultBurst);
+        RateBudget[] bytes = Budgets("RateLimit");
+        RateBudget[] requests = Budgets("RequestLimit");
+        _readBytes = [.. bytes, .. Budgets("ReadLimit")];
+        _readRequests = [.. requests, .. Budgets("ReadRequestLimit")];
+        _otherBytes = [.. bytes, .. Budgets("WriteLimit")];
+        _otherRequests = [.. requests, .. Budgets("WriteRequestLimit")];
+
+        RateBudget[] Budgets(string option) => options.GetNumber(option) is { } limit ? [new RateBudget(limit, burst)] : [];
     }
+
+    /// <summary>The options that are limits, all of them numbers a second.</summary>
+    public static IReadOnlyList<TargetOption> Limits { get; } =
+    [
+        new TargetOption("RateLimit", TargetOptionKind.Size,
+            "The limit of reads and writes together, in bytes per second; unlimited by default."),
+        new TargetOption("RequestLimit", TargetOptionKind.Number, "The limit in requests per second; unlimited by default."),
+        new TargetOption("ReadLimit", TargetOptionKind.Size, "The limit of reads, in bytes per second; unlimited by default."),
+        new TargetOption("WriteLimit", TargetOptionKind.Size, "The limit of writes, in bytes per second; unlimited by default."),
+        new TargetOption("ReadRequestLimit", TargetOptionKind.Number, "The limit of reads per second; unlimited by default."),
+        new TargetOption("WriteRequestLimit", TargetOptionKind.Number,
+            "The limit of all other requests per second; unlimited by default."),
+    ];
 
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "RateLimit",
         "Limits the throughput or the request rate.",
         [
-            new TargetOption("RateLimit", TargetOptionKind.Size,
-                "The limit of reads and writes together, in bytes per second; unlimited by default."),
-            new TargetOption("RequestLimit", TargetOptionKind.Number, "The limit in requests per second; unlimited by default."),
+            .. Limits,
+            new TargetOption(BurstOption, TargetOptionKind.Number,
+                "Milliseconds of idle time whose share an idle disk may use up at once; 100 by default."),
         ],
-        Wrap);
+        Wrap)
+    {
+        IsExchangeable = true,
+    };
 
     /// <inheritdoc/>
     public override ValueTask<int> HandleAsync(IoRequest request)
     {
-        long cost = (long)(_ticksPerRequest + (_ticksPerByte * request.Buffer.Length));
-        long wait = Reserve(cost);
-        return wait > 0 ? HandleLateAsync(request, Stopwatch.GetElapsedTime(0, wait)) : Inner.HandleAsync(request);
+        bool isRead = request.Operation == IoOperation.Read;
+        long wait = long.Max(
+            Reserve(isRead ? _readBytes : _otherBytes, request.Buffer.Length), Reserve(isRead ? _readRequests : _otherRequests, 1));
+        return wait > 0 ? HandleLateAsync(request, Stopwatch.GetTimestamp() + wait) : Inner.HandleAsync(request);
     }
+
+    /// <inheritdoc/>
+    internal override void Retire() => _isRetired = true;
 
     private static RateLimitFilter Wrap(BlockTarget inner, TargetOptions options)
     {
-        long? bytes = options.GetNumber("RateLimit");
-        long? requests = options.GetNumber("RequestLimit");
-        return bytes is null && requests is null || bytes == 0 || requests == 0
+        long?[] limits = [.. Limits.Select(limit => options.GetNumber(limit.Name)).Where(limit => limit is not null)];
+        return limits is [] || limits.Contains(0)
             ? throw new UblkException(UblkError.InvalidArgument,
-                "The RateLimit filter needs a RateLimit or a RequestLimit of 1 or more.")
-            : new RateLimitFilter(inner, bytes, requests);
+                $"The RateLimit filter needs one of {string.Join(", ", Limits.Select(limit => limit.Name))}, of 1 or more.")
+            : new RateLimitFilter(inner, options);
     }
 
-    // The queues share one point in time, at which what was let through is paid for; a request waits for it, and moves it on.
-    private long Reserve(long cost)
+    private static long Reserve(RateBudget[] budgets, long units)
     {
-        while (true)
+        long wait = 0;
+        foreach (RateBudget budget in budgets)
         {
-            long now = Stopwatch.GetTimestamp();
-            long next = Volatile.Read(ref _next);
-            long start = long.Max(next, now - Burst);
-            if (Interlocked.CompareExchange(ref _next, start + cost, next) == next)
-            {
-                return start + cost - now;
-            }
+            wait = long.Max(wait, budget.Reserve(units));
         }
+
+        return wait;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> HandleLateAsync(IoRequest request, TimeSpan wait)
+    private async ValueTask<int> HandleLateAsync(IoRequest request, long end)
     {
-        await request.Queue.DelayAsync(wait);
+        while (!_isRetired && end - Stopwatch.GetTimestamp() is > 0 and var left)
+        {
+            TimeSpan wait = Stopwatch.GetElapsedTime(0, left);
+            await request.Queue.DelayAsync(wait < LongestWait ? wait : LongestWait);
+        }
+
         return await Inner.HandleAsync(request);
     }
 }

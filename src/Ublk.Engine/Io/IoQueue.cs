@@ -20,6 +20,9 @@ public sealed class IoQueue : IDisposable
     // A socket that is not full takes it as it is submitted.
     private const int ExpectedLength = 32 << 10;
 
+    // Room for the files of another target in place of the first one. An index costs the kernel eight bytes.
+    private const int SpareFiles = 256;
+
     // Longer than a server on this machine takes, and not long where a socket is full.
     private static readonly TimeSpan s_expectedTime = TimeSpan.FromMilliseconds(1);
 
@@ -34,6 +37,7 @@ public sealed class IoQueue : IDisposable
     private readonly QueueSynchronizationContext _context;
     private readonly int _wakeUpFile;
     private readonly int _firstFile;
+    private readonly int _fileRoom;
     private uint _expected;
 
     /// <summary>Makes the queue for the calling thread, which alone may use it from then on.</summary>
@@ -54,7 +58,8 @@ public sealed class IoQueue : IDisposable
             _context = new QueueSynchronizationContext();
             _wakeUpFile = ownFiles.Length;
             _firstFile = ownFiles.Length + 1;
-            _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles]);
+            _fileRoom = targetFiles.Count + SpareFiles;
+            _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles], SpareFiles);
             SynchronizationContext.SetSynchronizationContext(_context);
             t_current = this;
             ListenForWakeUps();
@@ -249,7 +254,20 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the handle in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="handle">The handle.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
-    internal void ReplaceFile(int file, SafeFileHandle handle) => _ring.ReplaceFile(_firstFile + file, handle);
+    internal void ReplaceFile(int file, SafeFileHandle handle) => _ring.ReplaceFiles(_firstFile + file, [handle], 1);
+
+    /// <summary>Takes the files of another target, or none, in place of the former ones. No operation may be under way.</summary>
+    /// <exception cref="UblkException">There is no room for them, or the kernel refuses them.</exception>
+    internal void ReplaceFiles(IReadOnlyList<SafeFileHandle> files)
+    {
+        if (files.Count > _fileRoom)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"The disk would have {files.Count} files, and its worker has room for {_fileRoom}.", operation: "open");
+        }
+
+        _ring.ReplaceFiles(_firstFile, [.. files], _fileRoom);
+    }
 
     /// <summary>Whether the kernel has taken an operation.</summary>
     /// <param name="number">The operation's number.</param>

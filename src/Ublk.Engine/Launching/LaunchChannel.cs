@@ -1,9 +1,8 @@
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Ublk.Interop;
+using Ublk.Processes;
 using Ublk.Specification;
 
 namespace Ublk.Launching;
@@ -24,21 +23,19 @@ internal sealed class LaunchChannel : IDisposable
     // Short enough that Ctrl+C and the death of a worker are noticed at once.
     internal static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
-    private readonly Socket _socket;
-    private readonly StringBuilder _line = new();
-    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+    private readonly LineChannel _lines;
 
-    private LaunchChannel(Socket socket) => _socket = socket;
+    private LaunchChannel(Socket socket) => _lines = new LineChannel(socket);
 
     /// <summary>The worker's process, as the kernel vouches for it.</summary>
-    public int PeerProcessId => PeerCredentials(_socket).ProcessId;
+    public int PeerProcessId => _lines.PeerProcessId;
 
     /// <summary>Listens for one worker.</summary>
     /// <param name="name">The name, for the worker.</param>
     public static Socket Listen(out string name)
     {
         name = $"ublk-launch-{Environment.ProcessId}-{Guid.NewGuid():N}";
-        Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket listener = LineChannel.CreateSocket();
         listener.Bind(new UnixDomainSocketEndPoint($"\0{name}"));
         listener.Listen(1);
         return listener;
@@ -54,15 +51,14 @@ internal sealed class LaunchChannel : IDisposable
             return null;
         }
 
-        Socket socket = listener.Accept();
-        if (!IsTrusted(socket))
+        LaunchChannel channel = new(listener.Accept());
+        if (!channel._lines.IsPeerTrusted)
         {
-            socket.Dispose();
+            channel.Dispose();
             return null;
         }
 
         // START_DEV takes the worker's process id, and a worker that hangs is killed by it.
-        LaunchChannel channel = new(socket);
         if (channel.PeerProcessId <= 0)
         {
             channel.Dispose();
@@ -81,23 +77,24 @@ internal sealed class LaunchChannel : IDisposable
     /// </exception>
     public static LaunchChannel Connect(string name)
     {
-        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket socket = LineChannel.CreateSocket();
         socket.Connect(new UnixDomainSocketEndPoint($"\0{name}"));
-        if (IsTrusted(socket))
+        LaunchChannel channel = new(socket);
+        if (channel._lines.IsPeerTrusted)
         {
-            return new LaunchChannel(socket);
+            return channel;
         }
 
-        socket.Dispose();
+        channel.Dispose();
         throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM,
             "connect");
     }
 
     /// <summary>Launcher: what is wanted.</summary>
-    public void SendOrder(LaunchOrder order) => SendLine(JsonSerializer.Serialize(order, LaunchJson.Default.LaunchOrder));
+    public void SendOrder(LaunchOrder order) => _lines.Send(JsonSerializer.Serialize(order, LaunchJson.Default.LaunchOrder));
 
     /// <summary>Worker: what is wanted; null when the launcher is gone.</summary>
-    public LaunchOrder? ReceiveOrder() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line is not null
+    public LaunchOrder? ReceiveOrder() => _lines.TryReceive(Timeout.InfiniteTimeSpan, out string? line) && line is not null
         ? JsonSerializer.Deserialize(line, LaunchJson.Default.LaunchOrder)
         : null;
 
@@ -106,7 +103,7 @@ internal sealed class LaunchChannel : IDisposable
     {
         try
         {
-            SendLine(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
+            _lines.Send(JsonSerializer.Serialize(report, LaunchJson.Default.WorkerReport));
         }
         catch (SocketException)
         {
@@ -122,7 +119,7 @@ internal sealed class LaunchChannel : IDisposable
     public WorkerReport? ReceiveReport(Deadline deadline, Action check)
     {
         string? line;
-        while (!TryReceiveLine(PollInterval, out line))
+        while (!_lines.TryReceive(PollInterval, out line))
         {
             check();
         }
@@ -132,70 +129,14 @@ internal sealed class LaunchChannel : IDisposable
     }
 
     /// <summary>Launcher: the device is live and handed to the user; from now on the worker stands alone.</summary>
-    public void SendApproval() => SendLine(Approval);
+    public void SendApproval() => _lines.Send(Approval);
 
     /// <summary>Worker: waits for the approval.</summary>
     /// <returns>False when the launcher went without giving it.</returns>
-    public bool ReceiveApproval() => TryReceiveLine(Timeout.InfiniteTimeSpan, out string? line) && line == Approval;
+    public bool ReceiveApproval() => _lines.TryReceive(Timeout.InfiniteTimeSpan, out string? line) && line == Approval;
 
     /// <inheritdoc/>
-    public void Dispose() => _socket.Dispose();
-
-    private static bool IsTrusted(Socket socket) =>
-        PeerCredentials(socket).UserId is var user && (user == 0 || user == Libc.GetEffectiveUserId());
-
-    private static (int ProcessId, uint UserId) PeerCredentials(Socket socket)
-    {
-        byte[] credentials = new byte[12];
-        socket.GetRawSocketOption(Libc.SOL_SOCKET, Libc.SO_PEERCRED, credentials);
-        ReadOnlySpan<int> words = MemoryMarshal.Cast<byte, int>(credentials);
-        return (words[0], (uint)words[1]);
-    }
-
-    private void SendLine(string line) => _socket.Send(Encoding.UTF8.GetBytes(line + "\n"));
-
-    private bool TryReceiveLine(TimeSpan timeout, out string? line)
-    {
-        byte[] bytes = new byte[4096];
-        char[] chars = new char[bytes.Length];
-        while (true)
-        {
-            string text = _line.ToString();
-            int end = text.IndexOf('\n', StringComparison.Ordinal);
-            if (end >= 0)
-            {
-                line = text[..end];
-                _line.Remove(0, end + 1);
-                return true;
-            }
-
-            line = null;
-            if (!_socket.Poll(timeout, SelectMode.SelectRead))
-            {
-                return false;
-            }
-
-            int count = Receive(bytes);
-            if (count == 0)
-            {
-                return true;
-            }
-
-            _line.Append(chars, 0, _decoder.GetChars(bytes.AsSpan(0, count), chars, flush: false));
-        }
-    }
-
-    private int Receive(byte[] bytes)
-    {
-        try
-        {
-            return _socket.Receive(bytes);
-        }
-        catch (SocketException)
-        {
-            return 0;
-        }
-    }
+    public void Dispose() => _lines.Dispose();
 }
 
 /// <summary>The order of a launcher to its worker.</summary>

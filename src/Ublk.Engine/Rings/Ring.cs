@@ -190,15 +190,12 @@ internal unsafe class Ring : IDisposable
     }
 
     /// <summary>Registers files, so that an entry may name one by its index (IOSQE_FIXED_FILE).</summary>
+    /// <param name="files">The files.</param>
+    /// <param name="spare">Indexes after them that have no file yet.</param>
     /// <exception cref="UblkException">The kernel refuses them.</exception>
-    public void RegisterFiles(ReadOnlySpan<SafeFileHandle> files)
+    public void RegisterFiles(ReadOnlySpan<SafeFileHandle> files, int spare = 0)
     {
-        Span<int> fds = stackalloc int[files.Length];
-        for (int i = 0; i < files.Length; i++)
-        {
-            fds[i] = (int)files[i].DangerousGetHandle();
-        }
-
+        int[] fds = NumbersOf(files, files.Length + spare);
         fixed (int* list = fds)
         {
             if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFiles, list, (uint)fds.Length) < 0)
@@ -208,15 +205,20 @@ internal unsafe class Ring : IDisposable
         }
     }
 
-    /// <summary>Puts another file in the place of a registered one; operations under way keep the former.</summary>
+    /// <summary>Puts other files in the place of registered ones; operations under way keep the former.</summary>
+    /// <param name="first">The first index that changes.</param>
+    /// <param name="files">The files.</param>
+    /// <param name="count">How many indexes change: those without a file have none after.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
-    public void ReplaceFile(int index, SafeFileHandle file)
+    public void ReplaceFiles(int first, ReadOnlySpan<SafeFileHandle> files, int count)
     {
-        int fd = (int)file.DangerousGetHandle();
-        IoUringResourceUpdate update = new() { Offset = (uint)index, Data = (ulong)&fd };
-        if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFilesUpdate, &update, 1) < 0)
+        fixed (int* fds = NumbersOf(files, count))
         {
-            throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES_UPDATE", "Cannot register a file with io_uring");
+            IoUringResourceUpdate update = new() { Offset = (uint)first, Data = (ulong)fds };
+            if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFilesUpdate, &update, (uint)count) < 0)
+            {
+                throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES_UPDATE", "Cannot register a file with io_uring");
+            }
         }
     }
 
@@ -254,6 +256,19 @@ internal unsafe class Ring : IDisposable
         {
             _memory.Dispose();
         }
+    }
+
+    // The kernel takes -1 for no file.
+    private static int[] NumbersOf(ReadOnlySpan<SafeFileHandle> files, int count)
+    {
+        int[] numbers = new int[count];
+        Array.Fill(numbers, -1);
+        for (int i = 0; i < files.Length; i++)
+        {
+            numbers[i] = (int)files[i].DangerousGetHandle();
+        }
+
+        return numbers;
     }
 
     // The next place of the submission queue, which is submitted first when it is full.

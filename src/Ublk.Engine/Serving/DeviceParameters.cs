@@ -66,15 +66,14 @@ internal static class DeviceParameters
         return parameters;
     }
 
-    /// <summary>Checks that storage still gives a disk all that its users were promised when it was made.</summary>
-    /// <remarks>More is fine: the disk stays as it is. The physical block size is a hint.</remarks>
+    /// <summary>Why storage does not give a disk all that its users were promised when it was made.</summary>
+    /// <remarks>More is fine: the disk stays as it is. The physical block size is a hint, and so is each discard.</remarks>
     /// <param name="disk">The disk's parameters, as the driver has them.</param>
     /// <param name="flags">The features that the device was made with.</param>
     /// <param name="readOnly">Whether a new worker would refuse writes, whatever the storage can.</param>
     /// <param name="target">What would answer the requests.</param>
-    /// <param name="id">The device.</param>
-    /// <exception cref="UblkException">It does not; the message says in what.</exception>
-    public static void RequireKept(in UblkParameters disk, UblkFeatures flags, bool readOnly, BlockTarget target, int id)
+    /// <returns>A sentence's end that follows the disk's name; null where storage gives it.</returns>
+    public static string? WhyNotKept(in UblkParameters disk, UblkFeatures flags, bool readOnly, BlockTarget target)
     {
         TargetGeometry storage = target.Geometry;
         long size = (long)disk.DeviceSectors << UblkAbi.SectorShift;
@@ -85,8 +84,7 @@ internal static class DeviceParameters
         // What the kernel aligns to without a word from the server (block/blk-settings.c).
         uint alignmentMask = (disk.Types & UblkAbi.ParamDmaAlign) != 0 ? disk.DmaAlignmentMask : (1 << UblkAbi.SectorShift) - 1;
         bool isZeroCopy = flags.HasFlag(UblkFeatures.SupportZeroCopy);
-        string? reason =
-            size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
+        return size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
             : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than "
                 + $"{storage.LogicalBlockSize} now"
             : isWritable && (storage.ReadOnly
@@ -96,21 +94,13 @@ internal static class DeviceParameters
                     + $"{storage.MaxIoSize} now"
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
                 ? "sends no flush, but what is behind it needs one to keep what is written now"
-            : hasDiscard && disk.MaxDiscardSectors > 0
-                && (storage.DiscardGranularity == 0 || storage.DiscardGranularity > disk.DiscardGranularity)
-                ? $"discards in units of {disk.DiscardGranularity} bytes, but what is behind it cannot now"
+            : hasDiscard && disk.MaxDiscardSectors > 0 && storage.DiscardGranularity == 0
+                ? "discards ranges, but what is behind it cannot now"
             : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes ? "zeroes ranges, but what is behind it cannot now"
             : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
                 ? $"aligns memory to {alignmentMask + 1} bytes, but what is behind it needs {storage.MemoryAlignment} now"
             : isZeroCopy && !target.ForwardsData ? "hands on its data without a copy, but what is behind it needs one now"
             : null;
-        if (reason is not null)
-        {
-            throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Start-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
-                    + "up.",
-                operation: "recover", deviceId: id);
-        }
     }
 
     /// <summary>Has the kernel align the clients' own memory as the storage requires it, for requests without a copy.</summary>

@@ -104,6 +104,9 @@ internal sealed class DeviceServer : IDisposable
         }
     }
 
+    /// <summary>Exchanges what answers the requests.</summary>
+    public TargetSwitch Switch => new(_threads);
+
     /// <summary>Waits until the driver has taken every queue back, that is until somebody stopped the device.</summary>
     public void WaitForEnd() => _threads.ForEach(thread => thread.Join());
 
@@ -181,7 +184,15 @@ internal sealed class DeviceServer : IDisposable
     private static void Recover(ControlDevice control, in UblkDeviceInfo info, DeviceSpecification specification, BlockTarget target)
     {
         int id = (int)info.DeviceId;
-        DeviceParameters.RequireKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target, id);
+        string? reason =
+            DeviceParameters.WhyNotKept(control.GetParameters(id), (UblkFeatures)info.Flags, specification.ReadOnly, target);
+        if (reason is not null)
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"The disk of device {id} {reason}. It waits: Start-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
+                    + "up.",
+                operation: "recover", deviceId: id);
+        }
 
         // The old server's last descriptor may close a moment after its process ended.
         int result = 0;

@@ -24,7 +24,6 @@ internal sealed class QueueLoop : IDisposable
 
     private readonly QueueShare _share;
     private readonly QueueTeam _team;
-    private readonly BlockTarget _target;
     private readonly QueueCounters _counters;
     private readonly DescriptorMap _descriptors;
     private readonly RequestBuffers _buffers;
@@ -32,11 +31,17 @@ internal sealed class QueueLoop : IDisposable
     private readonly PendingRequest[] _requests;
     private readonly bool _canTrim;
     private readonly bool _needsCopy;
+    private BlockTarget _target;
+    private HeldRequests? _held;
+    private Action? _onIdle;
     private int _handled;
     private bool _isLeaving;
     private bool _isBusy;
     private bool _isIdleCheckScheduled;
     private bool _isIdleTimeUp;
+
+    // Whether the end of a turn has more to do than to count it.
+    private bool _hasDuty;
 
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
@@ -108,7 +113,7 @@ internal sealed class QueueLoop : IDisposable
 
                 if (completion.UserData == IdleCheckMark)
                 {
-                    _isIdleTimeUp = true;
+                    _isIdleTimeUp = _hasDuty = true;
                 }
                 else if (completion.UserData != RegistrationMark)
                 {
@@ -116,9 +121,9 @@ internal sealed class QueueLoop : IDisposable
                 }
             }
 
-            if (_isIdleTimeUp)
+            if (_hasDuty)
             {
-                CheckIdle();
+                DoDuties();
             }
 
             _counters.EndTurn();
@@ -142,6 +147,58 @@ internal sealed class QueueLoop : IDisposable
 
     /// <summary>Ends the loop as the driver's abort does. Callable from any thread.</summary>
     internal void Dismiss() => _queue.Post(static loop => ((QueueLoop)loop!)._isLeaving = true, this);
+
+    /// <summary>Has the loop's thread do something between two requests. Callable from any thread.</summary>
+    internal void Post(Action action) => _queue.Post(static action => ((Action)action!)(), action);
+
+    /// <summary>Has another target answer the requests that come from now on.</summary>
+    internal void Exchange(BlockTarget target) => _target = target;
+
+    /// <summary>Holds the requests that come from now on.</summary>
+    /// <param name="onIdle">Called once no request is in flight but those that are held.</param>
+    internal void Hold(Action onIdle)
+    {
+        _held = new HeldRequests(_target, _requests.Length);
+        _target = _held;
+        _onIdle = onIdle;
+        _hasDuty = true;
+    }
+
+    /// <summary>Has a target answer the held requests, and those that follow. Without held requests nothing changes.</summary>
+    internal void Release(BlockTarget target)
+    {
+        if (_held is { } held)
+        {
+            _held = null;
+            _onIdle = null;
+            _target = target;
+            held.Release(target);
+        }
+    }
+
+    /// <summary>Gives the loop's operations other files. No operation may be under way.</summary>
+    internal void ReplaceFiles(IReadOnlyList<SafeFileHandle> files) => _queue.ReplaceFiles(files);
+
+    /// <summary>Has a target make all that was written durable.</summary>
+    internal async void Flush(BlockTarget target, TaskCompletionSource<int> result)
+    {
+        // The loop does not leave before its end.
+        _handled++;
+        try
+        {
+            IoRequest request = new(_queue, 0, 0);
+            request.Load(IoOperation.Flush, isForceUnitAccess: false, mustStayAllocated: false, 0, 0, default);
+            result.SetResult(RequestResult.ForDriver(request, await target.HandleAsync(request)));
+        }
+        catch (Exception exception)
+        {
+            result.SetException(exception);
+        }
+        finally
+        {
+            _handled--;
+        }
+    }
 
     private void OnCommand(int slot, int result)
     {
@@ -221,6 +278,22 @@ internal sealed class QueueLoop : IDisposable
         _counters.Answer(request, result);
         Answer(pending, _needsCopy ? _buffers.CopyOut(request, result) : result);
         _handled--;
+    }
+
+    private void DoDuties()
+    {
+        if (_isIdleTimeUp)
+        {
+            CheckIdle();
+        }
+
+        if (_onIdle is { } onIdle && _handled == _held!.Count)
+        {
+            _onIdle = null;
+            onIdle();
+        }
+
+        _hasDuty = _onIdle is not null;
     }
 
     // Gives the buffers back when nothing came since the last look. Every completion must have been reaped: the driver has filled the

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Ublk.Control;
 using Ublk.Interop;
 
@@ -9,10 +10,13 @@ internal sealed class QueueThread
     // The data path needs little; the default of 8 MiB a thread would only count against limits.
     private const int StackSize = 256 << 10;
 
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(20);
+
     private readonly QueueShare _share;
     private readonly Action<Exception> _onFatal;
     private readonly TaskCompletionSource _ready = new();
     private Thread? _thread;
+    private QueueLoop? _loop;
 
     /// <summary>Describes a thread that is not started yet.</summary>
     public QueueThread(QueueShare share, CpuSet cpus, Action<Exception> onFatal)
@@ -41,6 +45,48 @@ internal sealed class QueueThread
         _ready.Task.GetAwaiter().GetResult();
     }
 
+    /// <summary>Has the thread do something between two requests, and waits for it. Callable from any other thread.</summary>
+    /// <exception cref="UblkException">The thread has ended, or what it does throws that.</exception>
+    public void Invoke(Action<QueueLoop> action)
+    {
+        if (!TryInvoke(action))
+        {
+            throw new UblkException(UblkError.DeviceStateInvalid, "The device has been stopped or removed.", Libc.ENODEV, "change");
+        }
+    }
+
+    /// <summary>As <see cref="Invoke"/>, but a thread that has ended does nothing.</summary>
+    /// <returns>Whether the thread did it.</returns>
+    public bool TryInvoke(Action<QueueLoop> action)
+    {
+        using ManualResetEventSlim done = new();
+        ExceptionDispatchInfo? failure = null;
+        _loop!.Post(() =>
+        {
+            try
+            {
+                action(_loop);
+            }
+            catch (Exception exception)
+            {
+                failure = ExceptionDispatchInfo.Capture(exception);
+            }
+
+            done.Set();
+        });
+        while (!done.Wait(CheckInterval))
+        {
+            // What was posted to a thread that ends may never be done.
+            if (_thread!.Join(TimeSpan.Zero) && !done.IsSet)
+            {
+                return false;
+            }
+        }
+
+        failure?.Throw();
+        return true;
+    }
+
     /// <summary>Waits until the thread has ended.</summary>
     public void Join() => _thread?.Join();
 
@@ -54,7 +100,7 @@ internal sealed class QueueThread
             // Memory that serving takes must not wait for the disk that is served. Without the right to say so it serves all the same.
             _ = Libc.PrCtl(Libc.PR_SET_IO_FLUSHER, 1, 0, 0, 0);
             Cpus.Bind(0);
-            loop = open();
+            _loop = loop = open();
         }
         catch (Exception exception)
         {

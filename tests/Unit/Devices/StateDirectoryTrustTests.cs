@@ -38,7 +38,7 @@ public sealed class StateDirectoryTrustTests : IDisposable
     public void Nobody_else_reads_or_writes_what_is_kept()
     {
         WriteAll();
-        WriteJournal.Open(_state.TargetStatePath(Id, Cookie), (1, 2), 1 << 16, mustExist: false).Dispose();
+        WriteJournal.Open(_state.TargetStatePath(Id, Cookie, 0), (1, 2), 1 << 16, mustExist: false).Dispose();
         Assert.Equal(OwnerOnly, File.GetUnixFileMode(Folder));
         string[] files = Directory.GetFiles(Folder);
         Assert.Equal(4, files.Length);

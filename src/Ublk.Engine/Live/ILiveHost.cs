@@ -1,0 +1,25 @@
+using Ublk.Specification;
+
+namespace Ublk.Live;
+
+/// <summary>The worker that serves a disk, as far as a change of the disk needs it.</summary>
+internal interface ILiveHost
+{
+    /// <summary>Opens a disk.</summary>
+    /// <param name="specification">The device.</param>
+    /// <param name="generation">The number of the opening.</param>
+    /// <param name="isReopened">Whether it is what this worker had open until now, and whose state must be there.</param>
+    /// <exception cref="UblkException">It cannot be opened.</exception>
+    OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened);
+
+    /// <summary>Checks that a disk can stand behind the device as it is.</summary>
+    /// <exception cref="UblkException">It cannot.</exception>
+    void RequireFit(OpenedDisk disk);
+
+    /// <summary>Records a disk, so that the next worker serves it: from then on it is the device's.</summary>
+    /// <exception cref="UblkException">The record cannot be written; the former disk is the device's.</exception>
+    void Record(OpenedDisk disk);
+
+    /// <summary>Ends the process at once: it can neither serve the disk nor answer its requests.</summary>
+    void Abort(Exception exception);
+}

@@ -1,0 +1,91 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using Ublk.Devices;
+using Ublk.Interop;
+using Ublk.Processes;
+using Ublk.Specification;
+
+namespace Ublk.Live;
+
+/// <summary>A command's connection to the worker of a device. When it closes, held requests go on.</summary>
+internal sealed class LiveConnection : IDisposable
+{
+    // Short enough that Ctrl+C is noticed at once.
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
+
+    private readonly int _id;
+    private readonly LineChannel _channel;
+    private readonly Action<string> _step;
+
+    private LiveConnection(int id, LineChannel channel, Action<string> step) => (_id, _channel, _step) = (id, channel, step);
+
+    /// <summary>Connects to the worker of a live device of the caller.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
+    /// <exception cref="UblkException">Its worker takes no commands.</exception>
+    public static LiveConnection Open(int id, Action<string> step)
+    {
+        LineChannel channel = StateDirectory.Own.TryConnect(id) ?? throw new UblkException(UblkError.NotSupported,
+            $"The worker of device {id} takes no commands: it is of an older version, or a program serves the device by itself. Replace "
+                + $"the worker: Update-UblkDevice {id}",
+            operation: "connect", deviceId: id);
+        if (channel.IsPeerTrusted)
+        {
+            return new LiveConnection(id, channel, step);
+        }
+
+        channel.Dispose();
+        throw new UblkException(UblkError.PermissionDenied, $"Another user listens in the place of the worker of device {id}.",
+            Libc.EPERM, "connect", id);
+    }
+
+    /// <summary>Sends a command, and waits for its end.</summary>
+    /// <param name="action">What to do.</param>
+    /// <param name="specification">The device as it is to be, for actions that change it.</param>
+    /// <param name="cancellation">Gives up: the connection must then be closed.</param>
+    /// <returns>Sentences that the user should see.</returns>
+    /// <exception cref="UblkException">The command failed, or the worker died.</exception>
+    public IReadOnlyList<string> Run(LiveAction action, DeviceSpecification? specification, CancellationToken cancellation)
+    {
+        try
+        {
+            _channel.Send(JsonSerializer.Serialize(new LiveOrder(action, specification), LiveJson.Default.LiveOrder));
+        }
+        catch (SocketException)
+        {
+            throw Died();
+        }
+
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (!_channel.TryReceive(PollInterval, out string? line))
+            {
+                continue;
+            }
+
+            LiveReport report = JsonSerializer.Deserialize(line ?? throw Died(), LiveJson.Default.LiveReport)!;
+            if (report.Step is { } step)
+            {
+                _step(step);
+            }
+
+            if (report.IsFinished)
+            {
+                if (report.Failure is { } failure)
+                {
+                    throw failure.ToException();
+                }
+
+                return report.Warnings;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _channel.Dispose();
+
+    private UblkException Died() => new(UblkError.WorkerDied,
+        $"The worker of device {_id} ended during the command. Its log may show the cause: Get-UblkLog {_id}", operation: "receive",
+        deviceId: _id);
+}

@@ -1,0 +1,58 @@
+using System.Text.Json.Serialization;
+using Ublk.Specification;
+using Ublk.Workers;
+
+namespace Ublk.Live;
+
+/// <summary>One command to the worker of a device.</summary>
+/// <param name="Action">What to do.</param>
+/// <param name="Specification">The device as it is to be, for actions that change it.</param>
+internal sealed record LiveOrder(LiveAction Action, DeviceSpecification? Specification = null)
+{
+    /// <summary>The version of these messages; a worker takes no other than its own.</summary>
+    public const int CurrentVersion = 1;
+
+    /// <summary>The version that the sender uses.</summary>
+    public int Version { get; init; } = CurrentVersion;
+}
+
+/// <summary>What a worker can be asked to do.</summary>
+internal enum LiveAction
+{
+    /// <summary>Exchange the filters that can be.</summary>
+    Exchange,
+
+    /// <summary>Hold new requests, and wait until those in flight are answered.</summary>
+    Hold,
+
+    /// <summary>Make what was written durable, and close the target: what is behind the disk is at rest.</summary>
+    Close,
+
+    /// <summary>Open the target anew, as the specification says, and record that.</summary>
+    Open,
+
+    /// <summary>Let the held requests go on. The end of the channel does so as well.</summary>
+    Release,
+}
+
+/// <summary>A report of a worker about the command that it carries out.</summary>
+internal sealed record LiveReport
+{
+    /// <summary>Whether the command has ended.</summary>
+    public bool IsFinished { get; init; }
+
+    /// <summary>A sentence about what the worker does now.</summary>
+    public string? Step { get; init; }
+
+    /// <summary>Sentences that the user should see although the command succeeded.</summary>
+    public IReadOnlyList<string> Warnings { get => field ?? []; init; } = [];
+
+    /// <summary>Why the command failed; null where it succeeded.</summary>
+    public WorkerFailure? Failure { get; init; }
+}
+
+/// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(LiveOrder))]
+[JsonSerializable(typeof(LiveReport))]
+internal sealed partial class LiveJson : JsonSerializerContext;

@@ -1,0 +1,96 @@
+using Ublk.Interop;
+using Ublk.Targets;
+
+namespace Ublk.Serving;
+
+/// <summary>Exchanges the target of a device that is served. No request fails and none is lost; the driver takes no part in it.</summary>
+/// <remarks>
+/// Either at once, where both targets use the same files: requests in flight are answered by the former. Or between <see cref="Hold"/>
+/// and <see cref="Release"/>, while no request is in flight and new ones wait. Used by one thread at a time, which is none of the queues'.
+/// </remarks>
+/// <param name="threads">The threads of the device's queues.</param>
+internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
+{
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Has new requests answered by another target on the same files.</summary>
+    /// <exception cref="UblkException">The device has ended.</exception>
+    public void Exchange(BlockTarget target) => Invoke(loop => loop.Exchange(target));
+
+    /// <summary>Holds new requests, and waits until those in flight are answered.</summary>
+    /// <param name="target">What answers the requests now; they go on with it if they cannot be held.</param>
+    /// <param name="timeout">How long to wait.</param>
+    /// <param name="check">Called while it waits; throws where the wait is to end.</param>
+    /// <exception cref="UblkException">
+    /// Requests in flight are not answered in time, or the device has ended; no request is held.
+    /// </exception>
+    public void Hold(BlockTarget target, TimeSpan timeout, Action check)
+    {
+        Deadline deadline = new(timeout);
+        using SemaphoreSlim idle = new(0);
+        try
+        {
+            Invoke(loop => loop.Hold(() => idle.Release()));
+            for (int count = 0; count < threads.Count;)
+            {
+                if (idle.Wait(CheckInterval))
+                {
+                    count++;
+                    continue;
+                }
+
+                check();
+                if (deadline.IsOver)
+                {
+                    throw new UblkException(UblkError.TimedOut,
+                        $"The disk has requests that were not answered within {timeout.TotalSeconds} s, so nothing was changed.",
+                        Libc.ETIMEDOUT, "hold");
+                }
+            }
+        }
+        catch
+        {
+            Release(target);
+            throw;
+        }
+    }
+
+    /// <summary>While requests are held: has a target make all it has written durable.</summary>
+    /// <exception cref="UblkException">It fails, or the device has ended.</exception>
+    public void Flush(BlockTarget target)
+    {
+        TaskCompletionSource<int> flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        threads[0].Invoke(loop => loop.Flush(target, flushed));
+        int result = flushed.Task.GetAwaiter().GetResult();
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(-result, "flush", "What was written to the disk cannot be made durable");
+        }
+    }
+
+    /// <summary>While requests are held: takes the files of the former target away from the queues, so that it can close them.</summary>
+    /// <exception cref="UblkException">The kernel refuses it, or the device has ended.</exception>
+    public void Detach() => Invoke(loop => loop.ReplaceFiles([]));
+
+    /// <summary>While requests are held: gives the files of the next target to the queues.</summary>
+    /// <exception cref="UblkException">The kernel refuses them, or the device has ended.</exception>
+    public void Attach(BlockTarget target) => Invoke(loop => loop.ReplaceFiles(target.Files));
+
+    /// <summary>Lets the held requests go on.</summary>
+    /// <param name="target">What answers them and all that follow.</param>
+    public void Release(BlockTarget target)
+    {
+        foreach (QueueThread thread in threads)
+        {
+            thread.TryInvoke(loop => loop.Release(target));
+        }
+    }
+
+    private void Invoke(Action<QueueLoop> action)
+    {
+        foreach (QueueThread thread in threads)
+        {
+            thread.Invoke(action);
+        }
+    }
+}
