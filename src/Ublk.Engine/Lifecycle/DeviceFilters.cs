@@ -29,9 +29,11 @@ internal static class DeviceFilters
         worker.Run(LiveAction.Exchange, wanted, cancellation);
     }
 
-    /// <summary>Filters with others in place of those that can be exchanged.</summary>
-    public static IReadOnlyList<UblkFilter> Replace(IReadOnlyList<UblkFilter> filters, IEnumerable<UblkFilter> others) =>
-        [.. others, .. filters.Skip(FilterStack.CountExchangeable(filters))];
+    /// <summary>Filters with others in place of those that can be exchanged; or all of the others, if some of them cannot be.</summary>
+    public static IReadOnlyList<UblkFilter> Replace(IReadOnlyList<UblkFilter> filters, IReadOnlyList<UblkFilter> others) =>
+        FilterStack.CountExchangeable(others) < others.Count
+            ? others
+            : [.. others, .. filters.Skip(FilterStack.CountExchangeable(filters))];
 
     /// <summary>Filters with other limits: those of the first RateLimit filter, or of a new one before all others.</summary>
     /// <param name="filters">The filters.</param>
