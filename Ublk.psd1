@@ -12,10 +12,11 @@
 
     CmdletsToExport      = @(
         'Checkpoint-UblkImage', 'Compare-UblkImage', 'Convert-UblkImage', 'Format-UblkMeasurement',
-        'Get-UblkDevice', 'Get-UblkFeature', 'Get-UblkFilter', 'Get-UblkImage', 'Get-UblkImageSnapshot',
+        'Get-UblkDevice', 'Get-UblkExport', 'Get-UblkFeature', 'Get-UblkFilter', 'Get-UblkImage', 'Get-UblkImageSnapshot',
         'Get-UblkLog', 'Get-UblkMetric', 'Get-UblkRegistration', 'Get-UblkTarget', 'Install-UblkUdevRule',
-        'Measure-UblkDevice', 'Measure-UblkImage', 'Merge-UblkImage', 'New-UblkDevice', 'New-UblkImage',
-        'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice', 'Remove-UblkImageSnapshot',
+        'Measure-UblkDevice', 'Measure-UblkImage', 'Merge-UblkImage', 'New-UblkDevice', 'New-UblkExport',
+        'New-UblkImage', 'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice', 'Remove-UblkExport',
+        'Remove-UblkImageSnapshot',
         'Repair-UblkImage', 'Resize-UblkDevice', 'Resize-UblkImage', 'Restore-UblkImageSnapshot',
         'Resume-UblkDevice', 'Set-UblkDevice', 'Set-UblkImage', 'Start-UblkDevice', 'Stop-UblkDevice',
         'Suspend-UblkDevice', 'Test-UblkImage', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice',

@@ -262,6 +262,7 @@ function Test-Unit {
         if (-not (Get-Command qemu-img -ErrorAction Ignore)) { 'qemu-utils' }
         'nbdkit', 'nbd-server', 'ceph-mon', 'ceph-osd' | Where-Object { -not (Get-Command $_ -ErrorAction Ignore) }
         if (-not (Get-Command rbd -ErrorAction Ignore)) { 'ceph-common' }
+        if (-not (Get-Command nbdinfo -ErrorAction Ignore)) { 'libnbd-bin' }
     )
     # The others only show here that they still build.
     foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {

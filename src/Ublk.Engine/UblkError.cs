@@ -72,6 +72,12 @@ public enum UblkError
     /// <summary>Another device has the name, or something else is there under it.</summary>
     NameInUse,
 
+    /// <summary>No export has the name.</summary>
+    ExportNotFound,
+
+    /// <summary>Clients are connected to the export.</summary>
+    ExportInUse,
+
     /// <summary>A registration has the name.</summary>
     RegistrationExists,
 

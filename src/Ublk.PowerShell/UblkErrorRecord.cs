@@ -39,9 +39,10 @@ internal static partial class UblkErrorRecord
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnknownFilter or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile or UblkError.PluginInvalid => ErrorCategory.InvalidArgument,
         UblkError.InvalidImage => ErrorCategory.InvalidData,
-        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound =>
+        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound
+            or UblkError.ExportNotFound =>
             ErrorCategory.ObjectNotFound,
-        UblkError.BackingFileInUse or UblkError.DeviceInUse => ErrorCategory.ResourceBusy,
+        UblkError.BackingFileInUse or UblkError.DeviceInUse or UblkError.ExportInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
         UblkError.DeviceIdInUse or UblkError.NameInUse or UblkError.RegistrationExists
             or UblkError.PathExists or UblkError.SnapshotExists => ErrorCategory.ResourceExists,

@@ -5,7 +5,8 @@ using Ublk.Logging;
 namespace Ublk.Worker;
 
 /// <summary>Writes to the journal with the device as a field, else to syslog, else to a file. It is never used for each request.</summary>
-internal sealed class Log(int deviceId)
+/// <param name="deviceId">The device; null for what is none.</param>
+internal sealed class Log(int? deviceId)
 {
     private const string SyslogSocket = "/dev/log";
 
@@ -18,7 +19,8 @@ internal sealed class Log(int deviceId)
         string line = message.ReplaceLineEndings(" ");
         string text = LogLine.Format(Environment.ProcessId, deviceId, level, line);
         if (TrySend(DeviceLog.JournalSocket,
-            $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={LogLine.Identifier}\nUBLK_DEVICE={deviceId}\n")
+            $"MESSAGE={line}\nPRIORITY={(int)level}\nSYSLOG_IDENTIFIER={LogLine.Identifier}\n"
+                + (deviceId is null ? "" : $"UBLK_DEVICE={deviceId}\n"))
             || TrySend(SyslogSocket, $"<{DaemonFacility | (int)level}>{text}"))
         {
             return;

@@ -37,6 +37,8 @@ try
             return NodeOwner.Print(node);
         case [WorkerArguments.Companion, string parent, string program, .. string[] rest]:
             return CompanionProgram.Become(int.Parse(parent, CultureInfo.InvariantCulture), program, rest);
+        case [WorkerArguments.Export, string name]:
+            return ExportWorker.Run(name);
         case [WorkerArguments.Image]:
             return ImageWorker.Run();
         default:

@@ -21,6 +21,7 @@ internal sealed class StateDirectory
 
     // Beyond every id.
     private const int NamesLockByte = 1 << 30;
+    private const int ExportsLockByte = NamesLockByte + 1;
 
     private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(30);
 
@@ -132,20 +133,7 @@ internal sealed class StateDirectory
                     + "queues, or fewer threads for each.", deviceId: id);
         }
 
-        string unfinished = UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie);
-        try
-        {
-            using (SafeFileHandle file = CreateFile(unfinished))
-            {
-                RandomAccess.Write(file, text, 0);
-            }
-
-            File.Move(unfinished, RecordPath(directory, id), overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw NotWritable(exception.Message);
-        }
+        WriteWhole(RecordPath(directory, id), UnfinishedPath(RecordPath(directory, id), record.Specification.Cookie), text);
     }
 
     /// <summary>Changes the record of a device under the device's lock. Nothing is written if the device has no record.</summary>
@@ -273,6 +261,47 @@ internal sealed class StateDirectory
     public SafeFileHandle LockNames(CancellationToken cancellation) =>
         Lock(NamesLockByte, "Another command is naming a device", cancellation);
 
+    /// <summary>Locks the exports: one command at a time makes or removes one. Disposing unlocks.</summary>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
+    public SafeFileHandle LockExports(CancellationToken cancellation) =>
+        Lock(ExportsLockByte, "Another command makes or removes an export", cancellation);
+
+    /// <summary>A file of a name; null where there is none that can be read and trusted to be the user's.</summary>
+    public byte[]? TryReadFile(string name)
+    {
+        using SafeFileHandle directory = Open();
+        return directory.IsInvalid ? null : ReadFile($"{PathOf(directory)}/{name}", MaxRecordSize);
+    }
+
+    /// <summary>Writes a file whole: a reader sees the old one or the new one.</summary>
+    /// <exception cref="UblkException">The directory cannot be written.</exception>
+    public void WriteFile(string name, byte[] text)
+    {
+        CreateDirectory();
+        using SafeFileHandle directory = OpenOrThrow();
+        string path = $"{PathOf(directory)}/{name}";
+        WriteWhole(path, $"{path}.new", text);
+    }
+
+    /// <summary>Deletes a file, if it is there.</summary>
+    public void DeleteFile(string name)
+    {
+        using SafeFileHandle directory = Open();
+        if (!directory.IsInvalid)
+        {
+            File.Delete($"{PathOf(directory)}/{name}");
+        }
+    }
+
+    /// <summary>The names of files by a pattern such as <c>*.json</c>.</summary>
+    public IReadOnlyList<string> FindFiles(string pattern)
+    {
+        using SafeFileHandle directory = Open();
+        return directory.IsInvalid
+            ? []
+            : [.. Directory.EnumerateFiles(PathOf(directory), pattern).Select(file => System.IO.Path.GetFileName(file))];
+    }
+
     private SafeFileHandle Lock(int place, string what, CancellationToken cancellation)
     {
         SafeFileHandle file = OpenLock();
@@ -325,6 +354,23 @@ internal sealed class StateDirectory
 
     // A device's own: what is left of one is never taken for that of the next with its id.
     private static string UnfinishedPath(string path, ulong cookie) => $"{path}.{cookie:x16}";
+
+    private void WriteWhole(string path, string unfinished, byte[] text)
+    {
+        try
+        {
+            using (SafeFileHandle file = CreateFile(unfinished))
+            {
+                RandomAccess.Write(file, text, 0);
+            }
+
+            File.Move(unfinished, path, overwrite: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw NotWritable(exception.Message);
+        }
+    }
 
     // Always a new file, and readable by the owner alone even if the directory is opened to others.
     private static SafeFileHandle CreateFile(string path)

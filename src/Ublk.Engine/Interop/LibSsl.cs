@@ -10,6 +10,7 @@ internal static unsafe partial class LibSsl
 
     // openssl/ssl.h
     public const int SSL_VERIFY_PEER = 1;
+    public const int SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
     public const int SSL_FILETYPE_PEM = 1;
     public const int SSL_ERROR_WANT_READ = 2;
     public const int SSL_ERROR_ZERO_RETURN = 6;
@@ -23,6 +24,9 @@ internal static unsafe partial class LibSsl
 
     [LibraryImport(Ssl, EntryPoint = "TLS_client_method")]
     public static partial nint ClientMethod();
+
+    [LibraryImport(Ssl, EntryPoint = "TLS_server_method")]
+    public static partial nint ServerMethod();
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_new")]
     public static partial nint NewContext(nint method);
@@ -70,6 +74,9 @@ internal static unsafe partial class LibSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_connect_state")]
     public static partial void SetConnectState(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_accept_state")]
+    public static partial void SetAcceptState(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_bio")]
     public static partial void SetBio(nint ssl, nint read, nint write);

@@ -22,16 +22,20 @@ internal static partial class Libc
     public const int ETXTBSY = 26;
     public const int ENOSPC = 28;
     public const int EROFS = 30;
+    public const int EPIPE = 32;
     public const int ENOSYS = 38;
     public const int ENODATA = 61;
     public const int ETIME = 62;
     public const int ENOLINK = 67;
+    public const int EBADMSG = 74;
     public const int EOVERFLOW = 75;
     public const int EILSEQ = 84;
     public const int EOPNOTSUPP = 95;
+    public const int ECONNRESET = 104;
     public const int ESHUTDOWN = 108;
     public const int ETIMEDOUT = 110;
     public const int EINPROGRESS = 115;
+    public const int EDQUOT = 122;
     public const int ECANCELED = 125;
 
     /// <summary>The largest errno the kernel returns (include/linux/err.h: MAX_ERRNO).</summary>

@@ -14,6 +14,7 @@ internal static partial class Libc
 
     public const int SOL_SOCKET = 1;
 
+    public const int SO_REUSEADDR = 2;
     public const int SO_KEEPALIVE = 9;
 
     /// <summary>The peer's pid, uid and gid, a struct ucred (asm-generic/socket.h).</summary>
@@ -66,6 +67,12 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
     public static partial int Listen(SafeFileHandle socket, int backlog);
+
+    [LibraryImport("libc", EntryPoint = "accept4", SetLastError = true)]
+    private static partial int AcceptRaw(SafeFileHandle socket, nint address, nint length, int flags);
+
+    /// <summary>Waits for a connection, which is close-on-exec; the handle is invalid and <see cref="LastErrno"/> set on failure.</summary>
+    public static SafeFileHandle Accept(SafeFileHandle socket) => new(AcceptRaw(socket, 0, 0, SOCK_CLOEXEC), ownsHandle: true);
 
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     public static unsafe partial nint Send(SafeFileHandle socket, byte* data, nuint length, int flags);

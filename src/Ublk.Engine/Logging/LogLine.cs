@@ -11,8 +11,8 @@ internal static partial class LogLine
     public const string Identifier = "ublk";
 
     /// <summary>A line for a log without fields: the process, the device, the level, the message.</summary>
-    public static string Format(int processId, int deviceId, LogLevel level, string message) =>
-        $"{Identifier}[{processId}]: {deviceId} {level}: {message}";
+    public static string Format(int processId, int? deviceId, LogLevel level, string message) =>
+        $"{Identifier}[{processId}]: {(deviceId is null ? "" : $"{deviceId} ")}{level}: {message}";
 
     /// <summary>Reads a line that <see cref="Format"/> made, with the time before it that syslog or the worker put there.</summary>
     /// <param name="line">The line.</param>

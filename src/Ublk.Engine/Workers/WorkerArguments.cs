@@ -35,6 +35,9 @@ internal static class WorkerArguments
     /// <summary>Does an operation on an image, by an order on its standard input.</summary>
     public const string Image = "image";
 
+    /// <summary>Serves an export: its name.</summary>
+    public const string Export = "export";
+
     /// <summary>Becomes a program that ends with the process that started it: that process, the program and its arguments.</summary>
     public const string Companion = "companion";
 

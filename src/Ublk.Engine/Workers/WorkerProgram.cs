@@ -92,8 +92,16 @@ internal sealed class WorkerProgram
     {
         string[] arguments = WorkerArguments.ForServing(specification, channel);
         string verb = specification.AutoRestart ? WorkerArguments.Supervise : WorkerArguments.Serve;
-        return IsSystemdRunning ? StartUnit(specification, [verb, .. arguments]) : StartDetached([verb, .. arguments]);
+        return Start($"ublk-{specification.Id}", $"ublk device {specification.Id}", [verb, .. arguments]);
     }
+
+    /// <summary>The same for another verb.</summary>
+    /// <param name="unit">The name of the unit, where systemd runs.</param>
+    /// <param name="description">What it is.</param>
+    /// <param name="arguments">The verb, and what that needs.</param>
+    /// <exception cref="UblkException">It could not be started.</exception>
+    public StartedWorker Start(string unit, string description, IEnumerable<string> arguments) =>
+        IsSystemdRunning ? StartUnit(unit, description, arguments) : StartDetached(arguments);
 
     /// <summary>Starts the program for another verb, with its standard input and output redirected. It has what the caller has.</summary>
     /// <param name="arguments">The verb, and what that needs.</param>
@@ -125,11 +133,11 @@ internal sealed class WorkerProgram
         }
     }
 
-    private StartedWorker StartUnit(DeviceSpecification specification, IEnumerable<string> arguments)
+    private StartedWorker StartUnit(string unit, string description, IEnumerable<string> arguments)
     {
         IEnumerable<string> command =
         [
-            "--quiet", "--collect", $"--unit=ublk-{specification.Id}", $"--description=ublk device {specification.Id}",
+            "--quiet", "--collect", $"--unit={unit}", $"--description={description}",
             // A supervisor that dies leaves its worker to serve on; one that is stopped has the worker end first.
             // Not stopped by a shutdown, which would take the disk before it is unmounted: the last programs are ended after that.
             "--property=DefaultDependencies=no",
@@ -137,7 +145,7 @@ internal sealed class WorkerProgram
             "--property=SyslogIdentifier=ublk", .. ManagerOptions, "--", _file, .. _firstArguments, .. arguments,
         ];
         return ExternalProgram.TryRun("systemd-run", command, out string error)
-            ? new StartedWorker(processId: null) { FindMainProcess = () => FindMainProcess($"ublk-{specification.Id}.service") }
+            ? new StartedWorker(processId: null) { FindMainProcess = () => FindMainProcess($"{unit}.service") }
             : throw new UblkException(UblkError.WorkerDied, $"The worker could not be started: {error}");
     }
 
@@ -226,7 +234,10 @@ internal sealed class StartedWorker(int? processId) : IDisposable
     public Func<int?>? FindMainProcess { get; init; }
 
     /// <summary>Whether it is known to have ended.</summary>
-    public bool IsDead => (processId ?? MainProcess()) is { } id && !ProcessStatus.IsAlive(id);
+    public bool IsDead => FindProcess() is { } id && !ProcessStatus.IsAlive(id);
+
+    /// <summary>Its process id; null where the service manager does not answer.</summary>
+    public int? FindProcess() => processId ?? MainProcess();
 
     /// <inheritdoc/>
     public void Dispose() => Process?.Dispose();

@@ -35,7 +35,12 @@ internal abstract class ImageContent(DiskFile file) : IDisposable
     protected virtual int ClusterSize => 0;
 
     /// <summary>What the layers together say of the disk, in order and without gaps.</summary>
-    public IEnumerable<ContentExtent> Map() => Map(0, Size, 0);
+    public IEnumerable<ContentExtent> Map() => Map(0, Size);
+
+    /// <summary>What they say of a range of it.</summary>
+    /// <param name="start">The first byte.</param>
+    /// <param name="end">The byte after the last, on the disk.</param>
+    public IEnumerable<ContentExtent> Map(long start, long end) => Map(start, end, 0);
 
     /// <summary>Makes sure that what the layers have can be read: a map takes no key, but the data does.</summary>
     /// <exception cref="UblkException">A layer is encrypted.</exception>

@@ -28,4 +28,17 @@ internal static class NbdError
         108 => LostConnection,
         _ => Libc.EINVAL,
     };
+
+    /// <summary>The error of the protocol for an errno, positive. One that the protocol does not know is EIO.</summary>
+    public static uint FromErrno(int errno) => errno switch
+    {
+        Libc.EPERM or Libc.EROFS or Libc.EACCES => 1,
+        Libc.ENOMEM => 12,
+        Libc.EINVAL => 22,
+        Libc.ENOSPC or Libc.EDQUOT => 28,
+        Libc.EOVERFLOW => 75,
+        Libc.EOPNOTSUPP => 95,
+        Libc.ESHUTDOWN => 108,
+        _ => 5,
+    };
 }

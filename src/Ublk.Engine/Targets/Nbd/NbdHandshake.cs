@@ -117,7 +117,7 @@ internal sealed class NbdHandshake
             throw _options.Violation($"it replied {(uint)reply.Type} to the wish for TLS");
         }
 
-        _socket.StartTls(settings);
+        _socket.StartTls(new NbdTls(settings));
     }
 
     private bool AskFor(NbdOption option)

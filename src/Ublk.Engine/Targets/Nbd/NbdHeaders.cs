@@ -24,6 +24,16 @@ internal enum NbdHeaderForm
 /// <param name="Length">Bytes of payload.</param>
 internal readonly record struct NbdChunk(bool IsDone, NbdChunkType Type, ulong Cookie, ulong? Offset, ulong Length);
 
+/// <summary>The header of a request, of either form, as a client sent it.</summary>
+/// <param name="Flags">How it is to be done.</param>
+/// <param name="Type">What it is for.</param>
+/// <param name="Cookie">What the reply repeats.</param>
+/// <param name="Offset">The first byte of the range.</param>
+/// <param name="Length">Bytes of the range.</param>
+/// <param name="Payload">Bytes of data that follow the header.</param>
+internal readonly record struct NbdRequest(
+    NbdCommandFlags Flags, NbdCommandType Type, ulong Cookie, ulong Offset, ulong Length, ulong Payload);
+
 /// <summary>The headers of requests and chunks, compact or extended.</summary>
 internal static unsafe class NbdHeaders
 {
@@ -44,6 +54,51 @@ internal static unsafe class NbdHeaders
         flags |= type == NbdCommandType.Write ? NbdCommandFlags.PayloadLength : 0;
         MemoryMarshal.Write(room, new NbdExtendedRequestHeader(flags, type, cookie, offset, length));
         return sizeof(NbdExtendedRequestHeader);
+    }
+
+    /// <summary>The length of a request's header.</summary>
+    public static int RequestLength(NbdHeaderForm form) =>
+        form == NbdHeaderForm.Extended ? sizeof(NbdExtendedRequestHeader) : sizeof(NbdRequestHeader);
+
+    /// <summary>Reads a request's header, which is whole.</summary>
+    /// <returns>False where it is none.</returns>
+    public static bool TryReadRequest(ReadOnlySpan<byte> bytes, NbdHeaderForm form, out NbdRequest request)
+    {
+        if (form == NbdHeaderForm.Extended)
+        {
+            NbdExtendedRequestHeader extended = MemoryMarshal.Read<NbdExtendedRequestHeader>(bytes);
+            ulong payload = (extended.Flags & NbdCommandFlags.PayloadLength) != 0 ? extended.Length : 0;
+            request = new NbdRequest(extended.Flags, extended.Type, extended.Cookie, extended.Offset, extended.Length, payload);
+            return extended.Magic == NbdProtocol.ExtendedRequestMagic;
+        }
+
+        NbdRequestHeader header = MemoryMarshal.Read<NbdRequestHeader>(bytes);
+        request = new NbdRequest(header.Flags, header.Type, header.Cookie, header.Offset, header.Length,
+            header.Type == NbdCommandType.Write ? header.Length : 0);
+        return header.Magic == NbdProtocol.RequestMagic;
+    }
+
+    /// <summary>Writes a chunk's header.</summary>
+    /// <param name="room">Where it goes.</param>
+    /// <param name="form">Its form, which is not <see cref="NbdHeaderForm.Simple"/>.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="isDone">Whether it is the last chunk of the reply.</param>
+    /// <param name="type">What it holds.</param>
+    /// <param name="length">Bytes of payload.</param>
+    /// <returns>Its length.</returns>
+    public static int WriteChunk(
+        Span<byte> room, NbdHeaderForm form, in NbdRequest request, bool isDone, NbdChunkType type, int length)
+    {
+        if (form == NbdHeaderForm.Extended)
+        {
+            MemoryMarshal.Write(room, new NbdExtendedChunkHeader(isDone, type, request.Cookie, request.Offset, (ulong)length));
+        }
+        else
+        {
+            MemoryMarshal.Write(room, new NbdChunkHeader(isDone, type, request.Cookie, (uint)length));
+        }
+
+        return ChunkLength(form);
     }
 
     /// <summary>The length of a chunk's header.</summary>
@@ -78,18 +133,30 @@ internal readonly struct NbdExtendedRequestHeader(NbdCommandFlags flags, NbdComm
     private readonly ulong _cookie = BinaryPrimitives.ReverseEndianness(cookie);
     private readonly ulong _offset = BinaryPrimitives.ReverseEndianness((ulong)offset);
     private readonly ulong _length = BinaryPrimitives.ReverseEndianness((ulong)length);
+
+    public uint Magic => BinaryPrimitives.ReverseEndianness(_magic);
+
+    public NbdCommandFlags Flags => (NbdCommandFlags)BinaryPrimitives.ReverseEndianness(_flags);
+
+    public NbdCommandType Type => (NbdCommandType)BinaryPrimitives.ReverseEndianness(_type);
+
+    public ulong Cookie => BinaryPrimitives.ReverseEndianness(_cookie);
+
+    public ulong Offset => BinaryPrimitives.ReverseEndianness(_offset);
+
+    public ulong Length => BinaryPrimitives.ReverseEndianness(_length);
 }
 
 /// <summary>The extended head of a chunk, 32 bytes; its payload follows.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal readonly struct NbdExtendedChunkHeader
+internal readonly struct NbdExtendedChunkHeader(bool isDone, NbdChunkType type, ulong cookie, ulong offset, ulong length)
 {
-    private readonly uint _magic;
-    private readonly ushort _flags;
-    private readonly ushort _type;
-    private readonly ulong _cookie;
-    private readonly ulong _offset;
-    private readonly ulong _length;
+    private readonly uint _magic = BinaryPrimitives.ReverseEndianness(NbdProtocol.ExtendedChunkMagic);
+    private readonly ushort _flags = BinaryPrimitives.ReverseEndianness(isDone ? NbdProtocol.ChunkDone : (ushort)0);
+    private readonly ushort _type = BinaryPrimitives.ReverseEndianness((ushort)type);
+    private readonly ulong _cookie = BinaryPrimitives.ReverseEndianness(cookie);
+    private readonly ulong _offset = BinaryPrimitives.ReverseEndianness(offset);
+    private readonly ulong _length = BinaryPrimitives.ReverseEndianness(length);
 
     public bool IsDone => (BinaryPrimitives.ReverseEndianness(_flags) & NbdProtocol.ChunkDone) != 0;
 

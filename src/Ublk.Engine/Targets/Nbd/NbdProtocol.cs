@@ -59,8 +59,11 @@ internal enum NbdOption : uint
     Abort = 2,
     List = 3,
     StartTls = 5,
+    Info = 6,
     Go = 7,
     StructuredReply = 8,
+    ListMetaContext = 9,
+    SetMetaContext = 10,
     ExtendedHeaders = 11,
 }
 
@@ -70,6 +73,7 @@ internal enum NbdOptionReplyType : uint
     Ack = 1,
     Server = 2,
     Info = 3,
+    MetaContext = 4,
     Unsupported = NbdProtocol.OptionErrorBit | 1,
     Policy = NbdProtocol.OptionErrorBit | 2,
     Invalid = NbdProtocol.OptionErrorBit | 3,
@@ -101,6 +105,7 @@ internal enum NbdExportFlags : ushort
     Rotational = 1 << 4,
     SendTrim = 1 << 5,
     SendWriteZeroes = 1 << 6,
+    SendDontFragment = 1 << 7,
     CanMultiConn = 1 << 8,
 }
 
@@ -113,6 +118,7 @@ internal enum NbdCommandType : ushort
     Flush = 3,
     Trim = 4,
     WriteZeroes = 6,
+    BlockStatus = 7,
 }
 
 /// <summary>What a request does, by what it is for.</summary>
@@ -130,6 +136,10 @@ internal enum NbdCommandFlags : ushort
     None = 0,
     ForceUnitAccess = 1 << 0,
     NoHole = 1 << 1,
+    DontFragment = 1 << 2,
+
+    /// <summary>Of a request for block status: one extent, within the range.</summary>
+    ReqOne = 1 << 3,
 
     /// <summary>With extended headers: the length is that of the data that follows. Set on writes, and on them alone.</summary>
     PayloadLength = 1 << 5,
@@ -141,8 +151,19 @@ internal enum NbdChunkType : ushort
     None = 0,
     OffsetData = 1,
     OffsetHole = 2,
+    BlockStatus = 5,
+    ExtendedBlockStatus = 6,
     Error = NbdProtocol.ChunkErrorBit | 1,
     ErrorOffset = NbdProtocol.ChunkErrorBit | 2,
+}
+
+/// <summary>What the context base:allocation has of an extent (NBD_STATE_*).</summary>
+[Flags]
+internal enum NbdAllocation : uint
+{
+    Data = 0,
+    Hole = 1 << 0,
+    Zero = 1 << 1,
 }
 
 /// <summary>The head of an option, 16 bytes; its data follows.</summary>
@@ -152,16 +173,22 @@ internal readonly struct NbdOptionHeader(NbdOption option, int length)
     private readonly ulong _magic = BinaryPrimitives.ReverseEndianness(NbdProtocol.OptionMagic);
     private readonly uint _option = BinaryPrimitives.ReverseEndianness((uint)option);
     private readonly uint _length = BinaryPrimitives.ReverseEndianness((uint)length);
+
+    public ulong Magic => BinaryPrimitives.ReverseEndianness(_magic);
+
+    public NbdOption Option => (NbdOption)BinaryPrimitives.ReverseEndianness(_option);
+
+    public uint Length => BinaryPrimitives.ReverseEndianness(_length);
 }
 
 /// <summary>The head of a reply to an option, 20 bytes; its data follows.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal readonly struct NbdOptionReplyHeader
+internal readonly struct NbdOptionReplyHeader(NbdOption option, NbdOptionReplyType type, int length)
 {
-    private readonly ulong _magic;
-    private readonly uint _option;
-    private readonly uint _type;
-    private readonly uint _length;
+    private readonly ulong _magic = BinaryPrimitives.ReverseEndianness(NbdProtocol.OptionReplyMagic);
+    private readonly uint _option = BinaryPrimitives.ReverseEndianness((uint)option);
+    private readonly uint _type = BinaryPrimitives.ReverseEndianness((uint)type);
+    private readonly uint _length = BinaryPrimitives.ReverseEndianness((uint)length);
 
     public ulong Magic => BinaryPrimitives.ReverseEndianness(_magic);
 
@@ -182,15 +209,27 @@ internal readonly struct NbdRequestHeader(NbdCommandFlags flags, NbdCommandType 
     private readonly ulong _cookie = BinaryPrimitives.ReverseEndianness(cookie);
     private readonly ulong _offset = BinaryPrimitives.ReverseEndianness((ulong)offset);
     private readonly uint _length = BinaryPrimitives.ReverseEndianness(length);
+
+    public uint Magic => BinaryPrimitives.ReverseEndianness(_magic);
+
+    public NbdCommandFlags Flags => (NbdCommandFlags)BinaryPrimitives.ReverseEndianness(_flags);
+
+    public NbdCommandType Type => (NbdCommandType)BinaryPrimitives.ReverseEndianness(_type);
+
+    public ulong Cookie => BinaryPrimitives.ReverseEndianness(_cookie);
+
+    public ulong Offset => BinaryPrimitives.ReverseEndianness(_offset);
+
+    public uint Length => BinaryPrimitives.ReverseEndianness(_length);
 }
 
 /// <summary>The head of a simple reply, 16 bytes; the data of a read that succeeded follows.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal readonly struct NbdSimpleReply
+internal readonly struct NbdSimpleReply(uint error, ulong cookie)
 {
-    private readonly uint _magic;
-    private readonly uint _error;
-    private readonly ulong _cookie;
+    private readonly uint _magic = BinaryPrimitives.ReverseEndianness(NbdProtocol.SimpleReplyMagic);
+    private readonly uint _error = BinaryPrimitives.ReverseEndianness(error);
+    private readonly ulong _cookie = BinaryPrimitives.ReverseEndianness(cookie);
 
     public uint Error => BinaryPrimitives.ReverseEndianness(_error);
 
@@ -199,13 +238,13 @@ internal readonly struct NbdSimpleReply
 
 /// <summary>The head of a chunk of a structured reply, 20 bytes; its payload follows.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal readonly struct NbdChunkHeader
+internal readonly struct NbdChunkHeader(bool isDone, NbdChunkType type, ulong cookie, uint length)
 {
-    private readonly uint _magic;
-    private readonly ushort _flags;
-    private readonly ushort _type;
-    private readonly ulong _cookie;
-    private readonly uint _length;
+    private readonly uint _magic = BinaryPrimitives.ReverseEndianness(NbdProtocol.ChunkMagic);
+    private readonly ushort _flags = BinaryPrimitives.ReverseEndianness(isDone ? NbdProtocol.ChunkDone : (ushort)0);
+    private readonly ushort _type = BinaryPrimitives.ReverseEndianness((ushort)type);
+    private readonly ulong _cookie = BinaryPrimitives.ReverseEndianness(cookie);
+    private readonly uint _length = BinaryPrimitives.ReverseEndianness(length);
 
     public bool IsDone => (BinaryPrimitives.ReverseEndianness(_flags) & NbdProtocol.ChunkDone) != 0;
 

@@ -19,14 +19,14 @@ internal sealed unsafe class NbdSocket : IDisposable
     // As many as a kernel of any age takes.
     private const int Backlog = 128;
 
-    private readonly string _server;
+    private readonly string _otherEnd;
     private readonly Deadline _deadline;
 
-    private NbdSocket(string server, int family, Deadline deadline)
+    private NbdSocket(string otherEnd, SafeFileHandle handle, Deadline deadline)
     {
-        _server = server;
+        _otherEnd = otherEnd;
         _deadline = deadline;
-        Handle = Libc.Socket(family);
+        Handle = handle;
         if (Handle.IsInvalid)
         {
             throw Failed("socket", Libc.LastErrno);
@@ -46,32 +46,62 @@ internal sealed unsafe class NbdSocket : IDisposable
         return uri.SocketPath is { } path ? ConnectUnix(uri.Server, path, deadline) : ConnectTcp(uri, deadline);
     }
 
+    /// <summary>The server's end of a connection.</summary>
+    /// <param name="handle">The connection; goes with this.</param>
+    /// <param name="timeout">How long the handshake may take.</param>
+    public static NbdSocket OfClient(SafeFileHandle handle, TimeSpan timeout) => new("The client", handle, new Deadline(timeout));
+
     /// <summary>A socket that listens at a path.</summary>
     /// <exception cref="UblkException">It cannot be made.</exception>
-    public static SafeFileHandle Listen(string path)
-    {
-        SafeFileHandle socket = Libc.Socket(Libc.AF_UNIX);
-        fixed (byte* address = UnixAddress(path))
-        {
-            if (socket.IsInvalid || Libc.Bind(socket, address, UnixAddressLength) != 0 || Libc.Listen(socket, Backlog) != 0)
-            {
-                int errno = Libc.LastErrno;
-                socket.Dispose();
-                throw UblkException.FromErrno(errno, "bind", $"Cannot listen at {path}");
-            }
-        }
+    public static SafeFileHandle Listen(string path) => Listen(Libc.AF_UNIX, UnixAddress(path), path, static _ => { });
 
-        return socket;
+    /// <summary>A socket that listens at a path, to which the owner of the calling process alone can connect.</summary>
+    /// <exception cref="UblkException">It cannot be made.</exception>
+    public static SafeFileHandle ListenForOwner(string path) => Listen(Libc.AF_UNIX, UnixAddress(path), path,
+        path => File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite));
+
+    /// <summary>A socket that listens at an address.</summary>
+    /// <exception cref="UblkException">It cannot be made.</exception>
+    public static SafeFileHandle Listen(IPAddress address, int port) =>
+        Listen(FamilyOf(address), TcpAddress(address, port), new IPEndPoint(address, port).ToString(), static _ => { });
+
+    private static SafeFileHandle Listen(int family, byte[] bytes, string place, Action<string> protect)
+    {
+        SafeFileHandle socket = Libc.Socket(family);
+        int reuse = 1;
+        fixed (byte* address = bytes)
+        {
+            if (!socket.IsInvalid)
+            {
+                _ = Libc.SetSocketOption(socket, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, &reuse, sizeof(int));
+            }
+
+            if (socket.IsInvalid || Libc.Bind(socket, address, (uint)bytes.Length) != 0)
+            {
+                throw CannotListen(socket, place);
+            }
+
+            // Nobody can connect before it listens.
+            protect(place);
+            return Libc.Listen(socket, Backlog) == 0 ? socket : throw CannotListen(socket, place);
+        }
+    }
+
+    private static UblkException CannotListen(SafeFileHandle socket, string place)
+    {
+        int errno = Libc.LastErrno;
+        socket.Dispose();
+        return UblkException.FromErrno(errno, "bind", $"Cannot listen at {place}");
     }
 
     /// <summary>The encryption; null where there is none.</summary>
     public NbdTls? Tls { get; private set; }
 
     /// <summary>Encrypts all that follows.</summary>
-    /// <exception cref="UblkException">The ends do not agree, the server is not who it should be, or the time is up.</exception>
-    public void StartTls(NbdTlsSettings settings)
+    /// <exception cref="UblkException">The ends do not agree, the other one is not who it should be, or the time is up.</exception>
+    public void StartTls(NbdTls tls)
     {
-        Tls = new NbdTls(settings);
+        Tls = tls;
         while (!TryHandshake())
         {
             ReceiveInput();
@@ -142,6 +172,19 @@ internal sealed unsafe class NbdSocket : IDisposable
 
             _ = Libc.Send(Handle, last, (nuint)length, Libc.MSG_NOSIGNAL);
         }
+    }
+
+    /// <summary>Prepares a TCP connection for requests and replies.</summary>
+    public void SetTcpOptions()
+    {
+        // Each turn's messages leave at once.
+        SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+
+        // A machine that is gone is noticed after three minutes. One that is slow answers the probes.
+        SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
+        SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, 60);
+        SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, 15);
+        SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 8);
     }
 
     /// <summary>Ends the connection, so that operations in flight return.</summary>
@@ -232,7 +275,7 @@ internal sealed unsafe class NbdSocket : IDisposable
     }
 
     private UblkException Closed() => new(UblkError.ConnectionFailed,
-        $"The NBD server at {_server} closed the connection during the handshake.", Libc.ENOLINK, "recv");
+        $"{_otherEnd} closed the connection during the handshake.", Libc.ENOLINK, "recv");
 
     private static NbdSocket ConnectUnix(string server, string path, Deadline deadline) =>
         Connect(server, Libc.AF_UNIX, UnixAddress(path), deadline);
@@ -252,16 +295,9 @@ internal sealed unsafe class NbdSocket : IDisposable
         {
             try
             {
-                NbdSocket socket = ConnectTcp(uri.Server, address, uri.Port, deadline);
+                NbdSocket socket = Connect(uri.Server, FamilyOf(address), TcpAddress(address, uri.Port), deadline);
 
-                // Each turn's requests leave at once.
-                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
-
-                // A machine that is gone is noticed after three minutes. One that is slow answers the probes.
-                socket.SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
-                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, 60);
-                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, 15);
-                socket.SetOption(Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 8);
+                socket.SetTcpOptions();
                 return socket;
             }
             catch (UblkException exception)
@@ -274,27 +310,26 @@ internal sealed unsafe class NbdSocket : IDisposable
     }
 
     // The kernel's own layout: sockaddr_in and sockaddr_in6 (netinet/in.h).
-    private static NbdSocket ConnectTcp(string server, IPAddress host, int port, Deadline deadline)
+    private static byte[] TcpAddress(IPAddress host, int port)
     {
-        Span<byte> address = stackalloc byte[28];
-        address.Clear();
-        BinaryPrimitives.WriteUInt16BigEndian(address[2..], (ushort)port);
-        if (host.AddressFamily == AddressFamily.InterNetwork)
+        bool isOld = FamilyOf(host) == Libc.AF_INET;
+        byte[] address = new byte[isOld ? 16 : 28];
+        address[0] = (byte)FamilyOf(host);
+        BinaryPrimitives.WriteUInt16BigEndian(address.AsSpan(2), (ushort)port);
+        host.TryWriteBytes(address.AsSpan(isOld ? 4 : 8), out _);
+        if (!isOld)
         {
-            address[0] = Libc.AF_INET;
-            host.TryWriteBytes(address[4..], out _);
-            return Connect(server, Libc.AF_INET, address[..16], deadline);
+            BinaryPrimitives.WriteUInt32LittleEndian(address.AsSpan(24), (uint)host.ScopeId);
         }
 
-        address[0] = Libc.AF_INET6;
-        host.TryWriteBytes(address[8..], out _);
-        BinaryPrimitives.WriteUInt32LittleEndian(address[24..], (uint)host.ScopeId);
-        return Connect(server, Libc.AF_INET6, address, deadline);
+        return address;
     }
+
+    private static int FamilyOf(IPAddress host) => host.AddressFamily == AddressFamily.InterNetwork ? Libc.AF_INET : Libc.AF_INET6;
 
     private static NbdSocket Connect(string server, int family, ReadOnlySpan<byte> address, Deadline deadline)
     {
-        NbdSocket socket = new(server, family, deadline);
+        NbdSocket socket = new($"The NBD server at {server}", Libc.Socket(family), deadline);
         try
         {
             // A host may have another address that answers.
@@ -348,6 +383,6 @@ internal sealed unsafe class NbdSocket : IDisposable
     private void SetOption(int level, int name, int value) => _ = Libc.SetSocketOption(Handle, level, name, &value, sizeof(int));
 
     private UblkException Failed(string operation, int errno) => new(UblkError.ConnectionFailed,
-        $"The NBD server at {_server} cannot be reached: {Libc.Describe(errno == Libc.EINPROGRESS ? Libc.ETIMEDOUT : errno)}.", errno,
+        $"{_otherEnd} cannot be reached: {Libc.Describe(errno == Libc.EINPROGRESS ? Libc.ETIMEDOUT : errno)}.", errno,
             operation);
 }

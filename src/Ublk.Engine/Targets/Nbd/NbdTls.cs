@@ -13,7 +13,7 @@ internal sealed unsafe class NbdTls : IDisposable
     // Of TLS 1.2: those by which the server, too, proves that it has the key. The ones with forward secrecy come first.
     private const string KeyCiphers = "kECDHEPSK:kDHEPSK:kPSK";
 
-    private readonly NbdTlsSettings _settings;
+    private readonly string _otherEnd;
     private readonly NbdTlsKey? _key;
     private readonly nint _context;
     private readonly nint _ssl;
@@ -23,24 +23,25 @@ internal sealed unsafe class NbdTls : IDisposable
     /// <summary>Prepares the client's end.</summary>
     /// <exception cref="UblkException">OpenSSL, a certificate or a key is missing.</exception>
     public NbdTls(NbdTlsSettings settings)
+        : this("to the NBD server", LibSsl.ClientMethod, tls => tls.ConfigureClient(settings), tls => tls.BeginClient(settings))
     {
-        _settings = settings;
+    }
+
+    private NbdTls(string otherEnd, Func<nint> method, Func<NbdTls, NbdTlsKey?> configure, Action<NbdTls> begin)
+    {
+        _otherEnd = otherEnd;
         try
         {
-            _context = LibSsl.NewContext(LibSsl.ClientMethod());
+            _context = LibSsl.NewContext(method());
             Require(_context != 0 ? 1 : 0, LibSsl.Ssl);
-            _key = settings.KeyFile is { } file ? NbdTlsKey.Read(file, settings.User) : null;
-            Configure();
+            _ = LibSsl.ControlContext(_context, LibSsl.SSL_CTRL_SET_MIN_PROTO_VERSION, LibSsl.TLS1_2_VERSION, 0);
+            _key = configure(this);
             _ssl = LibSsl.New(_context);
             Require(_ssl != 0 ? 1 : 0, LibSsl.Ssl);
             _input = LibSsl.NewBio(LibSsl.MemoryMethod());
             _output = LibSsl.NewBio(LibSsl.MemoryMethod());
             LibSsl.SetBio(_ssl, _input, _output);
-            LibSsl.SetConnectState(_ssl);
-            if (_key is null)
-            {
-                RequireName(settings.HostName!);
-            }
+            begin(this);
         }
         catch (DllNotFoundException)
         {
@@ -54,6 +55,14 @@ internal sealed unsafe class NbdTls : IDisposable
             throw;
         }
     }
+
+    /// <summary>Prepares the server's end.</summary>
+    /// <param name="certificates">
+    /// A folder of server-cert.pem and server-key.pem. With a ca-cert.pem, clients must have a certificate of that authority.
+    /// </param>
+    /// <exception cref="UblkException">OpenSSL, a certificate or the key is missing.</exception>
+    public static NbdTls ForServer(string certificates) => new(
+        "with the client", LibSsl.ServerMethod, tls => tls.ConfigureServer(certificates), tls => LibSsl.SetAcceptState(tls._ssl));
 
     /// <summary>Whether there is something to send.</summary>
     public bool HasOutput => LibSsl.PendingIn(_output) > 0;
@@ -104,7 +113,7 @@ internal sealed unsafe class NbdTls : IDisposable
     /// <summary>The reason for which nothing can be decrypted any more.</summary>
     public static string DescribeEnd() => LibSsl.TakeError() is var error && error != 0
         ? $"TLS failed: {Text(LibSsl.DescribeError(error))}"
-        : "the server closed the connection";
+        : "the other end closed the connection";
 
     /// <summary>Says goodbye; the words are in the output.</summary>
     public void Shutdown() => _ = LibSsl.Shutdown(_ssl);
@@ -127,39 +136,72 @@ internal sealed unsafe class NbdTls : IDisposable
 
     private static string Text(nint words) => Marshal.PtrToStringUTF8(words) ?? "unknown reason";
 
-    private static UblkException Refused(string reason) =>
-        new(UblkError.ServerRefused, $"There is no TLS connection to the NBD server: {reason}.", operation: "tls");
+    private UblkException Refused(string reason) =>
+        new(UblkError.ServerRefused, $"There is no TLS connection {_otherEnd}: {reason}.", operation: "tls");
 
-    private void Configure()
+    private NbdTlsKey? ConfigureClient(NbdTlsSettings settings)
     {
-        _ = LibSsl.ControlContext(_context, LibSsl.SSL_CTRL_SET_MIN_PROTO_VERSION, LibSsl.TLS1_2_VERSION, 0);
-
         // With a key there are no authorities, so that no certificate is good enough.
         LibSsl.SetVerify(_context, LibSsl.SSL_VERIFY_PEER, 0);
-        if (_key is not null)
+        if (settings.KeyFile is { } file)
         {
+            NbdTlsKey key = NbdTlsKey.Read(file, settings.User);
             LibSsl.SetKeyCallback(_context, NbdTlsKey.Callback);
             LibSsl.SetOldKeyCallback(_context, NbdTlsKey.OldCallback);
             Require(LibSsl.SetCiphers(_context, KeyCiphers), "A pre-shared key");
-            return;
+            return key;
         }
 
-        string? folder = _settings.Certificates;
-        if (folder is not null && !Directory.Exists(folder))
-        {
-            throw new UblkException(UblkError.PathNotFound, $"There is no folder {folder}.", operation: "tls");
-        }
-
+        string? folder = settings.Certificates;
+        RequireFolder(folder);
         string authorities = $"{folder}/ca-cert.pem";
         Require(folder is not null && File.Exists(authorities)
             ? LibSsl.LoadAuthorities(_context, authorities, 0)
             : LibSsl.SetDefaultAuthorities(_context), authorities);
-        string certificate = $"{folder}/client-cert.pem";
-        string key = $"{folder}/client-key.pem";
-        if (folder is not null && File.Exists(certificate))
+        if (folder is not null && File.Exists($"{folder}/client-cert.pem"))
         {
-            Require(LibSsl.UseCertificate(_context, certificate), certificate);
-            Require(LibSsl.UsePrivateKey(_context, key, LibSsl.SSL_FILETYPE_PEM), key);
+            UseCertificate(folder, "client");
+        }
+
+        return null;
+    }
+
+    private NbdTlsKey? ConfigureServer(string folder)
+    {
+        RequireFolder(folder);
+        UseCertificate(folder, "server");
+        string authorities = $"{folder}/ca-cert.pem";
+        if (File.Exists(authorities))
+        {
+            Require(LibSsl.LoadAuthorities(_context, authorities, 0), authorities);
+            LibSsl.SetVerify(_context, LibSsl.SSL_VERIFY_PEER | LibSsl.SSL_VERIFY_FAIL_IF_NO_PEER_CERT, 0);
+        }
+
+        return null;
+    }
+
+    private static void RequireFolder(string? folder)
+    {
+        if (folder is not null && !Directory.Exists(folder))
+        {
+            throw new UblkException(UblkError.PathNotFound, $"There is no folder {folder}.", operation: "tls");
+        }
+    }
+
+    private void UseCertificate(string folder, string owner)
+    {
+        string certificate = $"{folder}/{owner}-cert.pem";
+        string key = $"{folder}/{owner}-key.pem";
+        Require(LibSsl.UseCertificate(_context, certificate), certificate);
+        Require(LibSsl.UsePrivateKey(_context, key, LibSsl.SSL_FILETYPE_PEM), key);
+    }
+
+    private void BeginClient(NbdTlsSettings settings)
+    {
+        LibSsl.SetConnectState(_ssl);
+        if (_key is null)
+        {
+            RequireName(settings.HostName!);
         }
     }
 
