@@ -103,9 +103,10 @@ try {
     # An example: the rules open the driver to every user, which is for the administrator to decide.
     (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/linux-x64/') |
         Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
-    # The native compiler links a zlib into the programs, so that they need libc alone.
+    # The native compiler links a zlib into the programs, so that they need libc alone. The worker's image has a fixed address, which saves
+    # locked memory in each worker.
     $null = New-Item -ItemType Directory "$tree/usr/share/lintian/overrides"
-    Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *'
+    Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *', 'ublk: hardening-no-pie *ublk-worker]'
     New-Package $tree ublk @"
 Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk", "$programs/ublk-worker"))
 Suggests: libssl3
@@ -131,10 +132,35 @@ fi
 #!/bin/sh
 set -e
 if [ "$1" = remove ]; then
-    if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
-        systemctl --quiet disable --now ublk-metrics.timer
+    if [ -z "$DPKG_ROOT" ]; then
+        if [ -d /run/systemd/system ]; then
+            systemctl --quiet disable --now ublk-metrics.timer
+        fi
+        # A worker needs nothing of the package: a disk in use must not lose its server.
+        disks=$(find /dev -maxdepth 1 -name 'ublkb*' ! -name '*p*' -printf '%p ')
+        if [ "$disks" ]; then
+            echo "ublk: these disks stay in use: $disks"
+            echo 'ublk: To remove one now, stop its unit, ublk-ID or ublk@NAME, or send SIGTERM to its worker.'
+        fi
+        units=$(find /etc/systemd/system -type l -path '*.wants/ublk@*' -printf '%f ' 2>/dev/null)
+        if [ "$units" ]; then
+            echo "ublk: these units stay enabled, but cannot start without the package: $units"
+        fi
     fi
     rm -f "$DPKG_ROOT/var/lib/prometheus/node-exporter/ublk.prom"
+fi
+'@
+        postrm   = @'
+#!/bin/sh
+set -e
+if [ -z "$DPKG_ROOT" ]; then
+    if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+    fi
+    # An administrator registered them.
+    if [ "$1" = purge ] && ls /etc/ublk/*.json >/dev/null 2>&1; then
+        echo 'ublk: /etc/ublk is kept: it describes registered disks.'
+    fi
 fi
 '@
     }

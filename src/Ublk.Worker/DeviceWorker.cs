@@ -256,7 +256,15 @@ internal sealed class DeviceWorker
     {
         context.Cancel = true;
         _log.Write(LogLevel.Information, $"device {_id} is removed on {context.Signal}");
-        StartRemoval();
+        try
+        {
+            StartRemoval();
+        }
+        catch (UblkException exception)
+        {
+            // Without the process that removes it, the device is served on.
+            _log.Write(LogLevel.Error, $"device {_id} is not removed: {exception.Message}");
+        }
     }
 
     // Once the driver has ended the recovery the disk's users go on, even if the launcher is gone.

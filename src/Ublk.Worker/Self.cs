@@ -33,7 +33,14 @@ internal static class Self
         // Where an ordinary user's records are; nothing else of the environment concerns a worker.
         string? runtime = Environment.GetEnvironmentVariable(RuntimeDirectory);
         string?[] environment = runtime is null ? [null] : [$"{RuntimeDirectory}={runtime}", null];
-        int errno = Libc.PosixSpawn(out int processId, Command[0], 0, 0, [.. Command, .. arguments, null], environment);
+        string?[] command = [.. Command, .. arguments, null];
+        int errno = Libc.PosixSpawn(out int processId, Command[0], 0, 0, command, environment);
+        if (errno == Libc.ENOENT)
+        {
+            // The program was removed while its disk is in use. The kernel still has the file.
+            errno = Libc.PosixSpawn(out processId, "/proc/self/exe", 0, 0, command, environment);
+        }
+
         return errno == 0 ? processId : throw UblkException.FromErrno(errno, "posix_spawn", $"Cannot start {Command[0]}");
     }
 }

@@ -2,15 +2,14 @@
 
 BeforeAll {
     $root = Split-Path (Split-Path $PSScriptRoot)
-    $packages = "$TestDrive/packages"
+    $version = (Import-PowerShellDataFile "$root/Ublk.psd1").ModuleVersion
+    $programs, $cmdlets = 'ublk', 'powershell-ublk' | ForEach-Object { "$root/out/packages/${_}_${version}_amd64.deb" }
     $place = "$TestDrive/place"
     $link = "$place/usr/local/share/powershell/Modules/Ublk"
     $PSNativeCommandUseErrorActionPreference = $true
     $ErrorActionPreference = 'Stop'
-    $null = New-Item -ItemType Directory $packages, $place, "$place/var/lib/dpkg/info", "$place/var/lib/dpkg/updates"
+    $null = New-Item -ItemType Directory $place, "$place/var/lib/dpkg/info", "$place/var/lib/dpkg/updates"
     $null = New-Item "$place/var/lib/dpkg/status"
-    $env:DEBEMAIL = 'packages@example.org'
-    & $root/packaging/New-DebianPackage.ps1 -Module $root/out/Ublk -Destination $packages *> $null
 
     function Invoke-Dpkg {
         # The folder has neither a shell nor libc.
@@ -18,20 +17,21 @@ BeforeAll {
     }
 }
 
-AfterAll {
-    $env:DEBEMAIL = $null
-}
-
 Describe 'The Debian packages' {
+    It 'satisfy lintian' {
+        lintian --fail-on none --tag-display-limit 0 $programs $cmdlets 2>&1 | Where-Object { $_ -match '^[EW]: ' } |
+            Should -BeExactly 'W: ublk: maintainer-script-calls-systemctl [prerm:6]'
+    }
+
     It 'need libc alone, and not a newer one than Debian 12 has' {
-        (dpkg-deb --field (Get-Item $packages/ublk_*.deb).FullName Depends) -match '^libc6 \(>= ([\d.]+)\)$' | Should -BeTrue
+        (dpkg-deb --field $programs Depends) -match '^libc6 \(>= ([\d.]+)\)$' | Should -BeTrue
         [version] $Matches[1] | Should -BeLessOrEqual ([version] '2.36')
         objdump -p (Get-Item $root/out/Ublk/worker/linux-x64/*).FullName | Select-String 'NEEDED +(\S+)' |
             ForEach-Object { $_.Matches[0].Groups[1].Value | Should -BeIn 'libc.so.6', 'libm.so.6', 'ld-linux-x86-64.so.2' }
     }
 
     It 'are installed, and removed without a trace' {
-        Invoke-Dpkg --install (Get-Item $packages/*.deb).FullName
+        Invoke-Dpkg --install $programs $cmdlets
         & $place/usr/bin/ublk --version | Should -Match '^ublk \d'
         Test-Path "$place/usr/share/man/man8/ublk.8.gz" | Should -BeTrue
         (Get-Item $link).LinkTarget | Should -Be '/usr/share/powershell/Modules/Ublk'
@@ -50,9 +50,9 @@ Describe 'The Debian packages' {
     }
 
     It 'make a tarball for /usr/local' {
-        & $root/packaging/New-Tarball.ps1 -Package (Get-Item $packages/ublk_*.deb).FullName -Destination $packages
+        & $root/packaging/New-Tarball.ps1 -Package $programs -Destination $TestDrive
         $local = (New-Item -ItemType Directory "$TestDrive/local").FullName
-        tar -xzf (Get-Item $packages/ublk-*-linux-x64.tar.gz).FullName --strip-components=1 -C $local
+        tar -xzf (Get-Item $TestDrive/ublk-*-linux-x64.tar.gz).FullName --strip-components=1 -C $local
         & $local/bin/ublk --version | Should -Match '^ublk \d'
         "$local/lib/ublk/linux-x64/ublk-worker", "$local/share/man/man8/ublk.8.gz", "$local/share/doc/ublk/LICENSE" | Should -Exist
         foreach ($file in 'lib/systemd/system/ublk-metrics.service', 'lib/systemd/system/ublk@.service', 'share/doc/ublk/examples/59-ublk.rules') {
@@ -66,7 +66,7 @@ Describe 'The Debian packages' {
 
     It 'leave a module that an administrator installed' {
         $null = New-Item -ItemType Directory $link
-        Invoke-Dpkg --install (Get-Item $packages/*.deb).FullName
+        Invoke-Dpkg --install $programs $cmdlets
         Invoke-Dpkg --purge powershell-ublk ublk
         Test-Path $link -PathType Container | Should -BeTrue
     }
