@@ -137,7 +137,7 @@ if [ "$1" = remove ]; then
             systemctl --quiet disable --now ublk-metrics.timer
         fi
         # A worker needs nothing of the package: a disk in use must not lose its server.
-        disks=$(find /dev -maxdepth 1 -name 'ublkb*' ! -name '*p*' -printf '%p ')
+        disks=$(find /dev -maxdepth 1 -name 'ublkb*' ! -name '*p*' | sort -V | tr '\n' ' ')
         if [ "$disks" ]; then
             echo "ublk: these disks stay in use: $disks"
             echo 'ublk: To remove one now, stop its unit, ublk-ID or ublk@NAME, or send SIGTERM to its worker.'

@@ -3,7 +3,7 @@
 BeforeAll {
     $root = Split-Path (Split-Path $PSScriptRoot)
     $version = (Import-PowerShellDataFile "$root/Ublk.psd1").ModuleVersion
-    $programs, $cmdlets = 'ublk', 'powershell-ublk' | ForEach-Object { "$root/out/packages/${_}_${version}_amd64.deb" }
+    $commandPackage, $modulePackage = 'ublk', 'powershell-ublk' | ForEach-Object { "$root/out/packages/${_}_${version}_amd64.deb" }
     $place = "$TestDrive/place"
     $link = "$place/usr/local/share/powershell/Modules/Ublk"
     $PSNativeCommandUseErrorActionPreference = $true
@@ -19,19 +19,19 @@ BeforeAll {
 
 Describe 'The Debian packages' {
     It 'satisfy lintian' {
-        lintian --fail-on none --tag-display-limit 0 $programs $cmdlets 2>&1 | Where-Object { $_ -match '^[EW]: ' } |
+        lintian --fail-on none --tag-display-limit 0 $commandPackage $modulePackage 2>&1 | Where-Object { $_ -match '^[EW]: ' } |
             Should -BeExactly 'W: ublk: maintainer-script-calls-systemctl [prerm:6]'
     }
 
     It 'need libc alone, and not a newer one than Debian 12 has' {
-        (dpkg-deb --field $programs Depends) -match '^libc6 \(>= ([\d.]+)\)$' | Should -BeTrue
+        (dpkg-deb --field $commandPackage Depends) -match '^libc6 \(>= ([\d.]+)\)$' | Should -BeTrue
         [version] $Matches[1] | Should -BeLessOrEqual ([version] '2.36')
         objdump -p (Get-Item $root/out/Ublk/worker/linux-x64/*).FullName | Select-String 'NEEDED +(\S+)' |
             ForEach-Object { $_.Matches[0].Groups[1].Value | Should -BeIn 'libc.so.6', 'libm.so.6', 'ld-linux-x86-64.so.2' }
     }
 
     It 'are installed, and removed without a trace' {
-        Invoke-Dpkg --install $programs $cmdlets
+        Invoke-Dpkg --install $commandPackage $modulePackage
         & $place/usr/bin/ublk --version | Should -Match '^ublk \d'
         Test-Path "$place/usr/share/man/man8/ublk.8.gz" | Should -BeTrue
         (Get-Item $link).LinkTarget | Should -Be '/usr/share/powershell/Modules/Ublk'
@@ -50,7 +50,7 @@ Describe 'The Debian packages' {
     }
 
     It 'make a tarball for /usr/local' {
-        & $root/packaging/New-Tarball.ps1 -Package $programs -Destination $TestDrive
+        & $root/packaging/New-Tarball.ps1 -Package $commandPackage -Destination $TestDrive
         $local = (New-Item -ItemType Directory "$TestDrive/local").FullName
         tar -xzf (Get-Item $TestDrive/ublk-*-linux-x64.tar.gz).FullName --strip-components=1 -C $local
         & $local/bin/ublk --version | Should -Match '^ublk \d'
@@ -66,7 +66,7 @@ Describe 'The Debian packages' {
 
     It 'leave a module that an administrator installed' {
         $null = New-Item -ItemType Directory $link
-        Invoke-Dpkg --install $programs $cmdlets
+        Invoke-Dpkg --install $commandPackage $modulePackage
         Invoke-Dpkg --purge powershell-ublk ublk
         Test-Path $link -PathType Container | Should -BeTrue
     }

@@ -10,7 +10,7 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $version = (Import-PowerShellDataFile "$root/Ublk.psd1").ModuleVersion
-    $programs, $cmdlets = 'ublk', 'powershell-ublk' | ForEach-Object { "$root/out/packages/${_}_${version}_amd64.deb" }
+    $commandPackage, $modulePackage = 'ublk', 'powershell-ublk' | ForEach-Object { "$root/out/packages/${_}_${version}_amd64.deb" }
     $image = "$TestDrive/disk.img"
     $data = "$TestDrive/data.img"
     New-Image $image 16MB
@@ -44,7 +44,7 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
     }
 
     It 'lead to a mounted disk with the command' {
-        Invoke-Dpkg --install $programs
+        Invoke-Dpkg --install $commandPackage
         Invoke-Program /usr/bin/ublk add -f $image
         Invoke-Program mount /dev/ublkb0 $mount
         Set-Content "$mount/file" 'content'
@@ -55,7 +55,7 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
     }
 
     It 'lead to a registered disk with the cmdlets, which every user finds' {
-        Invoke-Dpkg --install $cmdlets
+        Invoke-Dpkg --install $modulePackage
         $script = "`$null = Register-UblkDevice -Name data -Target Loop -Path '$data' -Start; (Get-Module Ublk).ModuleBase"
         & ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command $script | Should -Be /usr/local/share/powershell/Modules/Ublk
         Invoke-Program systemctl show --property=FragmentPath --value ublk@data.service | Should -Match '^(/usr)?/lib/systemd/system/ublk@.service$'
@@ -70,7 +70,7 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
         foreach ($record in Get-Item /run/ublk/*.json) {
             (Get-Content -Raw $record) -replace '("WorkerVersion": *)"[^"]*"', '$1"0.0.1"' | Set-Content $record -NoNewline
         }
-        Invoke-Dpkg --install (New-NextVersion $programs) (New-NextVersion $cmdlets) | Should -Match 'ublk update -a'
+        Invoke-Dpkg --install (New-NextVersion $commandPackage) (New-NextVersion $modulePackage) | Should -Match 'ublk update -a'
         Get-Worker | Should -Be $workers
         Invoke-Program cmp /dev/disk/by-ublk/data $data
 
