@@ -17,7 +17,7 @@ public sealed record CreateSnapshot : ImageOperation
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
         SnapshotChoice.RequireNew(image, Name);
-        ulong[] l1 = image.ReadL1();
+        L1Entry[] l1 = image.ReadL1();
         long copy = edit.Add(l1);
         MetadataWalk.Visit(image, l1, edit.Refer, progress);
         DateTimeOffset now = DateTimeOffset.UtcNow;

@@ -15,7 +15,7 @@ public sealed record RemoveSnapshot : ImageOperation
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         Snapshot snapshot = image.FindSnapshot(Snapshot);
-        MetadataWalk.Visit(image, image.ReadTable(snapshot.L1Offset, snapshot.L1Size), edit.Drop, progress);
+        MetadataWalk.Visit(image, image.ReadL1(snapshot), edit.Drop, progress);
         edit.Drop(snapshot.L1Offset, snapshot.L1Size * 8L);
         SnapshotChoice.ReplaceTable(edit, [.. image.Snapshots.Where(other => other != snapshot)], image.Header);
         return null;

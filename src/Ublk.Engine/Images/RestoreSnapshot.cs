@@ -16,8 +16,8 @@ public sealed record RestoreSnapshot : ImageOperation
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
         Snapshot snapshot = image.FindSnapshot(Snapshot);
-        ulong[] current = image.ReadL1();
-        ulong[] restored = image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
+        L1Entry[] current = image.ReadL1();
+        L1Entry[] restored = image.ReadL1(snapshot);
         long size = snapshot.DiskSize ?? header.Size;
         if (restored.Length < image.Layout.L1EntriesFor(size))
         {

@@ -25,7 +25,7 @@ internal sealed class BitmapContext : MetadataContext
     {
         ImageTables tables = new(file, ImageTables.ReadHeader(file));
         _file = file;
-        _table = tables.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize);
+        _table = tables.ReadTable<ulong>(bitmap.TableOffset, (int)bitmap.TableSize);
         _clusterSize = tables.Layout.ClusterSize;
         _granularityBits = bitmap.GranularityBits;
     }

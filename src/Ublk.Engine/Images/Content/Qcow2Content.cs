@@ -35,11 +35,11 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
     /// <inheritdoc/>
     protected override IEnumerable<ContentExtent> OwnExtents(long start, long end)
     {
-        ulong[] l1 = snapshot is null ? image.ReadL1() : image.ReadTable(snapshot.L1Offset, snapshot.L1Size);
+        L1Entry[] l1 = image.ReadL1(snapshot);
         for (long tableStart = start / _layout.L2Coverage * _layout.L2Coverage; tableStart < end; tableStart += _layout.L2Coverage)
         {
             int index = _layout.L1Index(tableStart);
-            long table = index < l1.Length ? new L1Entry(l1[index]).Offset : 0;
+            long table = index < l1.Length ? l1[index].Offset : 0;
             if (!_layout.IsAligned(table))
             {
                 throw ImageError.Invalid(File.Path,

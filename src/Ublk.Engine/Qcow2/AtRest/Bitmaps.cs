@@ -16,11 +16,11 @@ internal static class Bitmaps
         if (image.ReadBitmapDirectory() is { } directory)
         {
             progress.Warn($"The persistent bitmaps of {image.File.Path} are removed, because they would no longer be valid.");
-            foreach (PersistentBitmap bitmap in image.ReadBitmaps(directory))
+            foreach (PersistentBitmap bitmap in image.ReadBitmaps())
             {
-                foreach (ulong entry in image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))
+                foreach (L1Entry entry in image.ReadTable<L1Entry>(bitmap.TableOffset, (int)bitmap.TableSize))
                 {
-                    edit.Drop(new L1Entry(entry).Offset, new L1Entry(entry).Offset == 0 ? 0 : image.Layout.ClusterSize);
+                    edit.Drop(entry.Offset, entry.Offset == 0 ? 0 : image.Layout.ClusterSize);
                 }
 
                 edit.Drop(bitmap.TableOffset, bitmap.TableSize * 8L);

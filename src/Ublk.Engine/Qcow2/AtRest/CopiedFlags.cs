@@ -14,11 +14,11 @@ internal static class CopiedFlags
     public static void Compare(Qcow2File image, Func<long, ulong> counts, Action<string> differs, bool fix, ImageProgress progress)
     {
         ClusterLayout layout = image.Layout;
-        ulong[] l1 = image.ReadL1();
+        L1Entry[] l1 = image.ReadL1();
         bool isL1Changed = false;
         for (int index = 0; index < l1.Length; index++)
         {
-            L1Entry entry = new(l1[index]);
+            L1Entry entry = l1[index];
             progress.Advance(8);
             if (!image.CanHoldL2(entry.Offset))
             {
@@ -29,7 +29,7 @@ internal static class CopiedFlags
             if (copied != entry.IsCopied)
             {
                 differs($"Entry {index} of the active L1 table has its copied flag wrong.");
-                l1[index] = L1Entry.At(entry.Offset, copied).Raw;
+                l1[index] = L1Entry.At(entry.Offset, copied);
                 isL1Changed = true;
             }
 
@@ -42,7 +42,7 @@ internal static class CopiedFlags
 
         if (isL1Changed && fix)
         {
-            image.WriteTable(image.Header.L1Offset, l1);
+            image.WriteTable<L1Entry>(image.Header.L1Offset, l1);
         }
     }
 

@@ -14,9 +14,6 @@ internal sealed class CountedReferences
     private long _firstMaybeFree;
     private long _floor;
 
-    /// <summary>Where clusters are that have been referred to: runs of their numbers, in order.</summary>
-    public IEnumerable<(long First, long Count)> Runs => _chunks.Keys.Select(number => (number << ChunkBits, 1L << ChunkBits));
-
     /// <summary>The cluster after the last that is referred to.</summary>
     public long End
     {
@@ -58,6 +55,32 @@ internal sealed class CountedReferences
                 _firstMaybeFree = long.Max(_floor, long.Min(_firstMaybeFree, cluster));
             }
         }
+    }
+
+    /// <summary>The refcount blocks for clusters that have been referred to, in order; some may be named twice.</summary>
+    public IEnumerable<long> BlocksIn(ClusterLayout layout)
+    {
+        foreach (long number in _chunks.Keys)
+        {
+            long last = (((number + 1) << ChunkBits) - 1) >> layout.RefcountBlockBits;
+            for (long block = number << ChunkBits >> layout.RefcountBlockBits; block <= last; block++)
+            {
+                yield return block;
+            }
+        }
+    }
+
+    /// <summary>The greatest count in a refcount block.</summary>
+    public uint GreatestIn(ClusterLayout layout, long block)
+    {
+        uint greatest = 0;
+        long end = (block + 1) << layout.RefcountBlockBits;
+        for (long cluster = block << layout.RefcountBlockBits; cluster < end; cluster++)
+        {
+            greatest = uint.Max(greatest, this[cluster]);
+        }
+
+        return greatest;
     }
 
     /// <summary>From now on, no cluster before this one is allocated.</summary>

@@ -3,35 +3,21 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>Follows every reference of an image and counts them; on the way it finds those that lead nowhere.</summary>
-internal sealed class MetadataWalk
+internal sealed class MetadataWalk(Qcow2File image, CheckFindings findings, ImageProgress progress)
 {
-    private readonly Qcow2File _image;
-    private readonly CheckFindings _findings;
-    private readonly ImageProgress _progress;
-    private readonly ClusterLayout _layout;
-    private readonly long _fileLength;
+    private readonly ClusterLayout _layout = image.Layout;
+    private readonly long _fileLength = image.File.Length;
     private (long First, int Clusters) _countedTable;
-    private long _nextOffset;
 
     // Clusters of L2 tables, with the L1 entries that point to each; and those of other tables, each of which has one reference.
     private readonly Dictionary<long, uint> _l2Tables = [];
     private readonly HashSet<long> _ownTables = [];
 
-    private MetadataWalk(Qcow2File image, CheckFindings findings, ImageProgress progress)
-    {
-        _image = image;
-        _findings = findings;
-        _progress = progress;
-        _layout = image.Layout;
-        _fileLength = image.File.Length;
-        RefcountBlocks = image.ReadRefcountTable();
-    }
-
     /// <summary>What it counted.</summary>
     public CountedReferences Counts { get; } = new();
 
     /// <summary>The refcount table, without the entries that are of no use: default stands for those.</summary>
-    public RefcountTableEntry[] RefcountBlocks { get; private set; }
+    public RefcountTableEntry[] RefcountBlocks { get; private set; } = image.ReadRefcountTable();
 
     /// <summary>Whether the refcount table cannot be used: it and its blocks have to be made anew.</summary>
     public bool IsRefcountTableLost { get; private set; }
@@ -62,10 +48,10 @@ internal sealed class MetadataWalk
     /// <param name="l1">The L1 table.</param>
     /// <param name="refer">Called with the offset and the length of each reference.</param>
     /// <param name="progress">Receives the progress.</param>
-    public static void Visit(Qcow2File image, ulong[] l1, Action<long, long> refer, ImageProgress progress)
+    public static void Visit(Qcow2File image, L1Entry[] l1, Action<long, long> refer, ImageProgress progress)
     {
         ClusterLayout layout = image.Layout;
-        foreach (L1Entry entry in l1.Select(raw => new L1Entry(raw)).Where(entry => entry.Offset != 0))
+        foreach (L1Entry entry in l1.Where(entry => entry.Offset != 0))
         {
             refer(entry.Offset, layout.ClusterSize);
             L2Words table = image.ReadL2(entry.Offset);
@@ -95,162 +81,107 @@ internal sealed class MetadataWalk
 
     private void Follow()
     {
-        ImageHeader header = _image.Header;
-        CountTable(0, _layout.ClusterSize, "The header");
-        CountTable(header.L1Offset, header.L1Size * 8L, "The active L1 table");
-        FollowL1(_image.ReadL1(), "the active L1 table", isActive: true);
-        foreach (Snapshot snapshot in _image.Snapshots)
+        CountTable(0, _layout.ClusterSize, "header");
+        foreach ((long offset, long length, string name) in image.FindTables())
         {
-            CountTable(snapshot.L1Offset, snapshot.L1Size * 8L, $"The L1 table of snapshot '{snapshot.Name}'");
-            FollowL1(_image.ReadTable(snapshot.L1Offset, snapshot.L1Size), $"the L1 table of snapshot '{snapshot.Name}'", isActive: false);
+            CountTable(offset, length, name);
         }
 
-        CountTable(header.SnapshotsOffset, _image.SnapshotTableLength, "The snapshot table");
+        FollowL1(image.ReadL1(), "the active L1 table", isActive: true);
+        foreach (Snapshot snapshot in image.Snapshots)
+        {
+            FollowL1(image.ReadL1(snapshot), $"the L1 table of snapshot '{snapshot.Name}'", isActive: false);
+        }
+
         FollowBitmaps();
-        if (header.LuksArea is { } luks)
-        {
-            CountTable(luks.Offset, luks.Length, "The LUKS header");
-        }
-
         FindOverlaps();
         FollowRefcounts();
     }
 
-    private void FollowL1(ulong[] l1, string what, bool isActive)
+    private void FollowL1(L1Entry[] l1, string what, bool isActive)
     {
         for (int index = 0; index < l1.Length; index++)
         {
-            L1Entry entry = new(l1[index]);
-            _progress.Advance(8);
+            L1Entry entry = l1[index];
+            progress.Advance(8);
             if (entry.HasReservedBits)
             {
-                _findings.AddDamage($"Entry {index} of {what} has bits set that must be clear.");
+                findings.AddDamage($"Entry {index} of {what} has bits set that must be clear.");
             }
 
-            if (entry.Offset == 0)
+            if (entry.Offset == 0 && entry.IsCopied)
             {
-                if (entry.IsCopied)
-                {
-                    _findings.AddDamage($"Entry {index} of {what} has its copied flag set, but places no L2 table.");
-                }
-
-                continue;
+                findings.AddDamage($"Entry {index} of {what} has its copied flag set, but places no L2 table.");
             }
-
-            if (!_image.CanHoldL2(entry.Offset))
+            else if (entry.Offset != 0 && !image.CanHoldL2(entry.Offset))
             {
-                _findings.AddDamage($"Entry {index} of {what} places an L2 table at byte {entry.Offset}, where none can be.");
-                continue;
+                findings.AddDamage($"Entry {index} of {what} places an L2 table at byte {entry.Offset}, where none can be.");
             }
-
-            Count(entry.Offset, _layout.ClusterSize);
-            long cluster = entry.Offset >> _layout.ClusterBits;
-            _l2Tables[cluster] = _l2Tables.GetValueOrDefault(cluster) + 1;
-            FollowL2(_image.ReadL2(entry.Offset), entry.Offset, isActive);
+            else if (entry.Offset != 0)
+            {
+                Count(entry.Offset, _layout.ClusterSize);
+                long cluster = entry.Offset >> _layout.ClusterBits;
+                _l2Tables[cluster] = _l2Tables.GetValueOrDefault(cluster) + 1;
+                FollowL2(image.ReadL2(entry.Offset), entry.Offset, isActive);
+            }
         }
     }
 
     private void FollowL2(L2Words table, long tableOffset, bool isActive)
     {
-        _nextOffset = 0;
+        long next = 0;
         for (int index = 0; index < _layout.L2Entries; index++)
         {
             L2Entry entry = table[index];
-            if (entry.IsCompressed)
-            {
-                FollowCompressed(entry, tableOffset, index, isActive);
-                continue;
-            }
-
-            if (entry.HasReservedBits)
-            {
-                _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} has bits set that must be clear.");
-            }
-
-            if (entry.FindFault(_layout, _image.Header.Version) is { } fault)
-            {
-                _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
-            }
-
-            if (!entry.HasHostOffset(_layout))
+            string? fault = entry.FindFault(_layout, image.Header.Version);
+            AddFault(fault);
+            AddFault(entry.HasReservedBits ? "has bits set that must be clear" : null);
+            AddFault(entry is { IsCompressed: true, IsCopied: true } ? "calls a compressed cluster its own" : null);
+            AddFault(entry is { IsCompressed: true, Subclusters: not 0 } ? "is compressed, and has subclusters" : null);
+            AddFault(entry.IsCompressed && image.HasDataFile ? "is compressed, beside an external data file" : null);
+            bool isThere = entry.IsCompressed ? fault is null && !image.HasDataFile : entry.HasHostOffset(_layout);
+            if (!isThere)
             {
                 continue;
             }
 
             if (isActive)
             {
+                // A compressed cluster is read by itself, wherever it is.
                 AllocatedClusters++;
-                FragmentedClusters += _nextOffset != 0 && entry.Offset != _nextOffset ? 1 : 0;
-                _nextOffset = entry.Offset + _layout.ClusterSize;
+                CompressedClusters += entry.IsCompressed ? 1 : 0;
+                FragmentedClusters += entry.IsCompressed || (next != 0 && entry.Offset != next) ? 1 : 0;
+                next = entry.IsCompressed ? next : entry.Offset + _layout.ClusterSize;
             }
 
-            if (!_image.HasDataFile)
+            (long offset, long length) = entry.ReferenceIn(_layout);
+            Count(offset, length);
+
+            void AddFault(string? what)
             {
-                Count(entry.Offset, _layout.ClusterSize);
+                if (what is not null)
+                {
+                    findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {what}.");
+                }
             }
-        }
-    }
-
-    private void FollowCompressed(L2Entry entry, long tableOffset, int index, bool isActive)
-    {
-        if (entry.IsCopied)
-        {
-            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} calls a compressed cluster its own.");
-        }
-
-        if (_image.HasDataFile)
-        {
-            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} is compressed, beside an external data file.");
-            return;
-        }
-
-        if (entry.FindFault(_layout, _image.Header.Version) is { } fault)
-        {
-            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} {fault}.");
-            return;
-        }
-
-        if (entry.Subclusters != 0)
-        {
-            _findings.AddDamage($"Entry {index} of the L2 table at byte {tableOffset} is compressed, and has subclusters.");
-        }
-
-        Count(entry.CompressedOffset(_layout), entry.CompressedLength(_layout));
-        if (isActive)
-        {
-            AllocatedClusters++;
-            CompressedClusters++;
-
-            // A compressed cluster is read by itself, wherever it is.
-            FragmentedClusters++;
         }
     }
 
     private void FollowBitmaps()
     {
-        if (_image.ReadBitmapDirectory() is not { } directory)
+        foreach (PersistentBitmap bitmap in image.ReadBitmaps())
         {
-            return;
-        }
-
-        CountTable(directory.Offset, directory.Size, "The bitmap directory");
-        foreach (PersistentBitmap bitmap in _image.ReadBitmaps(directory))
-        {
-            CountTable(bitmap.TableOffset, bitmap.TableSize * 8L, $"The table of bitmap '{bitmap.Name}'");
-            foreach (ulong entry in _image.ReadTable(bitmap.TableOffset, (int)bitmap.TableSize))
+            CountTable(bitmap.TableOffset, bitmap.TableSize * 8L, $"table of bitmap '{bitmap.Name}'");
+            foreach (L1Entry entry in image.ReadTable<L1Entry>(bitmap.TableOffset, (int)bitmap.TableSize))
             {
-                long offset = new L1Entry(entry).Offset;
-                if (offset != 0)
-                {
-                    Count(offset, _layout.ClusterSize);
-                }
+                Count(entry.Offset, entry.Offset == 0 ? 0 : _layout.ClusterSize);
             }
         }
     }
 
     private void FollowRefcounts()
     {
-        ImageHeader header = _image.Header;
+        ImageHeader header = image.Header;
         long first = header.RefcountTableOffset >> _layout.ClusterBits;
         if (header.RefcountTableClusters == 0)
         {
@@ -285,35 +216,24 @@ internal sealed class MetadataWalk
 
     private string? FindBlockFault(RefcountTableEntry entry, int index)
     {
-        if (entry.HasReservedBits)
-        {
-            return $"Entry {index} of the refcount table has bits set that must be clear.";
-        }
-
-        if (!_layout.IsAligned(entry.Offset))
-        {
-            return $"Entry {index} of the refcount table places a block at byte {entry.Offset}, where none can be.";
-        }
-
-        if (entry.Offset < 0 || entry.Offset >= _fileLength)
-        {
-            return $"Refcount block {index} is beyond the end of the file.";
-        }
-
         long cluster = entry.Offset >> _layout.ClusterBits;
-        if (Counts[cluster] != 0)
+        string? fault = entry.HasReservedBits ? $"Entry {index} of the refcount table has bits set that must be clear."
+            : !_layout.IsAligned(entry.Offset) ? $"Entry {index} of the refcount table places a block at byte {entry.Offset}, inside a cluster."
+            : entry.Offset < 0 || entry.Offset >= _fileLength ? $"Refcount block {index} is beyond the end of the file."
+            : Counts[cluster] != 0 ? $"Refcount block {index} is where something else is, too."
+            : null;
+        if (fault is null)
         {
-            return $"Refcount block {index} is where something else is, too.";
+            Counts[cluster] = 1;
         }
 
-        Counts[cluster] = 1;
-        return null;
+        return fault;
     }
 
     private void LoseRefcounts(string why)
     {
         IsRefcountTableLost = true;
-        _findings.AddCorruption(why);
+        findings.AddCorruption(why);
     }
 
     // Of two that claim a cluster, one is wrong, and there is no way to know which. To write one would destroy the other.
@@ -336,14 +256,14 @@ internal sealed class MetadataWalk
     private void AddOverlap(string text)
     {
         Overlap ??= text;
-        _findings.AddDamage(text);
+        findings.AddDamage(text);
     }
 
-    private void CountTable(long offset, long length, string what)
+    private void CountTable(long offset, long length, string name)
     {
         if (length > 0 && IsBeyondEnd(offset, length))
         {
-            AddOverlap($"{what} is beyond the end of the file.");
+            AddOverlap($"The {name} is beyond the end of the file.");
             return;
         }
 
@@ -367,7 +287,7 @@ internal sealed class MetadataWalk
 
         if (IsBeyondEnd(offset, length))
         {
-            _findings.AddDamage($"Something refers to {length} bytes from byte {offset} on, which is beyond the end of the file.");
+            findings.AddDamage($"Something refers to {length} bytes from byte {offset} on, which is beyond the end of the file.");
             return;
         }
 

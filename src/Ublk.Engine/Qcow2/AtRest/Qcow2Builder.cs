@@ -9,9 +9,8 @@ internal sealed class Qcow2Builder
 {
     private readonly Qcow2File _image;
     private readonly DiskFile? _dataFile;
-    private readonly ClusterLayout _layout;
     private readonly CountedReferences _counts = new();
-    private readonly ulong[] _l1;
+    private readonly L1Entry[] _l1;
     private L2Words _l2;
     private int _l2Index = -1;
     private long _next;
@@ -25,17 +24,16 @@ internal sealed class Qcow2Builder
         _ = image.Header.ToCluster(image.File.Path);
         _image = image;
         _dataFile = dataFile;
-        _layout = image.Layout;
-        _l1 = new ulong[image.Header.L1Size];
+        _l1 = new L1Entry[image.Header.L1Size];
         Take(1);
-        Take(_layout.ClustersFor(_l1.Length * 8L));
+        Take(Layout.ClustersFor(_l1.Length * 8L));
     }
 
     /// <summary>The sizes of the image.</summary>
-    public ClusterLayout Layout => _layout;
+    public ClusterLayout Layout => _image.Layout;
 
     /// <summary>Writes the LUKS header to the clusters behind the L1 table that the image's header names. Comes first.</summary>
-    public void AddLuks(ReadOnlySpan<byte> area) => _image.File.Write(area, Take(_layout.ClustersFor(area.Length)));
+    public void AddLuks(ReadOnlySpan<byte> area) => _image.File.Write(area, Take(Layout.ClustersFor(area.Length)));
 
     /// <summary>Gives a cluster of the disk a place.</summary>
     /// <param name="position">The cluster's first byte on the disk; after all before.</param>
@@ -43,15 +41,16 @@ internal sealed class Qcow2Builder
     /// <returns>The first byte in the file, or in the external data file.</returns>
     public long Place(long position, ulong subclusters = L2Entry.AllAllocated)
     {
-        long offset = _dataFile is null ? TakeAfterTable(position) : position;
-        SetEntry(position, L2Entry.At(offset, _layout.HasExtendedL2 ? subclusters : 0));
+        UseTable(position);
+        long offset = _dataFile is null ? Take(1) : position;
+        _l2[Layout.L2Index(position)] = L2Entry.At(offset, Layout.HasExtendedL2 ? subclusters : 0);
         return offset;
     }
 
     /// <summary>Writes a cluster of the disk as it is.</summary>
     public void Write(long position, ReadOnlySpan<byte> cluster)
     {
-        ulong subclusters = _layout.HasExtendedL2 ? SubclustersWithData(cluster) : 0;
+        ulong subclusters = Layout.HasExtendedL2 ? SubclustersWithData(cluster) : 0;
         long offset = Place(position, subclusters);
         if (_dataFile is null)
         {
@@ -69,14 +68,14 @@ internal sealed class Qcow2Builder
     {
         UseTable(position);
         long offset = _next;
-        bool isShareable = !_layout.IsAligned(offset) && _counts[offset >> _layout.ClusterBits] < _layout.MaxRefcount;
+        bool isShareable = !Layout.IsAligned(offset) && _counts[offset >> Layout.ClusterBits] < Layout.MaxRefcount;
         if (!isShareable)
         {
-            offset = _layout.ClustersFor(offset) << _layout.ClusterBits;
+            offset = Layout.ClustersFor(offset) << Layout.ClusterBits;
         }
 
-        SetEntry(position, L2Entry.CompressedAt(_layout, offset, compressed.Length));
-        _counts.Add(_layout, offset, compressed.Length, 1);
+        _l2[Layout.L2Index(position)] = L2Entry.CompressedAt(Layout, offset, compressed.Length);
+        _counts.Add(Layout, offset, compressed.Length, 1);
         _image.File.Write(compressed, offset);
         _next = offset + compressed.Length;
     }
@@ -86,32 +85,20 @@ internal sealed class Qcow2Builder
     public void Finish()
     {
         FlushTable();
-        _image.WriteTable(_image.Header.L1Offset, _l1);
+        _image.WriteTable<L1Entry>(_image.Header.L1Offset, _l1);
         new RefcountRebuilder(_image, _counts, [], isTableLost: true).Write(onlyIncrease: false);
-        _image.File.SetLength(_counts.End << _layout.ClusterBits);
-    }
-
-    private long TakeAfterTable(long position)
-    {
-        UseTable(position);
-        return Take(1);
-    }
-
-    private void SetEntry(long position, L2Entry entry)
-    {
-        UseTable(position);
-        _l2[_layout.L2Index(position)] = entry;
+        _image.File.SetLength(_counts.End << Layout.ClusterBits);
     }
 
     private void UseTable(long position)
     {
-        int index = _layout.L1Index(position);
+        int index = Layout.L1Index(position);
         if (index != _l2Index)
         {
             FlushTable();
             _l2Index = index;
-            _l2 = new L2Words(_layout);
-            _l1[index] = L1Entry.At(Take(1)).Raw;
+            _l2 = new L2Words(Layout);
+            _l1[index] = L1Entry.At(Take(1));
         }
     }
 
@@ -119,17 +106,17 @@ internal sealed class Qcow2Builder
     {
         if (_l2Index >= 0)
         {
-            _image.File.Write(_l2.Bytes, new L1Entry(_l1[_l2Index]).Offset);
+            _image.File.Write(_l2.Bytes, _l1[_l2Index].Offset);
         }
     }
 
     // The next whole clusters of the file.
     private long Take(long count)
     {
-        long first = _layout.ClustersFor(_next);
+        long first = Layout.ClustersFor(_next);
         _counts.Add(first, count, 1);
-        _next = (first + count) << _layout.ClusterBits;
-        return first << _layout.ClusterBits;
+        _next = (first + count) << Layout.ClusterBits;
+        return first << Layout.ClusterBits;
     }
 
     private ulong SubclustersWithData(ReadOnlySpan<byte> cluster)
@@ -137,7 +124,7 @@ internal sealed class Qcow2Builder
         ulong found = 0;
         for (int sub = 0; sub < ClusterLayout.SubclustersPerCluster; sub++)
         {
-            bool hasData = cluster.Slice(sub * _layout.SubclusterSize, _layout.SubclusterSize).ContainsAnyExcept((byte)0);
+            bool hasData = cluster.Slice(sub * Layout.SubclusterSize, Layout.SubclusterSize).ContainsAnyExcept((byte)0);
             found |= (hasData ? 1UL : 0) << sub;
         }
 

@@ -3,23 +3,16 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>Compares what an image refers to with what its reference counts say.</summary>
-internal sealed class Qcow2Check
+/// <param name="findings">What is wrong.</param>
+/// <param name="walk">What the image refers to.</param>
+/// <param name="stored">The counts as they are in the file.</param>
+internal sealed class Qcow2Check(CheckFindings findings, MetadataWalk walk, StoredRefcounts stored)
 {
-    private Qcow2Check(CheckFindings findings, MetadataWalk walk, StoredRefcounts stored)
-    {
-        Findings = findings;
-        Walk = walk;
-        Stored = stored;
-    }
-
     /// <summary>What is wrong.</summary>
-    public CheckFindings Findings { get; }
+    public CheckFindings Findings => findings;
 
     /// <summary>What the image refers to.</summary>
-    public MetadataWalk Walk { get; }
-
-    /// <summary>The counts as they are in the file.</summary>
-    public StoredRefcounts Stored { get; }
+    public MetadataWalk Walk => walk;
 
     /// <summary>The cluster after the last that is in use, or leaked.</summary>
     public long EndCluster { get; private set; }
@@ -33,9 +26,10 @@ internal sealed class Qcow2Check
             ((image.Header.L1Size * 2L) + image.Snapshots.Sum(snapshot => (long)snapshot.L1Size)) * 8);
         CheckFindings findings = new();
         MetadataWalk walk = MetadataWalk.Of(image, findings, progress);
-        Qcow2Check check = new(findings, walk, new StoredRefcounts(image, walk.RefcountBlocks));
+        StoredRefcounts stored = new(image, walk.RefcountBlocks);
+        Qcow2Check check = new(findings, walk, stored);
         check.CompareCounts(image);
-        CopiedFlags.Compare(image, cluster => check.Stored[cluster], findings.AddCorruption, fix: false, progress);
+        CopiedFlags.Compare(image, cluster => stored[cluster], findings.AddCorruption, fix: false, progress);
         return check;
     }
 
@@ -43,18 +37,10 @@ internal sealed class Qcow2Check
     {
         ClusterLayout layout = image.Layout;
         long fileEnd = layout.ClustersFor(image.File.Length);
-        SortedSet<long> blocks = [];
-        foreach ((long first, long count) in Walk.Counts.Runs)
+        SortedSet<long> blocks = [.. walk.Counts.BlocksIn(layout)];
+        for (int index = 0; index < walk.RefcountBlocks.Length; index++)
         {
-            for (long index = first >> layout.RefcountBlockBits; index << layout.RefcountBlockBits < first + count; index++)
-            {
-                blocks.Add(index);
-            }
-        }
-
-        for (long index = 0; index < Walk.RefcountBlocks.Length; index++)
-        {
-            if (Walk.RefcountBlocks[index].Raw != 0)
+            if (walk.RefcountBlocks[index].Raw != 0)
             {
                 blocks.Add(index);
             }
@@ -68,31 +54,27 @@ internal sealed class Qcow2Check
 
     private void CompareBlock(ClusterLayout layout, long index, long fileEnd)
     {
-        byte[]? block = Stored.Find(index);
+        byte[]? block = stored.Find(index);
         long first = index << layout.RefcountBlockBits;
         for (int entry = 0; entry < layout.RefcountBlockEntries; entry++)
         {
-            ulong stored = block is null ? 0 : RefcountBlock.Get(block, layout.RefcountOrder, entry);
-            uint counted = Walk.Counts[first + entry];
-            if (first + entry >= fileEnd && counted == 0)
+            ulong count = block is null ? 0 : RefcountBlock.Get(block, layout.RefcountOrder, entry);
+            long cluster = first + entry;
+            uint counted = walk.Counts[cluster];
+
+            // Beyond the end of the file there is nothing to be leaked.
+            if (counted > 0 || (count > 0 && cluster < fileEnd))
             {
-                // There is nothing to be leaked.
-                continue;
+                EndCluster = cluster + 1;
             }
 
-            if (stored > 0 || counted > 0)
+            if (count < counted)
             {
-                EndCluster = first + entry + 1;
+                findings.AddCorruption($"Cluster {cluster} is referred to {counted} times, but its reference count is {count}.");
             }
-
-            if (stored < counted)
+            else if (count > counted && (counted > 0 || cluster < fileEnd))
             {
-                Findings.AddCorruption($"Cluster {first + entry} is referred to {counted} times, but its reference count is {stored}.");
-            }
-            else if (stored > counted)
-            {
-                Findings.AddLeak(
-                    $"Cluster {first + entry} is leaked: it is referred to {counted} times, and its reference count is {stored}.");
+                findings.AddLeak($"Cluster {cluster} is leaked: it is referred to {counted} times, and its reference count is {count}.");
             }
         }
     }

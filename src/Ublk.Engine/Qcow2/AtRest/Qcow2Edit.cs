@@ -10,26 +10,20 @@ namespace Ublk.Qcow2.AtRest;
 /// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
 /// marked dirty where its version has that mark, so that the next opener after a crash rebuilds its reference counts.
 /// </remarks>
-internal sealed class Qcow2Edit : IDisposable
+/// <param name="image">The image; goes with this.</param>
+/// <param name="walk">What it refers to.</param>
+/// <param name="progress">Receives the progress.</param>
+internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgress progress) : IDisposable
 {
-    private readonly ImageProgress _progress;
-    private readonly RefcountRebuilder _writer;
+    private readonly RefcountRebuilder _writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
     private readonly List<(long Offset, long Length)> _unneeded = [];
     private bool _isUnderWay;
 
-    private Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgress progress)
-    {
-        Image = image;
-        Counts = walk.Counts;
-        _progress = progress;
-        _writer = new RefcountRebuilder(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
-    }
-
     /// <summary>The image.</summary>
-    public Qcow2File Image { get; }
+    public Qcow2File Image => image;
 
     /// <summary>How often each cluster is referred to.</summary>
-    public CountedReferences Counts { get; }
+    public CountedReferences Counts => walk.Counts;
 
     /// <summary>Makes sure that an image is sound.</summary>
     /// <param name="file">The image, locked by the caller; disposed of with this, and if this fails.</param>
@@ -75,25 +69,25 @@ internal sealed class Qcow2Edit : IDisposable
     public long Add(ReadOnlySpan<byte> content)
     {
         Begin();
-        long clusters = Image.Layout.ClustersFor(content.Length);
+        long clusters = image.Layout.ClustersFor(content.Length);
         if (clusters == 0)
         {
             return 0;
         }
 
-        long offset = Counts.Allocate(clusters) << Image.Layout.ClusterBits;
-        byte[] whole = new byte[clusters << Image.Layout.ClusterBits];
+        long offset = Counts.Allocate(clusters) << image.Layout.ClusterBits;
+        byte[] whole = new byte[clusters << image.Layout.ClusterBits];
         content.CopyTo(whole);
-        Image.File.Write(whole, offset);
+        image.File.Write(whole, offset);
         return offset;
     }
 
     /// <summary>Writes a new table.</summary>
     /// <returns>Where it is in the file.</returns>
-    public long Add(ulong[] table)
+    public long Add(L1Entry[] table)
     {
         long offset = Add(new byte[table.Length * sizeof(ulong)]);
-        Image.WriteTable(offset, table);
+        image.WriteTable<L1Entry>(offset, table);
         return offset;
     }
 
@@ -101,11 +95,11 @@ internal sealed class Qcow2Edit : IDisposable
     public void Overwrite(ReadOnlySpan<byte> content, long offset)
     {
         Begin();
-        Image.File.Write(content, offset);
+        image.File.Write(content, offset);
     }
 
     /// <summary>Counts one reference more to what is there.</summary>
-    public void Refer(long offset, long length) => Counts.Add(Image.Layout, offset, length, 1);
+    public void Refer(long offset, long length) => Counts.Add(image.Layout, offset, length, 1);
 
     /// <summary>Lets something go once the change is made.</summary>
     public void Drop(long offset, long length)
@@ -125,18 +119,18 @@ internal sealed class Qcow2Edit : IDisposable
         Begin();
         _writer.Write(onlyIncrease: true);
         FixFlags();
-        Image.WriteHeader(next with
+        image.WriteHeader(next with
         {
-            Incompatible = Image.Header.Incompatible,
-            RefcountTableOffset = Image.Header.RefcountTableOffset,
-            RefcountTableClusters = Image.Header.RefcountTableClusters,
+            Incompatible = image.Header.Incompatible,
+            RefcountTableOffset = image.Header.RefcountTableOffset,
+            RefcountTableClusters = image.Header.RefcountTableClusters,
         });
-        Image.File.Flush();
+        image.File.Flush();
         afterwards?.Invoke();
-        Image.File.Flush();
+        image.File.Flush();
         foreach ((long offset, long length) in _unneeded)
         {
-            Counts.Add(Image.Layout, offset, length, -1);
+            Counts.Add(image.Layout, offset, length, -1);
         }
 
         _writer.Write(onlyIncrease: false);
@@ -152,7 +146,7 @@ internal sealed class Qcow2Edit : IDisposable
         {
             // It failed on the way: what was counted for it is given back. Not by what may never have reached the disk: who opens the
             // image next sees what did.
-            if (_isUnderWay && !Image.File.HasLostWrites)
+            if (_isUnderWay && !image.File.HasLostWrites)
             {
                 CheckFindings findings = new();
                 Qcow2Repair.Run(Image, MetadataWalk.Of(Image, findings, ImageProgress.None), findings, ImageProgress.None);
@@ -164,7 +158,7 @@ internal sealed class Qcow2Edit : IDisposable
         }
         finally
         {
-            Image.Dispose();
+            image.Dispose();
         }
     }
 
@@ -173,8 +167,8 @@ internal sealed class Qcow2Edit : IDisposable
         if (!_isUnderWay)
         {
             // Until now it may be stopped; from here on it is done whole.
-            _progress.Begin($"Writing {Image.File.Path}");
-            Image.BeginWriting();
+            progress.Begin($"Writing {image.File.Path}");
+            image.BeginWriting();
             Mark(dirty: true);
             _isUnderWay = true;
         }
@@ -182,18 +176,18 @@ internal sealed class Qcow2Edit : IDisposable
 
     private void Mark(bool dirty)
     {
-        if (Image.Header.Version >= 3)
+        if (image.Header.Version >= 3)
         {
-            IncompatibleFeatures others = Image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
-            Image.WriteHeader(Image.Header with { Incompatible = dirty ? others | IncompatibleFeatures.Dirty : others });
+            IncompatibleFeatures others = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
+            image.WriteHeader(image.Header with { Incompatible = dirty ? others | IncompatibleFeatures.Dirty : others });
         }
 
-        Image.File.Flush();
+        image.File.Flush();
     }
 
     private void FixFlags()
     {
         CopiedFlags.Compare(Image, cluster => Counts[cluster], _ => { }, fix: true, ImageProgress.None);
-        Image.File.Flush();
+        image.File.Flush();
     }
 }

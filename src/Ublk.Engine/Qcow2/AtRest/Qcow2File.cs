@@ -34,10 +34,12 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
     }
 
     /// <summary>Writes a table of big-endian numbers.</summary>
-    public void WriteTable(long offset, ReadOnlySpan<ulong> table)
+    /// <typeparam name="T">A number, or an entry that is one, of 8 bytes.</typeparam>
+    public void WriteTable<T>(long offset, ReadOnlySpan<T> table)
+        where T : unmanaged
     {
         ulong[] bytes = new ulong[table.Length];
-        BinaryPrimitives.ReverseEndianness(table, bytes);
+        BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<T, ulong>(table), bytes);
         File.Write(MemoryMarshal.AsBytes(bytes.AsSpan()), offset);
     }
 

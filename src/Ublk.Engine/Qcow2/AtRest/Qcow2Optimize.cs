@@ -14,12 +14,14 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
     {
         // What is zero in the file is not zero on the disk then.
         HeaderRules.RefuseEncryption(_image.Header, _image.File.Path);
-        ulong[] l1 = _image.ReadL1();
         List<(long Offset, L2Words Table)> changed = [];
+
+        // Version 2 has no zero clusters, and an unallocated one shows the backing file.
+        bool canForget = !_image.HasDataFile && (_image.Header.BackingFile is null || _image.Header.Version >= 3);
         progress.Begin($"Optimizing {_image.File.Path}", _image.Header.Size);
-        foreach (L1Entry entry in l1.Select(raw => new L1Entry(raw)))
+        foreach (L1Entry entry in _image.ReadL1())
         {
-            if (entry.Offset == 0 || !entry.IsCopied || _image.HasDataFile)
+            if (entry.Offset == 0 || !entry.IsCopied || !canForget)
             {
                 progress.Advance(_layout.L2Coverage);
                 continue;
@@ -65,12 +67,6 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
                 {
                     continue;
                 }
-            }
-
-            bool hasZeroClusters = _image.Header.Version >= 3;
-            if (_image.Header.BackingFile is not null && !hasZeroClusters)
-            {
-                continue;
             }
 
             table[index] = _image.Header.BackingFile is null ? default : L2Entry.ZeroPlain(_layout.HasExtendedL2);

@@ -38,7 +38,7 @@ internal static class Qcow2Repair
         return left;
     }
 
-    /// <summary>As the other one, without a check: by what a walk found.</summary>
+    /// <summary>Repairs what a walk found, without a check of counts and flags.</summary>
     /// <param name="image">The image.</param>
     /// <param name="walk">What it refers to; of no use afterwards.</param>
     /// <param name="findings">What was found on the walk.</param>
@@ -64,7 +64,7 @@ internal static class Qcow2Repair
         RefcountRebuilder writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);
         image.BeginWriting();
         writer.Write(onlyIncrease: findings.Damage is not null);
-        StoredRefcounts stored = StoredRefcounts.Of(image);
+        StoredRefcounts stored = new(image, image.ReadRefcountTable());
         CopiedFlags.Compare(image, cluster => stored[cluster], _ => { }, fix: true, ImageProgress.None);
         image.File.Flush();
         IncompatibleFeatures clean = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;

@@ -52,14 +52,14 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     private void Grow(ImageHeader header)
     {
         RequireNothingBehind(header);
-        ulong[] l1 = _image.ReadL1();
+        L1Entry[] l1 = _image.ReadL1();
         List<L2Change> changed = DropBeyond(l1, header.Size);
         L2Change? last = ReplaceTail(l1, changed);
         ResizeDataFile();
         foreach (L2Change change in last is null ? changed : [.. changed.Where(change => change.Index != last.Index), last])
         {
             edit.Drop(change.Offset, _layout.ClusterSize);
-            l1[change.Index] = L1Entry.At(edit.Add(change.Table.Bytes)).Raw;
+            l1[change.Index] = L1Entry.At(edit.Add(change.Table.Bytes));
         }
 
         int entries = (int)long.Max(l1.Length, _layout.L1EntriesFor(size));
@@ -75,12 +75,12 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     }
 
     // Makes the last cluster zero from the disk's end on: in place if it is the disk's alone, otherwise in a copy.
-    private L2Change? ReplaceTail(ulong[] l1, List<L2Change> changed)
+    private L2Change? ReplaceTail(L1Entry[] l1, List<L2Change> changed)
     {
         long end = _image.Header.Size;
         int index = _layout.L1Index(end);
         int start = (int)_layout.OffsetInCluster(end);
-        long offset = start == 0 ? 0 : new L1Entry(l1[index]).Offset;
+        long offset = start == 0 ? 0 : l1[index].Offset;
         if (offset == 0)
         {
             return null;
@@ -162,11 +162,11 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
 
     private void Shrink(ImageHeader header)
     {
-        ulong[] l1 = _image.ReadL1();
+        L1Entry[] l1 = _image.ReadL1();
         List<L2Change> changed = DropBeyond(l1, size);
         edit.Commit(header with { Size = size }, () =>
         {
-            _image.WriteTable(header.L1Offset, l1);
+            _image.WriteTable<L1Entry>(header.L1Offset, l1);
             foreach (L2Change change in changed)
             {
                 _image.File.Write(change.Table.Bytes, change.Offset);
@@ -176,12 +176,12 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     }
 
     // Takes what is behind an end out of the L1 table, and out of the L2 table that has the end.
-    private List<L2Change> DropBeyond(ulong[] l1, long end)
+    private List<L2Change> DropBeyond(L1Entry[] l1, long end)
     {
         List<L2Change> changed = [];
         for (int index = (int)(end / _layout.L2Coverage); index < l1.Length; index++)
         {
-            long offset = new L1Entry(l1[index]).Offset;
+            long offset = l1[index].Offset;
             if (offset == 0)
             {
                 continue;
@@ -200,7 +200,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
             if (first == 0)
             {
                 edit.Drop(offset, _layout.ClusterSize);
-                l1[index] = 0;
+                l1[index] = default;
             }
             else if (isChanged)
             {

@@ -34,13 +34,13 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
         image.File.Flush();
         if (newTable != 0)
         {
-            image.WriteTable(newTable, RawTable());
+            WriteTable(newTable);
             image.File.Flush();
             SwitchTable(newTable, onlyIncrease);
         }
         else if (!_blocks.AsSpan().SequenceEqual(_stored))
         {
-            image.WriteTable(image.Header.RefcountTableOffset, RawTable());
+            WriteTable(image.Header.RefcountTableOffset);
         }
 
         image.File.Flush();
@@ -58,14 +58,11 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
             }
         }
 
-        foreach ((long first, long count) in counts.Runs.ToList())
+        foreach (long index in counts.BlocksIn(_layout).ToList())
         {
-            for (long index = first >> _layout.RefcountBlockBits; index << _layout.RefcountBlockBits < first + count; index++)
+            if (!_wanted.Contains(index) && counts.GreatestIn(_layout, index) > 0)
             {
-                if (!_wanted.Contains(index) && IsAnyReferred(index))
-                {
-                    Want(index);
-                }
+                Want(index);
             }
         }
     }
@@ -142,35 +139,14 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
 
     private bool IsThere(long index) => index < _blocks.Length && _blocks[index].Raw != 0;
 
-    private bool IsAnyReferred(long index)
-    {
-        long first = index << _layout.RefcountBlockBits;
-        for (long cluster = first; cluster < first + _layout.RefcountBlockEntries; cluster++)
-        {
-            if (counts[cluster] != 0)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     // Before anything is written.
     private void RequireRoomForCounts()
     {
-        foreach (long index in _wanted)
+        if (_wanted.Any(index => counts.GreatestIn(_layout, index) > _layout.MaxRefcount))
         {
-            long first = index << _layout.RefcountBlockBits;
-            for (long cluster = first; cluster < first + _layout.RefcountBlockEntries; cluster++)
-            {
-                if (counts[cluster] > _layout.MaxRefcount)
-                {
-                    throw ImageError.NotSupported(image.File.Path,
-                        $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. "
-                            + "Convert it into an image with -RefcountBits 16.");
-                }
-            }
+            throw ImageError.NotSupported(image.File.Path,
+                $"counts references with {1 << _layout.RefcountOrder} bits, too few for this. "
+                    + "Convert it into an image with -RefcountBits 16.");
         }
     }
 
@@ -200,14 +176,10 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
         }
     }
 
-    private ulong[] RawTable()
+    private void WriteTable(long offset)
     {
-        ulong[] table = new ulong[_layout.ClustersFor(_blocks.Length * 8L) * _layout.RefcountTableEntriesPerCluster];
-        for (int index = 0; index < _blocks.Length; index++)
-        {
-            table[index] = _blocks[index].Raw;
-        }
-
-        return table;
+        RefcountTableEntry[] table = new RefcountTableEntry[_layout.ClustersFor(_blocks.Length * 8L) * _layout.RefcountTableEntriesPerCluster];
+        _blocks.CopyTo(table, 0);
+        image.WriteTable<RefcountTableEntry>(offset, table);
     }
 }

@@ -7,9 +7,6 @@ namespace Ublk.Qcow2.AtRest;
 /// <param name="blocks">The refcount table; what is not in it counts 0.</param>
 internal sealed class StoredRefcounts(Qcow2File image, RefcountTableEntry[] blocks)
 {
-    /// <summary>Reads the counts through the refcount table of an image, which must be valid.</summary>
-    public static StoredRefcounts Of(Qcow2File image) => new(image, image.ReadRefcountTable());
-
     private readonly Dictionary<long, byte[]> _blocks = [];
 
     /// <summary>A cluster's count.</summary>

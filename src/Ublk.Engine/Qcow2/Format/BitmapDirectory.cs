@@ -47,18 +47,15 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
             return null;
         }
 
-        if (data.Length < ExtensionLength)
-        {
-            throw ImageError.Invalid(path, $"its bitmaps extension has only {data.Length} bytes");
-        }
-
+        ImageError.ThrowIf(data.Length < ExtensionLength, path, $"its bitmaps extension has only {data.Length} bytes");
         BitmapDirectory directory = new(
             BinaryPrimitives.ReadInt32BigEndian(data),
             BinaryPrimitives.ReadInt64BigEndian(data.AsSpan(8)),
             BinaryPrimitives.ReadInt64BigEndian(data.AsSpan(16)));
-        bool isValid = directory is { Count: > 0 and <= 65535, Size: > 0 and <= MaxBytes, Offset: > 0 and <= L1Entry.MaxOffset }
-            && header.Layout.IsAligned(directory.Offset);
-        return isValid ? directory : throw ImageError.Invalid(path, "its bitmap directory is where none can be, or too large");
+        return directory is { Count: > 0 and <= 65535, Size: > 0 and <= MaxBytes, Offset: > 0 and <= L1Entry.MaxOffset }
+            && header.Layout.IsAligned(directory.Offset)
+            ? directory
+            : throw ImageError.Invalid(path, "its bitmap directory is where none can be, or too large");
     }
 
     /// <summary>Reads the directory's entries.</summary>
@@ -71,18 +68,10 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
         List<PersistentBitmap> bitmaps = [];
         for (int index = 0; index < Count; index++)
         {
-            if (bytes.Length < FixedLength)
-            {
-                throw Truncated(path, index);
-            }
-
+            RequireInside(bytes.Length >= FixedLength, path, index);
             int nameLength = BinaryPrimitives.ReadUInt16BigEndian(bytes[18..]);
             long entryLength = FixedLength + BinaryPrimitives.ReadUInt32BigEndian(bytes[20..]) + nameLength;
-            if (entryLength > bytes.Length)
-            {
-                throw Truncated(path, index);
-            }
-
+            RequireInside(entryLength <= bytes.Length, path, index);
             PersistentBitmap bitmap = new(
                 RawText.Of(bytes.Slice((int)entryLength - nameLength, nameLength)),
                 BinaryPrimitives.ReadInt64BigEndian(bytes),
@@ -111,15 +100,11 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
         long end = 0;
         foreach (PersistentBitmap bitmap in bitmaps.OrderBy(bitmap => bitmap.TableOffset))
         {
-            if (bitmap.TableOffset < end)
-            {
-                throw ImageError.Invalid(path, $"the table of its bitmap '{bitmap.Name}' is where another is");
-            }
-
+            ImageError.ThrowIf(bitmap.TableOffset < end, path, $"the table of its bitmap '{bitmap.Name}' is where another is");
             end = bitmap.TableOffset + (bitmap.TableSize * 8L);
         }
     }
 
-    private static UblkException Truncated(string path, int index) =>
-        ImageError.Invalid(path, $"entry {index} of its bitmap directory is beyond the directory's end");
+    private static void RequireInside(bool isInside, string path, int index) =>
+        ImageError.ThrowIf(!isInside, path, $"entry {index} of its bitmap directory is beyond the directory's end");
 }

@@ -1,7 +1,11 @@
 namespace Ublk.Qcow2.Format;
 
 /// <summary>What follows from an image's cluster size, width of reference counts and kind of L2 entries.</summary>
-internal readonly record struct ClusterLayout
+/// <param name="ClusterBits">Binary logarithm of the cluster size in bytes, 9 to 21.</param>
+/// <param name="RefcountOrder">Binary logarithm of the width of a reference count in bits, 0 to 6.</param>
+/// <param name="HasExtendedL2">Whether L2 entries describe subclusters.</param>
+/// <param name="HasDataFile">Whether the disk's data is in an external data file, so that host offset 0 is a place for data.</param>
+internal readonly record struct ClusterLayout(int ClusterBits, int RefcountOrder, bool HasExtendedL2, bool HasDataFile = false)
 {
     /// <summary>The least cluster has 512 bytes.</summary>
     public const int MinClusterBits = 9;
@@ -11,31 +15,6 @@ internal readonly record struct ClusterLayout
 
     /// <summary>Subclusters in a cluster with extended L2 entries.</summary>
     public const int SubclustersPerCluster = 32;
-
-    /// <summary>Computes the sizes.</summary>
-    /// <param name="clusterBits">Binary logarithm of the cluster size in bytes, 9 to 21.</param>
-    /// <param name="refcountOrder">Binary logarithm of the width of a reference count in bits, 0 to 6.</param>
-    /// <param name="extendedL2">Whether L2 entries are extended.</param>
-    /// <param name="dataFile">Whether the disk's data is in an external data file.</param>
-    public ClusterLayout(int clusterBits, int refcountOrder, bool extendedL2, bool dataFile = false)
-    {
-        ClusterBits = clusterBits;
-        RefcountOrder = refcountOrder;
-        HasExtendedL2 = extendedL2;
-        HasDataFile = dataFile;
-    }
-
-    /// <summary>Binary logarithm of the cluster size.</summary>
-    public int ClusterBits { get; }
-
-    /// <summary>Binary logarithm of the width of a reference count in bits.</summary>
-    public int RefcountOrder { get; }
-
-    /// <summary>Whether L2 entries describe subclusters.</summary>
-    public bool HasExtendedL2 { get; }
-
-    /// <summary>Whether the disk's data is in an external data file, so that host offset 0 is a place for data.</summary>
-    public bool HasDataFile { get; }
 
     /// <summary>Bytes in a cluster.</summary>
     public int ClusterSize => 1 << ClusterBits;

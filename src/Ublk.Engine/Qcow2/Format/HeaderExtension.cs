@@ -44,7 +44,8 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
     public static IReadOnlyList<HeaderExtension> ParseAll(ReadOnlySpan<byte> area, string path)
     {
         List<HeaderExtension> extensions = [];
-        while (area.Length >= HeadLength)
+        bool isLast = false;
+        while (!isLast && area.Length >= HeadLength)
         {
             uint type = BinaryPrimitives.ReadUInt32BigEndian(area);
             uint length = BinaryPrimitives.ReadUInt32BigEndian(area[4..]);
@@ -54,17 +55,10 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
                 break;
             }
 
-            if (length > area.Length)
-            {
-                throw ImageError.Invalid(path, $"its header extension {type:x8} of {length} bytes does not fit the header's cluster");
-            }
-
+            ImageError.ThrowIf(length > area.Length, path,
+                $"its header extension {type:x8} of {length} bytes does not fit the header's cluster");
             extensions.Add(new HeaderExtension(type, area[..(int)length].ToArray()));
-            if (type == End)
-            {
-                break;
-            }
-
+            isLast = type == End;
             area = area[int.Min(PaddedLength((int)length), area.Length)..];
         }
 

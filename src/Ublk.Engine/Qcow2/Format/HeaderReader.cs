@@ -16,12 +16,7 @@ internal static class HeaderReader
         int length = LengthOf(cluster, version, path);
         long nameOffset = BinaryPrimitives.ReadInt64BigEndian(cluster[8..]);
         string? name = nameOffset == 0 ? null : NameAt(cluster, nameOffset, path);
-        ReadOnlySpan<byte> area = cluster[length..];
-        if (name is not null && nameOffset >= length)
-        {
-            area = cluster[length..(int)nameOffset];
-        }
-
+        int areaEnd = name is not null && nameOffset >= length ? (int)nameOffset : cluster.Length;
         ImageHeader header = new()
         {
             Version = version,
@@ -36,7 +31,7 @@ internal static class HeaderReader
             SnapshotsOffset = Offset(cluster, ImageHeader.SnapshotsOffsetField, "snapshot table's offset", path),
             BackingFile = name,
             BackingFileOffset = nameOffset,
-            Extensions = HeaderExtension.ParseAll(area, path),
+            Extensions = HeaderExtension.ParseAll(cluster[length..areaEnd], path),
         };
         return version == 2 ? header : ReadVersion3(header, cluster[..length], path);
     }
@@ -44,11 +39,7 @@ internal static class HeaderReader
     private static ImageHeader ReadVersion3(ImageHeader header, ReadOnlySpan<byte> fields, string path)
     {
         uint order = BinaryPrimitives.ReadUInt32BigEndian(fields[96..]);
-        if (order > 6)
-        {
-            throw ImageError.Invalid(path, $"its reference counts have 2^{order} bits; 2^0 to 2^6 are possible");
-        }
-
+        ImageError.ThrowIf(order > 6, path, $"its reference counts have 2^{order} bits; 2^0 to 2^6 are possible");
         bool hasMore = fields.Length > ImageHeader.Version3Length;
         return header with
         {

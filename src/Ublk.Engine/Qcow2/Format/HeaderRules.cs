@@ -21,33 +21,18 @@ internal static class HeaderRules
         RequireKnownFeatures(header, path);
         RequireConsistentFeatures(header, path);
         ClusterLayout layout = header.Layout;
-        if (header.L1Size > MaxL1Bytes / 8)
-        {
-            throw ImageError.Invalid(path, $"its L1 table has {header.L1Size} entries; {MaxL1Bytes / 8} are possible");
-        }
-
-        if (header.L1Size < layout.L1EntriesFor(header.Size))
-        {
-            throw ImageError.Invalid(path,
-                $"its L1 table has {header.L1Size} entries, but a disk of {header.Size} bytes needs {layout.L1EntriesFor(header.Size)}");
-        }
-
-        if ((long)header.RefcountTableClusters << header.ClusterBits > MaxRefcountTableBytes)
-        {
-            throw ImageError.Invalid(path, $"its refcount table has {header.RefcountTableClusters} clusters");
-        }
-
-        if (header.SnapshotCount > MaxSnapshots)
-        {
-            throw ImageError.Invalid(path, $"it has {header.SnapshotCount} snapshots; {MaxSnapshots} are possible");
-        }
+        ImageError.ThrowIf(header.L1Size > MaxL1Bytes / 8, path,
+            $"its L1 table has {header.L1Size} entries; {MaxL1Bytes / 8} are possible");
+        ImageError.ThrowIf(header.L1Size < layout.L1EntriesFor(header.Size), path,
+            $"its L1 table has {header.L1Size} entries, but a disk of {header.Size} bytes needs {layout.L1EntriesFor(header.Size)}");
+        ImageError.ThrowIf((long)header.RefcountTableClusters << header.ClusterBits > MaxRefcountTableBytes, path,
+            $"its refcount table has {header.RefcountTableClusters} clusters");
+        ImageError.ThrowIf(header.SnapshotCount > MaxSnapshots, path,
+            $"it has {header.SnapshotCount} snapshots; {MaxSnapshots} are possible");
 
         // Which the kernel would read up to the zero byte, as the name of another file.
-        if (header.BackingFile?.Contains('\0') == true || header.DataFile?.Contains('\0') == true)
-        {
-            throw ImageError.Invalid(path, "the name of its backing file or data file has a zero byte");
-        }
-
+        ImageError.ThrowIf(header.BackingFile?.Contains('\0') == true || header.DataFile?.Contains('\0') == true, path,
+            "the name of its backing file or data file has a zero byte");
         RequireValidOffset(layout, header.L1Offset, header.L1Size, "L1 table", path);
         RequireValidOffset(layout, header.RefcountTableOffset, header.RefcountTableClusters, "refcount table", path);
         RequireValidOffset(layout, header.SnapshotsOffset, header.SnapshotCount, "snapshot table", path);
@@ -97,45 +82,22 @@ internal static class HeaderRules
     {
         bool hasExternalData = header.Incompatible.HasFlag(IncompatibleFeatures.ExternalData);
         bool namesCompression = header.Incompatible.HasFlag(IncompatibleFeatures.CompressionType);
-        if (namesCompression != (header.Compression != CompressionType.Zlib))
-        {
-            throw ImageError.Invalid(path, "its compression type and the bit that announces it contradict each other");
-        }
-
+        ImageError.ThrowIf(namesCompression != (header.Compression != CompressionType.Zlib), path,
+            "its compression type and the bit that announces it contradict each other");
         if (header.Compression > CompressionType.Zstd)
         {
             throw ImageError.NotSupported(path, $"has clusters of the unknown compression type {(int)header.Compression}.");
         }
 
-        if (header.Incompatible.HasFlag(IncompatibleFeatures.ExtendedL2) && header.ClusterBits < 14)
-        {
-            throw ImageError.Invalid(path, "it has extended L2 entries in clusters of less than 16 KiB");
-        }
-
-        if (header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
-        {
-            if (!hasExternalData)
-            {
-                throw ImageError.Invalid(path, "it calls a data file raw that it does not have");
-            }
-
-            if (header.BackingFile is not null)
-            {
-                throw ImageError.Invalid(path, "it has a raw external data file and a backing file");
-            }
-        }
-
-        if (hasExternalData && header.SnapshotCount > 0)
-        {
-            throw ImageError.Invalid(path, "it has snapshots and an external data file");
-        }
+        bool isRaw = header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData);
+        ImageError.ThrowIf(header.Incompatible.HasFlag(IncompatibleFeatures.ExtendedL2) && header.ClusterBits < 14, path,
+            "it has extended L2 entries in clusters of less than 16 KiB");
+        ImageError.ThrowIf(isRaw && !hasExternalData, path, "it calls a data file raw that it does not have");
+        ImageError.ThrowIf(isRaw && header.BackingFile is not null, path, "it has a raw external data file and a backing file");
+        ImageError.ThrowIf(hasExternalData && header.SnapshotCount > 0, path, "it has snapshots and an external data file");
     }
 
-    private static void RequireValidOffset(ClusterLayout layout, long offset, int count, string what, string path)
-    {
-        if (count > 0 && (offset == 0 || !layout.IsAligned(offset) || offset > L1Entry.MaxOffset))
-        {
-            throw ImageError.Invalid(path, $"its {what} is at byte {offset}, where none can be");
-        }
-    }
+    private static void RequireValidOffset(ClusterLayout layout, long offset, int count, string what, string path) =>
+        ImageError.ThrowIf(count > 0 && (offset == 0 || !layout.IsAligned(offset) || offset > L1Entry.MaxOffset), path,
+            $"its {what} is at byte {offset}, where none can be");
 }

@@ -124,11 +124,8 @@ internal sealed record ImageHeader
     /// <exception cref="UblkException">It is no image, or one of an unknown version or cluster size.</exception>
     public static int PeekClusterSize(ReadOnlySpan<byte> start, string path)
     {
-        if (start.Length < Version2Length || !IsQcow2(start))
-        {
-            throw ImageError.Invalid(path, "it does not begin as one. If it is a raw image, attach it with -Target Loop");
-        }
-
+        ImageError.ThrowIf(start.Length < Version2Length || !IsQcow2(start), path,
+            "it does not begin as one. If it is a raw image, attach it with -Target Loop");
         uint version = BinaryPrimitives.ReadUInt32BigEndian(start[4..]);
         if (version is not (2 or 3))
         {
@@ -147,9 +144,7 @@ internal sealed record ImageHeader
     /// <exception cref="UblkException">It is malformed, or needs a feature that is unknown here.</exception>
     public static ImageHeader Parse(ReadOnlySpan<byte> cluster, string path)
     {
-        int clusterSize = PeekClusterSize(cluster, path);
-        cluster = cluster[..int.Min(cluster.Length, clusterSize)];
-        ImageHeader header = HeaderReader.Read(cluster, path);
+        ImageHeader header = HeaderReader.Read(cluster[..int.Min(cluster.Length, PeekClusterSize(cluster, path))], path);
         HeaderRules.Check(header, path);
         return header;
     }

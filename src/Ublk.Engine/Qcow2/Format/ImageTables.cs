@@ -44,26 +44,26 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     }
 
     /// <summary>Reads a table of big-endian numbers; what is beyond the end of the file is 0.</summary>
+    /// <typeparam name="T">A number, or an entry that is one, of 8 bytes.</typeparam>
     /// <exception cref="UblkException">The file cannot be read.</exception>
-    public ulong[] ReadTable(long offset, int entries)
+    public T[] ReadTable<T>(long offset, int entries)
+        where T : unmanaged
     {
         // A header that promises more than the file has takes no time.
-        ulong[] table = new ulong[entries];
-        Span<ulong> known = table.AsSpan(0, (int)long.Clamp((file.Length - offset + 7) / 8, 0, entries));
+        T[] table = new T[entries];
+        Span<ulong> known = MemoryMarshal.Cast<T, ulong>(table.AsSpan())[..(int)long.Clamp((file.Length - offset + 7) / 8, 0, entries)];
         file.Read(MemoryMarshal.AsBytes(known), offset);
         BinaryPrimitives.ReverseEndianness(known, known);
         return table;
     }
 
-    /// <summary>The active L1 table.</summary>
-    public ulong[] ReadL1() => ReadTable(Header.L1Offset, Header.L1Size);
+    /// <summary>The L1 table of a snapshot; null for the active one.</summary>
+    public L1Entry[] ReadL1(Snapshot? snapshot = null) =>
+        ReadTable<L1Entry>(snapshot?.L1Offset ?? Header.L1Offset, snapshot?.L1Size ?? Header.L1Size);
 
     /// <summary>The refcount table.</summary>
-    public RefcountTableEntry[] ReadRefcountTable() =>
-    [
-        .. ReadTable(Header.RefcountTableOffset, Header.RefcountTableClusters * Layout.RefcountTableEntriesPerCluster)
-            .Select(raw => new RefcountTableEntry(raw)),
-    ];
+    public RefcountTableEntry[] ReadRefcountTable() => ReadTable<RefcountTableEntry>(
+        Header.RefcountTableOffset, Header.RefcountTableClusters * Layout.RefcountTableEntriesPerCluster);
 
     /// <summary>An L2 table.</summary>
     /// <exception cref="UblkException">The file cannot be read.</exception>
@@ -99,14 +99,33 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     /// <exception cref="UblkException">The header's extension is malformed.</exception>
     public BitmapDirectory? ReadBitmapDirectory() => BitmapDirectory.Of(Header, file.Path);
 
-    /// <summary>The persistent bitmaps of a directory.</summary>
-    /// <exception cref="UblkException">The directory is malformed, or cannot be read.</exception>
-    public IReadOnlyList<PersistentBitmap> ReadBitmaps(BitmapDirectory directory) =>
-        directory.Parse(ReadUpToEnd(directory.Offset, directory.Size), Layout, file.Path);
-
     /// <summary>The persistent bitmaps; empty where there are none, or none that is valid.</summary>
     /// <exception cref="UblkException">The header's extension or the directory is malformed, or cannot be read.</exception>
-    public IReadOnlyList<PersistentBitmap> ReadBitmaps() => ReadBitmapDirectory() is { } directory ? ReadBitmaps(directory) : [];
+    public IReadOnlyList<PersistentBitmap> ReadBitmaps() => ReadBitmapDirectory() is { } directory
+        ? directory.Parse(ReadUpToEnd(directory.Offset, directory.Size), Layout, file.Path)
+        : [];
+
+    /// <summary>What the header leads to, but for what counts references: the offset of each, its length in bytes, and its name.</summary>
+    /// <exception cref="UblkException">The snapshot table or the header's extension of bitmaps is malformed, or cannot be read.</exception>
+    public IEnumerable<(long Offset, long Length, string Name)> FindTables()
+    {
+        yield return (Header.L1Offset, Header.L1Size * 8L, "active L1 table");
+        yield return (Header.SnapshotsOffset, SnapshotTableLength, "snapshot table");
+        foreach (Snapshot snapshot in Snapshots)
+        {
+            yield return (snapshot.L1Offset, snapshot.L1Size * 8L, $"L1 table of snapshot '{snapshot.Name}'");
+        }
+
+        if (ReadBitmapDirectory() is { } bitmaps)
+        {
+            yield return (bitmaps.Offset, bitmaps.Size, "bitmap directory");
+        }
+
+        if (Header is { Encryption: EncryptionMethod.Luks, LuksArea: { } luks })
+        {
+            yield return (luks.Offset, luks.Length, "LUKS header");
+        }
+    }
 
     private (IReadOnlyList<Snapshot> All, int Length) ReadSnapshots()
     {

@@ -26,25 +26,14 @@ internal static class SnapshotTable
         for (int index = 0; index < count; index++)
         {
             ReadOnlySpan<byte> rest = table[int.Min(length, table.Length)..];
-            if (rest.Length < FixedLength)
-            {
-                throw Truncated(path, index);
-            }
-
+            RequireInside(rest.Length >= FixedLength, path, index);
             int idLength = BinaryPrimitives.ReadUInt16BigEndian(rest[12..]);
             int nameLength = BinaryPrimitives.ReadUInt16BigEndian(rest[14..]);
             uint extraLength = BinaryPrimitives.ReadUInt32BigEndian(rest[36..]);
-            if (extraLength > MaxExtraLength)
-            {
-                throw ImageError.Invalid(path, $"entry {index} of its snapshot table has {extraLength} bytes of extra data");
-            }
-
+            ImageError.ThrowIf(extraLength > MaxExtraLength, path,
+                $"entry {index} of its snapshot table has {extraLength} bytes of extra data");
             int entryLength = FixedLength + (int)extraLength + idLength + nameLength;
-            if (entryLength > rest.Length)
-            {
-                throw Truncated(path, index);
-            }
-
+            RequireInside(entryLength <= rest.Length, path, index);
             ReadOnlySpan<byte> names = rest.Slice(FixedLength + (int)extraLength, idLength + nameLength);
             Snapshot snapshot = Read(rest, rest.Slice(FixedLength, (int)extraLength)) with
             {
@@ -119,15 +108,11 @@ internal static class SnapshotTable
         name.CopyTo(room[(FixedLength + extraLength + id.Length)..]);
     }
 
-    private static void Check(Snapshot snapshot, ClusterLayout layout, string path)
-    {
-        if (snapshot.L1Offset < 0 || snapshot.L1Offset > L1Entry.MaxOffset || !layout.IsAligned(snapshot.L1Offset)
-            || snapshot.L1Size < 0 || snapshot.L1Size > HeaderRules.MaxL1Bytes / 8 || snapshot.DiskSize < 0
-            || (snapshot.L1Offset == 0 && snapshot.L1Size > 0))
-        {
-            throw ImageError.Invalid(path, $"the L1 table of its snapshot '{snapshot.Name}' is where none can be, or too large");
-        }
-    }
+    private static void Check(Snapshot snapshot, ClusterLayout layout, string path) => ImageError.ThrowIf(
+        snapshot.L1Offset is < 0 or > L1Entry.MaxOffset || !layout.IsAligned(snapshot.L1Offset)
+            || snapshot.L1Size is < 0 or > HeaderRules.MaxL1Bytes / 8 || snapshot.DiskSize < 0
+            || (snapshot.L1Offset == 0 && snapshot.L1Size > 0),
+        path, $"the L1 table of its snapshot '{snapshot.Name}' is where none can be, or too large");
 
     private static int ExtraLengthOf(Snapshot snapshot) =>
         snapshot.DiskSize is null
@@ -139,6 +124,6 @@ internal static class SnapshotTable
 
     private static int Padded(int length) => (length + 7) & ~7;
 
-    private static UblkException Truncated(string path, int index) =>
-        ImageError.Invalid(path, $"entry {index} of its snapshot table is beyond the table's end");
+    private static void RequireInside(bool isInside, string path, int index) =>
+        ImageError.ThrowIf(!isInside, path, $"entry {index} of its snapshot table is beyond the table's end");
 }

@@ -11,14 +11,12 @@ internal static class MetadataSurvey
 
     /// <summary>Notes the header, all tables and refcount blocks, and the snapshots' L1 tables.</summary>
     /// <param name="image">The image.</param>
+    /// <param name="tables">What its header leads to.</param>
     /// <param name="l1">Its active L1 table.</param>
     /// <param name="refcountTable">Its refcount table.</param>
-    /// <param name="snapshots">Its snapshots.</param>
-    /// <param name="snapshotTableLength">Bytes of the snapshot table.</param>
     /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
     public static void Run(
-        ImageState image, ReadOnlySpan<ulong> l1, ReadOnlySpan<RefcountTableEntry> refcountTable,
-        IReadOnlyList<Snapshot> snapshots, int snapshotTableLength)
+        ImageState image, ImageTables tables, ReadOnlySpan<ulong> l1, ReadOnlySpan<RefcountTableEntry> refcountTable)
     {
         ImageHeader header = image.Header;
         if (image.File.Length >> (header.ClusterBits + 15) > MaxMapPages)
@@ -28,46 +26,34 @@ internal static class MetadataSurvey
                     + "larger clusters.");
         }
 
+        // The length of a LUKS header was checked when the key was read.
         image.Metadata.Add(new HostRange(0, 1));
-        Note(image, header.L1Offset, header.L1Size * 8L, "the L1 table");
-        Note(image, header.RefcountTableOffset, (long)header.RefcountTableClusters << header.ClusterBits, "the refcount table");
-        Note(image, header.SnapshotsOffset, snapshotTableLength, "the snapshot table");
-        if (BitmapDirectory.Of(header, image.File.Path) is { } bitmaps)
+        Note(image, header.RefcountTableOffset, (long)header.RefcountTableClusters << header.ClusterBits, "refcount table");
+        foreach ((long offset, long length, string name) in tables.FindTables())
         {
-            Note(image, bitmaps.Offset, bitmaps.Size, "the bitmap directory");
-        }
-
-        // Its length was looked at when the key was read.
-        if (header.Encryption == EncryptionMethod.Luks && header.LuksArea is { } luks)
-        {
-            Note(image, luks.Offset, luks.Length, "the LUKS header");
-        }
-
-        foreach (Snapshot snapshot in snapshots)
-        {
-            Note(image, snapshot.L1Offset, snapshot.L1Size * 8L, $"the L1 table of snapshot '{snapshot.Name}'");
+            Note(image, offset, length, name);
         }
 
         foreach (RefcountTableEntry entry in refcountTable)
         {
-            Note(image, entry.Offset, header.Layout.ClusterSize, "a refcount block");
+            Note(image, entry.Offset, header.Layout.ClusterSize, "refcount block");
         }
 
         foreach (ulong raw in l1)
         {
-            Note(image, new L1Entry(raw).Offset, header.Layout.ClusterSize, "an L2 table");
+            Note(image, new L1Entry(raw).Offset, header.Layout.ClusterSize, "L2 table");
         }
     }
 
     // What is where nothing can be is noticed when it is used.
-    private static void Note(ImageState image, long offset, long length, string what)
+    private static void Note(ImageState image, long offset, long length, string name)
     {
         bool isPossible = offset > 0 && offset < image.File.Length && image.Layout.IsAligned(offset) && length > 0;
         if (isPossible && !image.Metadata.Add(new HostRange(offset, image.Layout.ClustersFor(length))))
         {
             throw ImageError.Invalid(image.File.Path,
-                $"{what} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what can "
-                    + "be saved");
+                $"the {name} at byte {offset} is where other metadata is, so nothing may be written. Attach it with -ReadOnly to save what "
+                    + "can be saved");
         }
     }
 }

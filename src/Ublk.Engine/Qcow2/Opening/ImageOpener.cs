@@ -64,7 +64,7 @@ internal sealed class ImageOpener
         }
 
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
-        ulong[] l1 = tables.ReadTable(l1Offset, l1Size);
+        ulong[] l1 = tables.ReadTable<ulong>(l1Offset, l1Size);
         ImageFile dataFile = header.Layout.HasDataFile ? OpenDataFile(file, header, readOnly) : file;
         DiskCipher? cipher = null;
         DiskLayer? backing = null;
@@ -99,7 +99,7 @@ internal sealed class ImageOpener
     private MetadataFlusher OpenFlusher(ImageState image, ImageTables file, L2Tables loaded)
     {
         RefcountTableEntry[] table = file.ReadRefcountTable();
-        MetadataSurvey.Run(image, loaded.L1.Entries, table, file.Snapshots, file.SnapshotTableLength);
+        MetadataSurvey.Run(image, file, loaded.L1.Entries, table);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, image.Header).RefcountBlocks);
         return new MetadataFlusher(image, loaded, refcounts, _options.PunchesHoles);
     }
