@@ -8,7 +8,7 @@ internal sealed class AsyncMutex
     private QueueWaiter? _last;
     private bool _isTaken;
 
-    /// <summary>Waits for its turn.</summary>
+    /// <summary>Waits for its turn, which lasts until a <see cref="Turn"/> is disposed of.</summary>
     /// <returns>Always 0.</returns>
     public ValueTask<int> EnterAsync()
     {
@@ -35,8 +35,8 @@ internal sealed class AsyncMutex
         }
     }
 
-    /// <summary>Lets the next one in.</summary>
-    public void Exit()
+    // Lets the next one in.
+    private void Exit()
     {
         QueueWaiter? next;
         lock (_lock)
@@ -57,5 +57,13 @@ internal sealed class AsyncMutex
         }
 
         next.Wake(0);
+    }
+
+    /// <summary>The turn of the caller that has entered.</summary>
+    /// <param name="mutex">What it has entered.</param>
+    public readonly struct Turn(AsyncMutex mutex) : IDisposable
+    {
+        /// <summary>Ends the turn.</summary>
+        public void Dispose() => mutex.Exit();
     }
 }

@@ -41,6 +41,15 @@ internal sealed class QueueWaiter : ReusableTask<int>
         return waiter.Task;
     }
 
+    /// <summary>Empties a list.</summary>
+    /// <returns>Its waiters, to be woken outside of the lock that protects it.</returns>
+    public static QueueWaiter? TakeAll(ref QueueWaiter? list)
+    {
+        QueueWaiter? waiters = list;
+        list = null;
+        return waiters;
+    }
+
     /// <summary>Has the request go on with a result. Callable from any thread.</summary>
     public void Wake(int result)
     {

@@ -218,7 +218,7 @@ internal sealed class MetadataWalk(Qcow2File image, CheckFindings findings, Imag
     {
         long cluster = entry.Offset >> _layout.ClusterBits;
         string? fault = entry.HasReservedBits ? $"Entry {index} of the refcount table has bits set that must be clear."
-            : !_layout.IsAligned(entry.Offset) ? $"Entry {index} of the refcount table places a block at byte {entry.Offset}, inside a cluster."
+            : !_layout.IsAligned(entry.Offset) ? $"Refcount block {index} is at byte {entry.Offset}, inside a cluster."
             : entry.Offset < 0 || entry.Offset >= _fileLength ? $"Refcount block {index} is beyond the end of the file."
             : Counts[cluster] != 0 ? $"Refcount block {index} is where something else is, too."
             : null;

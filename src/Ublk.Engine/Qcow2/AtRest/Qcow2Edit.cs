@@ -125,7 +125,6 @@ internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgres
             RefcountTableOffset = image.Header.RefcountTableOffset,
             RefcountTableClusters = image.Header.RefcountTableClusters,
         });
-        image.File.Flush();
         afterwards?.Invoke();
         image.File.Flush();
         foreach ((long offset, long length) in _unneeded)
@@ -181,8 +180,6 @@ internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgres
             IncompatibleFeatures others = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
             image.WriteHeader(image.Header with { Incompatible = dirty ? others | IncompatibleFeatures.Dirty : others });
         }
-
-        image.File.Flush();
     }
 
     private void FixFlags()

@@ -53,11 +53,10 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
         if ((Header.Autoclear & ~AutoclearFeatures.Known) != 0)
         {
             WriteHeader(Header);
-            File.Flush();
         }
     }
 
-    /// <summary>Writes another header over the one that is there, without autoclear bits that are unknown here.</summary>
+    /// <summary>Writes another header over the one that is there, without autoclear bits that are unknown here; durably.</summary>
     /// <exception cref="UblkException">It cannot be written.</exception>
     public void WriteHeader(ImageHeader next)
     {
@@ -66,6 +65,7 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
         // What changes during an image's life is in the first sector, so that a crash leaves the one header or the other.
         File.Write(next.ToCluster(File.Path), 0);
         Header = next;
+        File.Flush();
     }
 
     /// <summary>Writes another header that fits a sector, and nothing but this sector; then makes it durable.</summary>

@@ -32,7 +32,6 @@ internal static class Qcow2Repair
         if (left.Findings.Corruptions == 0)
         {
             image.WriteHeader(image.Header with { Incompatible = image.Header.Incompatible & ~IncompatibleFeatures.Corrupt });
-            image.File.Flush();
         }
 
         return left;
@@ -69,6 +68,5 @@ internal static class Qcow2Repair
         image.File.Flush();
         IncompatibleFeatures clean = image.Header.Incompatible & ~IncompatibleFeatures.Dirty;
         image.WriteHeader(Bitmaps.Forget(image.Header with { Incompatible = clean }));
-        image.File.Flush();
     }
 }

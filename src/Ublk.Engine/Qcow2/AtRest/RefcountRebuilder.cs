@@ -122,7 +122,6 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
             RefcountTableOffset = newTable,
             RefcountTableClusters = (int)_layout.ClustersFor(_blocks.Length * 8L),
         });
-        image.File.Flush();
         _stored = [.. _blocks];
         if (_isTableLost)
         {
@@ -178,7 +177,8 @@ internal sealed class RefcountRebuilder(Qcow2File image, CountedReferences count
 
     private void WriteTable(long offset)
     {
-        RefcountTableEntry[] table = new RefcountTableEntry[_layout.ClustersFor(_blocks.Length * 8L) * _layout.RefcountTableEntriesPerCluster];
+        long clusters = _layout.ClustersFor(_blocks.Length * 8L);
+        RefcountTableEntry[] table = new RefcountTableEntry[clusters * _layout.RefcountTableEntriesPerCluster];
         _blocks.CopyTo(table, 0);
         image.WriteTable<RefcountTableEntry>(offset, table);
     }

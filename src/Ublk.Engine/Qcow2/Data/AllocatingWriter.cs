@@ -33,26 +33,19 @@ internal sealed class AllocatingWriter(
             return int.Min(await wait, 0);
         }
 
-        try
-        {
-            bool isInPlace = map.IsWritableInPlace(old);
-            int result = await AllocateAsync(range!, old, isInPlace);
-            return result < 0 ? result : await FillAsync(buffer, offset, range!, old, isInPlace);
-        }
-        finally
-        {
-            Release(range!);
-        }
-    }
-
-    // Writes into the range's place and enters it. A new place that does not come to be used is given back.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FillAsync(IoBuffer buffer, long offset, GuestRange range, L2Entry old, bool isInPlace)
-    {
+        bool isInPlace = map.IsWritableInPlace(old);
+        bool hasNewPlace = false;
         int result = -Libc.EIO;
         try
         {
-            int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
+            result = await AllocateAsync(range!, old, isInPlace);
+            if (result < 0)
+            {
+                return result;
+            }
+
+            hasNewPlace = !isInPlace && !image.HasDataFile;
+            int length = (int)long.Min(buffer.Length, ((range!.First + range.Count) << _layout.ClusterBits) - offset);
             CopyOnWritePlan plan = CopyOnWritePlan.For(_layout, offset, length, old, isInPlace);
             result = await filler.WriteAsync(buffer.Slice(0, length), offset, plan, range);
             result = result < 0 ? result : await EnterAsync(range, plan);
@@ -60,10 +53,7 @@ internal sealed class AllocatingWriter(
         }
         finally
         {
-            if (result < 0 && !isInPlace && !image.HasDataFile)
-            {
-                Trim(range);
-            }
+            Release(range!, isUnused: hasNewPlace && result < 0);
         }
     }
 
@@ -118,20 +108,13 @@ internal sealed class AllocatingWriter(
 
     private ValueTask<int> AllocateAsync(GuestRange range, L2Entry old, bool isInPlace)
     {
-        range.IsVirgin = false;
-        if (isInPlace)
-        {
-            range.HostOffset = old.Offset;
-        }
-        else if (image.HasDataFile)
-        {
-            range.HostOffset = range.First << _layout.ClusterBits;
-        }
-        else
+        if (!isInPlace && !image.HasDataFile)
         {
             return allocator.AllocateAsync(range);
         }
 
+        range.IsVirgin = false;
+        range.HostOffset = isInPlace ? old.Offset : range.First << _layout.ClusterBits;
         return new ValueTask<int>(0);
     }
 
@@ -167,19 +150,17 @@ internal sealed class AllocatingWriter(
         }
     }
 
-    private void Trim(GuestRange range)
-    {
-        lock (image.Lock)
-        {
-            image.Freed.AddUnreferenced(new HostRange(range.HostOffset, range.Count), image.Epochs.Current);
-        }
-    }
-
-    private void Release(GuestRange range)
+    // A new place that was not used after all is given back.
+    private void Release(GuestRange range, bool isUnused)
     {
         QueueWaiter? waiters;
         lock (image.Lock)
         {
+            if (isUnused)
+            {
+                image.Freed.AddUnreferenced(new HostRange(range.HostOffset, range.Count), image.Epochs.Current);
+            }
+
             waiters = image.Allocating.Remove(range);
         }
 

@@ -24,7 +24,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
             L2Table? table = tables.Find(l1Index);
             if (table is null)
             {
-                return tables.L1[l1Index].Offset != 0
+                return tables.L1Of(l1Index).Offset != 0
                     ? new Extent(ExtentKind.NotCached, 0)
                     : new Extent(ExtentKind.Unallocated,
                         (int)long.Min(maxLength, _layout.L2Coverage - (offset & (_layout.L2Coverage - 1))));
@@ -102,3 +102,10 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
 
     private static bool IsData(ExtentKind kind) => kind is ExtentKind.Data or ExtentKind.SharedData;
 }
+
+/// <summary>A part of the disk that is in one piece somewhere.</summary>
+/// <param name="Kind">Where it is.</param>
+/// <param name="Length">Bytes from the offset that was looked up.</param>
+/// <param name="HostOffset">Where the first of them is in the data file, if it is there.</param>
+/// <param name="Entry">The L2 entry of the first cluster.</param>
+internal readonly record struct Extent(ExtentKind Kind, int Length, long HostOffset = 0, L2Entry Entry = default);

@@ -8,27 +8,15 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>Reads compressed clusters.</summary>
-internal sealed class CompressedReader : IDisposable
+/// <param name="image">The image, whose compression this program has.</param>
+internal sealed class CompressedReader(ImageState image) : IDisposable
 {
-    private readonly ImageState _image;
-    private readonly ClusterLayout _layout;
-    private readonly ClusterCodec _codec;
-    private readonly BufferPool _stored;
-    private readonly BufferPool _clusters;
+    private readonly ClusterLayout _layout = image.Layout;
+    private readonly ClusterCodec _codec = ClusterCodec.Of(image.Header.Compression);
 
-    /// <summary>Wraps an image.</summary>
-    /// <param name="image">The image.</param>
-    /// <exception cref="UblkException">This program lacks its compression.</exception>
-    public CompressedReader(ImageState image)
-    {
-        _image = image;
-        _layout = image.Layout;
-        _codec = ClusterCodec.Of(image.Header.Compression);
-
-        // Compressed data is never longer than a cluster, but may begin and end in the middle of a block.
-        _stored = new BufferPool(_layout.ClusterSize + 512 + (2 * int.Max(512, image.File.Alignment)), kept: 4);
-        _clusters = new BufferPool(_layout.ClusterSize, kept: 4);
-    }
+    // Compressed data is never longer than a cluster, but may begin and end in the middle of a block.
+    private readonly BufferPool _stored = new(image.Layout.ClusterSize + 512 + (2 * int.Max(512, image.File.Alignment)), kept: 4);
+    private readonly BufferPool _clusters = new(image.Layout.ClusterSize, kept: 4);
 
     /// <summary>Fills a buffer with a part of a compressed cluster.</summary>
     /// <param name="piece">The buffer.</param>
@@ -39,19 +27,19 @@ internal sealed class CompressedReader : IDisposable
     public async ValueTask<int> ReadAsync(IoBuffer piece, int start, L2Entry entry)
     {
         long offset = entry.CompressedOffset(_layout);
-        int skipped = (int)(offset % _image.File.Alignment);
+        int skipped = (int)(offset % image.File.Alignment);
         int length = int.Min(entry.CompressedLength(_layout), _layout.ClusterSize + 512);
-        int wanted = skipped + length + _image.File.Alignment - 1;
-        wanted -= wanted % _image.File.Alignment;
+        int wanted = skipped + length + image.File.Alignment - 1;
+        wanted -= wanted % image.File.Alignment;
         using RentedBuffer stored = _stored.Lend();
         using RentedBuffer cluster = _clusters.Lend();
-        int result = await _image.File.ReadAsync(stored.Part(0, wanted), offset - skipped);
+        int result = await image.File.ReadAsync(stored.Part(0, wanted), offset - skipped);
         if (result < 0)
         {
             return result;
         }
 
-        _image.Statistics.Decompressions.Add();
+        image.Statistics.Decompressions.Add();
         if (!_codec.TryDecompress(stored.Span.Slice(skipped, length), cluster.Span))
         {
             return -Libc.EIO;

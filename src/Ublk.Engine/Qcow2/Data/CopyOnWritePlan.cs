@@ -60,9 +60,7 @@ internal readonly record struct CopyOnWritePlan(long Start, long End, bool IsInP
         }
 
         long origin = cluster << layout.ClusterBits;
-        int first = (int)(long.Max(Start - origin, 0) / layout.SubclusterSize);
-        int end = (int)((long.Min(End - origin, layout.ClusterSize) + layout.SubclusterSize - 1) / layout.SubclusterSize);
-        uint filled = (uint)(((1UL << end) - 1) & ~((1UL << first) - 1));
+        uint filled = layout.SubclustersOf(Start - origin, End - origin);
         uint allocated = IsInPlace ? old.AllocatedSubclusters | filled : filled;
         return ((ulong)(old.ZeroSubclusters & ~allocated) << 32) | allocated;
     }

@@ -40,18 +40,9 @@ internal abstract class DiskLayer : IDisposable
     /// <summary>Whether a range is known to read as zeroes, without I/O.</summary>
     public abstract bool ReadsAsZeroes(long offset, long length);
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Dispose(true);
-        GC.SuppressFinalize(this);
-    }
+    /// <summary>Closes the files.</summary>
+    public abstract void Dispose();
 
     /// <summary>Fills a buffer that begins on the disk and ends on it, or in its last block.</summary>
     protected abstract ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset);
-
-    /// <summary>Closes the files.</summary>
-    protected virtual void Dispose(bool disposing)
-    {
-    }
 }

@@ -8,17 +8,21 @@ namespace Ublk.Qcow2.Data;
 
 /// <summary>Reads the disk from an image and what is under it.</summary>
 /// <param name="image">The image.</param>
-/// <param name="map">Where the disk's bytes are.</param>
 /// <param name="tables">The tables in memory.</param>
-/// <param name="compressed">Reads compressed clusters.</param>
 /// <param name="backing">What is under the image, or null.</param>
-internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tables, CompressedReader compressed, DiskLayer? backing)
+internal sealed class ImageReader(ImageState image, L2Cache tables, DiskLayer? backing) : IDisposable
 {
+    private readonly ClusterMap _map = new(image, tables);
+    private readonly CompressedReader _compressed = new(image);
+
+    /// <summary>Where the disk's bytes are.</summary>
+    public ClusterMap Map => _map;
+
     /// <summary>Fills a buffer that is within the disk.</summary>
     /// <returns>0 or a negative errno.</returns>
     public ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
-        Extent extent = map.Find(offset, buffer.Length);
+        Extent extent = _map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
             ? image.Data.ReadAsync(buffer, extent.HostOffset, offset)
             : ReadPiecesAsync(buffer, offset);
@@ -29,7 +33,7 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
     {
         while (length > 0)
         {
-            Extent extent = map.Find(offset, (int)long.Min(length, int.MaxValue));
+            Extent extent = _map.Find(offset, (int)long.Min(length, int.MaxValue));
             bool isZero = extent.Kind == ExtentKind.Zero
                 || (extent.Kind == ExtentKind.Unallocated && (backing?.ReadsAsZeroes(offset, extent.Length) ?? true));
             if (!isZero)
@@ -44,19 +48,22 @@ internal sealed class ImageReader(ImageState image, ClusterMap map, L2Cache tabl
         return true;
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _compressed.Dispose();
+
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> ReadPiecesAsync(IoBuffer buffer, long offset)
     {
         while (buffer.Length > 0)
         {
-            Extent extent = map.Find(offset, buffer.Length);
+            Extent extent = _map.Find(offset, buffer.Length);
             IoBuffer piece = buffer.Slice(0, extent.Length);
             int result = extent.Kind switch
             {
                 ExtentKind.NotCached => await tables.LoadAsync(image.Layout.L1Index(offset)),
                 ExtentKind.Data or ExtentKind.SharedData => await image.Data.ReadAsync(piece, extent.HostOffset, offset),
                 ExtentKind.Unallocated when backing is not null => await backing.ReadAsync(piece, offset),
-                ExtentKind.Compressed => await compressed.ReadAsync(piece, image.Layout.OffsetInCluster(offset), extent.Entry),
+                ExtentKind.Compressed => await _compressed.ReadAsync(piece, image.Layout.OffsetInCluster(offset), extent.Entry),
                 ExtentKind.Invalid => await image.Health.MarkCorruptAsync(),
                 _ => Clear(piece),
             };

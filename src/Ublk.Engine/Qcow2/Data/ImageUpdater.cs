@@ -28,9 +28,10 @@ internal sealed class ImageUpdater : IDisposable
         ClusterAllocator allocator = flusher.Allocator;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
-        AllocatingWriter allocatingWriter = new(_image, layer.Map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
-        _writer = new ImageWriter(_image, layer.Map, layer.Tables, allocatingWriter);
-        _zeroes = new ZeroWriter(_image, layer.Map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
+        ClusterMap map = layer.Reader.Map;
+        AllocatingWriter allocatingWriter = new(_image, map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
+        _writer = new ImageWriter(_image, map, layer.Tables, allocatingWriter);
+        _zeroes = new ZeroWriter(_image, map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
     /// <summary>Writes a buffer.</summary>
@@ -75,7 +76,7 @@ internal sealed class ImageUpdater : IDisposable
         }
 
         journal.Clear();
-        _image.Journal = journal;
+        _image.Keep(journal);
     }
 
     /// <summary>Writes everything back and gives up what is not needed; no request is left.</summary>
@@ -115,21 +116,10 @@ internal sealed class ImageUpdater : IDisposable
         }
 
         await _beginning.EnterAsync();
-        try
-        {
-            if (_hasBegun)
-            {
-                return 0;
-            }
-
-            AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
-            int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(kept);
-            Volatile.Write(ref _hasBegun, result == 0);
-            return result;
-        }
-        finally
-        {
-            _beginning.Exit();
-        }
+        using AsyncMutex.Turn turn = new(_beginning);
+        AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
+        int result = _hasBegun || kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(kept);
+        Volatile.Write(ref _hasBegun, result == 0);
+        return result;
     }
 }

@@ -5,65 +5,42 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>An open qcow2 image, or one of its snapshots, to be read.</summary>
-internal sealed class Qcow2Layer : DiskLayer
+/// <param name="state">The open image; goes with this.</param>
+/// <param name="tables">Its L2 tables; go with this.</param>
+/// <param name="size">The disk's size in bytes.</param>
+/// <param name="backing">What is under the image, or null; goes with this.</param>
+internal sealed class Qcow2Layer(ImageState state, L2Cache tables, long size, DiskLayer? backing) : DiskLayer
 {
-    private readonly CompressedReader _compressed;
-    private readonly ImageReader _reader;
-
-    /// <summary>Puts an image's parts together.</summary>
-    /// <param name="state">The open image; goes with this.</param>
-    /// <param name="tables">Its L2 tables; go with this.</param>
-    /// <param name="size">The disk's size in bytes.</param>
-    /// <param name="backing">What is under the image, or null; goes with this.</param>
-    public Qcow2Layer(ImageState state, L2Cache tables, long size, DiskLayer? backing)
-    {
-        State = state;
-        Tables = tables;
-        Size = size;
-        Backing = backing;
-        Map = new ClusterMap(state, tables);
-        _compressed = new CompressedReader(state);
-        _reader = new ImageReader(state, Map, tables, _compressed, backing);
-    }
-
     /// <summary>The open image.</summary>
-    public ImageState State { get; }
+    public ImageState State => state;
 
     /// <summary>Its L2 tables.</summary>
-    public L2Cache Tables { get; }
-
-    /// <summary>Where the disk's bytes are.</summary>
-    public ClusterMap Map { get; }
+    public L2Cache Tables => tables;
 
     /// <summary>Reads the disk.</summary>
-    public ImageReader Reader => _reader;
+    public ImageReader Reader { get; } = new(state, tables, backing);
 
     /// <summary>What is under the image, or null.</summary>
-    public DiskLayer? Backing { get; }
+    public DiskLayer? Backing => backing;
 
     /// <inheritdoc/>
-    public override long Size { get; }
+    public override long Size => size;
 
     /// <inheritdoc/>
-    public override int Alignment =>
-        int.Max(int.Max(State.File.Alignment, State.DataFile.Alignment), Backing?.Alignment ?? 1);
+    public override int Alignment => int.Max(int.Max(state.File.Alignment, state.DataFile.Alignment), backing?.Alignment ?? 1);
 
     /// <inheritdoc/>
     public override bool ReadsAsZeroes(long offset, long length) =>
-        offset >= Size || _reader.ReadsAsZeroes(offset, long.Min(length, Size - offset));
+        offset >= size || Reader.ReadsAsZeroes(offset, long.Min(length, size - offset));
 
-    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => _reader.ReadAsync(buffer, offset);
-
-    protected override void Dispose(bool disposing)
+    /// <inheritdoc/>
+    public override void Dispose()
     {
-        if (disposing)
-        {
-            Backing?.Dispose();
-            Tables.Dispose();
-            _compressed.Dispose();
-            State.Dispose();
-        }
-
-        base.Dispose(disposing);
+        backing?.Dispose();
+        tables.Dispose();
+        Reader.Dispose();
+        state.Dispose();
     }
+
+    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => Reader.ReadAsync(buffer, offset);
 }

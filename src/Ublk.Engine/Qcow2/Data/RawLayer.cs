@@ -16,15 +16,8 @@ internal sealed class RawLayer(ImageFile file) : DiskLayer
     /// <inheritdoc/>
     public override bool ReadsAsZeroes(long offset, long length) => offset >= Size;
 
+    /// <inheritdoc/>
+    public override void Dispose() => file.Dispose();
+
     protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => file.ReadAsync(buffer, offset);
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            file.Dispose();
-        }
-
-        base.Dispose(disposing);
-    }
 }

@@ -46,96 +46,64 @@ internal sealed class ZeroWriter(
 
         // The disk's last cluster is whole as far as there is a disk.
         long bodyEnd = end >= image.Header.Size ? end : long.Max(end / unit * unit, bodyStart);
-        int result = 0;
-        if (kind != ZeroKind.Discard)
-        {
-            result = await WriteZeroesAsync(offset, bodyStart - offset);
-            result = result < 0 ? result : await WriteZeroesAsync(bodyEnd, end - bodyEnd);
-        }
-
+        int result = await WriteZeroesAsync(offset, bodyStart - offset, kind);
+        result = result < 0 ? result : await WriteZeroesAsync(bodyEnd, end - bodyEnd, kind);
         return result < 0 ? result : await ZeroUnitsAsync(bodyStart, bodyEnd, kind);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> ZeroUnitsAsync(long offset, long end, ZeroKind kind)
     {
-        while (offset < end)
+        int result = 0;
+        while (offset < end && result == 0)
         {
             // Up to the end of the L2 table.
             long stop = long.Min(end, (offset / _layout.L2Coverage * _layout.L2Coverage) + _layout.L2Coverage);
-            if (cache.L1[_layout.L1Index(offset)].Offset == 0 && (kind == ZeroKind.Discard || reader.ReadsAsZeroes(offset, stop - offset)))
+            bool hasTable = cache.L1Of(_layout.L1Index(offset)).Offset != 0;
+            if (hasTable || (kind != ZeroKind.Discard && !reader.ReadsAsZeroes(offset, stop - offset)))
             {
-                offset = stop;
-                continue;
-            }
-
-            // Version 2 has no zero clusters: it can but give clusters up, and then a backing file would show through.
-            if (image.Header.Version < 3
-                && (kind == ZeroKind.Keep || (backing is not null && !backing.ReadsAsZeroes(offset, stop - offset))))
-            {
-                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, stop - offset);
-                if (written < 0)
-                {
-                    return written;
-                }
-
-                offset = stop;
-                continue;
-            }
-
-            int result = await ZeroTableAsync(offset, stop, kind);
-            if (result < 0)
-            {
-                return result;
+                // Version 2 has no zero clusters: it can but give clusters up, and then a backing file would show through.
+                bool hasEntry = image.Header.Version >= 3
+                    || (kind != ZeroKind.Keep && (backing is null || backing.ReadsAsZeroes(offset, stop - offset)));
+                result = hasEntry ? await ZeroTableAsync(offset, stop, kind) : await WriteZeroesAsync(offset, stop - offset, kind);
             }
 
             offset = stop;
         }
 
-        return 0;
+        return result;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> ZeroTableAsync(long offset, long end, ZeroKind kind)
     {
-        if (image.HasDataFile && kind != ZeroKind.Keep)
+        if (image.HasDataFile)
         {
-            int punched = await image.DataFile.AllocateAsync(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, end - offset);
+            int punched = kind == ZeroKind.Keep ? -Libc.EOPNOTSUPP
+                : await image.DataFile.AllocateAsync(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, end - offset);
             if (punched < 0 && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
             {
-                return kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, end - offset);
+                return await WriteZeroesAsync(offset, end - offset, kind);
             }
         }
-        else if (image.HasDataFile && image.Header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData))
-        {
-            return await WriteZeroesAsync(offset, end - offset);
-        }
 
-        while (offset < end)
+        int result = 0;
+        while (offset < end && result == 0)
         {
             if (!TryChange(ref offset, end, kind, out ValueTask<int> wait))
             {
-                int waited = await wait;
-                if (waited < 0)
-                {
-                    return waited;
-                }
+                result = int.Min(await wait, 0);
             }
             else if (offset < end)
             {
                 // A part of a compressed cluster has no entry of its own.
                 long rest = long.Min(end, _layout.ClusterStart(offset) + _layout.ClusterSize) - offset;
-                int written = kind == ZeroKind.Discard ? 0 : await WriteZeroesAsync(offset, rest);
-                if (written < 0)
-                {
-                    return written;
-                }
-
+                result = await WriteZeroesAsync(offset, rest, kind);
                 offset += rest;
             }
         }
 
-        return 0;
+        return result;
     }
 
     // Changes entries up to the first that cannot express the result.
@@ -160,8 +128,8 @@ internal sealed class ZeroWriter(
                     int index = (int)(cluster & (_layout.L2Entries - 1));
                     L2Entry old = table.Read(index);
                     long start = cluster << _layout.ClusterBits;
-                    ulong whole = MaskOf(offset - start, end - start);
-                    if (Zeroed(old, (uint)whole, kind) is not { } zeroed)
+                    uint mask = _layout.HasExtendedL2 ? _layout.SubclustersOf(offset - start, end - start) : uint.MaxValue;
+                    if (Zeroed(old, mask, kind) is not { } zeroed)
                     {
                         offset = long.Max(start, offset);
                         return true;
@@ -192,19 +160,6 @@ internal sealed class ZeroWriter(
         return false;
     }
 
-    // The subclusters, or the one cluster, that a range covers.
-    private uint MaskOf(long from, long to)
-    {
-        if (!_layout.HasExtendedL2)
-        {
-            return uint.MaxValue;
-        }
-
-        int first = (int)(long.Max(from, 0) / _layout.SubclusterSize);
-        int end = (int)((long.Min(to, _layout.ClusterSize) + _layout.SubclusterSize - 1) / _layout.SubclusterSize);
-        return (uint)(((1UL << end) - 1) & ~((1UL << first) - 1));
-    }
-
     // The entry with some subclusters zeroed; null where an entry cannot express that.
     private L2Entry? Zeroed(L2Entry old, uint mask, ZeroKind kind)
     {
@@ -216,28 +171,22 @@ internal sealed class ZeroWriter(
             };
         }
 
-        bool isInPlace = kind == ZeroKind.Keep && map.IsWritableInPlace(old);
-        if (_layout.HasExtendedL2)
+        if (kind == ZeroKind.Keep && map.IsWritableInPlace(old))
         {
-            return isInPlace ? old with { Subclusters = L2Entry.AllZero } : Plain(old, kind);
+            return _layout.HasExtendedL2 ? old with { Subclusters = L2Entry.AllZero } : old.WithZeroBit();
         }
 
-        return isInPlace ? old.WithZeroBit() : Plain(old, kind);
-    }
-
-    private L2Entry Plain(L2Entry old, ZeroKind kind)
-    {
-        bool isUnallocated = old == default;
-        return image.Header.Version < 3 || (kind == ZeroKind.Discard && (backing is null || isUnallocated))
-            ? default
+        return image.Header.Version < 3 || (kind == ZeroKind.Discard && (backing is null || old == default))
+            ? default(L2Entry)
             : L2Entry.ZeroPlain(_layout.HasExtendedL2);
     }
 
+    // A discard leaves what an entry cannot express as it is.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteZeroesAsync(long offset, long length)
+    private async ValueTask<int> WriteZeroesAsync(long offset, long length, ZeroKind kind)
     {
         int result = 0;
-        while (length > 0 && result == 0)
+        while (length > 0 && result == 0 && kind != ZeroKind.Discard)
         {
             Extent extent = map.Find(offset, (int)long.Min(length, image.Chunks.BufferLength));
             if (extent.Kind == ExtentKind.NotCached)

@@ -48,7 +48,7 @@ internal static class AntiForensicSplit
     {
         Span<byte> numbered = stackalloc byte[sizeof(int) + SHA512.HashSizeInBytes];
         Span<byte> digest = stackalloc byte[SHA512.HashSizeInBytes];
-        int pieceLength = LengthOf(hash);
+        int pieceLength = CryptographicOperations.HashData(hash, [], digest);
         for (int number = 0; key.Length > 0; number++)
         {
             Span<byte> piece = key[..int.Min(pieceLength, key.Length)];
@@ -59,12 +59,4 @@ internal static class AntiForensicSplit
             key = key[piece.Length..];
         }
     }
-
-    private static int LengthOf(HashAlgorithmName hash) => hash.Name switch
-    {
-        nameof(SHA1) => SHA1.HashSizeInBytes,
-        nameof(SHA256) => SHA256.HashSizeInBytes,
-        nameof(SHA384) => SHA384.HashSizeInBytes,
-        _ => SHA512.HashSizeInBytes,
-    };
 }

@@ -3,24 +3,14 @@ using System.Security.Cryptography;
 namespace Ublk.Qcow2.Encryption;
 
 /// <summary>Encrypts a disk's data, on any thread.</summary>
-internal sealed class DiskCipher : IDisposable
+/// <param name="suite">How data is encrypted.</param>
+/// <param name="key">The key; goes with this.</param>
+/// <param name="goesByDisk">
+/// Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.
+/// </param>
+internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk) : IDisposable
 {
-    private readonly byte[] _key;
-    private readonly bool _goesByDisk;
-    private readonly ThreadLocal<SectorCipher> _ciphers;
-
-    /// <summary>Takes a key.</summary>
-    /// <param name="suite">How data is encrypted.</param>
-    /// <param name="key">The key; goes with this.</param>
-    /// <param name="goesByDisk">
-    /// Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.
-    /// </param>
-    public DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
-    {
-        _key = key;
-        _goesByDisk = goesByDisk;
-        _ciphers = new ThreadLocal<SectorCipher>(() => suite.Prepare(_key), trackAllValues: true);
-    }
+    private readonly ThreadLocal<SectorCipher> _ciphers = new(() => suite.Prepare(key), trackAllValues: true);
 
     /// <summary>Encrypts whole sectors where they are.</summary>
     /// <param name="data">The sectors.</param>
@@ -43,8 +33,8 @@ internal sealed class DiskCipher : IDisposable
         }
 
         _ciphers.Dispose();
-        CryptographicOperations.ZeroMemory(_key);
+        CryptographicOperations.ZeroMemory(key);
     }
 
-    private long SectorOf(long place, long offset) => (_goesByDisk ? offset : place) / SectorCipher.SectorSize;
+    private long SectorOf(long place, long offset) => (goesByDisk ? offset : place) / SectorCipher.SectorSize;
 }

@@ -50,13 +50,10 @@ internal static class ImageKey
     private static DiskCipher OpenLuks(ImageFile file, ImageHeader header, byte[] passphrase)
     {
         (long offset, long length) = header.LuksArea ?? throw ImageError.Invalid(file.Path, "it does not tell where its LUKS header is");
-        if (offset <= 0 || length < 0 || length > file.Length - offset)
-        {
-            throw ImageError.Invalid(file.Path, $"its LUKS header is at byte {offset}, beyond the file's end");
-        }
-
+        ImageError.ThrowIf(offset <= 0 || length < 0 || length > file.Length - offset, file.Path,
+            $"its LUKS header is at byte {offset}, beyond the file's end");
         LuksHeader luks = LuksHeader.Parse(file.ReadBytes(offset, LuksHeader.Length), length, file.Path);
-        byte[] key = LuksKey.Find(file, offset, luks, passphrase)
+        byte[] key = luks.FindKey(file, offset, passphrase)
             ?? throw new UblkException(UblkError.PermissionDenied,
                 $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line break at "
                     + "its end either.");

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Ublk.Files;
 using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.Encryption;
@@ -65,11 +66,8 @@ internal sealed record LuksHeader
     /// <exception cref="UblkException">It is malformed, or names a cipher or hash that is unknown here.</exception>
     public static LuksHeader Parse(ReadOnlySpan<byte> bytes, long area, string path)
     {
-        if (area < Length || bytes.Length < Length || !bytes.StartsWith(Magic))
-        {
-            throw ImageError.Invalid(path, "it has no LUKS header where one must be");
-        }
-
+        ImageError.ThrowIf(area < Length || bytes.Length < Length || !bytes.StartsWith(Magic), path,
+            "it has no LUKS header where one must be");
         int version = BinaryPrimitives.ReadUInt16BigEndian(bytes[6..]);
         CipherSuite suite = new(TextOf(bytes.Slice(8, 32)), TextOf(bytes.Slice(40, 32)));
         string hash = TextOf(bytes.Slice(72, 32));
@@ -100,6 +98,47 @@ internal sealed record LuksHeader
         };
     }
 
+    /// <summary>Tries a passphrase at each place where the key is kept.</summary>
+    /// <param name="file">The image.</param>
+    /// <param name="start">The header's first byte in it.</param>
+    /// <param name="passphrase">The passphrase.</param>
+    /// <returns>The key, or null where none is kept under this passphrase.</returns>
+    /// <exception cref="UblkException">The file cannot be read.</exception>
+    public byte[]? FindKey(ImageFile file, long start, ReadOnlySpan<byte> passphrase)
+    {
+        byte[] key = new byte[KeyLength];
+        byte[] digest = new byte[KeyDigest.Length];
+        foreach (LuksKeySlot slot in Slots)
+        {
+            Unlock(file, start + slot.Offset, slot, passphrase, key);
+            Rfc2898DeriveBytes.Pbkdf2(key, KeyDigestSalt, digest, KeyDigestIterations, Hash);
+            if (CryptographicOperations.FixedTimeEquals(digest, KeyDigest))
+            {
+                return key;
+            }
+        }
+
+        return null;
+    }
+
+    // What comes of a wrong passphrase is no key.
+    private void Unlock(ImageFile file, long offset, LuksKeySlot slot, ReadOnlySpan<byte> passphrase, Span<byte> key)
+    {
+        Span<byte> slotKey = stackalloc byte[key.Length];
+        Rfc2898DeriveBytes.Pbkdf2(passphrase, slot.Salt, slotKey, slot.Iterations, Hash);
+        int length = key.Length * Stripes;
+        int sectors = (length + SectorCipher.SectorSize - 1) / SectorCipher.SectorSize;
+        byte[] parts = file.ReadBytes(offset, (long)sectors * SectorCipher.SectorSize);
+        using (SectorCipher cipher = Suite.Prepare(slotKey))
+        {
+            cipher.Decrypt(parts, 0);
+        }
+
+        AntiForensicSplit.Merge(parts.AsSpan(0, length), Hash, key);
+        CryptographicOperations.ZeroMemory(slotKey);
+        CryptographicOperations.ZeroMemory(parts);
+    }
+
     private static List<LuksKeySlot> SlotsOf(ReadOnlySpan<byte> bytes, int keyLength, long area, string path)
     {
         List<LuksKeySlot> slots = [];
@@ -113,11 +152,8 @@ internal sealed record LuksHeader
 
             long offset = BinaryPrimitives.ReadUInt32BigEndian(slot[40..]) * (long)SectorCipher.SectorSize;
             uint stripes = BinaryPrimitives.ReadUInt32BigEndian(slot[44..]);
-            if (stripes != Stripes || offset < Length || offset + (keyLength * (long)Stripes) > area)
-            {
-                throw ImageError.Invalid(path, $"the key slot {number} of its LUKS header keeps its key where none can be");
-            }
-
+            ImageError.ThrowIf(stripes != Stripes || offset < Length || offset + (keyLength * (long)Stripes) > area, path,
+                $"the key slot {number} of its LUKS header keeps its key where none can be");
             slots.Add(new LuksKeySlot(IterationsOf(slot[4..], path), slot.Slice(8, 32).ToArray(), offset));
         }
 

@@ -19,13 +19,6 @@ internal abstract class SectorCipher : IDisposable
     /// <param name="sector">The first one's number.</param>
     public abstract void Decrypt(Span<byte> data, long sector);
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Dispose(true);
-        GC.SuppressFinalize(this);
-    }
-
     /// <summary>Forgets the key.</summary>
-    protected abstract void Dispose(bool disposing);
+    public abstract void Dispose();
 }

@@ -6,25 +6,16 @@ namespace Ublk.Qcow2.Encryption;
 /// <summary>
 /// XTS-AES (IEEE 1619): each block of a sector is masked, by the sector's number and the block's place, before and after AES.
 /// </summary>
-internal sealed class XtsCipher : SectorCipher
+/// <param name="key">The key for the data, and one as long for the sectors' numbers.</param>
+/// <param name="numbers">Makes blocks of sectors' numbers; goes with this.</param>
+internal sealed class XtsCipher(ReadOnlySpan<byte> key, SectorNumbers numbers) : SectorCipher
 {
     private const int Batch = 32 << 10;
 
-    private readonly AesBlocks _data;
-    private readonly AesBlocks _numbersKey;
-    private readonly SectorNumbers _numbers;
+    private readonly AesBlocks _data = new(key[..(key.Length / 2)].ToArray());
+    private readonly AesBlocks _numbersKey = new(key[(key.Length / 2)..].ToArray());
     private readonly byte[] _masks = new byte[Batch];
     private readonly byte[] _blocks = new byte[Batch];
-
-    /// <summary>Prepares a key.</summary>
-    /// <param name="key">The key for the data, and one as long for the sectors' numbers.</param>
-    /// <param name="numbers">Makes blocks of sectors' numbers; goes with this.</param>
-    public XtsCipher(ReadOnlySpan<byte> key, SectorNumbers numbers)
-    {
-        _data = new AesBlocks(key[..(key.Length / 2)].ToArray());
-        _numbersKey = new AesBlocks(key[(key.Length / 2)..].ToArray());
-        _numbers = numbers;
-    }
 
     /// <inheritdoc/>
     public override void Encrypt(Span<byte> data, long sector) => Transform(data, sector, isEncryption: true);
@@ -33,11 +24,11 @@ internal sealed class XtsCipher : SectorCipher
     public override void Decrypt(Span<byte> data, long sector) => Transform(data, sector, isEncryption: false);
 
     /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
+    public override void Dispose()
     {
         _data.Dispose();
         _numbersKey.Dispose();
-        _numbers.Dispose();
+        numbers.Dispose();
         CryptographicOperations.ZeroMemory(_blocks);
     }
 
@@ -67,7 +58,7 @@ internal sealed class XtsCipher : SectorCipher
     {
         for (int number = 0; number < count; number++)
         {
-            _numbers.Write(sector + number, _blocks, number * BlockSize);
+            numbers.Write(sector + number, _blocks, number * BlockSize);
         }
 
         _numbersKey.Encrypt(_blocks, 0, count * BlockSize);

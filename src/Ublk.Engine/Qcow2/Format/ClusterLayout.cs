@@ -64,6 +64,16 @@ internal readonly record struct ClusterLayout(int ClusterBits, int RefcountOrder
     /// <summary>Whether an offset is where a cluster begins.</summary>
     public bool IsAligned(long offset) => OffsetInCluster(offset) == 0;
 
+    /// <summary>The subclusters of a cluster that a range touches, a bit for each.</summary>
+    /// <param name="from">The range's first byte, counted from the cluster's beginning.</param>
+    /// <param name="to">The byte after its last.</param>
+    public uint SubclustersOf(long from, long to)
+    {
+        int first = (int)(long.Max(from, 0) / SubclusterSize);
+        int end = (int)((long.Min(to, ClusterSize) + SubclusterSize - 1) / SubclusterSize);
+        return (uint)(((1UL << end) - 1) & ~((1UL << first) - 1));
+    }
+
     /// <summary>The clusters needed for a number of bytes.</summary>
     public long ClustersFor(long bytes) => (bytes >> ClusterBits) + (OffsetInCluster(bytes) == 0 ? 0 : 1);
 

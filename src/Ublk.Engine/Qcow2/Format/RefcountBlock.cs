@@ -10,23 +10,14 @@ internal static class RefcountBlock
     /// <param name="block">The block.</param>
     /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
     /// <param name="index">Which.</param>
-    public static ulong Get(ReadOnlySpan<byte> block, int order, int index)
+    public static ulong Get(ReadOnlySpan<byte> block, int order, int index) => order switch
     {
-        switch (order)
-        {
-            case 3:
-                return block[index];
-            case 4:
-                return BinaryPrimitives.ReadUInt16BigEndian(block[(index << 1)..]);
-            case 5:
-                return BinaryPrimitives.ReadUInt32BigEndian(block[(index << 2)..]);
-            case 6:
-                return BinaryPrimitives.ReadUInt64BigEndian(block[(index << 3)..]);
-            default:
-                int bit = index << order;
-                return (ulong)(block[bit >> 3] >> (bit & 7)) & MaskOf(order);
-        }
-    }
+        3 => block[index],
+        4 => BinaryPrimitives.ReadUInt16BigEndian(block[(index << 1)..]),
+        5 => BinaryPrimitives.ReadUInt32BigEndian(block[(index << 2)..]),
+        6 => BinaryPrimitives.ReadUInt64BigEndian(block[(index << 3)..]),
+        _ => (ulong)(block[index << order >> 3] >> ((index << order) & 7)) & MaskOf(order),
+    };
 
     /// <summary>Writes a count; one that is too large for the width is the caller's mistake.</summary>
     /// <param name="block">The block.</param>

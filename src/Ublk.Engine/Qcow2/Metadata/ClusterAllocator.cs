@@ -7,32 +7,19 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Gives clusters of the image file away.</summary>
-internal sealed class ClusterAllocator
+/// <param name="image">The image.</param>
+/// <param name="refcounts">Its counts.</param>
+/// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts, bool punchesHoles)
 {
     // Each allocation frees as much as it takes, and some more.
     private const int RangesAtAllocation = 8;
 
-    private readonly ImageState _image;
-    private readonly ClusterLayout _layout;
-    private readonly RefcountCache _refcounts;
-    private readonly RefcountTableGrowth _growth;
-    private readonly ClusterReleaser _releaser;
+    private readonly ClusterLayout _layout = image.Layout;
+    private readonly RefcountTableGrowth _growth = new(image, refcounts);
+    private readonly ClusterReleaser _releaser = new(image, refcounts, punchesHoles);
     private long _cursor;
-    private long _virginStart;
-
-    /// <summary>Wraps an image's reference counts.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="refcounts">Its counts.</param>
-    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
-    public ClusterAllocator(ImageState image, RefcountCache refcounts, bool punchesHoles)
-    {
-        _image = image;
-        _layout = image.Layout;
-        _refcounts = refcounts;
-        _growth = new RefcountTableGrowth(image, refcounts);
-        _releaser = new ClusterReleaser(image, refcounts, punchesHoles);
-        _virginStart = image.File.GrowsWithZeroes ? _layout.ClustersFor(image.File.Length) : long.MaxValue;
-    }
+    private long _virginStart = image.File.GrowsWithZeroes ? image.Layout.ClustersFor(image.File.Length) : long.MaxValue;
 
     /// <summary>Protects the reference counts. Held across awaits.</summary>
     public AsyncMutex Mutex { get; } = new();
@@ -46,26 +33,20 @@ internal sealed class ClusterAllocator
         // Without flushes, freed clusters must be reused before the file grows.
         await ReclaimAsync(RangesAtAllocation);
         await Mutex.EnterAsync();
-        try
+        using AsyncMutex.Turn turn = new(Mutex);
+        int result = await FindAsync(range.Count);
+        if (result < 0)
         {
-            int result = await FindAsync(range.Count);
-            if (result < 0)
-            {
-                return result;
-            }
+            return result;
+        }
 
-            long first = Take(result);
-            range.Count = result;
-            range.HostOffset = first << _layout.ClusterBits;
-            range.IsVirgin = first >= _virginStart && !_image.Data.IsEncrypted;
-            NoteUsed(_cursor);
-            _image.Statistics.Allocations.Add(result);
-            return 0;
-        }
-        finally
-        {
-            Mutex.Exit();
-        }
+        long first = Take(result);
+        range.Count = result;
+        range.HostOffset = first << _layout.ClusterBits;
+        range.IsVirgin = first >= _virginStart && !image.Data.IsEncrypted;
+        NoteUsed(_cursor);
+        image.Statistics.Allocations.Add(result);
+        return 0;
     }
 
     /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
@@ -74,30 +55,19 @@ internal sealed class ClusterAllocator
     public async ValueTask<long> AllocateMetadataAsync()
     {
         await Mutex.EnterAsync();
-        try
+        using AsyncMutex.Turn turn = new(Mutex);
+        int result = await FindAsync(1);
+        long offset = _cursor << _layout.ClusterBits;
+        result = result < 0 ? result : await RequireRoomAsync(offset);
+        if (result < 0)
         {
-            long result = await FindAsync(1);
-            if (result < 0)
-            {
-                return result;
-            }
-
-            long offset = _cursor << _layout.ClusterBits;
-            result = await RequireRoomAsync(offset);
-            if (result < 0)
-            {
-                return result;
-            }
-
-            Take(1);
-            NoteUsed(_cursor);
-            _image.Metadata.Add(new HostRange(offset, 1));
-            return offset;
+            return result;
         }
-        finally
-        {
-            Mutex.Exit();
-        }
+
+        Take(1);
+        NoteUsed(_cursor);
+        image.Metadata.Add(new HostRange(offset, 1));
+        return offset;
     }
 
     /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
@@ -107,19 +77,19 @@ internal sealed class ClusterAllocator
     {
         long cluster = offset >> _layout.ClusterBits;
         int index = (int)long.Min(cluster >> _layout.RefcountBlockBits, int.MaxValue);
-        if (!_refcounts.Exists(index))
+        if (!refcounts.Exists(index))
         {
             return -Libc.EIO;
         }
 
         NoteUsed(cluster + 1);
-        int result = await _refcounts.LoadAsync(index);
-        if (result < 0 || _refcounts.GetCount(cluster) > 0)
+        int result = await refcounts.LoadAsync(index);
+        if (result < 0 || refcounts.GetCount(cluster) > 0)
         {
             return result < 0 ? result : 1;
         }
 
-        _refcounts.SetCount(cluster, 1);
+        refcounts.SetCount(cluster, 1);
         return 0;
     }
 
@@ -127,10 +97,10 @@ internal sealed class ClusterAllocator
     /// <returns>As <see cref="AdoptAsync"/>.</returns>
     public ValueTask<int> AdoptBlockAsync(int index, long offset)
     {
-        if (!_refcounts.Exists(index))
+        if (!refcounts.Exists(index))
         {
-            _image.Metadata.Add(new HostRange(offset, 1));
-            _refcounts.Create(index, offset);
+            image.Metadata.Add(new HostRange(offset, 1));
+            refcounts.Create(index, offset);
         }
 
         return AdoptAsync(offset);
@@ -151,7 +121,7 @@ internal sealed class ClusterAllocator
         while (true)
         {
             int index = (int)long.Min(_cursor >> _layout.RefcountBlockBits, int.MaxValue);
-            if (index >= _refcounts.TableLength)
+            if (index >= refcounts.Table.Entries.Length)
             {
                 int grown = await _growth.GrowAsync(index);
                 if (grown < 0)
@@ -159,18 +129,18 @@ internal sealed class ClusterAllocator
                     return grown;
                 }
 
-                NoteUsed(_layout.ClustersFor(_image.File.Length));
+                NoteUsed(_layout.ClustersFor(image.File.Length));
                 continue;
             }
 
-            int result = _refcounts.Exists(index) ? await _refcounts.LoadAsync(index) : await AddBlockAsync(index);
+            int result = refcounts.Exists(index) ? await refcounts.LoadAsync(index) : await AddBlockAsync(index);
             if (result < 0)
             {
                 return result;
             }
 
             int start = (int)(_cursor & (_layout.RefcountBlockEntries - 1));
-            ReadOnlySpan<byte> counts = _refcounts[index].Buffer.Span;
+            ReadOnlySpan<byte> counts = refcounts[index].Buffer.Span;
             int free = RefcountBlock.FindZero(counts, _layout.RefcountOrder, start, _layout.RefcountBlockEntries);
             _cursor += free - start;
             if (free == _layout.RefcountBlockEntries)
@@ -186,9 +156,9 @@ internal sealed class ClusterAllocator
             }
 
             // A count of 0 for what is known to be metadata is a lie.
-            return _image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
+            return image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
                 || _cursor > (L1Entry.MaxOffset >> _layout.ClusterBits) - count
-                ? await _image.Health.MarkCorruptAsync()
+                ? await image.Health.MarkCorruptAsync()
                 : count;
         }
     }
@@ -204,12 +174,12 @@ internal sealed class ClusterAllocator
             return result;
         }
 
-        if (!_image.Metadata.Add(new HostRange(offset, 1)))
+        if (!image.Metadata.Add(new HostRange(offset, 1)))
         {
-            return await _image.Health.MarkCorruptAsync();
+            return await image.Health.MarkCorruptAsync();
         }
 
-        _refcounts.Create(index, offset);
+        refcounts.Create(index, offset);
         Take(1);
         NoteUsed(_cursor);
         return 0;
@@ -219,7 +189,7 @@ internal sealed class ClusterAllocator
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> RequireRoomAsync(long offset)
     {
-        int result = await _image.File.AllocateAsync(0, offset, _layout.ClusterSize);
+        int result = await image.File.AllocateAsync(0, offset, _layout.ClusterSize);
         return result is -Libc.EOPNOTSUPP or -Libc.ENODEV ? 0 : result;
     }
 
@@ -231,7 +201,7 @@ internal sealed class ClusterAllocator
         long first = _cursor;
         for (; _cursor < first + count; _cursor++)
         {
-            _refcounts.SetCount(_cursor, 1);
+            refcounts.SetCount(_cursor, 1);
         }
 
         return first;

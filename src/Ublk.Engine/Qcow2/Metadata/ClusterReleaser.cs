@@ -65,45 +65,23 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     private async ValueTask<int> ReleaseAsync(ClusterAllocator allocator, HostRange range)
     {
         _unused.Clear();
-        await allocator.Mutex.EnterAsync();
-        try
+        int result = await LowerAsync(allocator, range);
+        for (int index = 0; index < _unused.Count && punchesHoles && result == 0; index++)
         {
-            int result = await LowerAsync(range);
-            if (result < 0)
-            {
-                return result;
-            }
-        }
-        finally
-        {
-            allocator.Mutex.Exit();
+            // What cannot be punched is free all the same.
+            await image.File.AllocateAsync(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE,
+                _unused[index].Offset, _unused[index].Count << _layout.ClusterBits);
         }
 
-        foreach (HostRange unused in _unused)
-        {
-            if (punchesHoles)
-            {
-                // What cannot be punched is free all the same.
-                await image.File.AllocateAsync(
-                    Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, unused.Offset, unused.Count << _layout.ClusterBits);
-            }
-        }
-
-        await allocator.Mutex.EnterAsync();
-        try
-        {
-            return await FreeAsync(allocator);
-        }
-        finally
-        {
-            allocator.Mutex.Exit();
-        }
+        return result < 0 ? result : await FreeAsync(allocator);
     }
 
     // Lowers the counts that stay above 0, and notes the clusters that nothing refers to any more.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> LowerAsync(HostRange range)
+    private async ValueTask<int> LowerAsync(ClusterAllocator allocator, HostRange range)
     {
+        await allocator.Mutex.EnterAsync();
+        using AsyncMutex.Turn turn = new(allocator.Mutex);
         long first = range.Offset >> _layout.ClusterBits;
         for (long cluster = first; cluster < first + range.Count; cluster++)
         {
@@ -117,37 +95,29 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
             }
 
             ulong count = refcounts.GetCount(cluster);
-            switch (count)
+            if (count == 0)
             {
-                case 0:
-                    return await image.Health.MarkCorruptAsync();
-                case 1:
-                    NoteUnused(cluster << _layout.ClusterBits);
-                    break;
-                default:
-                    refcounts.SetCount(cluster, count - 1);
-                    break;
+                return await image.Health.MarkCorruptAsync();
+            }
+
+            if (count == 1)
+            {
+                HostRange.Append(_unused, new HostRange(cluster << _layout.ClusterBits, 1), _layout.ClusterSize);
+            }
+            else
+            {
+                refcounts.SetCount(cluster, count - 1);
             }
         }
 
         return 0;
     }
 
-    private void NoteUnused(long offset)
-    {
-        if (_unused.Count > 0 && _unused[^1] is { } last && last.Offset + (last.Count << _layout.ClusterBits) == offset)
-        {
-            _unused[^1] = last with { Count = last.Count + 1 };
-        }
-        else
-        {
-            _unused.Add(new HostRange(offset, 1));
-        }
-    }
-
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> FreeAsync(ClusterAllocator allocator)
     {
+        await allocator.Mutex.EnterAsync();
+        using AsyncMutex.Turn turn = new(allocator.Mutex);
         foreach (HostRange unused in _unused)
         {
             image.Metadata.Remove(unused);

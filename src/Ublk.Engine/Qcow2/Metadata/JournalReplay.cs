@@ -63,7 +63,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     private async ValueTask<int> AdoptTableAsync(int l1Index, long offset)
     {
         int result = await allocator.AdoptAsync(offset);
-        if (result < 0 || cache.L1[l1Index].Offset == offset)
+        if (result < 0 || cache.L1Of(l1Index).Offset == offset)
         {
             return result;
         }
@@ -73,8 +73,12 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
             throw Changed();
         }
 
-        Suspect(offset, -1, isCounted: result > 0);
-        return cache.L1[l1Index].Offset == 0
+        if (result > 0)
+        {
+            _suspects[offset] = -1;
+        }
+
+        return cache.L1Of(l1Index).Offset == 0
             ? await tables.CreateAtAsync(l1Index, offset)
             : await tables.MoveToAsync(l1Index, offset);
     }
@@ -115,7 +119,10 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
                     return result;
                 }
 
-                Suspect(entry.Offset, cluster, isCounted: result > 0 && found.Offset != entry.Offset);
+                if (result > 0 && found.Offset != entry.Offset)
+                {
+                    _suspects[entry.Offset] = cluster;
+                }
             }
 
             if (tables.Find(offset) != table)
@@ -147,14 +154,6 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
             }
 
             possible?.Add(WriteJournal.EntryOf(record, number, image.Layout.ClusterSize).Descriptor);
-        }
-    }
-
-    private void Suspect(long offset, long cluster, bool isCounted)
-    {
-        if (isCounted)
-        {
-            _suspects[offset] = cluster;
         }
     }
 

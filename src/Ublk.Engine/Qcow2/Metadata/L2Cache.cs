@@ -7,36 +7,24 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Finds L2 tables by their L1 entry; reads them from the file, and replaces those not used for longest.</summary>
-internal sealed class L2Cache : IDisposable
+/// <param name="image">The image.</param>
+/// <param name="tables">The tables in memory; go with this.</param>
+/// <param name="flusher">What writes them back when all have changed; null for an image that is only read.</param>
+/// <param name="capacity">Tables to keep in memory, at least 2.</param>
+internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher? flusher, int capacity) : IDisposable
 {
-    private readonly ImageState _image;
-    private readonly ClusterLayout _layout;
-    private readonly L2Tables _tables;
-    private readonly MetadataFlusher? _flusher;
-    private readonly int _capacity;
-    private readonly L2Table?[] _byL1;
+    private readonly ClusterLayout _layout = image.Layout;
+    private readonly L2Table?[] _byL1 = new L2Table?[tables.L1.Entries.Length];
     private int _hand;
 
-    /// <summary>Begins with none.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="tables">The tables in memory; go with this.</param>
-    /// <param name="flusher">What writes them back when all have changed; null for an image that is only read.</param>
-    /// <param name="capacity">Tables to keep in memory, at least 2.</param>
-    public L2Cache(ImageState image, L2Tables tables, MetadataFlusher? flusher, int capacity)
-    {
-        _image = image;
-        _layout = image.Layout;
-        _tables = tables;
-        _flusher = flusher;
-        _byL1 = new L2Table?[tables.L1.Entries.Length];
-        _capacity = capacity;
-    }
+    /// <summary>What points to the tables; see <see cref="L1Of"/>.</summary>
+    public EntryTable L1 => tables.L1;
 
-    /// <summary>What points to the tables.</summary>
-    public L1Table L1 => _tables.L1;
+    /// <summary>An entry of the L1 table.</summary>
+    public L1Entry L1Of(int l1Index) => new(tables.L1[l1Index]);
 
     /// <summary>Notes that an entry was changed; under the lock.</summary>
-    public void NoteChange() => _tables.NoteChange();
+    public void NoteChange() => tables.NoteChange();
 
     /// <summary>The table of an L1 entry if it is in memory.</summary>
     public L2Table? Find(int l1Index) => Volatile.Read(ref _byL1[l1Index]);
@@ -66,9 +54,9 @@ internal sealed class L2Cache : IDisposable
         int read = -Libc.EIO;
         try
         {
-            return read = L1.IsInvalid(l1Index)
-                ? await _image.Health.MarkCorruptAsync()
-                : await _image.File.ReadAsync(table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
+            return read = IsInvalid(l1Index)
+                ? await image.Health.MarkCorruptAsync()
+                : await image.File.ReadAsync(table.Buffer.Part(0, _layout.ClusterSize), table.HostOffset);
         }
         finally
         {
@@ -80,7 +68,7 @@ internal sealed class L2Cache : IDisposable
     /// <param name="table">The memory; null where all is in use, until the returned task completes with 0.</param>
     public ValueTask<int> TakeAsync(out L2Table? table)
     {
-        lock (_image.Lock)
+        lock (image.Lock)
         {
             table = TryTake();
         }
@@ -93,53 +81,60 @@ internal sealed class L2Cache : IDisposable
     {
         table.IsLoading = false;
         table.Assign(l1Index, hostOffset);
-        _tables.MarkNew(table);
+        tables.MarkNew(table);
         Volatile.Write(ref _byL1[l1Index], table);
-        L1.Set(l1Index, hostOffset);
+        SetL1(l1Index, hostOffset);
     }
 
     /// <summary>Gives a table a place of its own, instead of one that something else refers to; under the lock.</summary>
     public void Move(L2Table table, long hostOffset)
     {
         table.HostOffset = hostOffset;
-        _tables.MarkNew(table);
-        L1.Set(table.L1Index, hostOffset);
+        tables.MarkNew(table);
+        SetL1(table.L1Index, hostOffset);
     }
 
     /// <summary>Gives back what <see cref="TakeAsync"/> took.</summary>
     public void Trim(L2Table table)
     {
         QueueWaiter? waiters;
-        lock (_image.Lock)
+        lock (image.Lock)
         {
             table.IsLoading = false;
-            waiters = _tables.TakeRoomWaiters();
+            waiters = tables.TakeRoomWaiters();
         }
 
         QueueWaiter.WakeAll(waiters, 0);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _tables.Dispose();
+    public void Dispose() => tables.Dispose();
+
+    // The header is at 0; a copied bit alone does not make it a table.
+    private bool IsInvalid(int l1Index) =>
+        L1Of(l1Index).Offset is var place && (place == 0 || !_layout.IsAligned(place) || place >= image.File.Length);
+
+    private void SetL1(int l1Index, long hostOffset)
+    {
+        tables.L1.Set(l1Index, L1Entry.At(hostOffset).Raw);
+        image.Journal?.AddTable(l1Index, hostOffset);
+    }
 
     private ValueTask<int> TryBegin(int l1Index, out L2Table? begun)
     {
         begun = null;
-        lock (_image.Lock)
+        lock (image.Lock)
         {
             if (_byL1[l1Index] is not null)
             {
                 return new ValueTask<int>(0);
             }
 
-            foreach (L2Table table in _tables.All)
+            foreach (L2Table table in tables.All)
             {
                 if (table.IsLoading && table.L1Index == l1Index)
                 {
-                    QueueWaiter waiter = QueueWaiter.Rent();
-                    waiter.Next = table.Waiters;
-                    table.Waiters = waiter;
-                    return waiter.Task;
+                    return QueueWaiter.Join(ref table.Waiters);
                 }
             }
 
@@ -147,9 +142,9 @@ internal sealed class L2Cache : IDisposable
             if (begun is not null)
             {
                 // Readers that still know the table by its former use must not take for whole what is being read.
-                begun.Assign(l1Index, L1[l1Index].Offset);
+                begun.Assign(l1Index, L1Of(l1Index).Offset);
                 begun.BeginChange();
-                _image.Statistics.CacheMisses.Add();
+                image.Statistics.CacheMisses.Add();
                 return new ValueTask<int>(0);
             }
         }
@@ -161,11 +156,10 @@ internal sealed class L2Cache : IDisposable
     {
         QueueWaiter? waiters;
         QueueWaiter? roomWaiters;
-        lock (_image.Lock)
+        lock (image.Lock)
         {
             table.IsLoading = false;
-            waiters = table.Waiters;
-            table.Waiters = null;
+            waiters = QueueWaiter.TakeAll(ref table.Waiters);
             table.EndChange();
             if (result == 0)
             {
@@ -176,7 +170,7 @@ internal sealed class L2Cache : IDisposable
                 table.Assign(-1, 0);
             }
 
-            roomWaiters = _tables.TakeRoomWaiters();
+            roomWaiters = tables.TakeRoomWaiters();
         }
 
         QueueWaiter.WakeAll(waiters, result);
@@ -186,17 +180,17 @@ internal sealed class L2Cache : IDisposable
     // A table that is marked as loading, or null where all are in use.
     private L2Table? TryTake()
     {
-        if (_tables.All.Count < _capacity)
+        if (tables.All.Count < capacity)
         {
             L2Table added = new(_layout.ClusterSize, _layout.HasExtendedL2) { IsLoading = true };
-            _tables.All.Add(added);
+            tables.All.Add(added);
             return added;
         }
 
-        for (int tries = 0; tries < 2 * _tables.All.Count; tries++)
+        for (int tries = 0; tries < 2 * tables.All.Count; tries++)
         {
-            _hand = _hand + 1 >= _tables.All.Count ? 0 : _hand + 1;
-            L2Table table = _tables.All[_hand];
+            _hand = _hand + 1 >= tables.All.Count ? 0 : _hand + 1;
+            L2Table table = tables.All[_hand];
             if (table.IsLoading || !table.Dirty.IsClean)
             {
                 continue;
@@ -224,16 +218,16 @@ internal sealed class L2Cache : IDisposable
     // Has changed tables written, or waits for one that is being read or written.
     private ValueTask<int> MakeRoom()
     {
-        if (_flusher is not null && _tables.HasChanges)
+        if (flusher is not null && tables.HasChanges)
         {
-            return _flusher.FlushAsync();
+            return flusher.FlushAsync();
         }
 
-        lock (_image.Lock)
+        lock (image.Lock)
         {
-            return _tables.HasChanges || _tables.All.Exists(table => !table.IsLoading && table.Dirty.IsClean)
+            return tables.HasChanges || tables.All.Exists(table => !table.IsLoading && table.Dirty.IsClean)
                 ? new ValueTask<int>(0)
-                : _tables.WaitForRoom();
+                : tables.WaitForRoom();
         }
     }
 }

@@ -9,34 +9,19 @@ namespace Ublk.Qcow2.Metadata;
 /// A reader takes the version, reads, and takes it again: if it changed, or is odd, what was read may be of two
 /// states, or of two tables.
 /// </remarks>
-internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
+internal sealed unsafe class L2Table(int length, bool isExtended) : CachedCluster(length)
 {
-    private readonly AlignedBuffer _buffer = new(length);
+    private readonly int _words = length / sizeof(ulong);
     private int _version;
 
-    /// <summary>Where the table stands in the file; see <see cref="DirtyRange"/>.</summary>
-    public DirtyRange Dirty;
+    /// <summary>Requests that wait for its loading.</summary>
+    public QueueWaiter? Waiters;
 
     /// <summary>Which entry of the L1 table points here; -1 while it is free.</summary>
     public int L1Index { get; private set; } = -1;
 
-    /// <summary>Where it is in the file.</summary>
-    public long HostOffset { get; set; }
-
-    /// <summary>Whether nothing in the file points to it yet.</summary>
-    public bool IsNew { get; set; }
-
     /// <summary>Whether it is being read from the file.</summary>
     public bool IsLoading { get; set; }
-
-    /// <summary>Whether it was used since the cache last looked for one to give up.</summary>
-    public bool IsReferenced { get; set; }
-
-    /// <summary>Requests that wait for its loading.</summary>
-    public QueueWaiter? Waiters { get; set; }
-
-    /// <summary>Its memory, for I/O.</summary>
-    public AlignedBuffer Buffer => _buffer;
 
     /// <summary>Where the cached version of the table begins to be valid for readers.</summary>
     public int Version => Volatile.Read(ref _version);
@@ -75,8 +60,5 @@ internal sealed unsafe class L2Table(int length, bool isExtended) : IDisposable
         Dirty.Mark(index * size, size);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _buffer.Dispose();
-
-    private Span<ulong> Words => new((void*)_buffer.Address, length / sizeof(ulong));
+    private Span<ulong> Words => new((void*)Buffer.Address, _words);
 }

@@ -6,7 +6,7 @@ namespace Ublk.Qcow2.Metadata;
 /// <summary>The L2 tables in memory: which of them have changed, and what a flush writes of them.</summary>
 /// <param name="image">The image.</param>
 /// <param name="l1">What points to the tables.</param>
-internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
+internal sealed class L2Tables(ImageState image, EntryTable l1) : IDisposable
 {
     private QueueWaiter? _roomWaiters;
     private bool _hasChanges;
@@ -15,7 +15,7 @@ internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
     public List<L2Table> All { get; } = [];
 
     /// <summary>What points to the tables.</summary>
-    public L1Table L1 => l1;
+    public EntryTable L1 => l1;
 
     /// <summary>Whether a flush has something to do.</summary>
     public bool HasChanges => Volatile.Read(ref _hasChanges);
@@ -26,29 +26,22 @@ internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
     /// <summary>Marks a table that nothing in the file points to yet as changed; under the lock.</summary>
     public void MarkNew(L2Table table)
     {
-        table.IsNew = true;
-        table.IsReferenced = true;
-        table.Dirty.Mark(0, image.Layout.ClusterSize);
+        table.MarkNew();
         NoteChange();
     }
 
     /// <summary>Copies what changed, for a flush; under the lock.</summary>
     /// <param name="newTables">Gets tables that nothing in the file points to.</param>
-    /// <param name="changes">Gets the changes of the others.</param>
-    /// <param name="l1">Gets the changes of the L1 table, which go to the file after the new tables.</param>
-    public void Stage(StagedWrites newTables, StagedWrites changes, StagedWrites l1)
+    /// <param name="changes">Gets the changes of the others and of the L1 table, which go to the file after the new tables.</param>
+    public void Stage(StagedWrites newTables, StagedWrites changes)
     {
         Volatile.Write(ref _hasChanges, false);
         foreach (L2Table table in All)
         {
-            if (table.Dirty.IsDirty)
-            {
-                Range range = table.Dirty.Take(image.WriteUnit, image.Layout.ClusterSize);
-                (table.IsNew ? newTables : changes).Add(table.Buffer.Span[range], table.HostOffset + range.Start.Value);
-            }
+            table.Stage(table.IsNew ? newTables : changes, image.WriteUnit);
         }
 
-        L1.Stage(l1);
+        l1.Stage(changes, image.WriteUnit);
     }
 
     /// <summary>New tables that a flush took are durable, and may be pointed to from now on; under the lock.</summary>
@@ -69,7 +62,7 @@ internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
             table.Dirty.Settle(succeeded);
         }
 
-        L1.Settle(succeeded);
+        l1.Settle(succeeded);
         Volatile.Write(ref _hasChanges, _hasChanges || !succeeded);
         return TakeRoomWaiters();
     }
@@ -78,12 +71,7 @@ internal sealed class L2Tables(ImageState image, L1Table l1) : IDisposable
     public ValueTask<int> WaitForRoom() => QueueWaiter.Join(ref _roomWaiters);
 
     /// <summary>The waiters for room, to be woken outside the lock; under the lock.</summary>
-    public QueueWaiter? TakeRoomWaiters()
-    {
-        QueueWaiter? waiters = _roomWaiters;
-        _roomWaiters = null;
-        return waiters;
-    }
+    public QueueWaiter? TakeRoomWaiters() => QueueWaiter.TakeAll(ref _roomWaiters);
 
     /// <inheritdoc/>
     public void Dispose() => All.ForEach(table => table.Dispose());

@@ -16,7 +16,11 @@ namespace Ublk.Qcow2.Metadata;
 /// </list>
 /// <para>Each step ends with fdatasync(2). Callers that arrive during a flush share the next one.</para>
 /// </remarks>
-internal sealed class MetadataFlusher : IDisposable
+/// <param name="image">The image.</param>
+/// <param name="tables">Its L2 tables.</param>
+/// <param name="refcounts">Its reference counts; go with this.</param>
+/// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
+internal sealed class MetadataFlusher(ImageState image, L2Tables tables, RefcountCache refcounts, bool punchesHoles) : IDisposable
 {
     // Ranges of clusters that become free after a flush: enough to keep up with what is discarded between two, and few enough to wait for.
     private const int ReclaimedRanges = 1024;
@@ -25,50 +29,31 @@ internal sealed class MetadataFlusher : IDisposable
     private const int Lead = 1;
 
     private readonly Lock _lock = new();
-    private readonly ImageState _image;
-    private readonly L2Tables _tables;
-    private readonly RefcountCache _refcounts;
-    private readonly StagedWrites _first;
-    private readonly StagedWrites _refcountTable;
-    private readonly StagedWrites _changes;
+    private readonly StagedWrites _first = new(image.Chunks);
+    private readonly StagedWrites _refcountTable = new(image.Chunks);
+    private readonly StagedWrites _changes = new(image.Chunks);
     private QueueWaiter? _waiting;
     private bool _isRunning;
 
-    /// <summary>Wraps an image's metadata.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="tables">Its L2 tables.</param>
-    /// <param name="refcounts">Its reference counts; go with this.</param>
-    /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
-    public MetadataFlusher(ImageState image, L2Tables tables, RefcountCache refcounts, bool punchesHoles)
-    {
-        _image = image;
-        _tables = tables;
-        _refcounts = refcounts;
-        Allocator = new ClusterAllocator(image, refcounts, punchesHoles);
-        _first = new StagedWrites(image.Chunks);
-        _refcountTable = new StagedWrites(image.Chunks);
-        _changes = new StagedWrites(image.Chunks);
-    }
-
     /// <summary>Gives out clusters, and takes those back that a flush sets free.</summary>
-    public ClusterAllocator Allocator { get; }
+    public ClusterAllocator Allocator { get; } = new(image, refcounts, punchesHoles);
 
     /// <summary>Whether a flush would do more than make data durable.</summary>
-    public bool HasChanges => _tables.HasChanges || Volatile.Read(ref _isRunning);
+    public bool HasChanges => tables.HasChanges || Volatile.Read(ref _isRunning);
 
     /// <summary>Makes everything that was written, and all that points to it, durable.</summary>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> FlushAsync()
     {
-        if (_image.Health.Failure != 0)
+        if (image.Health.Failure != 0)
         {
-            return _image.Health.Failure;
+            return image.Health.Failure;
         }
 
         int result = !HasChanges ? await SyncAsync()
-            : TryBegin(out QueueWaiter? waiter) ? await RunAsync()
-            : await waiter!.Task;
+            : TryBegin(out ValueTask<int> wait) ? await RunAsync()
+            : await wait;
         result = result == Lead ? await RunAsync() : result;
         if (result == 0)
         {
@@ -83,15 +68,15 @@ internal sealed class MetadataFlusher : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> FinishAsync()
     {
-        int result = _image.Health.Failure;
+        int result = image.Health.Failure;
 
         // Epochs go on by themselves now; what they set free changes counts once more.
         for (int round = 0; round < 2 && result == 0; round++)
         {
-            _tables.NoteChange();
+            tables.NoteChange();
             result = await FlushAsync();
-            _image.Epochs.TryAdvance();
-            _image.Epochs.TryAdvance();
+            image.Epochs.TryAdvance();
+            image.Epochs.TryAdvance();
             result = result < 0 ? result : await Allocator.ReclaimAsync(int.MaxValue);
         }
 
@@ -101,27 +86,18 @@ internal sealed class MetadataFlusher : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _first.Clear();
-        _refcountTable.Clear();
-        _changes.Clear();
-        _refcounts.Dispose();
+        ClearStaged();
+        refcounts.Dispose();
     }
 
-    private bool TryBegin(out QueueWaiter? waiter)
+    private bool TryBegin(out ValueTask<int> wait)
     {
         lock (_lock)
         {
-            waiter = null;
-            if (!_isRunning)
-            {
-                Volatile.Write(ref _isRunning, true);
-                return true;
-            }
-
-            waiter = QueueWaiter.Rent();
-            waiter.Next = _waiting;
-            _waiting = waiter;
-            return false;
+            bool canBegin = !_isRunning;
+            wait = canBegin ? default : QueueWaiter.Join(ref _waiting);
+            Volatile.Write(ref _isRunning, true);
+            return canBegin;
         }
     }
 
@@ -144,7 +120,7 @@ internal sealed class MetadataFlusher : IDisposable
             }
             finally
             {
-                _image.Statistics.MetadataFlushes.Add();
+                image.Statistics.MetadataFlushes.Add();
                 QueueWaiter.WakeAll(followers, result);
                 End();
             }
@@ -155,24 +131,30 @@ internal sealed class MetadataFlusher : IDisposable
     private async ValueTask<QueueWaiter?> StageAsync()
     {
         await Allocator.Mutex.EnterAsync();
+        using AsyncMutex.Turn turn = new(Allocator.Mutex);
+        QueueWaiter? followers;
+        lock (_lock)
+        {
+            // Before staging: a caller that starts to wait after it would share a flush without its own writes.
+            followers = QueueWaiter.TakeAll(ref _waiting);
+        }
+
         try
         {
-            // In this order: a caller that starts to wait after staging would share a flush without its own writes.
-            QueueWaiter? followers = TakeFollowers();
-            try
+            refcounts.Stage(_first, _refcountTable);
+            lock (image.Lock)
             {
-                Stage();
-                return followers;
+                tables.Stage(_first, _changes);
+                image.Freed.BeginFlush();
+                image.Journal?.BeginFlush();
             }
-            catch
-            {
-                QueueWaiter.WakeAll(followers, -Libc.EIO);
-                throw;
-            }
+
+            return followers;
         }
-        finally
+        catch
         {
-            Allocator.Mutex.Exit();
+            QueueWaiter.WakeAll(followers, -Libc.EIO);
+            throw;
         }
     }
 
@@ -180,24 +162,14 @@ internal sealed class MetadataFlusher : IDisposable
     private async ValueTask<QueueWaiter?> SettleAsync(bool succeeded)
     {
         await Allocator.Mutex.EnterAsync();
-        try
+        using AsyncMutex.Turn turn = new(Allocator.Mutex);
+        ClearStaged();
+        refcounts.Settle(succeeded);
+        lock (image.Lock)
         {
-            return Settle(succeeded);
-        }
-        finally
-        {
-            Allocator.Mutex.Exit();
-        }
-    }
-
-    // Callers that wait now share the flush that begins. Later callers may have writes that it does not include.
-    private QueueWaiter? TakeFollowers()
-    {
-        lock (_lock)
-        {
-            QueueWaiter? followers = _waiting;
-            _waiting = null;
-            return followers;
+            image.Journal?.EndFlush(succeeded);
+            image.Freed.EndFlush(succeeded, image.Epochs.Current);
+            return tables.Settle(succeeded);
         }
     }
 
@@ -221,17 +193,6 @@ internal sealed class MetadataFlusher : IDisposable
         leader.Wake(Lead);
     }
 
-    private void Stage()
-    {
-        _refcounts.Stage(_first, _refcountTable);
-        lock (_image.Lock)
-        {
-            _tables.Stage(_first, _changes, _changes);
-            _image.Freed.BeginFlush();
-            _image.Journal?.BeginFlush();
-        }
-    }
-
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> WriteAsync()
     {
@@ -244,9 +205,9 @@ internal sealed class MetadataFlusher : IDisposable
         if (result == 0 && !_changes.IsEmpty)
         {
             // Even if this fails half-way, the file may point to them.
-            lock (_image.Lock)
+            lock (image.Lock)
             {
-                _tables.ConfirmNew();
+                tables.ConfirmNew();
             }
 
             result = await WriteAsync(_changes);
@@ -258,7 +219,7 @@ internal sealed class MetadataFlusher : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> WriteAsync(StagedWrites writes)
     {
-        int result = await writes.WriteAsync(_image.File);
+        int result = await writes.WriteAsync(image.File);
         return result < 0 ? result : await SyncAsync();
     }
 
@@ -266,22 +227,15 @@ internal sealed class MetadataFlusher : IDisposable
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> SyncAsync()
     {
-        int result = _image.HasDataFile ? await _image.DataFile.SyncAsync() : 0;
-        result = result < 0 ? result : await _image.File.SyncAsync();
-        return result < 0 ? _image.Health.MarkLost(result) : _image.Health.Failure;
+        int result = image.HasDataFile ? await image.DataFile.SyncAsync() : 0;
+        result = result < 0 ? result : await image.File.SyncAsync();
+        return result < 0 ? image.Health.MarkLost(result) : image.Health.Failure;
     }
 
-    private QueueWaiter? Settle(bool succeeded)
+    private void ClearStaged()
     {
         _first.Clear();
         _refcountTable.Clear();
         _changes.Clear();
-        _refcounts.Settle(succeeded);
-        lock (_image.Lock)
-        {
-            _image.Journal?.EndFlush(succeeded);
-            _image.Freed.EndFlush(succeeded, _image.Epochs.Current);
-            return _tables.Settle(succeeded);
-        }
     }
 }

@@ -16,7 +16,7 @@ internal static class MetadataSurvey
     /// <param name="refcountTable">Its refcount table.</param>
     /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
     public static void Run(
-        ImageState image, ImageTables tables, ReadOnlySpan<ulong> l1, ReadOnlySpan<RefcountTableEntry> refcountTable)
+        ImageState image, ImageTables tables, ReadOnlySpan<ulong> l1, ReadOnlySpan<ulong> refcountTable)
     {
         ImageHeader header = image.Header;
         if (image.File.Length >> (header.ClusterBits + 15) > MaxMapPages)
@@ -34,9 +34,9 @@ internal static class MetadataSurvey
             Note(image, offset, length, name);
         }
 
-        foreach (RefcountTableEntry entry in refcountTable)
+        foreach (ulong raw in refcountTable)
         {
-            Note(image, entry.Offset, header.Layout.ClusterSize, "refcount block");
+            Note(image, new RefcountTableEntry(raw).Offset, header.Layout.ClusterSize, "refcount block");
         }
 
         foreach (ulong raw in l1)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -7,41 +6,21 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>The refcount table, whole, and the refcount blocks used last. Used under the allocator's mutex.</summary>
-internal sealed class RefcountCache : IDisposable
+/// <param name="image">The image.</param>
+/// <param name="table">The refcount table.</param>
+/// <param name="capacity">Blocks to keep in memory, at least 2.</param>
+internal sealed class RefcountCache(ImageState image, EntryTable table, int capacity) : IDisposable
 {
     private readonly Dictionary<int, RefcountCacheBlock> _blocks = [];
     private readonly List<RefcountCacheBlock> _all = [];
-    private readonly ImageState _image;
-    private readonly ClusterLayout _layout;
-    private readonly int _capacity;
-    private RefcountTableEntry[] _table;
-    private DirtyRange _tableDirty;
+    private readonly ClusterLayout _layout = image.Layout;
     private int _hand;
 
-    /// <summary>Wraps a table that was read.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="table">The refcount table's entries, in this machine's byte order.</param>
-    /// <param name="capacity">Blocks to keep in memory, at least 2.</param>
-    public RefcountCache(ImageState image, RefcountTableEntry[] table, int capacity)
-    {
-        _image = image;
-        _layout = image.Layout;
-        _table = table;
-        _capacity = capacity;
-        TableOffset = image.Header.RefcountTableOffset;
-    }
-
-    /// <summary>Blocks the table has room for.</summary>
-    public int TableLength => _table.Length;
-
-    /// <summary>Where the table is in the file.</summary>
-    public long TableOffset { get; private set; }
-
-    /// <summary>Clusters of the table.</summary>
-    public int TableClusters => _table.Length / _layout.RefcountTableEntriesPerCluster;
+    /// <summary>The refcount table. A larger one that takes its place is in the file already.</summary>
+    public EntryTable Table { get; set; } = table;
 
     /// <summary>Whether a block exists.</summary>
-    public bool Exists(long index) => index < _table.Length && _table[index].Offset != 0;
+    public bool Exists(long index) => index < Table.Entries.Length && OffsetOf(index) != 0;
 
     /// <summary>A block that <see cref="LoadAsync"/> brought into memory since the mutex was taken.</summary>
     public RefcountCacheBlock this[int index] => _blocks[index];
@@ -69,16 +48,16 @@ internal sealed class RefcountCache : IDisposable
             return 0;
         }
 
-        RefcountTableEntry entry = _table[index];
-        if (entry.Offset <= 0 || !_layout.IsAligned(entry.Offset) || entry.Offset >= _image.File.Length)
+        long offset = OffsetOf(index);
+        if (offset <= 0 || !_layout.IsAligned(offset) || offset >= image.File.Length)
         {
-            return await _image.Health.MarkCorruptAsync();
+            return await image.Health.MarkCorruptAsync();
         }
 
         block = FindFree();
         if (block.Dirty.IsDirty)
         {
-            Range range = block.Dirty.Take(_image.WriteUnit, _layout.ClusterSize);
+            Range range = block.Dirty.Take(image.WriteUnit, _layout.ClusterSize);
             int written = await WriteAsync(block, range);
             block.Dirty.Settle(written == 0);
             if (written < 0)
@@ -88,8 +67,8 @@ internal sealed class RefcountCache : IDisposable
         }
 
         _blocks.Remove(block.Index);
-        int result = await _image.File.ReadAsync(block.Buffer.Part(0, _layout.ClusterSize), entry.Offset);
-        Install(block, index, entry.Offset, isKnown: result == 0);
+        int result = await image.File.ReadAsync(block.Buffer.Part(0, _layout.ClusterSize), offset);
+        Install(block, index, offset, isKnown: result == 0);
         return result;
     }
 
@@ -108,35 +87,25 @@ internal sealed class RefcountCache : IDisposable
         _blocks.Remove(block.Index);
         block.Buffer.Span.Clear();
         Install(block, index, offset, isKnown: true);
-        block.IsNew = true;
-        block.Dirty.Mark(0, _layout.ClusterSize);
-        _table[index] = new RefcountTableEntry((ulong)offset);
-        _tableDirty.Mark(index * 8, 8);
-        lock (_image.Lock)
+        block.MarkNew();
+        Table.Set(index, (ulong)offset);
+        lock (image.Lock)
         {
-            _image.Journal?.AddRefcountBlock(index, offset);
+            image.Journal?.AddRefcountBlock(index, offset);
         }
     }
 
     /// <summary>Copies what changed, for a flush.</summary>
     /// <param name="blocks">Gets the changed blocks.</param>
-    /// <param name="table">Gets the table's entries of new blocks, which go to the file after them.</param>
-    public void Stage(StagedWrites blocks, StagedWrites table)
+    /// <param name="newBlocks">Gets the table's entries of new blocks, which go to the file after them.</param>
+    public void Stage(StagedWrites blocks, StagedWrites newBlocks)
     {
         foreach (RefcountCacheBlock block in _all)
         {
-            if (block.Dirty.IsDirty)
-            {
-                Range range = block.Dirty.Take(_image.WriteUnit, _layout.ClusterSize);
-                blocks.Add(block.Buffer.Span[range], block.HostOffset + range.Start.Value);
-            }
+            block.Stage(blocks, image.WriteUnit);
         }
 
-        if (_tableDirty.IsDirty)
-        {
-            Range range = _tableDirty.Take(_image.WriteUnit, _table.Length * 8);
-            table.Add(TableBytes(range), TableOffset + range.Start.Value);
-        }
+        Table.Stage(newBlocks, image.WriteUnit);
     }
 
     /// <summary>A flush has ended.</summary>
@@ -148,7 +117,7 @@ internal sealed class RefcountCache : IDisposable
             block.Dirty.Settle(succeeded);
         }
 
-        _tableDirty.Settle(succeeded);
+        Table.Settle(succeeded);
     }
 
     /// <summary>Writes every changed block, whatever a flush does meanwhile; they stay marked as changed.</summary>
@@ -168,23 +137,10 @@ internal sealed class RefcountCache : IDisposable
         return 0;
     }
 
-    /// <summary>Takes a larger table, which is in the file already.</summary>
-    public void MoveTable(RefcountTableEntry[] table, long offset)
-    {
-        _table = table;
-        TableOffset = offset;
-    }
-
-    /// <summary>The table's entries, with room for more.</summary>
-    public RefcountTableEntry[] CopyTable(int length)
-    {
-        RefcountTableEntry[] table = new RefcountTableEntry[length];
-        _table.CopyTo(table, 0);
-        return table;
-    }
-
     /// <inheritdoc/>
-    public void Dispose() => _all.ForEach(block => block.Buffer.Dispose());
+    public void Dispose() => _all.ForEach(block => block.Dispose());
+
+    private long OffsetOf(long index) => new RefcountTableEntry(Table[index]).Offset;
 
     private RefcountCacheBlock BlockOf(long cluster) => _blocks[(int)(cluster >> _layout.RefcountBlockBits)];
 
@@ -193,18 +149,7 @@ internal sealed class RefcountCache : IDisposable
     private ValueTask<int> WriteAsync(RefcountCacheBlock block, Range range)
     {
         (int start, int length) = range.GetOffsetAndLength(_layout.ClusterSize);
-        return _image.File.WriteAsync(block.Buffer.Part(start, length), block.HostOffset + start);
-    }
-
-    private byte[] TableBytes(Range range)
-    {
-        byte[] bytes = new byte[range.End.Value - range.Start.Value];
-        for (int place = 0; place < bytes.Length; place += 8)
-        {
-            BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(place), _table[(range.Start.Value + place) / 8].Raw);
-        }
-
-        return bytes;
+        return image.File.WriteAsync(block.Buffer.Part(start, length), block.HostOffset + start);
     }
 
     private void Install(RefcountCacheBlock block, int index, long offset, bool isKnown)
@@ -222,7 +167,7 @@ internal sealed class RefcountCache : IDisposable
     // New blocks wait for the next flush, and what a flush writes must not be overtaken; the cache grows rather.
     private RefcountCacheBlock FindFree()
     {
-        if (_all.Count < _capacity)
+        if (_all.Count < capacity)
         {
             return Add();
         }
@@ -245,30 +190,15 @@ internal sealed class RefcountCache : IDisposable
 
     private RefcountCacheBlock Add()
     {
-        RefcountCacheBlock block = new(_layout.ClusterSize) { Index = -1 };
+        RefcountCacheBlock block = new(_layout.ClusterSize);
         _all.Add(block);
         return block;
     }
 }
 
 /// <summary>A refcount block in memory. Used under the allocator's mutex.</summary>
-internal sealed class RefcountCacheBlock(int length)
+internal sealed class RefcountCacheBlock(int length) : CachedCluster(length)
 {
-    /// <summary>Where the block stands in the file; see <see cref="DirtyRange"/>.</summary>
-    public DirtyRange Dirty;
-
-    /// <summary>The counts, as they are in the file.</summary>
-    public AlignedBuffer Buffer { get; } = new(length);
-
-    /// <summary>Which block of the image it is.</summary>
-    public int Index { get; set; }
-
-    /// <summary>Where it is in the file.</summary>
-    public long HostOffset { get; set; }
-
-    /// <summary>Whether the refcount table in the file does not point to it yet.</summary>
-    public bool IsNew { get; set; }
-
-    /// <summary>Whether it was used since the cache last looked for one to give up.</summary>
-    public bool IsReferenced { get; set; }
+    /// <summary>Which block of the image it is; -1 for none.</summary>
+    public int Index { get; set; } = -1;
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
@@ -25,7 +24,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     public async ValueTask<int> GrowAsync(int index)
     {
         int perCluster = _layout.RefcountTableEntriesPerCluster;
-        long firstBlock = refcounts.TableLength;
+        long firstBlock = refcounts.Table.Entries.Length;
         long clusters = (((firstBlock * 3 / 2) + perCluster) / perCluster) + 1;
         if (index > firstBlock || clusters << _layout.ClusterBits > HeaderRules.MaxRefcountTableBytes)
         {
@@ -51,11 +50,12 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
             return await image.Health.MarkCorruptAsync();
         }
 
-        RefcountTableEntry[] table = refcounts.CopyTable((int)clusters * perCluster);
-        long tableOffset = area.Offset + (blocks << _layout.ClusterBits);
-        result = await WriteBlocksAsync(table, area, (int)firstBlock, (int)blocks);
+        ulong[] entries = new ulong[clusters * perCluster];
+        refcounts.Table.Entries.CopyTo(entries);
+        EntryTable table = new(entries, area.Offset + (blocks << _layout.ClusterBits));
+        result = await WriteBlocksAsync(entries, area, (int)firstBlock, (int)blocks);
         result = result < 0 ? result : await refcounts.WriteThroughAsync();
-        result = result < 0 ? result : await WriteTableAsync(table, tableOffset);
+        result = result < 0 ? result : await WriteTableAsync(table);
         if (result < 0)
         {
             image.Metadata.Remove(area);
@@ -63,25 +63,24 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
         }
 
         result = await image.File.SyncAsync();
-        result = result < 0 ? result : await image.HeaderBlock!.SetRefcountTableAsync(tableOffset, (int)clusters);
+        result = result < 0 ? result : await image.HeaderBlock!.SetRefcountTableAsync(table.Offset, (int)clusters);
         if (result < 0)
         {
             // Which table the file has now is unknown.
             return image.Health.MarkLost(result);
         }
 
-        HostRange old = new(refcounts.TableOffset, refcounts.TableClusters);
-        refcounts.MoveTable(table, tableOffset);
         lock (image.Lock)
         {
-            image.Freed.Add(old);
+            image.Freed.Add(new HostRange(refcounts.Table.Offset, firstBlock / perCluster));
         }
 
+        refcounts.Table = table;
         return 0;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteBlocksAsync(RefcountTableEntry[] table, HostRange area, int firstBlock, int blocks)
+    private async ValueTask<int> WriteBlocksAsync(ulong[] entries, HostRange area, int firstBlock, int blocks)
     {
         using AlignedBuffer buffer = new(_layout.ClusterSize);
         long rest = area.Count;
@@ -96,7 +95,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
 
             rest -= used;
             long offset = area.Offset + ((long)block << _layout.ClusterBits);
-            table[firstBlock + block] = new RefcountTableEntry((ulong)offset);
+            entries[firstBlock + block] = (ulong)offset;
             int result = await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
             if (result < 0)
             {
@@ -108,14 +107,10 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteTableAsync(RefcountTableEntry[] table, long offset)
+    private async ValueTask<int> WriteTableAsync(EntryTable table)
     {
-        using AlignedBuffer buffer = new(table.Length * 8);
-        for (int index = 0; index < table.Length; index++)
-        {
-            BinaryPrimitives.WriteUInt64BigEndian(buffer.Span[(index * 8)..], table[index].Raw);
-        }
-
-        return await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
+        using AlignedBuffer buffer = new(table.Entries.Length * 8);
+        table.CopyTo(buffer.Span, 0);
+        return await image.File.WriteAsync(buffer.Part(0, buffer.Length), table.Offset);
     }
 }

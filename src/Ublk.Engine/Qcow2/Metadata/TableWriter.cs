@@ -21,7 +21,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     public L2Table? Find(long offset)
     {
         int l1Index = _layout.L1Index(offset);
-        return tables.L1[l1Index].IsCopied ? tables.Find(l1Index) : null;
+        return tables.L1Of(l1Index).IsCopied ? tables.Find(l1Index) : null;
     }
 
     /// <summary>Makes it so that <see cref="Find"/> finds the table, unless it is gone again by then.</summary>
@@ -30,23 +30,17 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     public async ValueTask<int> PrepareAsync(long offset)
     {
         int l1Index = _layout.L1Index(offset);
-        if (tables.L1[l1Index].IsCopied)
+        if (tables.L1Of(l1Index).IsCopied)
         {
             return await tables.LoadAsync(l1Index);
         }
 
         await _mutex.EnterAsync();
-        try
-        {
-            L1Entry entry = tables.L1[l1Index];
-            return entry.IsCopied ? 0
-                : entry.Offset == 0 ? await CreateAtAsync(l1Index, 0)
-                : await MoveAsync(l1Index);
-        }
-        finally
-        {
-            _mutex.Exit();
-        }
+        using AsyncMutex.Turn turn = new(_mutex);
+        L1Entry entry = tables.L1Of(l1Index);
+        return entry.IsCopied ? 0
+            : entry.Offset == 0 ? await CreateAtAsync(l1Index, 0)
+            : await MoveAsync(l1Index);
     }
 
     /// <summary>
@@ -74,16 +68,14 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> CreateAtAsync(int l1Index, long offset)
     {
-        L2Table? table;
-        int result = await tables.TakeAsync(out table);
-        while (table is null && result == 0)
+        L2Table? table = null;
+        while (table is null)
         {
-            result = await tables.TakeAsync(out table);
-        }
-
-        if (table is null)
-        {
-            return result;
+            int result = await tables.TakeAsync(out table);
+            if (result < 0)
+            {
+                return result;
+            }
         }
 
         bool isPublished = false;

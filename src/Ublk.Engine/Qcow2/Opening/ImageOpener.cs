@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Qcow2.AtRest;
@@ -58,11 +59,8 @@ internal sealed class ImageOpener
         Snapshot? snapshot = snapshotName is null ? null : tables.FindSnapshot(snapshotName);
         long size = snapshot?.DiskSize ?? header.Size;
         int l1Size = snapshot?.L1Size ?? header.L1Size;
-        if (l1Size < header.Layout.L1EntriesFor(size))
-        {
-            throw ImageError.Invalid(file.Path, $"the L1 table of its snapshot '{snapshotName}' is too short for a disk of {size} bytes");
-        }
-
+        ImageError.ThrowIf(l1Size < header.Layout.L1EntriesFor(size), file.Path,
+            $"the L1 table of its snapshot '{snapshotName}' is too short for a disk of {size} bytes");
         long l1Offset = snapshot?.L1Offset ?? header.L1Offset;
         ulong[] l1 = tables.ReadTable<ulong>(l1Offset, l1Size);
         ImageFile dataFile = header.Layout.HasDataFile ? OpenDataFile(file, header, readOnly) : file;
@@ -73,9 +71,9 @@ internal sealed class ImageOpener
         {
             cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
             backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header);
-            block = readOnly ? null : new HeaderBlock(file, file.ReadBytes(0, 4096));
+            block = readOnly ? null : new HeaderBlock(file, header);
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
-            L2Tables loaded = new(state, new L1Table(state, l1, l1Offset));
+            L2Tables loaded = new(state, new EntryTable(l1, l1Offset));
             MetadataFlusher? flusher = readOnly ? null : OpenFlusher(state, tables, loaded);
             L2Cache cache = new(state, loaded, flusher, CacheShares.Of(_options.CacheSize, header).Tables);
             Qcow2Layer layer = new(state, cache, size, backing);
@@ -98,8 +96,9 @@ internal sealed class ImageOpener
 
     private MetadataFlusher OpenFlusher(ImageState image, ImageTables file, L2Tables loaded)
     {
-        RefcountTableEntry[] table = file.ReadRefcountTable();
-        MetadataSurvey.Run(image, file, loaded.L1.Entries, table);
+        ulong[] entries = MemoryMarshal.Cast<RefcountTableEntry, ulong>(file.ReadRefcountTable()).ToArray();
+        EntryTable table = new(entries, image.Header.RefcountTableOffset);
+        MetadataSurvey.Run(image, file, loaded.L1.Entries, entries);
         RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, image.Header).RefcountBlocks);
         return new MetadataFlusher(image, loaded, refcounts, _options.PunchesHoles);
     }
@@ -175,10 +174,7 @@ internal sealed class ImageOpener
                     + "If that leaves errors, attach it with -ReadOnly to copy what can be read.");
         }
 
-        if (header.RefcountTableClusters == 0)
-        {
-            throw ImageError.Invalid(path,
-                "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Repair-UblkImage");
-        }
+        ImageError.ThrowIf(header.RefcountTableClusters == 0, path,
+            "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Repair-UblkImage");
     }
 }

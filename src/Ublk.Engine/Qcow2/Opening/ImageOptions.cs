@@ -1,4 +1,5 @@
 using Ublk.Files;
+using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.Opening;
 
@@ -25,4 +26,21 @@ internal sealed record ImageOptions
 
     /// <summary>Whether free clusters become holes of the host's file.</summary>
     public bool PunchesHoles { get; init; } = true;
+}
+
+/// <summary>How much of an image's metadata is kept in memory.</summary>
+/// <param name="Tables">L2 tables.</param>
+/// <param name="RefcountBlocks">Refcount blocks.</param>
+internal readonly record struct CacheShares(int Tables, int RefcountBlocks)
+{
+    /// <summary>8 MiB of L2 tables and 2 MiB of refcount blocks: those of 64 GiB in clusters of 64 KiB.</summary>
+    public const long Default = 10 << 20;
+
+    // A table that is changed and one that takes its place; more would be no cache.
+    private const int Least = 4;
+
+    /// <summary>Divides a number of bytes four to one, and takes no more than the image has.</summary>
+    public static CacheShares Of(long bytes, ImageHeader header) => new(
+        (int)long.Clamp(bytes / 5 * 4 / header.Layout.ClusterSize, Least, int.Max(header.L1Size, Least)),
+        (int)long.Clamp(bytes / 5 / header.Layout.ClusterSize, Least, int.MaxValue));
 }

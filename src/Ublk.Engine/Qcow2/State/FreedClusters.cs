@@ -14,18 +14,7 @@ internal sealed class FreedClusters(int clusterSize)
     private List<HostRange> _inFlush = [];
 
     /// <summary>Clusters whose reference is gone from memory but may still be in the file.</summary>
-    public void Add(HostRange range)
-    {
-        // Neighbours that go one after the other are one.
-        if (_referenced.Count > 0 && IsNext(_referenced[^1], range))
-        {
-            _referenced[^1] = _referenced[^1] with { Count = _referenced[^1].Count + range.Count };
-        }
-        else
-        {
-            _referenced.Add(range);
-        }
-    }
+    public void Add(HostRange range) => HostRange.Append(_referenced, range, clusterSize);
 
     /// <summary>Clusters that nothing ever referred to.</summary>
     public void AddUnreferenced(HostRange range, long epoch) => _waiting.Enqueue((range, epoch));
@@ -77,6 +66,23 @@ internal sealed class FreedClusters(int clusterSize)
 
     /// <summary>Whether clusters wait for requests to end, or to be taken. Without the lock the answer may be out of date.</summary>
     public bool HasWaiting => _waiting.Count > 0 || _rest.Count > 0;
+}
 
-    private bool IsNext(HostRange last, HostRange range) => last.Offset + (last.Count * clusterSize) == range.Offset;
+/// <summary>Clusters of the image file that lie one after the other.</summary>
+/// <param name="Offset">Where the first begins, in bytes.</param>
+/// <param name="Count">How many.</param>
+internal readonly record struct HostRange(long Offset, long Count)
+{
+    /// <summary>Adds a range to a list. Neighbours that follow one another become one range.</summary>
+    public static void Append(List<HostRange> ranges, HostRange range, int clusterSize)
+    {
+        if (ranges.Count > 0 && ranges[^1] is var last && last.Offset + (last.Count * clusterSize) == range.Offset)
+        {
+            ranges[^1] = last with { Count = last.Count + range.Count };
+        }
+        else
+        {
+            ranges.Add(range);
+        }
+    }
 }

@@ -13,24 +13,22 @@ internal sealed class HeaderBlock : IDisposable
     private readonly ImageFile _file;
     private readonly AlignedBuffer _block;
 
-    /// <summary>Keeps the header's block.</summary>
+    /// <summary>Reads the header's block.</summary>
     /// <param name="file">The image.</param>
-    /// <param name="cluster">The image's first cluster.</param>
-    public HeaderBlock(ImageFile file, ReadOnlySpan<byte> cluster)
+    /// <param name="header">Its header.</param>
+    /// <exception cref="UblkException">It cannot be read.</exception>
+    public HeaderBlock(ImageFile file, ImageHeader header)
     {
         _file = file;
         _block = new AlignedBuffer(int.Max(512, file.Alignment));
-        _block.Span.Clear();
-        cluster[..int.Min(cluster.Length, _block.Length)].CopyTo(_block.Span);
-        Features = (IncompatibleFeatures)(VersionOf(cluster) >= 3
-            ? BinaryPrimitives.ReadUInt64BigEndian(cluster[ImageHeader.IncompatibleFeaturesField..]) : 0);
-        Version = VersionOf(cluster);
+        Version = header.Version;
+        Features = header.Incompatible;
+        file.Read(_block.Span, 0);
         if (Version >= 3)
         {
             // The first write of the block clears what is unknown here.
-            Span<byte> autoclear = _block.Span[ImageHeader.AutoclearFeaturesField..];
-            AutoclearFeatures known = (AutoclearFeatures)BinaryPrimitives.ReadUInt64BigEndian(autoclear) & AutoclearFeatures.Known;
-            BinaryPrimitives.WriteUInt64BigEndian(autoclear, (ulong)known);
+            AutoclearFeatures known = header.Autoclear & AutoclearFeatures.Known;
+            BinaryPrimitives.WriteUInt64BigEndian(_block.Span[ImageHeader.AutoclearFeaturesField..], (ulong)known);
         }
     }
 
@@ -63,27 +61,19 @@ internal sealed class HeaderBlock : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _block.Dispose();
 
-    private static int VersionOf(ReadOnlySpan<byte> cluster) => BinaryPrimitives.ReadInt32BigEndian(cluster[4..]);
-
     // All fields of one change are in one sector, which a disk writes whole or not at all.
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     private async ValueTask<int> WriteAsync(int field, ulong value, int following = -1)
     {
         await _mutex.EnterAsync();
-        try
+        using AsyncMutex.Turn turn = new(_mutex);
+        BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
+        if (following >= 0)
         {
-            BinaryPrimitives.WriteUInt64BigEndian(_block.Span[field..], value);
-            if (following >= 0)
-            {
-                BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
-            }
+            BinaryPrimitives.WriteInt32BigEndian(_block.Span[(field + 8)..], following);
+        }
 
-            int result = await _file.WriteAsync(_block.Part(0, _block.Length), 0);
-            return result < 0 ? result : await _file.SyncAsync();
-        }
-        finally
-        {
-            _mutex.Exit();
-        }
+        int result = await _file.WriteAsync(_block.Part(0, _block.Length), 0);
+        return result < 0 ? result : await _file.SyncAsync();
     }
 }

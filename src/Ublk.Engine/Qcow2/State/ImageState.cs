@@ -6,52 +6,36 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Qcow2.State;
 
 /// <summary>What all parts of an open image share.</summary>
-internal sealed class ImageState : IDisposable
+/// <param name="file">The image; goes with this, as the following do.</param>
+/// <param name="dataFile">The external data file, or the image itself.</param>
+/// <param name="cipher">What encrypts the disk's data, or null.</param>
+/// <param name="header">The header as it was when opened.</param>
+/// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
+/// <param name="statistics">What is done is counted there.</param>
+internal sealed class ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock,
+    Qcow2Statistics statistics) : IDisposable
 {
     // Copies and staged metadata go through buffers of this size.
     private const int ChunkLength = 64 << 10;
     private const int KeptChunks = 32;
 
-    /// <summary>Wraps an open file whose header was read.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="dataFile">The external data file, or the image itself.</param>
-    /// <param name="cipher">What encrypts the disk's data, or null; goes with this.</param>
-    /// <param name="header">The header as it was when opened.</param>
-    /// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
-    /// <param name="statistics">What is done is counted there.</param>
-    public ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock,
-        Qcow2Statistics statistics)
-    {
-        File = file;
-        DataFile = dataFile;
-        Data = new DiskData(dataFile, cipher);
-        Header = header;
-        Layout = header.Layout;
-        HeaderBlock = headerBlock;
-        Health = new ImageHealth(headerBlock);
-        Metadata = new MetadataMap(header.ClusterBits);
-        Freed = new FreedClusters(Layout.ClusterSize);
-        Statistics = statistics;
-        Chunks = new BufferPool(ChunkLength, KeptChunks);
-    }
-
     /// <summary>The image.</summary>
-    public ImageFile File { get; }
+    public ImageFile File => file;
 
     /// <summary>Where the disk's data is: the image itself or its external data file.</summary>
-    public ImageFile DataFile { get; }
+    public ImageFile DataFile => dataFile;
 
     /// <summary>The disk's data in that file, as the disk shows it.</summary>
-    public DiskData Data { get; }
+    public DiskData Data { get; } = new(dataFile, cipher);
 
     /// <summary>The header as it was when the image was opened.</summary>
-    public ImageHeader Header { get; }
+    public ImageHeader Header => header;
 
     /// <summary>Its sizes.</summary>
-    public ClusterLayout Layout { get; }
+    public ClusterLayout Layout { get; } = header.Layout;
 
     /// <summary>The header's changing fields; null for an image that is only read.</summary>
-    public HeaderBlock? HeaderBlock { get; }
+    public HeaderBlock? HeaderBlock => headerBlock;
 
     /// <summary>Whether the disk's data is in a file of its own, each byte at its own offset.</summary>
     public bool HasDataFile => Layout.HasDataFile;
@@ -60,10 +44,10 @@ internal sealed class ImageState : IDisposable
     public Lock Lock { get; } = new();
 
     /// <summary>Whether it may be written.</summary>
-    public ImageHealth Health { get; }
+    public ImageHealth Health { get; } = new(headerBlock);
 
     /// <summary>Where metadata is.</summary>
-    public MetadataMap Metadata { get; }
+    public MetadataMap Metadata { get; } = new(header.ClusterBits);
 
     /// <summary>When freed clusters are no longer in use.</summary>
     public RequestEpochs Epochs { get; } = new();
@@ -72,19 +56,23 @@ internal sealed class ImageState : IDisposable
     public GuestRanges Allocating { get; } = new();
 
     /// <summary>Clusters on their way to being free.</summary>
-    public FreedClusters Freed { get; }
+    public FreedClusters Freed { get; } = new(header.Layout.ClusterSize);
 
     /// <summary>Buffers of 64 KiB.</summary>
-    public BufferPool Chunks { get; }
+    public BufferPool Chunks { get; } = new(ChunkLength, KeptChunks);
 
     /// <summary>Changes that are not in the file yet, for the next worker; null without a journal.</summary>
-    public WriteJournal? Journal { get; set; }
+    public WriteJournal? Journal { get; private set; }
 
     /// <summary>What was done, in all images of the chain.</summary>
-    public Qcow2Statistics Statistics { get; }
+    public Qcow2Statistics Statistics => statistics;
 
     /// <summary>What dirty ranges of tables are rounded to, in bytes.</summary>
     public int WriteUnit => int.Max(int.Min(4096, Layout.ClusterSize), File.Alignment);
+
+    /// <summary>Notes all changes from now on.</summary>
+    /// <param name="journal">Where; goes with this.</param>
+    public void Keep(WriteJournal journal) => Journal = journal;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -12,37 +12,10 @@ internal sealed class MetadataMap(int clusterBits)
 
     /// <summary>Notes clusters.</summary>
     /// <returns>False if one was noted already; all are noted then.</returns>
-    public bool Add(HostRange range)
-    {
-        bool isNew = true;
-        lock (_lock)
-        {
-            long first = range.Offset >> clusterBits;
-            for (long cluster = first; cluster < first + range.Count; cluster++)
-            {
-                ulong bit = 1UL << (int)(cluster & 63);
-                ref ulong word = ref PageOf(cluster)[WordOf(cluster)];
-                isNew &= (word & bit) == 0;
-                Volatile.Write(ref word, word | bit);
-            }
-        }
-
-        return isNew;
-    }
+    public bool Add(HostRange range) => Set(range, isMetadata: true);
 
     /// <summary>Forgets clusters.</summary>
-    public void Remove(HostRange range)
-    {
-        lock (_lock)
-        {
-            long first = range.Offset >> clusterBits;
-            for (long cluster = first; cluster < first + range.Count; cluster++)
-            {
-                ref ulong word = ref PageOf(cluster)[WordOf(cluster)];
-                Volatile.Write(ref word, word & ~(1UL << (int)(cluster & 63)));
-            }
-        }
-    }
+    public void Remove(HostRange range) => Set(range, isMetadata: false);
 
     /// <summary>Whether a range of bytes touches metadata.</summary>
     public bool Overlaps(long offset, long length)
@@ -70,6 +43,25 @@ internal sealed class MetadataMap(int clusterBits)
         return false;
     }
 
+    // Returns whether none of the clusters was noted before.
+    private bool Set(HostRange range, bool isMetadata)
+    {
+        bool isNew = true;
+        lock (_lock)
+        {
+            long first = range.Offset >> clusterBits;
+            for (long cluster = first; cluster < first + range.Count; cluster++)
+            {
+                ulong bit = 1UL << (int)(cluster & 63);
+                ref ulong word = ref PageOf(cluster)[WordOf(cluster)];
+                isNew &= (word & bit) == 0;
+                Volatile.Write(ref word, isMetadata ? word | bit : word & ~bit);
+            }
+        }
+
+        return isNew;
+    }
+
     private static int WordOf(long cluster) => (int)(cluster & ((1 << PageBits) - 1)) >> 6;
 
     private ulong[] PageOf(long cluster)
@@ -85,8 +77,3 @@ internal sealed class MetadataMap(int clusterBits)
         return _pages[page] ??= new ulong[1 << (PageBits - 6)];
     }
 }
-
-/// <summary>Clusters of the image file that lie one after the other.</summary>
-/// <param name="Offset">Where the first begins, in bytes.</param>
-/// <param name="Count">How many.</param>
-internal readonly record struct HostRange(long Offset, long Count);
