@@ -1,4 +1,4 @@
-using Ublk.Qcow2.AtRest;
+using Ublk.Files;
 using Ublk.Specification;
 using Ublk.Targets;
 

@@ -16,7 +16,7 @@ public sealed record CreateSnapshot : ImageOperation
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         Qcow2File image = edit.Image;
         ImageHeader header = image.Header;
-        SnapshotChoice.RequireNew(image, Name);
+        RequireNew(image);
         L1Entry[] l1 = image.ReadL1();
         long copy = edit.Add(l1);
         MetadataWalk.Visit(image, l1, edit.Refer, progress);
@@ -32,8 +32,31 @@ public sealed record CreateSnapshot : ImageOperation
             DiskSize = header.Size,
             InstructionCount = ulong.MaxValue,
         };
-        SnapshotChoice.ReplaceTable(edit, [.. image.Snapshots, snapshot], header);
+        edit.Commit([.. image.Snapshots, snapshot]);
         return null;
+    }
+
+    private void RequireNew(Qcow2File image)
+    {
+        if (Name.Length == 0)
+        {
+            throw new UblkException(UblkError.InvalidArgument, "A snapshot needs a name.");
+        }
+
+        if (image.Snapshots.Any(snapshot => snapshot.Name == Name || snapshot.Id == Name))
+        {
+            throw new UblkException(UblkError.SnapshotExists, $"{Path} has a snapshot '{Name}' already. Choose another name.");
+        }
+
+        if (image.HasDataFile)
+        {
+            throw ImageError.NotSupported(Path, "has its data in an external file, beside which qcow2 knows no snapshots.");
+        }
+
+        if (image.Snapshots.Count == HeaderRules.MaxSnapshots)
+        {
+            throw ImageError.NotSupported(Path, $"has {HeaderRules.MaxSnapshots} snapshots, which is the most there can be.");
+        }
     }
 
     // By custom a number, one above the greatest.

@@ -17,7 +17,7 @@ public sealed record RemoveSnapshot : ImageOperation
         Snapshot snapshot = image.FindSnapshot(Snapshot);
         MetadataWalk.Visit(image, image.ReadL1(snapshot), edit.Drop, progress);
         edit.Drop(snapshot.L1Offset, snapshot.L1Size * 8L);
-        SnapshotChoice.ReplaceTable(edit, [.. image.Snapshots.Where(other => other != snapshot)], image.Header);
+        edit.Commit([.. image.Snapshots.Where(other => other != snapshot)]);
         return null;
     }
 }

@@ -3,9 +3,6 @@ using Ublk.Qcow2.Format;
 namespace Ublk.Qcow2.AtRest;
 
 /// <summary>Compares what an image refers to with what its reference counts say.</summary>
-/// <param name="findings">What is wrong.</param>
-/// <param name="walk">What the image refers to.</param>
-/// <param name="stored">The counts as they are in the file.</param>
 internal sealed class Qcow2Check(CheckFindings findings, MetadataWalk walk, StoredRefcounts stored)
 {
     /// <summary>What is wrong.</summary>

@@ -138,6 +138,14 @@ internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgres
         _isUnderWay = false;
     }
 
+    /// <summary>Gives the image another table of snapshots, and makes the change.</summary>
+    public void Commit(IReadOnlyList<Snapshot> snapshots)
+    {
+        Drop(image.Header.SnapshotsOffset, image.SnapshotTableLength);
+        long place = Add(SnapshotTable.ToBytes(snapshots));
+        Commit(image.Header with { SnapshotCount = snapshots.Count, SnapshotsOffset = place });
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

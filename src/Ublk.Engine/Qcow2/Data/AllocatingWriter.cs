@@ -12,12 +12,6 @@ namespace Ublk.Qcow2.Data;
 /// The clusters are taken meanwhile (<see cref="GuestRange"/>), so that no other write gets another place for them. Reads go on
 /// finding what was there before, until the entry changes.
 /// </remarks>
-/// <param name="image">The image.</param>
-/// <param name="map">Where the disk's bytes are.</param>
-/// <param name="tables">Changes L2 tables.</param>
-/// <param name="allocator">Gives places.</param>
-/// <param name="filler">Writes the data with what surrounds it.</param>
-/// <param name="flusher">Writes metadata back when the journal is full.</param>
 internal sealed class AllocatingWriter(
     ImageState image, ClusterMap map, TableWriter tables, ClusterAllocator allocator, CopyOnWrite filler, MetadataFlusher flusher)
 {

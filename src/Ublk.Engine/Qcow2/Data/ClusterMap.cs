@@ -5,8 +5,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>Finds where the disk's bytes are. Takes no lock and does no I/O.</summary>
-/// <param name="image">The image.</param>
-/// <param name="tables">The tables that are in memory.</param>
 internal sealed class ClusterMap(ImageState image, L2Cache tables)
 {
     private readonly ClusterLayout _layout = image.Layout;

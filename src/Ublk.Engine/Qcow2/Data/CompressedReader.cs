@@ -18,10 +18,7 @@ internal sealed class CompressedReader(ImageState image) : IDisposable
     private readonly BufferPool _stored = new(image.Layout.ClusterSize + 512 + (2 * int.Max(512, image.File.Alignment)), kept: 4);
     private readonly BufferPool _clusters = new(image.Layout.ClusterSize, kept: 4);
 
-    /// <summary>Fills a buffer with a part of a compressed cluster.</summary>
-    /// <param name="piece">The buffer.</param>
-    /// <param name="start">The part's first byte in the cluster.</param>
-    /// <param name="entry">The cluster's entry.</param>
+    /// <summary>Fills a buffer with a part of a compressed cluster, from one of its bytes on.</summary>
     /// <returns>0 or a negative errno; -EIO where the data cannot be decompressed.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(IoBuffer piece, int start, L2Entry entry)

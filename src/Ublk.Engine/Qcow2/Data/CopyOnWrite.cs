@@ -5,15 +5,9 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>Fills the place of new clusters: with the data, and with what was around it on the disk before.</summary>
-/// <param name="image">The image.</param>
-/// <param name="reader">Reads the old content.</param>
 internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 {
     /// <summary>Writes data and its surroundings.</summary>
-    /// <param name="data">The data.</param>
-    /// <param name="offset">Its first byte on the disk.</param>
-    /// <param name="plan">What is to be filled.</param>
-    /// <param name="range">The clusters and their place.</param>
     /// <returns>0 or a negative errno.</returns>
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> WriteAsync(IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)

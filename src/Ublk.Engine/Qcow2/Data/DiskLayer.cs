@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Ublk.Files;
 using Ublk.Io;
 
 namespace Ublk.Qcow2.Data;
@@ -45,4 +46,23 @@ internal abstract class DiskLayer : IDisposable
 
     /// <summary>Fills a buffer that begins on the disk and ends on it, or in its last block.</summary>
     protected abstract ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset);
+}
+
+/// <summary>A raw file as a backing file.</summary>
+/// <param name="file">The file; goes with this.</param>
+internal sealed class RawLayer(ImageFile file) : DiskLayer
+{
+    /// <inheritdoc/>
+    public override long Size { get; } = file.Length;
+
+    /// <inheritdoc/>
+    public override int Alignment => file.Alignment;
+
+    /// <inheritdoc/>
+    public override bool ReadsAsZeroes(long offset, long length) => offset >= Size;
+
+    /// <inheritdoc/>
+    public override void Dispose() => file.Dispose();
+
+    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => file.ReadAsync(buffer, offset);
 }

@@ -7,9 +7,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>Reads the disk from an image and what is under it.</summary>
-/// <param name="image">The image.</param>
-/// <param name="tables">The tables in memory.</param>
-/// <param name="backing">What is under the image, or null.</param>
 internal sealed class ImageReader(ImageState image, L2Cache tables, DiskLayer? backing) : IDisposable
 {
     private readonly ClusterMap _map = new(image, tables);

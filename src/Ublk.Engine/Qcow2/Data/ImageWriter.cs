@@ -7,10 +7,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Data;
 
 /// <summary>Writes the disk's data: where it has its place already, there; otherwise it gets one.</summary>
-/// <param name="image">The image.</param>
-/// <param name="map">Where the disk's bytes are.</param>
-/// <param name="tables">The tables in memory.</param>
-/// <param name="allocatingWriter">Writes what has no place yet.</param>
 internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tables, AllocatingWriter allocatingWriter)
 {
     /// <summary>Writes a buffer that is within the disk.</summary>

@@ -21,14 +21,6 @@ internal enum ZeroKind
 }
 
 /// <summary>Makes parts of the disk read as zeroes by their L2 entries, and by written zeroes where entries cannot express it.</summary>
-/// <param name="image">The image.</param>
-/// <param name="map">Where the disk's bytes are.</param>
-/// <param name="cache">The tables in memory.</param>
-/// <param name="tables">Changes L2 tables.</param>
-/// <param name="reader">Finds ranges that read as zeroes.</param>
-/// <param name="writer">Writes zeroes.</param>
-/// <param name="flusher">Writes metadata back when the journal is full.</param>
-/// <param name="backing">What is under the image, or null.</param>
 internal sealed class ZeroWriter(
     ImageState image, ClusterMap map, L2Cache cache, TableWriter tables, ImageReader reader, ImageWriter writer, MetadataFlusher flusher,
     DiskLayer? backing)

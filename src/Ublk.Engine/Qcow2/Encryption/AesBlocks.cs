@@ -23,16 +23,10 @@ internal sealed class AesBlocks : IDisposable
         _decryptor = aes.CreateDecryptor(key, null);
     }
 
-    /// <summary>Encrypts blocks where they are.</summary>
-    /// <param name="blocks">Holds them.</param>
-    /// <param name="start">The first byte.</param>
-    /// <param name="length">Bytes of whole blocks.</param>
+    /// <summary>Encrypts whole blocks where they are, so many bytes from the start on.</summary>
     public void Encrypt(byte[] blocks, int start, int length) => _encryptor.TransformBlock(blocks, start, length, blocks, start);
 
-    /// <summary>Decrypts blocks where they are.</summary>
-    /// <param name="blocks">Holds them.</param>
-    /// <param name="start">The first byte.</param>
-    /// <param name="length">Bytes of whole blocks.</param>
+    /// <summary>Decrypts whole blocks where they are, so many bytes from the start on.</summary>
     public void Decrypt(byte[] blocks, int start, int length) => _decryptor.TransformBlock(blocks, start, length, blocks, start);
 
     /// <inheritdoc/>

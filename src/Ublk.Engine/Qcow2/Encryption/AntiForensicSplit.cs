@@ -9,10 +9,7 @@ namespace Ublk.Qcow2.Encryption;
 /// </summary>
 internal static class AntiForensicSplit
 {
-    /// <summary>Puts a key together.</summary>
-    /// <param name="parts">All parts, one after the other, each as long as the key.</param>
-    /// <param name="hash">The hash that spreads what a part holds.</param>
-    /// <param name="key">The key.</param>
+    /// <summary>Puts a key together from its parts, one after the other, each as long as the key.</summary>
     public static void Merge(ReadOnlySpan<byte> parts, HashAlgorithmName hash, Span<byte> key)
     {
         key.Clear();
@@ -25,10 +22,7 @@ internal static class AntiForensicSplit
         Xor.Combine(key, parts, key);
     }
 
-    /// <summary>Splits a key.</summary>
-    /// <param name="key">The key.</param>
-    /// <param name="hash">The hash that spreads what a part holds.</param>
-    /// <param name="parts">Room for the parts, each as long as the key.</param>
+    /// <summary>Splits a key into as many parts as there is room for, each as long as the key.</summary>
     public static void Split(ReadOnlySpan<byte> key, HashAlgorithmName hash, Span<byte> parts)
     {
         Span<byte> last = parts[^key.Length..];

@@ -18,10 +18,7 @@ internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
     /// <param name="offset">The first byte on the disk.</param>
     public void Encrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Encrypt(data, SectorOf(place, offset));
 
-    /// <summary>Decrypts whole sectors where they are.</summary>
-    /// <param name="data">The sectors.</param>
-    /// <param name="place">The first byte in the file.</param>
-    /// <param name="offset">The first byte on the disk.</param>
+    /// <summary>Decrypts what <see cref="Encrypt"/> encrypted.</summary>
     public void Decrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Decrypt(data, SectorOf(place, offset));
 
     /// <inheritdoc/>

@@ -23,18 +23,17 @@ internal static class KeyFile
                 ? passphrase
                 : throw new UblkException(UblkError.InvalidArgument, $"{path} has more than {MaxLength} bytes, so it is no passphrase.");
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new UblkException(UblkError.PathNotFound, $"There is no key file {path}.", Libc.ENOENT, "open");
-        }
-        catch (UnauthorizedAccessException)
-        {
-            throw new UblkException(UblkError.PermissionDenied, $"The key file {path} may not be read.", Libc.EACCES, "open");
-        }
-        catch (IOException exception)
-        {
-            throw new UblkException(UblkError.OperationFailed, $"The key file {path} cannot be read: {exception.Message}", Libc.EIO,
-                "read");
+            throw exception switch
+            {
+                FileNotFoundException or DirectoryNotFoundException =>
+                    new UblkException(UblkError.PathNotFound, $"There is no key file {path}.", Libc.ENOENT, "open"),
+                UnauthorizedAccessException =>
+                    new UblkException(UblkError.PermissionDenied, $"The key file {path} may not be read.", Libc.EACCES, "open"),
+                _ => new UblkException(UblkError.OperationFailed,
+                    $"The key file {path} cannot be read: {exception.Message}", Libc.EIO, "read"),
+            };
         }
     }
 }

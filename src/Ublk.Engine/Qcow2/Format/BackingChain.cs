@@ -10,9 +10,6 @@ internal sealed class BackingChain(ImageFormat? formatOption, bool canLeaveOut)
     private readonly List<string> _images = [];
 
     /// <summary>Opens the file under an image.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="header">Its header, which names a backing file.</param>
-    /// <param name="open">Opens a file for reading.</param>
     /// <returns>The file and its format.</returns>
     /// <exception cref="UblkException">
     /// It is missing, of an unknown format, or not for the image to lead to; or the chain leads back to itself.
@@ -75,8 +72,6 @@ internal sealed class BackingChain(ImageFormat? formatOption, bool canLeaveOut)
 }
 
 /// <summary>Which file is under an image, and of which format.</summary>
-/// <param name="Path">Its path.</param>
-/// <param name="Format">Its format.</param>
 internal readonly record struct BackingName(string Path, ImageFormat Format)
 {
     /// <summary>

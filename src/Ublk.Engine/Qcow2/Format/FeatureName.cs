@@ -11,9 +11,6 @@ internal enum FeatureKind : byte
 }
 
 /// <summary>The image's own name of a feature bit, for programs that do not know it.</summary>
-/// <param name="Kind">The set.</param>
-/// <param name="Bit">The bit's number.</param>
-/// <param name="Name">Its name.</param>
 internal sealed record FeatureName(FeatureKind Kind, int Bit, string Name)
 {
     private const int EntryLength = 48;

@@ -5,8 +5,6 @@ using Ublk.Files;
 namespace Ublk.Qcow2.Format;
 
 /// <summary>An image's header and the tables that it leads to, read on the calling thread as they lie in the file.</summary>
-/// <param name="file">The image.</param>
-/// <param name="header">Its header.</param>
 internal class ImageTables(IReadableFile file, ImageHeader header)
 {
     // Its header and its first extensions, in most images all of them.

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Ublk.Qcow2.Format;
 
@@ -40,19 +41,13 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         return new L2Entry(CompressedBit | (ulong)offset | ((ulong)sectors << bits));
     }
 
-    /// <summary>Reads an entry of a table.</summary>
-    /// <param name="table">The table as it is in the file.</param>
-    /// <param name="index">Which entry.</param>
-    /// <param name="isExtended">Whether its entries are extended.</param>
+    /// <summary>Reads an entry of a table that is as in the file.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static L2Entry Read(ReadOnlySpan<ulong> table, int index, bool isExtended) => isExtended
         ? new L2Entry(BinaryPrimitives.ReverseEndianness(table[index * 2]), BinaryPrimitives.ReverseEndianness(table[(index * 2) + 1]))
         : new L2Entry(BinaryPrimitives.ReverseEndianness(table[index]));
 
-    /// <summary>Writes the entry to a table.</summary>
-    /// <param name="table">The table as it is in the file.</param>
-    /// <param name="index">Which entry.</param>
-    /// <param name="isExtended">Whether its entries are extended.</param>
+    /// <summary>Writes the entry to a table that is as in the file.</summary>
     public void Write(Span<ulong> table, int index, bool isExtended)
     {
         int place = isExtended ? index * 2 : index;
@@ -154,8 +149,6 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
         : (Offset, Offset == 0 ? 0 : layout.ClusterSize);
 
     /// <summary>What is wrong with the entry by itself, as the end of a sentence; null if nothing.</summary>
-    /// <param name="layout">The image's layout.</param>
-    /// <param name="version">The image's version.</param>
     public string? FindFault(ClusterLayout layout, int version)
     {
         if (IsCompressed)
@@ -179,4 +172,21 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     }
 
     private static int CompressedOffsetBits(ClusterLayout layout) => 62 - (layout.ClusterBits - 8);
+}
+
+/// <summary>An L2 table of an image at rest, as it is in the file. A new one has no entries.</summary>
+/// <param name="layout">The image's layout.</param>
+internal readonly struct L2Words(ClusterLayout layout)
+{
+    private readonly ulong[] _words = new ulong[layout.ClusterSize / sizeof(ulong)];
+
+    /// <summary>The table as it is in the file.</summary>
+    public Span<byte> Bytes => MemoryMarshal.AsBytes(_words.AsSpan());
+
+    /// <summary>The entry of a cluster.</summary>
+    public L2Entry this[int index]
+    {
+        get => L2Entry.Read(_words, index, layout.HasExtendedL2);
+        set => value.Write(_words, index, layout.HasExtendedL2);
+    }
 }

@@ -4,12 +4,10 @@ using System.Runtime.InteropServices;
 namespace Ublk.Qcow2.Format;
 
 /// <summary>Reference counts of 1 to 64 bits in a block. Those narrower than a byte lie from its least significant bit on.</summary>
+/// <remarks>The order is the binary logarithm of a count's width in bits, 0 to 6.</remarks>
 internal static class RefcountBlock
 {
     /// <summary>Reads a count.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
-    /// <param name="index">Which.</param>
     public static ulong Get(ReadOnlySpan<byte> block, int order, int index) => order switch
     {
         3 => block[index],
@@ -20,10 +18,6 @@ internal static class RefcountBlock
     };
 
     /// <summary>Writes a count; one that is too large for the width is the caller's mistake.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
-    /// <param name="index">Which.</param>
-    /// <param name="count">The count.</param>
     public static void Set(Span<byte> block, int order, int index, ulong count)
     {
         switch (order)
@@ -49,11 +43,7 @@ internal static class RefcountBlock
         }
     }
 
-    /// <summary>Finds the first count of 0.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="order">Binary logarithm of the width in bits, 0 to 6.</param>
-    /// <param name="start">Where to begin.</param>
-    /// <param name="end">Where to end, and the answer if there is none.</param>
+    /// <summary>Finds the first count of 0 from one on and before another, which is the result if there is none.</summary>
     public static int FindZero(ReadOnlySpan<byte> block, int order, int start, int end)
     {
         // Zero is zero in any byte order.

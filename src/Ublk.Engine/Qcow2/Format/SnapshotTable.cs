@@ -35,11 +35,7 @@ internal static class SnapshotTable
             int entryLength = FixedLength + (int)extraLength + idLength + nameLength;
             RequireInside(entryLength <= rest.Length, path, index);
             ReadOnlySpan<byte> names = rest.Slice(FixedLength + (int)extraLength, idLength + nameLength);
-            Snapshot snapshot = Read(rest, rest.Slice(FixedLength, (int)extraLength)) with
-            {
-                Id = RawText.Of(names[..idLength]),
-                Name = RawText.Of(names[idLength..]),
-            };
+            Snapshot snapshot = Read(rest, rest.Slice(FixedLength, (int)extraLength), names[..idLength], names[idLength..]);
             Check(snapshot, layout, path);
             snapshots.Add(snapshot);
             length += Padded(entryLength);
@@ -62,12 +58,13 @@ internal static class SnapshotTable
         return table;
     }
 
-    private static Snapshot Read(ReadOnlySpan<byte> entry, ReadOnlySpan<byte> extra) => new()
+    private static Snapshot Read(
+        ReadOnlySpan<byte> entry, ReadOnlySpan<byte> extra, ReadOnlySpan<byte> id, ReadOnlySpan<byte> name) => new()
     {
         L1Offset = BinaryPrimitives.ReadInt64BigEndian(entry),
         L1Size = BinaryPrimitives.ReadInt32BigEndian(entry[8..]),
-        Id = "",
-        Name = "",
+        Id = RawText.Of(id),
+        Name = RawText.Of(name),
         Seconds = BinaryPrimitives.ReadUInt32BigEndian(entry[16..]),
         Nanoseconds = BinaryPrimitives.ReadUInt32BigEndian(entry[20..]),
         GuestTime = BinaryPrimitives.ReadUInt64BigEndian(entry[24..]),
@@ -126,4 +123,44 @@ internal static class SnapshotTable
 
     private static void RequireInside(bool isInside, string path, int index) =>
         ImageError.ThrowIf(!isInside, path, $"entry {index} of its snapshot table is beyond the table's end");
+}
+
+/// <summary>One internal snapshot, as the snapshot table has it.</summary>
+internal sealed record Snapshot
+{
+    /// <summary>Where its L1 table is.</summary>
+    public required long L1Offset { get; init; }
+
+    /// <summary>Entries in its L1 table.</summary>
+    public required int L1Size { get; init; }
+
+    /// <summary>Its id, unique in the image; by custom a number.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Its name, which need not be unique.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Seconds from 1970 to when it was taken.</summary>
+    public uint Seconds { get; init; }
+
+    /// <summary>Nanoseconds after that second.</summary>
+    public uint Nanoseconds { get; init; }
+
+    /// <summary>For how long the guest had run, in nanoseconds.</summary>
+    public ulong GuestTime { get; init; }
+
+    /// <summary>Bytes of saved state of a virtual machine; 0 for none.</summary>
+    public ulong VmStateSize { get; init; }
+
+    /// <summary>Size of the disk when it was taken, in bytes; null in old images: then it is the image's.</summary>
+    public long? DiskSize { get; init; }
+
+    /// <summary>Count of executed instructions for replay; null where the entry does not have it.</summary>
+    public ulong? InstructionCount { get; init; }
+
+    /// <summary>Extra data behind what is known here.</summary>
+    public byte[] LaterData { get; init; } = [];
+
+    /// <summary>When it was taken.</summary>
+    public DateTimeOffset Created => DateTimeOffset.FromUnixTimeSeconds(Seconds).AddTicks(Nanoseconds / 100);
 }

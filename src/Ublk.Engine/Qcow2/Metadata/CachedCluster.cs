@@ -29,9 +29,7 @@ internal abstract class CachedCluster(int length) : IDisposable
         Dirty.Mark(0, length);
     }
 
-    /// <summary>Copies what changed, for a flush.</summary>
-    /// <param name="writes">Gets it.</param>
-    /// <param name="unit">What it is rounded to, in bytes.</param>
+    /// <summary>Copies what changed, rounded to units of so many bytes, for a flush.</summary>
     public void Stage(StagedWrites writes, int unit)
     {
         if (Dirty.IsDirty)

@@ -7,9 +7,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Gives clusters of the image file away.</summary>
-/// <param name="image">The image.</param>
-/// <param name="refcounts">Its counts.</param>
-/// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
 internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts, bool punchesHoles)
 {
     // Each allocation frees as much as it takes, and some more.
@@ -169,20 +166,19 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
     {
         long offset = _cursor << _layout.ClusterBits;
         int result = await RequireRoomAsync(offset);
-        if (result < 0)
+        if (result == 0 && !image.Metadata.Add(new HostRange(offset, 1)))
         {
-            return result;
+            result = await image.Health.MarkCorruptAsync();
         }
 
-        if (!image.Metadata.Add(new HostRange(offset, 1)))
+        if (result == 0)
         {
-            return await image.Health.MarkCorruptAsync();
+            refcounts.Create(index, offset);
+            Take(1);
+            NoteUsed(_cursor);
         }
 
-        refcounts.Create(index, offset);
-        Take(1);
-        NoteUsed(_cursor);
-        return 0;
+        return result;
     }
 
     // So that the write that allocates gets ENOSPC, and not a later write-back of metadata.

@@ -11,9 +11,6 @@ namespace Ublk.Qcow2.Metadata;
 /// A slice of clusters is counted under the allocator's mutex, emptied without it, and free from then on. No one can allocate the clusters
 /// meanwhile, as their count is still 1, and no other caller frees any.
 /// </remarks>
-/// <param name="image">The image.</param>
-/// <param name="refcounts">Its counts.</param>
-/// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
 internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts, bool punchesHoles)
 {
     // Clusters whose counts change while the mutex is held once.

@@ -26,9 +26,7 @@ internal sealed class EntryTable(ulong[] entries, long offset)
         _dirty.Mark(index * 8, 8);
     }
 
-    /// <summary>Copies what changed, for a flush.</summary>
-    /// <param name="writes">Gets it.</param>
-    /// <param name="unit">What it is rounded to, in bytes.</param>
+    /// <summary>Copies what changed, rounded to units of so many bytes, for a flush.</summary>
     public void Stage(StagedWrites writes, int unit)
     {
         if (_dirty.IsDirty)

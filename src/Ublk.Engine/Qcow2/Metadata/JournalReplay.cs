@@ -10,10 +10,6 @@ namespace Ublk.Qcow2.Metadata;
 /// Some of them may be in the image already, so each may be made twice. What the worker was about to free is lost to the image
 /// until it is checked.
 /// </remarks>
-/// <param name="image">The image, just opened.</param>
-/// <param name="cache">Its L2 tables.</param>
-/// <param name="tables">Changes them.</param>
-/// <param name="allocator">Has its reference counts.</param>
 internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter tables, ClusterAllocator allocator)
 {
     // Places that are counted already, by the cluster of the disk that they are for: a flush may have come so far, or they

@@ -4,8 +4,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>The L2 tables in memory: which of them have changed, and what a flush writes of them.</summary>
-/// <param name="image">The image.</param>
-/// <param name="l1">What points to the tables.</param>
 internal sealed class L2Tables(ImageState image, EntryTable l1) : IDisposable
 {
     private QueueWaiter? _roomWaiters;

@@ -10,10 +10,6 @@ internal static class MetadataSurvey
     private const int MaxMapPages = 1 << 24;
 
     /// <summary>Notes the header, all tables and refcount blocks, and the snapshots' L1 tables.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="tables">What its header leads to.</param>
-    /// <param name="l1">Its active L1 table.</param>
-    /// <param name="refcountTable">Its refcount table.</param>
     /// <exception cref="UblkException">Two of them claim the same cluster.</exception>
     public static void Run(
         ImageState image, ImageTables tables, ReadOnlySpan<ulong> l1, ReadOnlySpan<ulong> refcountTable)

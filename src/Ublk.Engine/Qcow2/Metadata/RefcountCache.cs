@@ -57,8 +57,7 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
         block = FindFree();
         if (block.Dirty.IsDirty)
         {
-            Range range = block.Dirty.Take(image.WriteUnit, _layout.ClusterSize);
-            int written = await WriteAsync(block, range);
+            int written = await WriteAsync(block, block.Dirty.Take(image.WriteUnit, _layout.ClusterSize));
             block.Dirty.Settle(written == 0);
             if (written < 0)
             {
@@ -72,9 +71,7 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
         return result;
     }
 
-    /// <summary>Makes a block, all of whose counts are 0.</summary>
-    /// <param name="index">Which block.</param>
-    /// <param name="offset">The cluster it gets.</param>
+    /// <summary>Makes a block, all of whose counts are 0, in a cluster.</summary>
     public void Create(int index, long offset)
     {
         // One that must be written first stays where it is.
@@ -124,17 +121,14 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> WriteThroughAsync()
     {
-        for (int place = 0; place < _all.Count; place++)
+        int result = 0;
+        for (int place = 0; place < _all.Count && result == 0; place++)
         {
             RefcountCacheBlock block = _all[place];
-            int result = block.Dirty.IsClean ? 0 : await WriteAsync(block, ..);
-            if (result < 0)
-            {
-                return result;
-            }
+            result = block.Dirty.IsClean ? 0 : await WriteAsync(block, ..);
         }
 
-        return 0;
+        return result;
     }
 
     /// <inheritdoc/>

@@ -7,8 +7,7 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Moves a refcount table that is full to a larger place. It happens each time the file has grown by half.</summary>
-/// <param name="image">The image.</param>
-/// <param name="refcounts">Its counts; the caller has the allocator's mutex.</param>
+/// <remarks>Used under the allocator's mutex.</remarks>
 internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcounts)
 {
     private readonly ClusterLayout _layout = image.Layout;
@@ -84,7 +83,8 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     {
         using AlignedBuffer buffer = new(_layout.ClusterSize);
         long rest = area.Count;
-        for (int block = 0; block < blocks; block++)
+        int result = 0;
+        for (int block = 0; block < blocks && result == 0; block++)
         {
             buffer.Span.Clear();
             int used = (int)long.Min(rest, _layout.RefcountBlockEntries);
@@ -96,14 +96,10 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
             rest -= used;
             long offset = area.Offset + ((long)block << _layout.ClusterBits);
             entries[firstBlock + block] = (ulong)offset;
-            int result = await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
-            if (result < 0)
-            {
-                return result;
-            }
+            result = await image.File.WriteAsync(buffer.Part(0, buffer.Length), offset);
         }
 
-        return 0;
+        return result;
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

@@ -38,17 +38,14 @@ internal sealed class StagedWrites(BufferPool pool)
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> WriteAsync(ImageFile file)
     {
-        for (int index = 0; index < _writes.Count; index++)
+        int result = 0;
+        for (int index = 0; index < _writes.Count && result == 0; index++)
         {
             Write write = _writes[index];
-            int result = await file.WriteAsync(write.Buffer.Part(0, write.Length), write.Offset);
-            if (result < 0)
-            {
-                return result;
-            }
+            result = await file.WriteAsync(write.Buffer.Part(0, write.Length), write.Offset);
         }
 
-        return 0;
+        return result;
     }
 
     /// <summary>Forgets everything.</summary>

@@ -7,9 +7,6 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Sees to it that the L2 table for a part of the disk is in memory and may be changed, and changes it.</summary>
-/// <param name="image">The image.</param>
-/// <param name="tables">The tables in memory.</param>
-/// <param name="allocator">Where new tables get their place.</param>
 internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAllocator allocator)
 {
     private readonly ClusterLayout _layout = image.Layout;

@@ -29,8 +29,6 @@ internal sealed record ImageOptions
 }
 
 /// <summary>How much of an image's metadata is kept in memory.</summary>
-/// <param name="Tables">L2 tables.</param>
-/// <param name="RefcountBlocks">Refcount blocks.</param>
 internal readonly record struct CacheShares(int Tables, int RefcountBlocks)
 {
     /// <summary>8 MiB of L2 tables and 2 MiB of refcount blocks: those of 64 GiB in clusters of 64 KiB.</summary>

@@ -42,10 +42,7 @@ internal sealed class FreedClusters(int clusterSize)
         _inFlush.Clear();
     }
 
-    /// <summary>Takes clusters that are no longer in use.</summary>
-    /// <param name="epoch">The current epoch.</param>
-    /// <param name="maxCount">The most clusters to take.</param>
-    /// <param name="range">The clusters.</param>
+    /// <summary>Takes clusters that are no longer in use in the current epoch, so many at most.</summary>
     public bool TryTake(long epoch, int maxCount, out HostRange range)
     {
         if (_rest.Count == 0)

@@ -14,8 +14,6 @@ internal sealed class HeaderBlock : IDisposable
     private readonly AlignedBuffer _block;
 
     /// <summary>Reads the header's block.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="header">Its header.</param>
     /// <exception cref="UblkException">It cannot be read.</exception>
     public HeaderBlock(ImageFile file, ImageHeader header)
     {

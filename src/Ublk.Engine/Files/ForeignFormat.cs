@@ -1,7 +1,4 @@
-using Ublk.Files;
-using Ublk.Qcow2.Format;
-
-namespace Ublk.Qcow2.AtRest;
+namespace Ublk.Files;
 
 /// <summary>Image formats by their magic numbers. An image of one is never taken for a raw disk.</summary>
 /// <remarks>Content only ever makes an operation refuse; it never chooses a format other than raw and qcow2.</remarks>
@@ -16,6 +13,7 @@ internal static class ForeignFormat
     // block/*.c of qemu; the last is a descriptor in text, whose extents are other files.
     private static readonly (int Offset, byte[] Magic, string Name, string QemuName)[] Headers =
     [
+        (0, [.. "QFI"u8, 0xFB], Qcow2, Qcow2),
         (0, [.. "vhdxfile"u8], "VHDX", "vhdx"),
         (0, [.. "conectix"u8], "VHD", "vpc"),
         (0, [.. "KDMV"u8], "VMDK", "vmdk"),
@@ -74,11 +72,6 @@ internal static class ForeignFormat
     {
         byte[] start = new byte[Sector];
         file.Read(start, 0);
-        if (ImageHeader.IsQcow2(start))
-        {
-            return (Qcow2, Qcow2);
-        }
-
         foreach ((int offset, byte[] magic, string name, string qemuName) in Headers)
         {
             if (start.AsSpan(offset).StartsWith(magic))
