@@ -5,10 +5,7 @@ namespace Ublk.Qcow2.AtRest;
 /// <summary>Persistent bitmaps, which record the changes of a disk since some time.</summary>
 internal static class Bitmaps
 {
-    /// <summary>Removes them from an image whose disk is about to change under them.</summary>
-    /// <param name="edit">The change.</param>
-    /// <param name="header">The header as it is.</param>
-    /// <param name="progress">Receives a warning that they are lost.</param>
+    /// <summary>Removes them, with a warning, from an image whose disk is about to change under them.</summary>
     /// <returns>The header, which takes back that they are valid.</returns>
     public static ImageHeader Remove(Qcow2Edit edit, ImageHeader header, ImageProgress progress)
     {

@@ -8,11 +8,9 @@ namespace Ublk.Qcow2.AtRest;
 /// </summary>
 /// <remarks>
 /// What is new is written to free clusters, and counted, first; what is not needed any more is let go of last. Meanwhile the image is
-/// marked dirty where its version has that mark, so that the next opener after a crash rebuilds its reference counts.
+/// marked dirty where its version has that mark, so that the next opener after a crash rebuilds its reference counts. The image is disposed
+/// of with this.
 /// </remarks>
-/// <param name="image">The image; goes with this.</param>
-/// <param name="walk">What it refers to.</param>
-/// <param name="progress">Receives the progress.</param>
 internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgress progress) : IDisposable
 {
     private readonly RefcountRebuilder _writer = new(image, walk.Counts, walk.RefcountBlocks, walk.IsRefcountTableLost);

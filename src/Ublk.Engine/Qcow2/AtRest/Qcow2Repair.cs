@@ -10,9 +10,6 @@ internal static class Qcow2Repair
     /// It writes in place only to clusters that belong to tables alone. New tables go past the end of the file, because a cluster without a
     /// reference may be one that a damaged entry lost. For the same reason nothing is freed while there is such an entry.
     /// </remarks>
-    /// <param name="image">The image.</param>
-    /// <param name="found">What was found.</param>
-    /// <param name="progress">Receives the start of the repair.</param>
     /// <returns>A check of the repaired image; what was found, where there was nothing to repair.</returns>
     /// <exception cref="UblkException">
     /// The image cannot be repaired without a loss, or a count is too large for its width: nothing was written. Or the file cannot be

@@ -258,9 +258,6 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         }
     }
 
-    /// <summary>An L2 table that is to be another.</summary>
-    /// <param name="Index">Its entry in the L1 table.</param>
-    /// <param name="Offset">Where it is in the file.</param>
-    /// <param name="Table">What it is to be.</param>
+    /// <summary>An L2 table that is to be another: its index in the L1 table, where it is in the file, and what it is to be.</summary>
     private sealed record L2Change(int Index, long Offset, L2Words Table);
 }

@@ -48,10 +48,7 @@ internal readonly record struct CopyOnWritePlan(long Start, long End, bool IsInP
         return new CopyOnWritePlan(start, end, false);
     }
 
-    /// <summary>The subclusters of a cluster once the write is done; 0 where entries have none.</summary>
-    /// <param name="layout">The image's layout.</param>
-    /// <param name="cluster">The cluster, counted from the disk's beginning.</param>
-    /// <param name="old">What it had so far.</param>
+    /// <summary>The subclusters of a cluster of the disk once the write is done, from those it had; 0 where entries have none.</summary>
     public ulong SubclustersOf(ClusterLayout layout, long cluster, L2Entry old)
     {
         if (!layout.HasExtendedL2)

@@ -4,11 +4,7 @@ using Ublk.Qcow2.State;
 
 namespace Ublk.Qcow2.Data;
 
-/// <summary>An open qcow2 image, or one of its snapshots, to be read.</summary>
-/// <param name="state">The open image; goes with this.</param>
-/// <param name="tables">Its L2 tables; go with this.</param>
-/// <param name="size">The disk's size in bytes.</param>
-/// <param name="backing">What is under the image, or null; goes with this.</param>
+/// <summary>An open qcow2 image, or one of its snapshots, to be read. Its parts and what is under it are disposed of with it.</summary>
 internal sealed class Qcow2Layer(ImageState state, L2Cache tables, long size, DiskLayer? backing) : DiskLayer
 {
     /// <summary>The open image.</summary>

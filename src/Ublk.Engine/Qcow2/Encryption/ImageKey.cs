@@ -10,10 +10,6 @@ internal static class ImageKey
     private const int LegacyKeyLength = 16;
 
     /// <summary>Prepares for reading an image, and for writing it.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="header">Its header.</param>
-    /// <param name="readOnly">Whether it is only read.</param>
-    /// <param name="passphrase">The passphrase; null where none was given.</param>
     /// <returns>What encrypts its data; null where it is in the clear.</returns>
     /// <exception cref="UblkException">
     /// There is no passphrase, or not the right one, or the image is encrypted in a way unknown here.

@@ -31,11 +31,7 @@ internal sealed class BackingChain(ImageFormat? formatOption, bool canLeaveOut)
         return (Open(image, name.Path, isWritten: false, _ => open(name), missing), name.Format);
     }
 
-    /// <summary>Opens an image's external data file.</summary>
-    /// <param name="image">The image.</param>
-    /// <param name="header">Its header.</param>
-    /// <param name="isWritten">Whether the file will be written.</param>
-    /// <param name="open">Opens a file.</param>
+    /// <summary>Opens an image's external data file, for reading or for writing as well.</summary>
     /// <exception cref="UblkException">The header does not name it; it is missing, or not for the image to lead to.</exception>
     public static TFile OpenData<TFile>(IReadableFile image, ImageHeader header, bool isWritten, Func<string, TFile> open)
         where TFile : IReadableFile, IDisposable

@@ -3,9 +3,7 @@ using Ublk.Interop;
 
 namespace Ublk.Qcow2.Format;
 
-/// <summary>One section after the header, whole as it is in the file, whether this engine knows its type or not.</summary>
-/// <param name="Type">Its type.</param>
-/// <param name="Data">Its bytes without the padding.</param>
+/// <summary>One section after the header as it is in the file, without its padding, whether this engine knows its type or not.</summary>
 internal sealed record HeaderExtension(uint Type, byte[] Data)
 {
     /// <summary>The end of the extensions. With data, an extension that was taken out: what it had stays where it was.</summary>

@@ -144,7 +144,7 @@ internal sealed record ImageHeader
     /// <exception cref="UblkException">It is malformed, or needs a feature that is unknown here.</exception>
     public static ImageHeader Parse(ReadOnlySpan<byte> cluster, string path)
     {
-        ImageHeader header = HeaderReader.Read(cluster[..int.Min(cluster.Length, PeekClusterSize(cluster, path))], path);
+        ImageHeader header = Read(cluster[..int.Min(cluster.Length, PeekClusterSize(cluster, path))], path);
         HeaderRules.Check(header, path);
         return header;
     }
@@ -214,5 +214,82 @@ internal sealed record ImageHeader
             room[Version3Length] = (byte)Compression;
             LaterFields.CopyTo(room[(Version3Length + 1)..]);
         }
+    }
+
+    // Reads a header of version 2 or 3 from its cluster, or as much of that as the file has.
+    private static ImageHeader Read(ReadOnlySpan<byte> cluster, string path)
+    {
+        int version = BinaryPrimitives.ReadInt32BigEndian(cluster[4..]);
+        int length = LengthOf(cluster, version, path);
+        long nameOffset = BinaryPrimitives.ReadInt64BigEndian(cluster[8..]);
+        string? name = nameOffset == 0 ? null : NameAt(cluster, nameOffset, path);
+        int areaEnd = name is not null && nameOffset >= length ? (int)nameOffset : cluster.Length;
+        ImageHeader header = new()
+        {
+            Version = version,
+            ClusterBits = BinaryPrimitives.ReadInt32BigEndian(cluster[20..]),
+            Size = Offset(cluster, SizeField, "size", path),
+            Encryption = (EncryptionMethod)BinaryPrimitives.ReadUInt32BigEndian(cluster[32..]),
+            L1Size = Count(cluster, L1SizeField, "L1 table", path),
+            L1Offset = Offset(cluster, L1OffsetField, "L1 table's offset", path),
+            RefcountTableOffset = Offset(cluster, RefcountTableOffsetField, "refcount table's offset", path),
+            RefcountTableClusters = Count(cluster, RefcountTableClustersField, "refcount table", path),
+            SnapshotCount = Count(cluster, SnapshotCountField, "snapshot table", path),
+            SnapshotsOffset = Offset(cluster, SnapshotsOffsetField, "snapshot table's offset", path),
+            BackingFile = name,
+            BackingFileOffset = nameOffset,
+            Extensions = HeaderExtension.ParseAll(cluster[length..areaEnd], path),
+        };
+        return version == 2 ? header : ReadVersion3(header, cluster[..length], path);
+    }
+
+    private static ImageHeader ReadVersion3(ImageHeader header, ReadOnlySpan<byte> fields, string path)
+    {
+        uint order = BinaryPrimitives.ReadUInt32BigEndian(fields[96..]);
+        ImageError.ThrowIf(order > 6, path, $"its reference counts have 2^{order} bits; 2^0 to 2^6 are possible");
+        bool hasMore = fields.Length > Version3Length;
+        return header with
+        {
+            Incompatible = (IncompatibleFeatures)BinaryPrimitives.ReadUInt64BigEndian(fields[IncompatibleFeaturesField..]),
+            Compatible = (CompatibleFeatures)BinaryPrimitives.ReadUInt64BigEndian(fields[CompatibleFeaturesField..]),
+            Autoclear = (AutoclearFeatures)BinaryPrimitives.ReadUInt64BigEndian(fields[AutoclearFeaturesField..]),
+            RefcountOrder = (int)order,
+            Compression = hasMore ? (CompressionType)fields[Version3Length] : CompressionType.Zlib,
+            HeaderLength = fields.Length,
+            LaterFields = hasMore ? fields[(Version3Length + 1)..].ToArray() : [],
+        };
+    }
+
+    private static int LengthOf(ReadOnlySpan<byte> cluster, int version, string path)
+    {
+        if (version == 2)
+        {
+            return Version2Length;
+        }
+
+        uint length = cluster.Length < Version3Length ? 0 : BinaryPrimitives.ReadUInt32BigEndian(cluster[100..]);
+        return length >= Version3Length && length <= cluster.Length && length % 8 == 0
+            ? (int)length
+            : throw ImageError.Invalid(path, $"its header has {length} bytes, which is too few, too many or no multiple of 8");
+    }
+
+    private static string NameAt(ReadOnlySpan<byte> cluster, long offset, string path)
+    {
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(cluster[16..]);
+        return length <= MaxBackingFileLength && offset > 0 && offset <= cluster.Length - length
+            ? RawText.Of(cluster.Slice((int)offset, (int)length))
+            : throw ImageError.Invalid(path, "the name of its backing file is too long or not in the first cluster");
+    }
+
+    private static long Offset(ReadOnlySpan<byte> cluster, int field, string what, string path)
+    {
+        long value = BinaryPrimitives.ReadInt64BigEndian(cluster[field..]);
+        return value >= 0 ? value : throw ImageError.Invalid(path, $"its {what} is beyond any file");
+    }
+
+    private static int Count(ReadOnlySpan<byte> cluster, int field, string what, string path)
+    {
+        int value = BinaryPrimitives.ReadInt32BigEndian(cluster[field..]);
+        return value >= 0 ? value : throw ImageError.Invalid(path, $"its {what} is too large");
     }
 }

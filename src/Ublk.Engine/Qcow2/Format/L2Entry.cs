@@ -12,7 +12,6 @@ namespace Ublk.Qcow2.Format;
 /// </param>
 internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
 {
-    private const long OffsetMask = 0x00FF_FFFF_FFFF_FE00;
     private const ulong CopiedBit = 1UL << 63;
     private const ulong CompressedBit = 1UL << 62;
     private const ulong ZeroBit = 1;
@@ -59,7 +58,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     }
 
     /// <summary>The host offset of a standard cluster; 0 for none (or, with an external data file, for its first cluster).</summary>
-    public long Offset => (long)Descriptor & OffsetMask;
+    public long Offset => (long)Descriptor & L1Entry.MaxOffset;
 
     /// <summary>Whether the cluster's reference count is one, so that it may be written in place.</summary>
     public bool IsCopied => (Descriptor & CopiedBit) != 0;
@@ -153,7 +152,7 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     {
         if (IsCompressed)
         {
-            return CompressedOffset(layout) > OffsetMask + 511 ? "places compressed data beyond any file" : null;
+            return CompressedOffset(layout) > L1Entry.MaxOffset + 511 ? "places compressed data beyond any file" : null;
         }
 
         if (!layout.IsAligned(Offset))

@@ -46,6 +46,11 @@ internal static class RefcountBlock
     /// <summary>Finds the first count of 0 from one on and before another, which is the result if there is none.</summary>
     public static int FindZero(ReadOnlySpan<byte> block, int order, int start, int end)
     {
+        while (order < 3 && start < end && Get(block, order, start) != 0)
+        {
+            start++;
+        }
+
         // Zero is zero in any byte order.
         int found = order switch
         {
@@ -53,19 +58,9 @@ internal static class RefcountBlock
             4 => MemoryMarshal.Cast<byte, ushort>(block)[start..end].IndexOf((ushort)0),
             5 => MemoryMarshal.Cast<byte, uint>(block)[start..end].IndexOf(0u),
             6 => MemoryMarshal.Cast<byte, ulong>(block)[start..end].IndexOf(0ul),
-            _ => FindNarrowZero(block, order, start, end) - start,
+            _ => 0,
         };
         return found < 0 ? end : start + found;
-    }
-
-    private static int FindNarrowZero(ReadOnlySpan<byte> block, int order, int start, int end)
-    {
-        while (start < end && Get(block, order, start) != 0)
-        {
-            start++;
-        }
-
-        return start;
     }
 
     private static ulong MaskOf(int order) => (1UL << (1 << order)) - 1;

@@ -35,24 +35,25 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
             Note(records[number], number);
         }
 
-        for (int number = 0; number < records.Count; number++)
+        int result = 0;
+        for (int number = 0; number < records.Count && result >= 0; number++)
         {
             JournalRecord record = records[number];
-            int result = record.Kind switch
+            result = record.Kind switch
             {
                 JournalRecordKind.RefcountBlock => await allocator.AdoptBlockAsync((int)record.Position, (long)record.Value),
                 JournalRecordKind.Table => await AdoptTableAsync((int)record.Position, (long)record.Value),
                 JournalRecordKind.Entries => await ChangeAsync(record, number),
                 _ => throw Changed(),
             };
-            if (result < 0)
-            {
-                return result;
-            }
         }
 
-        RequireUnused(l1);
-        return 0;
+        if (result >= 0)
+        {
+            RequireUnused(l1);
+        }
+
+        return int.Min(result, 0);
     }
 
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]

@@ -34,21 +34,16 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
     [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
     public async ValueTask<int> LoadAsync(int l1Index)
     {
-        L2Table table;
-        while (true)
+        ValueTask<int> wait = TryBegin(l1Index, out L2Table? table);
+        while (table is null)
         {
-            ValueTask<int> wait = TryBegin(l1Index, out L2Table? begun);
-            if (begun is not null)
-            {
-                table = begun;
-                break;
-            }
-
             int result = await wait;
             if (result < 0 || Find(l1Index) is not null)
             {
                 return result;
             }
+
+            wait = TryBegin(l1Index, out table);
         }
 
         int read = -Libc.EIO;

@@ -11,22 +11,12 @@ using Ublk.Qcow2.State;
 namespace Ublk.Qcow2.Opening;
 
 /// <summary>Opens an image with its data file and everything under it.</summary>
-internal sealed class ImageOpener
+/// <param name="openFile">Opens a file: its path, whether it is only read, and the largest alignment that is acceptable.</param>
+/// <param name="options">How.</param>
+internal sealed class ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
 {
-    private readonly Func<string, bool, int, ImageFile> _openFile;
-    private readonly ImageOptions _options;
     private readonly Qcow2Statistics _statistics = new();
-    private readonly BackingChain _chain;
-
-    /// <summary>Prepares for one image.</summary>
-    /// <param name="openFile">Opens a file: its path, whether it is only read, and the largest alignment that is acceptable.</param>
-    /// <param name="options">How.</param>
-    public ImageOpener(Func<string, bool, int, ImageFile> openFile, ImageOptions options)
-    {
-        _openFile = openFile;
-        _options = options;
-        _chain = new BackingChain(options.BackingFormat, canLeaveOut: true);
-    }
+    private readonly BackingChain _chain = new(options.BackingFormat, canLeaveOut: true);
 
     /// <summary>Opens the image.</summary>
     /// <param name="path">Its path.</param>
@@ -34,11 +24,11 @@ internal sealed class ImageOpener
     /// <exception cref="UblkException">It, or something under it, is malformed, missing, in use, or needs what is not there.</exception>
     public Qcow2Layer Open(string path, out ImageUpdater? updater)
     {
-        bool readOnly = _options.ReadOnly || _options.Snapshot is not null;
+        bool readOnly = options.ReadOnly || options.Snapshot is not null;
         ImageFile file = OpenImageFile(path, readOnly);
         try
         {
-            return OpenLayer(file, readOnly || file.ReadOnly, _options.Snapshot, _options.NoBacking, out updater);
+            return OpenLayer(file, readOnly || file.ReadOnly, options.Snapshot, options.NoBacking, out updater);
         }
         catch
         {
@@ -69,13 +59,13 @@ internal sealed class ImageOpener
         HeaderBlock? block = null;
         try
         {
-            cipher = ImageKey.Open(file, header, readOnly, _options.Passphrase);
+            cipher = ImageKey.Open(file, header, readOnly, options.Passphrase);
             backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header);
             block = readOnly ? null : new HeaderBlock(file, header);
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
             L2Tables loaded = new(state, new EntryTable(l1, l1Offset));
             MetadataFlusher? flusher = readOnly ? null : OpenFlusher(state, tables, loaded);
-            L2Cache cache = new(state, loaded, flusher, CacheShares.Of(_options.CacheSize, header).Tables);
+            L2Cache cache = new(state, loaded, flusher, CacheShares.Of(options.CacheSize, header).Tables);
             Qcow2Layer layer = new(state, cache, size, backing);
             updater = flusher is null ? null : new ImageUpdater(layer, flusher);
             return layer;
@@ -99,27 +89,27 @@ internal sealed class ImageOpener
         ulong[] entries = MemoryMarshal.Cast<RefcountTableEntry, ulong>(file.ReadRefcountTable()).ToArray();
         EntryTable table = new(entries, image.Header.RefcountTableOffset);
         MetadataSurvey.Run(image, file, loaded.L1.Entries, entries);
-        RefcountCache refcounts = new(image, table, CacheShares.Of(_options.CacheSize, image.Header).RefcountBlocks);
-        return new MetadataFlusher(image, loaded, refcounts, _options.PunchesHoles);
+        RefcountCache refcounts = new(image, table, CacheShares.Of(options.CacheSize, image.Header).RefcountBlocks);
+        return new MetadataFlusher(image, loaded, refcounts, options.PunchesHoles);
     }
 
     // What its clusters can do with is in the header, so that is looked at first.
     private ImageFile OpenImageFile(string path, bool readOnly)
     {
         ImageHeader header;
-        using (ImageFile first = _openFile(path, true, 0))
+        using (ImageFile first = openFile(path, true, 0))
         {
             header = ImageTables.ReadHeader(first);
         }
 
         // Without what is under it, an image cannot be written: what is unallocated, or becomes so, would show the backing file again.
-        readOnly |= _options.NoBacking && header.BackingFile is not null;
+        readOnly |= options.NoBacking && header.BackingFile is not null;
         if (!readOnly && header.Incompatible.HasFlag(IncompatibleFeatures.Dirty))
         {
             Repair(path);
         }
 
-        return _openFile(path, readOnly, header.Layout.SubclusterSize);
+        return openFile(path, readOnly, header.Layout.SubclusterSize);
     }
 
     // A program that writes reference counts late did not come to it.
@@ -137,7 +127,7 @@ internal sealed class ImageOpener
 
     private ImageFile OpenDataFile(ImageFile file, ImageHeader header, bool readOnly)
     {
-        ImageFile data = BackingChain.OpenData(file, header, !readOnly, path => _openFile(path, readOnly, header.Layout.SubclusterSize));
+        ImageFile data = BackingChain.OpenData(file, header, !readOnly, path => openFile(path, readOnly, header.Layout.SubclusterSize));
         if (!data.ReadOnly || readOnly)
         {
             return data;
@@ -152,7 +142,7 @@ internal sealed class ImageOpener
     private DiskLayer OpenBacking(ImageFile image, ImageHeader header)
     {
         (ImageFile file, ImageFormat format) = _chain.OpenBacking(image, header, name => name.Format == ImageFormat.Raw
-            ? _openFile(name.Path, true, int.MaxValue)
+            ? openFile(name.Path, true, int.MaxValue)
             : OpenImageFile(name.Path, readOnly: true));
         try
         {
@@ -177,4 +167,44 @@ internal sealed class ImageOpener
         ImageError.ThrowIf(header.RefcountTableClusters == 0, path,
             "it has no refcount table, so it may not be written. Attach it with -ReadOnly, or repair it: Repair-UblkImage");
     }
+}
+
+/// <summary>How an image is opened.</summary>
+internal sealed record ImageOptions
+{
+    /// <summary>Whether it is opened for reading alone.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>The backing file's format where the header does not say; null for none.</summary>
+    public ImageFormat? BackingFormat { get; init; }
+
+    /// <summary>Whether the backing file is left out.</summary>
+    public bool NoBacking { get; init; }
+
+    /// <summary>The id or name of the snapshot to read instead of the disk as it is; null for none.</summary>
+    public string? Snapshot { get; init; }
+
+    /// <summary>The passphrase of encrypted images; null for none.</summary>
+    public byte[]? Passphrase { get; init; }
+
+    /// <summary>Bytes of metadata to keep in memory, of each image of the chain.</summary>
+    public long CacheSize { get; init; } = CacheShares.Default;
+
+    /// <summary>Whether free clusters become holes of the host's file.</summary>
+    public bool PunchesHoles { get; init; } = true;
+}
+
+/// <summary>How much of an image's metadata is kept in memory.</summary>
+internal readonly record struct CacheShares(int Tables, int RefcountBlocks)
+{
+    /// <summary>8 MiB of L2 tables and 2 MiB of refcount blocks: those of 64 GiB in clusters of 64 KiB.</summary>
+    public const long Default = 10 << 20;
+
+    // A table that is changed and one that takes its place; more would be no cache.
+    private const int Least = 4;
+
+    /// <summary>Divides a number of bytes four to one, and takes no more than the image has.</summary>
+    public static CacheShares Of(long bytes, ImageHeader header) => new(
+        (int)long.Clamp(bytes / 5 * 4 / header.Layout.ClusterSize, Least, int.Max(header.L1Size, Least)),
+        (int)long.Clamp(bytes / 5 / header.Layout.ClusterSize, Least, int.MaxValue));
 }

@@ -19,10 +19,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     /// <summary>Whether it is encrypted, so that a hole of the file does not read as zeroes.</summary>
     public bool IsEncrypted => cipher is not null;
 
-    /// <summary>Fills a buffer.</summary>
-    /// <param name="buffer">The buffer.</param>
-    /// <param name="place">The data's first byte in the file.</param>
-    /// <param name="offset">Its first byte on the disk.</param>
+    /// <summary>Fills a buffer with data that begins at a place in the file and at an offset of the disk.</summary>
     public ValueTask<int> ReadAsync(IoBuffer buffer, long place, long offset) => cipher is null
         ? file.ReadAsync(buffer, place)
         : DecryptAsync(cipher, buffer, place, offset);

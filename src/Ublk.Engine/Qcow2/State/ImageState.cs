@@ -5,13 +5,7 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.State;
 
-/// <summary>What all parts of an open image share.</summary>
-/// <param name="file">The image; goes with this, as the following do.</param>
-/// <param name="dataFile">The external data file, or the image itself.</param>
-/// <param name="cipher">What encrypts the disk's data, or null.</param>
-/// <param name="header">The header as it was when opened.</param>
-/// <param name="headerBlock">The header as it is; null for an image that is only read.</param>
-/// <param name="statistics">What is done is counted there.</param>
+/// <summary>What all parts of an open image share. Files, cipher and header block are disposed of with it.</summary>
 internal sealed class ImageState(ImageFile file, ImageFile dataFile, DiskCipher? cipher, ImageHeader header, HeaderBlock? headerBlock,
     Qcow2Statistics statistics) : IDisposable
 {

@@ -92,10 +92,9 @@ internal sealed unsafe class WriteJournal : IDisposable
     /// <param name="path">The journal.</param>
     /// <param name="errno">Why.</param>
     public static UblkException Lost(string path, int errno) => new(UblkError.OperationFailed,
-        $"{path} has what the last worker had not written to the image, and cannot be used: {(errno == Libc.EINVAL ? "it belongs to "
-            + "another image" : Libc.Describe(errno))}. "
-            + "Put it back. If it is lost, remove the device and attach the image anew: it is as it was when it was flushed last.", errno,
-                "recover");
+        $"{path} has what the last worker had not written to the image, and cannot be used: "
+            + $"{(errno == Libc.EINVAL ? "it belongs to another image" : Libc.Describe(errno))}. Put it back. If it is lost, remove the "
+            + "device and attach the image anew: it is as it was when it was flushed last.", errno, "recover");
 
     /// <summary>The records, in the order of the changes.</summary>
     /// <exception cref="UblkException">The image could not be flushed for so long that some are missing.</exception>
@@ -105,8 +104,7 @@ internal sealed unsafe class WriteJournal : IDisposable
         {
             throw new UblkException(UblkError.OperationFailed,
                 "The last worker could not flush its image, and more was written than its journal has room for. Remove the device and "
-                    + "attach the "
-                    + "image anew: it is as it was when it was flushed last.", operation: "recover");
+                    + "attach the image anew: it is as it was when it was flushed last.", operation: "recover");
         }
 
         List<JournalRecord> records = [];
