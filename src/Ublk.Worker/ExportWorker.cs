@@ -71,7 +71,8 @@ internal sealed class ExportWorker
             _record.Write();
             _log.Write(LogLevel.Information, $"export {_name} is live: {specification.Path} at {specification.Uri}");
             using (ExportServer server = new(
-                disk, listener, specification.SocketPath is null, specification.TlsCertificates, Warn, NoteClients))
+                disk, listener, specification.SocketPath is null, specification.TlsCertificates, Warn, NoteClients,
+                ExportServer.Patience))
             {
                 stop.Wait();
             }

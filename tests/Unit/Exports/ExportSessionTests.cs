@@ -183,6 +183,24 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
     }
 
     [Fact]
+    public void A_client_that_is_stuck_is_dropped_and_one_that_is_idle_is_not()
+    {
+        using TemporaryFile file = new(Size);
+        using TestExport export = new(file.Path, writable: true, patience: TimeSpan.FromSeconds(2));
+        using ScriptedClient idle = new ScriptedClient(export.SocketPath).Open();
+        using ScriptedClient silent = new(export.SocketPath);
+        using ScriptedClient stuck = new ScriptedClient(export.SocketPath).Open();
+        stuck.SendRequest(NbdCommandType.Write, 0, 512, data: new byte[100]);
+        Assert.True(silent.IsClosed());
+        Assert.True(stuck.IsClosed());
+        AwaitClients(export, 1);
+        Assert.Equal(2, export.Log.Count);
+        Assert.Contains(export.Log, line => line.Contains("stuck", StringComparison.Ordinal));
+        idle.SendRequest(NbdCommandType.Read, 0, 512);
+        Assert.Equal(0u, idle.ReceiveError());
+    }
+
+    [Fact]
     public void There_are_no_more_clients_than_have_memory()
     {
         using TemporaryFile file = new(Size);

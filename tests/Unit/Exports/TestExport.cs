@@ -17,21 +17,23 @@ internal sealed class TestExport : IDisposable
     private int _clients;
 
     public TestExport(
-        string path, bool writable = false, ImageFormat? format = null, string? snapshot = null, string? certificates = null)
+        string path, bool writable = false, ImageFormat? format = null, string? snapshot = null, string? certificates = null,
+        TimeSpan? patience = null)
         : this(folder => new ExportSpecification
         {
             Name = "disk", Path = path, Format = format, Snapshot = snapshot, Writable = writable, TlsCertificates = certificates,
             SocketPath = $"{folder}/socket",
-        }, disk: null)
+        }, disk: null, patience ?? ExportServer.Patience)
     {
     }
 
     public TestExport(ExportedDisk disk)
-        : this(folder => new ExportSpecification { Name = "disk", Path = "/none", SocketPath = $"{folder}/socket" }, disk)
+        : this(folder => new ExportSpecification { Name = "disk", Path = "/none", SocketPath = $"{folder}/socket" }, disk,
+            ExportServer.Patience)
     {
     }
 
-    private TestExport(Func<string, ExportSpecification> specify, ExportedDisk? disk)
+    private TestExport(Func<string, ExportSpecification> specify, ExportedDisk? disk, TimeSpan patience)
     {
         ExportSpecification specification = specify(_folder.FullName);
         specification.Validate();
@@ -39,7 +41,7 @@ internal sealed class TestExport : IDisposable
         SocketPath = specification.SocketPath!;
         Certificates = specification.TlsCertificates;
         _server = new ExportServer(_disk, NbdSocket.ListenForOwner(SocketPath), isTcp: false, Certificates, _log.Enqueue,
-            count => Volatile.Write(ref _clients, count));
+            count => Volatile.Write(ref _clients, count), patience);
     }
 
     public string SocketPath { get; }

@@ -14,13 +14,10 @@ internal sealed class ClientSession : IDisposable
     // As many as qemu's server takes of one client.
     private const int Depth = 16;
 
-    // What is silent for so long in the middle of a message, or takes no reply, is stuck.
-    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(10);
-    private const int MaxQuietTurns = 3;
-
     private readonly ExportedDisk _disk;
     private readonly BlockTarget _target;
     private readonly NbdSocket _socket;
+    private readonly TimeSpan _patience;
     private readonly NbdHeaderForm _form;
     private readonly IoQueue _queue;
     private readonly BufferMemory _memory;
@@ -40,9 +37,11 @@ internal sealed class ClientSession : IDisposable
     /// <param name="disk">The export.</param>
     /// <param name="socket">The connection, after its handshake; it stays the caller's.</param>
     /// <param name="agreement">What was agreed on.</param>
+    /// <param name="patience">How long a client may be silent in the middle of a message, or take no reply.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
-    public ClientSession(ExportedDisk disk, NbdSocket socket, ClientAgreement agreement)
+    public ClientSession(ExportedDisk disk, NbdSocket socket, ClientAgreement agreement, TimeSpan patience)
     {
+        _patience = patience;
         _disk = disk;
         _target = disk.Target;
         _socket = socket;
@@ -74,19 +73,11 @@ internal sealed class ClientSession : IDisposable
     public string? Run()
     {
         Await(ReceiveAsync());
-        int quiet = 0;
         while (_isReceiving || _active > 0 || _sender.IsSending)
         {
-            quiet = _queue.RunTurn(QuietTime) == -Libc.ETIME ? quiet + 1 : 0;
-            if (quiet > 0 && _active == 0)
+            if (_queue.RunTurn(_patience) == -Libc.ETIME)
             {
-                _memory.Trim();
-            }
-
-            if (quiet == MaxQuietTurns && ((_input.IsInside && !_isFreeAwaited) || _sender.IsSending))
-            {
-                _fault ??= "it is stuck in the middle of a message";
-                _socket.Shutdown();
+                OnQuiet();
             }
 
             if (_sender.IsBroken)
@@ -178,6 +169,21 @@ internal sealed class ClientSession : IDisposable
             }
 
             Start(request);
+        }
+    }
+
+    private void OnQuiet()
+    {
+        if (_active == 0)
+        {
+            _memory.Trim();
+        }
+
+        // One whose requests wait for the storage is not at fault.
+        if ((_input.IsInside && !_isFreeAwaited) || _sender.IsSending)
+        {
+            _fault ??= "it is stuck in the middle of a message";
+            _socket.Shutdown();
         }
     }
 

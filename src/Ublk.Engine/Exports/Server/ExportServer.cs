@@ -10,6 +10,9 @@ internal sealed class ExportServer : IDisposable
     /// <summary>Clients at once. Each has memory for its requests.</summary>
     public const int MaxClients = 16;
 
+    /// <summary>How long a handshake may take, and how long a client may be silent in the middle of a message.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     // Of one thread; the handshake and the data path need little.
     private const int StackSize = 256 << 10;
 
@@ -19,6 +22,7 @@ internal sealed class ExportServer : IDisposable
     private readonly string? _certificates;
     private readonly Action<string> _log;
     private readonly Action<int> _clientsChanged;
+    private readonly TimeSpan _patience;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, (NbdSocket Socket, Thread Thread)> _clients = [];
     private readonly Thread _thread;
@@ -32,9 +36,12 @@ internal sealed class ExportServer : IDisposable
     /// <param name="certificates">The folder of certificates, with which TLS is required; null for none.</param>
     /// <param name="log">Takes a sentence about a client. Called from any thread.</param>
     /// <param name="clientsChanged">Takes the number of clients when it has changed. Called from any thread, one call at a time.</param>
+    /// <param name="patience">How long a handshake may take, and how long a client may be silent in the middle of a message.</param>
     public ExportServer(
-        ExportedDisk disk, SafeFileHandle listener, bool isTcp, string? certificates, Action<string> log, Action<int> clientsChanged)
+        ExportedDisk disk, SafeFileHandle listener, bool isTcp, string? certificates, Action<string> log, Action<int> clientsChanged,
+        TimeSpan patience)
     {
+        _patience = patience;
         _disk = disk;
         _listener = listener;
         _isTcp = isTcp;
@@ -83,7 +90,7 @@ internal sealed class ExportServer : IDisposable
 
                 if (errno == 0)
                 {
-                    Add(NbdSocket.OfClient(handle, NbdSocket.HandshakeTimeout));
+                    Add(NbdSocket.OfClient(handle, _patience));
                 }
             }
 
@@ -123,7 +130,7 @@ internal sealed class ExportServer : IDisposable
 
             if (ClientHandshake.Run(socket, _disk, _certificates) is { } agreement)
             {
-                using ClientSession session = new(_disk, socket, agreement);
+                using ClientSession session = new(_disk, socket, agreement, _patience);
                 if (session.Run() is { } fault)
                 {
                     _log($"Client {number} is dropped: {fault}.");
