@@ -13,7 +13,7 @@ Describe 'A disk that is mounted' {
 
     It 'is exported as its file system has written it back' {
         $image = Join-Path $TestDrive disk.img
-        New-Image $image 64MB
+        New-Image $image 24MB
         Invoke-Program mkfs.ext4 -q $image
         $device = New-UblkDevice $image
         $mount = Join-Path $TestDrive mnt
@@ -21,7 +21,7 @@ Describe 'A disk that is mounted' {
         Invoke-Program mount $device $mount
         try {
             $export = $device | New-UblkExport -Name live
-            Invoke-Program dd if=/dev/urandom "of=$mount/data" bs=1M count=8 conv=fsync status=none
+            Invoke-Program dd if=/dev/urandom "of=$mount/data" bs=1M count=4 conv=fsync status=none
             Invoke-Program fsfreeze -f $mount
             try {
                 Invoke-Program qemu-img convert -f raw -O raw $export.Uri "$TestDrive/copy.img"

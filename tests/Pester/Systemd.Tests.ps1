@@ -190,3 +190,14 @@ Describe 'Where systemd runs, a device that changes' -Tag Systemd -Skip:(-not (T
         Invoke-Program ps -o args= -p $device.ProcessId | Should -BeLike "*/a user's ``[own``] Übung %n/Ublk/worker/*/ublk-worker serve*--path $image*"
     }
 }
+
+Describe 'Where systemd runs, an export' -Tag Systemd -Skip:(-not (Test-Path /run/systemd/system)) {
+    It 'is a unit, and gone when that is stopped' {
+        $export = New-UblkExport $image -Name data
+        Invoke-Program systemctl show --property=MainPID --value ublk-export-data.service | Should -Be $export.ProcessId
+        Get-Privilege $export.ProcessId | Should -Be $workerPrivilege
+        Invoke-Program systemctl stop ublk-export-data.service
+        Get-UblkExport | Should -BeNullOrEmpty
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+}

@@ -126,39 +126,15 @@ internal sealed unsafe class ExportRequest
     /// <summary>Describes what is not sent yet.</summary>
     /// <param name="vectors">Room for two.</param>
     /// <returns>How many are used.</returns>
-    public int Describe(Span<Libc.IoVector> vectors)
-    {
-        int sent = _headerLength + _body.Length - Unsent;
-        int used = 0;
-        if (sent < _headerLength)
-        {
-            nint header = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_header));
-            vectors[used++] = new Libc.IoVector { Base = header + sent, Length = (nuint)(_headerLength - sent) };
-        }
-
-        int sentBody = int.Max(0, sent - _headerLength);
-        if (_body.Length > sentBody)
-        {
-            vectors[used++] = new Libc.IoVector { Base = _body.Address + sentBody, Length = (nuint)(_body.Length - sentBody) };
-        }
-
-        return used;
-    }
+    public int Describe(Span<Libc.IoVector> vectors) =>
+        NbdMessage.Describe(_header, _headerLength, _body, _headerLength + _body.Length - Unsent, vectors);
 
     /// <summary>Copies what is not sent yet, as far as there is room.</summary>
     /// <returns>How many bytes.</returns>
     public int CopyUnsentTo(Span<byte> room)
     {
         Span<Libc.IoVector> vectors = stackalloc Libc.IoVector[2];
-        int copied = 0;
-        foreach (Libc.IoVector vector in vectors[..Describe(vectors)])
-        {
-            int part = int.Min((int)vector.Length, room.Length - copied);
-            new ReadOnlySpan<byte>((void*)vector.Base, part).CopyTo(room[copied..]);
-            copied += part;
-        }
-
-        return copied;
+        return NbdMessage.Copy(vectors[..Describe(vectors)], room);
     }
 
     private void ReplySimple(uint error, IoBuffer data)

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Rings;
@@ -8,7 +6,7 @@ namespace Ublk.Targets.Nbd;
 
 /// <summary>One request to the server, awaitable once; used again for the next when its result was taken.</summary>
 /// <remarks>Everything happens on the queue's thread.</remarks>
-internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : ReusableTask<int>
+internal sealed class NbdCommand(NbdCommandPool pool, int index) : ReusableTask<int>
 {
     private readonly byte[] _header = GC.AllocateArray<byte>(NbdHeaders.MaxRequestLength, pinned: true);
     private int _headerLength;
@@ -95,39 +93,15 @@ internal sealed unsafe class NbdCommand(NbdCommandPool pool, int index) : Reusab
     /// <summary>Describes what is not sent yet and is in memory.</summary>
     /// <param name="vectors">Room for two.</param>
     /// <returns>How many are used.</returns>
-    public int Describe(Span<Libc.IoVector> vectors)
-    {
-        int sent = Length - Unsent;
-        int used = 0;
-        if (sent < _headerLength)
-        {
-            nint header = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_header));
-            vectors[used++] = new Libc.IoVector { Base = header + sent, Length = (nuint)(_headerLength - sent) };
-        }
-
-        int sentData = int.Max(0, sent - _headerLength);
-        if (Type == NbdCommandType.Write && Buffer.IsMemory)
-        {
-            vectors[used++] = new Libc.IoVector { Base = Buffer.Address + sentData, Length = (nuint)(Buffer.Length - sentData) };
-        }
-
-        return used;
-    }
+    public int Describe(Span<Libc.IoVector> vectors) => NbdMessage.Describe(
+        _header, _headerLength, Type == NbdCommandType.Write && Buffer.IsMemory ? Buffer : default, Length - Unsent, vectors);
 
     /// <summary>Copies what is not sent yet, as far as there is room.</summary>
     /// <returns>How many bytes.</returns>
     public int CopyUnsentTo(Span<byte> room)
     {
         Span<Libc.IoVector> vectors = stackalloc Libc.IoVector[2];
-        int copied = 0;
-        foreach (Libc.IoVector vector in vectors[..Describe(vectors)])
-        {
-            int part = int.Min((int)vector.Length, room.Length - copied);
-            new ReadOnlySpan<byte>((void*)vector.Base, part).CopyTo(room[copied..]);
-            copied += part;
-        }
-
-        return copied;
+        return NbdMessage.Copy(vectors[..Describe(vectors)], room);
     }
 
     /// <summary>Answers the request: with the length of the data, 0 where there is none, or a negative errno.</summary>
