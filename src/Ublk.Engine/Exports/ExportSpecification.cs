@@ -1,5 +1,6 @@
 using System.Net;
 using Ublk.Files;
+using Ublk.Interop;
 
 namespace Ublk.Exports;
 
@@ -70,6 +71,8 @@ internal sealed record ExportSpecification
             $"An export's name has up to {MaxName} letters, digits, dots, dashes and underscores, and begins with no dot or dash; "
                 + $"'{Name}' is none.");
         Require(SocketPath is not null || Port is > 0 and <= ushort.MaxValue, $"Port must be from 1 to {ushort.MaxValue}, not {Port}.");
+        Require(SocketPath is null || RawText.ToBytes(SocketPath).Length < Libc.UnixPathMax,
+            $"A socket's path has at most {Libc.UnixPathMax - 1} bytes; {SocketPath} has more. Choose another -Socket.");
         Require(IPAddress.TryParse(Address, out IPAddress? address), $"'{Address}' is no IP address.");
         Require(SocketPath is not null || TlsCertificates is not null || IPAddress.IsLoopback(address!),
             $"Whoever reaches {Address} could read the disk. Add -TlsCertificates, or use a loopback address.");

@@ -42,6 +42,7 @@ public class ExportSpecificationTests
     {
         Refused(s_tcp with { Port = 0 });
         Refused(s_tcp with { Port = 65536 });
+        Refused(s_tcp with { SocketPath = $"/tmp/{new string('a', 103)}" });
         Refused(s_tcp with { Writable = true, Snapshot = "a" });
     }
 
