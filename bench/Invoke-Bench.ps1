@@ -111,7 +111,8 @@ finally {
 
 $results = [ordered]@{
     about      = [ordered]@{ kernel = "$(uname -r)"; cpus = [Environment]::ProcessorCount; rounds = $Rounds; seconds = $Seconds
-                           clock = $Instructions ? 'instructions' : 'time'; skipped = @($skipped) }
+                           clock = $Instructions ? 'instructions' : 'time'; skipped = @($skipped)
+                           machine = @(& "$PSScriptRoot/Test-Machine.ps1" | Select-Object Check, Value, Ready) }
     summary    = @(Get-Summary $samples)
     throughput = @($samples)
     memory     = $memory

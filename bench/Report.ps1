@@ -62,6 +62,7 @@ function Format-Report($Results) {
     $about = $Results.about
     "Kernel $($about.kernel), $($about.cpus) CPUs, $($about.rounds) rounds of $($about.seconds) s: medians, in parentheses the least and greatest of the rounds."
     if ($about.clock -eq 'instructions') { 'The clock counts instructions, a nanosecond each.' }
+    "Machine: $(($about.machine | ForEach-Object { "$($_.Check) $($_.Value)$($_.Ready ? '' : ' (not ready)')" }) -join ', ')."
     foreach ($sentence in $about.skipped) { "Left out: $sentence." }
     ''
     '![Throughput of Ublk over that of each other contender](plots/throughput.svg)'
