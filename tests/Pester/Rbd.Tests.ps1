@@ -38,6 +38,12 @@ Describe 'A disk of an image in a Ceph cluster' {
         ((Invoke-Rbd lock ls --format json rbd/disk) | ConvertFrom-Json).address | Should -Be $device.TargetProperties.LockOwner
         Get-Privilege $device.ProcessId | Should -Be $workerPrivilege
         Wait-Fio (Start-Fio $device '--runtime=2', '--verify_backlog=64', '--fdatasync=32', '--bsrange=4k-256k')
+        # PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE (linux/sched.h), which PR_SET_IO_FLUSHER sets: librbd's threads inherit them. The runtime's
+        # own one was there before, and serves no request.
+        foreach ($thread in Get-Item "/proc/$($device.ProcessId)/task/*" | Where-Object { (Get-Content "$_/comm") -ne '.NET Finalizer' }) {
+            $flags = ((Get-Content -Raw "$thread/stat") -replace '^.*\) ' -split ' ')[6]
+            [long] $flags -band 0x180000 | Should -Be 0x180000 -Because (Get-Content "$thread/comm")
+        }
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
         try {
