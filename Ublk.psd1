@@ -11,7 +11,7 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Checkpoint-UblkImage', 'Compare-UblkImage', 'Convert-UblkImage', 'Format-UblkMeasurement',
+        'Checkpoint-UblkDevice', 'Checkpoint-UblkImage', 'Compare-UblkImage', 'Convert-UblkImage', 'Format-UblkMeasurement',
         'Get-UblkDevice', 'Get-UblkExport', 'Get-UblkFeature', 'Get-UblkFilter', 'Get-UblkImage', 'Get-UblkImageSnapshot',
         'Get-UblkLog', 'Get-UblkMetric', 'Get-UblkRegistration', 'Get-UblkTarget', 'Install-UblkUdevRule',
         'Measure-UblkDevice', 'Measure-UblkImage', 'Merge-UblkImage', 'New-UblkDevice', 'New-UblkExport',

@@ -42,3 +42,106 @@ Describe 'Set-UblkDevice of a disk in use' {
         "$((Get-UblkDevice 0).Filters)" | Should -Be 'Offset=4096'
     }
 }
+
+Describe 'Checkpoint-UblkDevice' {
+    BeforeAll {
+        $checkpoint = 'Ublk.PowerShell.Commands.CheckpointUblkDeviceCommand'
+        $chance = New-Chance
+        $mount = "$TestDrive/mnt"
+        $null = New-Item -ItemType Directory -Force $mount
+    }
+
+    AfterEach {
+        Remove-EveryDevice
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'of a mounted file system under load keeps it whole, and each instant of it' -Tag Core {
+        $null = New-UblkImage "$TestDrive/s0.qcow2" 64MB
+        $device = New-UblkDevice "$TestDrive/s0.qcow2" -QueueCount 2 -Recovery Reissue
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            $fio = Start-Fio "$mount/file" '--fsync=8'
+            foreach ($number in 1..3) {
+                Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/s$number.qcow2" -Freeze
+                (Get-UblkDevice 0).BackingPath | Should -Be "$TestDrive/s$number.qcow2"
+            }
+            (Get-UblkDevice 0).ProcessId | Should -Be $device.ProcessId
+            Stop-Worker
+            Start-UblkDevice 0
+            Stop-Fio $fio
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+        Remove-UblkDevice 0
+        foreach ($number in 0..3) {
+            $null = Invoke-Program qemu-img check -q "$TestDrive/s$number.qcow2"
+        }
+
+        # Frozen, so clean without a replay of the journal.
+        $snapshot = New-UblkDevice "$TestDrive/s1.qcow2" -ReadOnly
+        Invoke-Program e2fsck -fn $snapshot
+    }
+
+    It 'of several disks has one instant' {
+        $null = New-UblkImage "$TestDrive/b.qcow2" 8MB
+        $a = New-UblkDevice (New-Image "$TestDrive/a.img" 8MB) -BufferMode UserCopy
+        $b = New-UblkDevice "$TestDrive/b.qcow2"
+
+        # Always to the first disk first.
+        $writer = Start-Process bash -PassThru -ArgumentList '-c', ("'for i in {100000..900000}; do for d in $a $b; do " +
+            'echo $i | dd of=$d bs=512 conv=sync,notrunc oflag=direct status=none || exit 1; done; done' + "'")
+        Wait-For { (Get-Content -AsByteStream -TotalCount 1 "$TestDrive/a.img") -eq 0x31 }
+        $a, $b | Checkpoint-UblkDevice -OverlayPath "$TestDrive/a1.qcow2", "$TestDrive/b1.qcow2"
+        $writer.HasExited | Should -BeFalse
+        Invoke-Program env kill $writer.Id
+        $writer.WaitForExit()
+        Invoke-Program qemu-img convert -U -O raw "$TestDrive/b.qcow2" "$TestDrive/b.img"
+        $first, $second = foreach ($file in 'a', 'b') {
+            [int] [Text.Encoding]::ASCII.GetString((Get-Content -AsByteStream -TotalCount 6 "$TestDrive/$file.img"))
+        }
+        $first - $second | Should -BeIn 0, 1
+        Invoke-Program cmp -n 6 $a $b
+        $a, $b | Remove-UblkDevice
+        'a1', 'b1' | ForEach-Object { $null = Invoke-Program qemu-img check -q "$TestDrive/$_.qcow2" }
+    }
+
+    It 'refuses a disk that cannot have one, and leaves nothing' {
+        $image = New-Image "$TestDrive/part.img" 8MB
+        $null = New-UblkDevice -Target Loop -Path $image -BufferMode UserCopy
+        $null = New-UblkDevice -Target Null -Size 8MB
+        { Checkpoint-UblkDevice 0, 1 -OverlayPath "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" -ErrorAction Stop } |
+            Should -Throw '*target Null*' -ErrorId "NotSupported,$checkpoint"
+        { Checkpoint-UblkDevice 0 -OverlayPath $image -ErrorAction Stop } | Should -Throw '*There is a file*' -ErrorId "PathExists,$checkpoint"
+        Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/x.qcow2" -WhatIf
+        "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" | Should -Not -Exist
+        (Get-UblkDevice 0).Target | Should -Be Loop
+        (Get-UblkDevice 0).BackingPath | Should -Be $image.FullName
+    }
+
+    It 'leaves the former image or the new one when the worker is killed' -Tag Fire {
+        $null = New-UblkImage "$TestDrive/k0.qcow2" 64MB
+        $device = New-UblkDevice "$TestDrive/k0.qcow2" -QueueCount 2 -Recovery Reissue
+        $fio = Start-Fio $device
+        foreach ($number in 1..3) {
+            $worker = (Get-UblkDevice 0).ProcessId
+            $shell = New-Shell "Checkpoint-UblkDevice 0 -OverlayPath '$TestDrive/k$number.qcow2'"
+            $running = $shell.BeginInvoke()
+            Wait-For { $running.IsCompleted -or (Test-Path "$TestDrive/k$number.qcow2") }
+            Start-Sleep -Milliseconds $chance.Next(60)
+            Invoke-Program env kill -KILL $worker
+            Wait-For { $running.IsCompleted }
+            $shell.Dispose()
+            Wait-For { (Get-UblkDevice 0).State -eq 'Crashed' }
+            Start-UblkDevice 0
+            Write-Host "    $((Get-UblkDevice 0).BackingPath)"
+        }
+        Stop-Fio $fio
+        $top = (Get-UblkDevice 0).BackingPath
+        Remove-UblkDevice 0
+        $null = Invoke-Program qemu-img check -q $top
+    }
+}

@@ -81,13 +81,14 @@ if ($canResize) {
             Get-DiskSize $device | Should -Be 28MB
         }
 
-        It 'resizes a qcow2 disk in use, which is suspended meanwhile' {
+        It 'resizes a qcow2 disk in use, whose requests wait meanwhile' {
             $qcow2 = "$TestDrive/disk.qcow2"
             $null = New-UblkImage $qcow2 64MB
-            $device = New-UblkDevice $qcow2 -Recovery Queue
+            $device = New-UblkDevice $qcow2
             $fio = Start-Fio $device
             Start-Sleep 1
             ($device | Resize-UblkDevice -Size 128MB -PassThru).Size | Should -Be 128MB
+            (Get-UblkDevice).ProcessId | Should -Be $device.ProcessId
             Get-DiskSize $device | Should -Be 128MB
             Stop-Fio $fio
             { $device | Resize-UblkDevice -ErrorAction Stop } | Should -Throw '*-Size*' -ErrorId "InvalidArgument,$resize"
@@ -97,15 +98,6 @@ if ($canResize) {
             $device | Remove-UblkDevice
             (Get-UblkImage $qcow2).VirtualSize | Should -Be 32MB
             $null = Invoke-Program qemu-img check -q $qcow2
-        }
-
-        It 'leaves a qcow2 disk that cannot be suspended as it is' {
-            $qcow2 = "$TestDrive/disk.qcow2"
-            $null = New-UblkImage $qcow2 64MB -Force
-            $device = New-UblkDevice $qcow2
-            { $device | Resize-UblkDevice -Size 128MB -ErrorAction Stop } | Should -Throw '*-Recovery*' -ErrorId "NotSupported,$resize"
-            (Get-UblkDevice).State | Should -Be 'Live'
-            Get-DiskSize $device | Should -Be 64MB
         }
 
         It 'does not shrink a disk that is mounted' {

@@ -37,7 +37,7 @@ internal sealed class NewFile : IDisposable
     /// <summary>The open file.</summary>
     public SafeFileHandle Handle { get; }
 
-    /// <summary>Writes a file, or replaces one, as a whole: readers see the former content or the new one.</summary>
+    /// <summary>Writes a file, or replaces one, as a whole and durably: readers see the former content or the new one.</summary>
     /// <param name="path">The file. Its folder is made where it is missing.</param>
     /// <param name="content">The whole content.</param>
     /// <param name="mode">Its permissions, whatever the umask.</param>
@@ -48,7 +48,9 @@ internal sealed class NewFile : IDisposable
         using NewFile file = new(path, (int)mode);
         File.SetUnixFileMode(file.Handle, mode);
         RandomAccess.Write(file.Handle, content, 0);
+        file.Flush();
         file.Name(replace: true);
+        file.Flush();
     }
 
     /// <summary>Gives the file its name.</summary>

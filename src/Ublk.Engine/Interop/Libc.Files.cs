@@ -71,6 +71,12 @@ internal static partial class Libc
     /// <summary>Make a block device refuse writes, or not, an int (linux/fs.h).</summary>
     public const uint BLKROSET = 0x125D;
 
+    /// <summary>Have the file system of a folder write nothing until <see cref="FITHAW"/> (linux/fs.h).</summary>
+    public const uint FIFREEZE = 0xC0045877;
+
+    /// <summary>End <see cref="FIFREEZE"/> (linux/fs.h).</summary>
+    public const uint FITHAW = 0xC0045878;
+
     /// <summary>Whether a block device refuses writes, an int (linux/fs.h).</summary>
     public const uint BLKROGET = 0x125E;
 

@@ -51,9 +51,6 @@ internal sealed class LiveDisk
                 step($"Opening {order.Specification!.BackingPath}.");
                 Open(order.Specification);
                 break;
-            case LiveAction.Release when _isHeld && IsOpen:
-                Release();
-                break;
             default:
                 throw new UblkException(UblkError.InvalidArgument, $"The worker cannot {order.Action} now.");
         }
@@ -69,7 +66,8 @@ internal sealed class LiveDisk
 
         if (_isHeld)
         {
-            Release();
+            _isHeld = false;
+            _targets.Release(Disk.Target);
         }
     }
 
@@ -139,11 +137,5 @@ internal sealed class LiveDisk
         {
             // The device has ended, and no request is left.
         }
-    }
-
-    private void Release()
-    {
-        _isHeld = false;
-        _targets.Release(Disk.Target);
     }
 }

@@ -22,7 +22,7 @@ internal enum LiveAction
     /// <summary>Exchange the filters that can be.</summary>
     Exchange,
 
-    /// <summary>Hold new requests, and wait until those in flight are answered.</summary>
+    /// <summary>Hold new requests, and wait until those in flight are answered. The end of the channel lets them go on.</summary>
     Hold,
 
     /// <summary>Make what was written durable, and close the target: what is behind the disk is at rest.</summary>
@@ -30,9 +30,6 @@ internal enum LiveAction
 
     /// <summary>Open the target anew, as the specification says, and record that.</summary>
     Open,
-
-    /// <summary>Let the held requests go on. The end of the channel does so as well.</summary>
-    Release,
 }
 
 /// <summary>A report of a worker about the command that it carries out.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -19,6 +20,9 @@ internal static class DeviceRegistrar
 
     /// <summary>What the names of their files end in.</summary>
     internal const string Extension = ".json";
+
+    private const UnixFileMode Readable =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     // With room for what the names of units put around it.
     private const int MaxNameLength = 64;
@@ -82,6 +86,43 @@ internal static class DeviceRegistrar
 
             written.Add(path);
             File.WriteAllText(path, text);
+        }
+    }
+
+    /// <summary>The specification of a registered device; null where there is none of this name that can be read.</summary>
+    public static DeviceSpecification? TryRead(string name)
+    {
+        string path = PathOf(name);
+        try
+        {
+            return File.Exists(path) ? Read(path) : null;
+        }
+        catch (UblkException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Has a registered device have another disk at the next boot. The file is whole and durable at any moment.</summary>
+    /// <exception cref="UblkException">The file cannot be written; it is as it was.</exception>
+    public static void Replace(string name, DeviceSpecification specification)
+    {
+        UblkRegistration registration = Describe(name, specification);
+        IReadOnlyList<string> program = WorkerProgram.Locate(UnitTemplate.WorkerFolder, specification).Command;
+        try
+        {
+            string text = Serialize(specification with { Name = null });
+            NewFile.Replace(registration.SpecificationPath, Encoding.UTF8.GetBytes(text), Readable);
+            if (RegistrationText.DropIn(registration, specification, program) is { } dropIn)
+            {
+                NewFile.Replace(registration.DropInPath, Encoding.UTF8.GetBytes(dropIn), Readable);
+            }
+
+            ServiceManager.TryControl(out _, "daemon-reload");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(exception);
         }
     }
 
@@ -211,6 +252,8 @@ internal static class DeviceRegistrar
         }
     }
 
+    private static string PathOf(string name) => $"{Folder}/{name}{Extension}";
+
     private static IEnumerable<string> Names() => Directory.Exists(Folder)
         ? Directory.EnumerateFiles(Folder, $"*{Extension}").Select(path => Path.GetFileNameWithoutExtension(path))
         : [];
@@ -219,7 +262,7 @@ internal static class DeviceRegistrar
     {
         try
         {
-            return Describe(name, Read($"{Folder}/{name}{Extension}"));
+            return Describe(name, Read(PathOf(name)));
         }
         catch (UblkException)
         {

@@ -8,6 +8,8 @@ namespace Ublk.Targets;
 /// <summary>A kind of disk: it says what it is like and answers requests. Derive from it to make a new one.</summary>
 public abstract class BlockTarget : IDisposable
 {
+    private bool _isDisposed;
+
     /// <summary>What the disk is like; fixed once the target is open.</summary>
     public abstract TargetGeometry Geometry { get; }
 
@@ -65,8 +67,12 @@ public abstract class BlockTarget : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        Dispose(true);
-        GC.SuppressFinalize(this);
+        if (!_isDisposed)
+        {
+            _isDisposed = true;
+            Dispose(true);
+            GC.SuppressFinalize(this);
+        }
     }
 
     /// <summary>Closes what the target opened; every request has been answered by then.</summary>

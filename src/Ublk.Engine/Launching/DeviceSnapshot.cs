@@ -1,0 +1,202 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Catalog;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Files;
+using Ublk.Images;
+using Ublk.Interop;
+using Ublk.Lifecycle;
+using Ublk.Live;
+using Ublk.Processes;
+using Ublk.Registration;
+using Ublk.Specification;
+using Ublk.Targets;
+
+namespace Ublk.Launching;
+
+/// <summary>
+/// Snapshots of disks in use: the file behind each stays as it is at one instant, and a new image above it takes the writes.
+/// </summary>
+internal static class DeviceSnapshot
+{
+    /// <summary>Takes a snapshot of each disk, all at one instant.</summary>
+    /// <param name="disks">The devices, with the path of the new image of each.</param>
+    /// <param name="freeze">Whether the file systems on the disks are frozen meanwhile, so that they are clean in the snapshot.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
+    /// <param name="cancellation">Gives up, which undoes it.</param>
+    /// <returns>Sentences that the user should see.</returns>
+    /// <exception cref="UblkException">A disk cannot have a snapshot. All disks are as they were, and no new image is left.</exception>
+    public static IReadOnlyList<string> Take(
+        IReadOnlyList<(int Id, string Path)> disks, bool freeze, string workerDirectory, Action<string> step,
+        CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        List<Layer> layers = [];
+        try
+        {
+            // In one order, so that two commands do not wait for each other.
+            foreach ((int id, string path) in disks.OrderBy(disk => disk.Id))
+            {
+                layers.Add(new Layer(control, id, path, step, cancellation));
+            }
+
+            layers.ForEach(layer => layer.Create(workerDirectory));
+            using FrozenFileSystems? frozen = freeze ? new FrozenFileSystems(layers.SelectMany(layer => layer.MountPoints)) : null;
+            layers.ForEach(layer => layer.Hold());
+            return [.. layers.SelectMany(layer => layer.Switch())];
+        }
+        catch
+        {
+            layers.ForEach(layer => layer.Undo());
+            throw;
+        }
+        finally
+        {
+            // Requests go on.
+            layers.ForEach(layer => layer.Dispose());
+        }
+    }
+
+    /// <summary>One disk, its image until now and the new one above.</summary>
+    private sealed class Layer : IDisposable
+    {
+        private readonly int _id;
+        private readonly string _path;
+        private readonly long _size;
+        private readonly SafeFileHandle _idLock;
+        private readonly DeviceSpecification _former;
+        private readonly TargetDefinition? _target;
+        private readonly DeviceSpecification _next;
+        private readonly LiveConnection _worker;
+        private readonly Action<string> _step;
+        private readonly CancellationToken _cancellation;
+        private DeviceSpecification? _registered;
+        private bool _isCreated;
+        private bool _isSwitched;
+
+        public Layer(ControlDevice control, int id, string path, Action<string> step, CancellationToken cancellation)
+        {
+            (_id, _path, _step, _cancellation) = (id, path, step, cancellation);
+            _idLock = StateDirectory.Own.LockDevice(id, cancellation);
+            try
+            {
+                _former = DeviceTransitions.LiveRecordOf(control, id, cancellation).Specification;
+                _target = _former.Assembly is null ? TargetCatalog.Find(_former.Target) : null;
+                RequirePossible(control.GetInfo(id));
+                _size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
+                Dictionary<string, string> options = _former.Options
+                    .Where(option => option.Key is "DirectIO" or "CacheSize" or "Discard").ToDictionary();
+                options[DeviceSpecification.BackingPathOption] = path;
+
+                _next = _former with { Target = TargetCatalog.All.Single(target => target.IsImage).Name, Options = options };
+                _worker = LiveConnection.Open(id, step);
+            }
+            catch
+            {
+                _idLock.Dispose();
+                throw;
+            }
+        }
+
+        /// <summary>Where the disk or a partition of it is mounted.</summary>
+        public IEnumerable<string> MountPoints => DeviceInventory.Find(_id)?.MountPoints ?? [];
+
+        /// <summary>Creates the image. Its content is that of the disk, now and until the disk is switched, so boot may use it.</summary>
+        public void Create(string workerDirectory)
+        {
+            _step($"Creating {_path}.");
+            ImageJob.Run(
+                new CreateImage
+                {
+                    Path = _path,
+                    Size = _size,
+                    Options = new NewImageOptions
+                    {
+                        Format = ImageFormat.Qcow2,
+                        BackingFile = Path.GetFullPath(_former.BackingPath!),
+                        BackingFormat = _target!.IsImage ? ImageFormat.Qcow2 : ImageFormat.Raw,
+                    },
+                },
+                workerDirectory, (_, _, _) => { }, _step, _cancellation);
+            _isCreated = true;
+            if (_former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && IsSameDisk(registered))
+            {
+                DeviceRegistrar.Replace(name, registered with { Target = _next.Target, Options = _next.Options });
+                _registered = registered;
+            }
+        }
+
+        public void Hold() => _worker.Run(LiveAction.Hold, null, _cancellation);
+
+        /// <summary>Has the new image take the writes, once they go on. It is not given up, as the worker would finish it.</summary>
+        /// <returns>Sentences that the user should see.</returns>
+        public IReadOnlyList<string> Switch()
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            _worker.Run(LiveAction.Close, null, CancellationToken.None);
+            IReadOnlyList<string> warnings = _worker.Run(LiveAction.Open, _next, CancellationToken.None);
+            _isSwitched = true;
+            return warnings;
+        }
+
+        /// <summary>Undoes what was done, as far as no worker depends on it.</summary>
+        public void Undo()
+        {
+            try
+            {
+                if (_isSwitched)
+                {
+                    _worker.Run(LiveAction.Close, null, CancellationToken.None);
+                    _worker.Run(LiveAction.Open, _former, CancellationToken.None);
+                }
+            }
+            catch (UblkException exception)
+            {
+                _step($"Device {_id} stays with {_path}: {exception.Message}");
+            }
+
+            // Its worker may have died with the new image in the record: the next one serves that.
+            if (!_isCreated || StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == _path)
+            {
+                return;
+            }
+
+            if (_registered is { } registered)
+            {
+                DeviceRegistrar.Replace(_former.Name!, registered);
+            }
+
+            File.Delete(_path);
+        }
+
+        public void Dispose()
+        {
+            _worker.Dispose();
+            _idLock.Dispose();
+        }
+
+        private bool IsSameDisk(DeviceSpecification registered) =>
+            registered.Target == _former.Target && registered.BackingPath == _former.BackingPath;
+
+        private void RequirePossible(in UblkDeviceInfo info)
+        {
+            string? reason =
+                _target is not ({ IsImage: true } or { ServesBytes: true })
+                    ? $"it is neither a file nor a qcow2 image, but of the target {_former.Target}"
+                : FilterStack.CountExchangeable(_former.Filters) < _former.Filters.Count
+                    ? $"it has the filter {_former.Filters[FilterStack.CountExchangeable(_former.Filters)].Name}"
+                : _former.ReadOnly || DeviceInventory.Find(_id)?.ReadOnly == true ? "it is read-only"
+                : _former.Options.ContainsKey("Offset") ? "it begins inside of its file (-Offset)"
+                : _former.Options.ContainsKey("KeyFile") ? "its image is encrypted"
+                : ((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy)
+                    ? "its data is not copied, and an image needs it copied. Make the device with -BufferMode UserCopy or -BufferMode Copy"
+                : null;
+            if (reason is not null)
+            {
+                throw new UblkException(UblkError.NotSupported, $"The disk of device {_id} cannot have a snapshot: {reason}.",
+                    operation: "snapshot", deviceId: _id);
+            }
+        }
+    }
+}
