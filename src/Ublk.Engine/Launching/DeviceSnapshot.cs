@@ -33,6 +33,7 @@ internal static class DeviceSnapshot
     {
         using ControlDevice control = new();
         List<Layer> layers = [];
+        FrozenFileSystems? frozen = null;
         try
         {
             // In one order, so that two commands do not wait for each other.
@@ -42,7 +43,7 @@ internal static class DeviceSnapshot
             }
 
             layers.ForEach(layer => layer.Create(workerDirectory));
-            using FrozenFileSystems? frozen = freeze ? new FrozenFileSystems(layers.SelectMany(layer => layer.MountPoints)) : null;
+            frozen = freeze ? new FrozenFileSystems(layers.SelectMany(layer => layer.MountPoints)) : null;
             layers.ForEach(layer => layer.Hold());
             return [.. layers.SelectMany(layer => layer.Switch())];
         }
@@ -53,8 +54,9 @@ internal static class DeviceSnapshot
         }
         finally
         {
-            // Requests go on.
+            // Requests go on first: to thaw is to write.
             layers.ForEach(layer => layer.Dispose());
+            frozen?.Dispose();
         }
     }
 

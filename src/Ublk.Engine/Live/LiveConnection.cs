@@ -17,7 +17,8 @@ internal sealed class LiveConnection : IDisposable
     private readonly LineChannel _channel;
     private readonly Action<string> _step;
 
-    private LiveConnection(int id, LineChannel channel, Action<string> step) => (_id, _channel, _step) = (id, channel, step);
+    /// <summary>Takes a channel, which goes with this.</summary>
+    internal LiveConnection(int id, LineChannel channel, Action<string> step) => (_id, _channel, _step) = (id, channel, step);
 
     /// <summary>Connects to the worker of a live device of the caller.</summary>
     /// <param name="id">The device.</param>

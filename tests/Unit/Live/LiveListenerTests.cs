@@ -1,0 +1,136 @@
+using Ublk.Devices;
+using Ublk.Interop;
+using Ublk.Io;
+using Ublk.Live;
+using Ublk.Processes;
+using Ublk.Specification;
+using Ublk.Targets;
+using Ublk.Tests.Serving;
+using Ublk.Tests.Targets;
+
+namespace Ublk.Tests.Live;
+
+/// <summary>Commands reach a worker, and what becomes of its disk when they end in other ways than they should.</summary>
+public sealed class LiveListenerTests : IDisposable
+{
+    private const int Block = 4096;
+
+    private static readonly DeviceSpecification s_specification = new() { Id = 0, Target = "Memory" };
+
+    private readonly string _folder = Directory.CreateDirectory($"/dev/shm/ublk-live-{Guid.NewGuid():N}").FullName;
+    private readonly StateDirectory _state;
+    private readonly MemoryTarget _target = new(1 << 20);
+    private readonly ServedQueues _served;
+    private readonly LiveDisk _disk;
+    private readonly LiveListener _listener;
+
+    public LiveListenerTests()
+    {
+        _state = new StateDirectory(Libc.GetEffectiveUserId(), $"{_folder}/state");
+        _served = new ServedQueues(_target, 1, 4, Block);
+        _disk = new LiveDisk(
+            new OpenedDisk(s_specification, 0, new TargetOptions(s_specification.Options), _target, _target, null),
+            _served.Switch, new Host());
+        _listener = new LiveListener(_state.Listen(0), _disk, _ => { });
+    }
+
+    private static DeviceSpecification Failing => s_specification with
+    {
+        Filters = [new UblkFilter("ErrorRate", new Dictionary<string, string> { ["ErrorRate"] = "1" })],
+    };
+
+    public void Dispose()
+    {
+        _listener.Dispose();
+        _served.Dispose();
+        _target.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public void A_command_changes_the_disk_and_its_failure_comes_back_as_it_was()
+    {
+        List<string> steps = [];
+        using LiveConnection command = new(0, _state.TryConnect(0)!, steps.Add);
+        command.Run(LiveAction.Exchange, Failing, CancellationToken.None);
+        Assert.Equal(-Libc.EIO, Read());
+        command.Run(LiveAction.Exchange, s_specification, CancellationToken.None);
+        Assert.Equal(Block, Read());
+        Assert.Equal(UblkError.InvalidArgument, Assert.Throws<UblkException>(
+            () => command.Run(LiveAction.Close, null, CancellationToken.None)).Error);
+        command.Run(LiveAction.Hold, null, CancellationToken.None);
+        Assert.Single(steps);
+    }
+
+    [Fact]
+    public void Held_requests_go_on_when_the_command_is_gone()
+    {
+        using (LiveConnection command = new(0, _state.TryConnect(0)!, _ => { }))
+        {
+            command.Run(LiveAction.Hold, null, CancellationToken.None);
+            _served.Begin(0, 0, IoOperation.Read, 0, new byte[Block]);
+            Assert.False(_served.IsAnswered(0, 0));
+        }
+
+        Assert.Equal(Block, _served.End(0, 0, default));
+
+        // And the next command finds the disk as it was.
+        using LiveConnection next = new(0, _state.TryConnect(0)!, _ => { });
+        next.Run(LiveAction.Hold, null, CancellationToken.None);
+    }
+
+    [Fact]
+    public void Held_requests_go_on_when_the_worker_listens_no_more()
+    {
+        using LiveConnection command = new(0, _state.TryConnect(0)!, _ => { });
+        command.Run(LiveAction.Hold, null, CancellationToken.None);
+        _served.Begin(0, 0, IoOperation.Read, 0, new byte[Block]);
+        _listener.Dispose();
+        Assert.Equal(Block, _served.End(0, 0, default));
+        Assert.Equal(UblkError.WorkerDied, Assert.Throws<UblkException>(
+            () => command.Run(LiveAction.Hold, null, CancellationToken.None)).Error);
+        Assert.Null(_state.TryConnect(0));
+    }
+
+    [Theory]
+    [InlineData("""{"Action":0,"Version":2}""")]
+    [InlineData("nonsense")]
+    public void A_command_of_another_version_is_refused(string line)
+    {
+        using LineChannel channel = _state.TryConnect(0)!;
+        channel.Send(line);
+        Assert.True(channel.TryReceive(TimeSpan.FromSeconds(10), out string? answer));
+        Assert.Contains("Update-UblkDevice", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Another_user_gives_no_commands()
+    {
+        // Even if the directory were open to everybody.
+        File.SetUnixFileMode(_folder, (UnixFileMode)0b111_111_111);
+        File.SetUnixFileMode($"{_folder}/state", (UnixFileMode)0b111_101_101);
+        File.SetUnixFileMode($"{_folder}/state/0.socket", (UnixFileMode)0b111_111_111);
+        using LineChannel channel = OtherUser.Run(() => new StateDirectory(0, $"{_folder}/state").TryConnect(0)!);
+        Assert.True(channel.TryReceive(TimeSpan.FromSeconds(10), out string? answer));
+        Assert.Null(answer);
+        using LiveConnection command = new(0, _state.TryConnect(0)!, _ => { });
+        command.Run(LiveAction.Hold, null, CancellationToken.None);
+    }
+
+    private int Read() => _served.Request(0, 0, IoOperation.Read, 0, new byte[Block]);
+
+    private sealed class Host : ILiveHost
+    {
+        public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened) => throw new NotSupportedException();
+
+        public void RequireFit(OpenedDisk disk)
+        {
+        }
+
+        public void Record(OpenedDisk disk)
+        {
+        }
+
+        public void Abort(Exception exception) => throw exception;
+    }
+}
