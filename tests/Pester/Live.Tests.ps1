@@ -92,8 +92,12 @@ Describe 'Checkpoint-UblkDevice' {
         $b = New-UblkDevice "$TestDrive/b.qcow2"
 
         # Always to the first disk first.
-        $writer = Start-Process bash -PassThru -ArgumentList '-c', ("'for i in {100000..900000}; do for d in $a $b; do " +
-            'echo $i | dd of=$d bs=512 conv=sync,notrunc oflag=direct status=none || exit 1; done; done' + "'")
+        'for i in {100000..900000}; do
+            for disk in "$@"; do
+                echo $i | dd "of=$disk" bs=512 conv=sync,notrunc oflag=direct status=none || exit 1
+            done
+        done' > "$TestDrive/write.sh"
+        $writer = Start-Process bash -PassThru -ArgumentList "$TestDrive/write.sh", $a, $b
         Wait-For { (Get-Content -AsByteStream -TotalCount 1 "$TestDrive/a.img") -eq 0x31 }
         $a, $b | Checkpoint-UblkDevice -OverlayPath "$TestDrive/a1.qcow2", "$TestDrive/b1.qcow2"
         $writer.HasExited | Should -BeFalse
@@ -115,7 +119,8 @@ Describe 'Checkpoint-UblkDevice' {
         $null = New-UblkDevice -Target Null -Size 8MB
         { Checkpoint-UblkDevice 0, 1 -OverlayPath "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" -ErrorAction Stop } |
             Should -Throw '*target Null*' -ErrorId "NotSupported,$checkpoint"
-        { Checkpoint-UblkDevice 0 -OverlayPath $image -ErrorAction Stop } | Should -Throw '*There is a file*' -ErrorId "PathExists,$checkpoint"
+        { Checkpoint-UblkDevice 0 -OverlayPath (New-Image "$TestDrive/there.img") -ErrorAction Stop } |
+            Should -Throw '*There is a file*' -ErrorId "PathExists,$checkpoint"
         Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/x.qcow2" -WhatIf
         "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" | Should -Not -Exist
         (Get-UblkDevice 0).Target | Should -Be Loop
