@@ -124,6 +124,28 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
         Assert.Equal(error, client.ReceiveError());
     }
 
+    [Theory]
+    [InlineData(nameof(NbdCommandType.Write))]
+    [InlineData(nameof(NbdCommandType.Trim))]
+    [InlineData(nameof(NbdCommandType.WriteZeroes))]
+    public void A_change_with_FUA_is_durable_when_it_is_answered(string name)
+    {
+        NbdCommandType type = Enum.Parse<NbdCommandType>(name);
+        foreach (bool forcesUnitAccess in (bool[])[true, false])
+        {
+            VolatileTarget target = new(forcesUnitAccess);
+            using TestExport export = new(new ExportedDisk("disk", target, []));
+            using ScriptedClient client = new ScriptedClient(export.SocketPath).Open();
+            byte[] data = type == NbdCommandType.Write ? new byte[512] : [];
+            client.SendRequest(type, 0, 512, data: data);
+            Assert.Equal(0u, client.ReceiveError());
+            Assert.Equal(1, target.Volatile);
+            client.SendRequest(type, 0, 512, NbdCommandFlags.ForceUnitAccess, data: data);
+            Assert.Equal(0u, client.ReceiveError());
+            Assert.Equal(forcesUnitAccess && type == NbdCommandType.Write ? 1 : 0, target.Volatile);
+        }
+    }
+
     [Fact]
     public void An_error_of_the_storage_reaches_the_client()
     {
@@ -339,6 +361,24 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
             {
                 return memory.HandleAsync(request);
             }
+        }
+    }
+
+    /// <summary>Counts what a power cut would take.</summary>
+    private sealed class VolatileTarget(bool forcesUnitAccess) : BlockTarget
+    {
+        public int Volatile { get; private set; }
+
+        public override TargetGeometry Geometry { get; } = new()
+        {
+            Size = Size, VolatileCache = true, ForceUnitAccess = forcesUnitAccess, DiscardGranularity = 512, WriteZeroes = true,
+        };
+
+        public override ValueTask<int> HandleAsync(IoRequest request)
+        {
+            bool isDurable = forcesUnitAccess && request.Operation == IoOperation.Write && request.IsForceUnitAccess;
+            Volatile = request.Operation == IoOperation.Flush ? 0 : Volatile + (isDurable ? 0 : 1);
+            return new ValueTask<int>(0);
         }
     }
 

@@ -94,6 +94,13 @@ internal sealed class ClientSession : IDisposable
     /// <param name="result">Its length or 0, or a negative errno.</param>
     public void Complete(ExportRequest request, int result)
     {
+        if (result >= 0 && NeedsFlush(request))
+        {
+            request.Request.Load(IoOperation.Flush, false, false, 0, 0, default);
+            Handle(request);
+            return;
+        }
+
         if (result < 0)
         {
             request.ReplyError(_form, NbdError.FromErrno(-result));
@@ -225,19 +232,28 @@ internal sealed class ClientSession : IDisposable
         }
         else
         {
-            ValueTask<int> answer;
-            try
-            {
-                answer = _target.HandleAsync(request.Request);
-            }
-            catch (Exception exception)
-            {
-                answer = ValueTask.FromException<int>(exception);
-            }
-
-            request.Await(answer);
+            Handle(request);
         }
     }
+
+    private void Handle(ExportRequest request)
+    {
+        ValueTask<int> answer;
+        try
+        {
+            answer = _target.HandleAsync(request.Request);
+        }
+        catch (Exception exception)
+        {
+            answer = ValueTask.FromException<int>(exception);
+        }
+
+        request.Await(answer);
+    }
+
+    // Targets need not make ranges that are zeroed or discarded durable by themselves.
+    private bool NeedsFlush(ExportRequest request) => request.Request.IsForceUnitAccess
+        && (request.Request.Operation != IoOperation.Write || !_target.Geometry.ForceUnitAccess);
 
     // Checks a request and makes it one of the target. Of block status, bytes of the reply.
     private int Load(ExportRequest request)
