@@ -92,7 +92,7 @@ Describe 'Checkpoint-UblkDevice' {
         $b = New-UblkDevice "$TestDrive/b.qcow2"
 
         # Always to the first disk first.
-        'for i in {100000..900000}; do
+        'for ((i = 100000; ; i++)); do
             for disk in "$@"; do
                 echo $i | dd "of=$disk" bs=512 conv=sync,notrunc oflag=direct status=none || exit 1
             done
@@ -108,7 +108,6 @@ Describe 'Checkpoint-UblkDevice' {
             [int] [Text.Encoding]::ASCII.GetString((Get-Content -AsByteStream -TotalCount 6 "$TestDrive/$file.img"))
         }
         $first - $second | Should -BeIn 0, 1
-        Invoke-Program cmp -n 6 $a $b
         $a, $b | Remove-UblkDevice
         'a1', 'b1' | ForEach-Object { $null = Invoke-Program qemu-img check -q "$TestDrive/$_.qcow2" }
     }

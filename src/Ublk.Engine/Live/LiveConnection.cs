@@ -65,7 +65,7 @@ internal sealed class LiveConnection : IDisposable
                 continue;
             }
 
-            LiveReport report = JsonSerializer.Deserialize(line ?? throw Died(), LiveJson.Default.LiveReport)!;
+            LiveReport report = Read(line ?? throw Died());
             if (report.Step is { } step)
             {
                 _step(step);
@@ -85,6 +85,20 @@ internal sealed class LiveConnection : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _channel.Dispose();
+
+    private LiveReport Read(string line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(line, LiveJson.Default.LiveReport)!;
+        }
+        catch (JsonException)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"The worker of device {_id} is of another version. Replace it: Update-UblkDevice {_id}", operation: "receive",
+                deviceId: _id);
+        }
+    }
 
     private UblkException Died() => new(UblkError.WorkerDied,
         $"The worker of device {_id} ended during the command. Its log may show the cause: Get-UblkLog {_id}", operation: "receive",

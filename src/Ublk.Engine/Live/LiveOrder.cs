@@ -48,8 +48,12 @@ internal sealed record LiveReport
     public WorkerFailure? Failure { get; init; }
 }
 
-/// <summary>How orders and reports are written: compiled in, since the worker has no reflection.</summary>
-[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
+/// <summary>
+/// How orders and reports are written: compiled in, since the worker has no reflection; and with names for what versions may number
+/// differently.
+/// </summary>
+[JsonSourceGenerationOptions(
+    UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(LiveOrder))]
 [JsonSerializable(typeof(LiveReport))]
 internal sealed partial class LiveJson : JsonSerializerContext;
