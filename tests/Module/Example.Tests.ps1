@@ -15,9 +15,13 @@ Describe 'An example of the help' {
     BeforeEach {
         Copy-DocumentedFile $TestDrive/files $TestDrive/example $Code
         Push-Location $TestDrive/example
+        if ($Page -match '(Get|Remove)-UblkExport') {
+            $null = New-UblkExport data.img
+        }
     }
 
     AfterEach {
+        Get-UblkExport | Remove-UblkExport -Force
         Pop-Location
         Remove-Item $TestDrive/example -Recurse -Force
     }

@@ -13,6 +13,7 @@ BeforeDiscovery {
         'Get-UblkMetric'         = 'one'
         'Get-UblkRegistration'   = 'registered'
         'Measure-UblkDevice'     = 'one'
+        'New-UblkExport'         = 'one'
         'Remove-UblkDevice'      = 'one'
         'Resize-UblkDevice'      = 'one'
         'Set-UblkDevice'         = 'one'
@@ -123,6 +124,7 @@ BeforeAll {
         if (Test-Path /etc/ublk) {
             Unregister-UblkDevice * -Stop
         }
+        Get-UblkExport | Remove-UblkExport -Force
         Remove-EveryDevice
         if (Test-Path /etc/udev/rules.d/59-ublk.rules) {
             Uninstall-UblkUdevRule
