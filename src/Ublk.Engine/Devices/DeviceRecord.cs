@@ -87,6 +87,11 @@ internal sealed record DeviceRecord
         }
     }
 
+    /// <summary>Whether the device has the disk of another record of it, opened no more often, with the same filters.</summary>
+    public bool HasSameDisk(DeviceRecord other) =>
+        (Specification.Cookie, Generation, BackingPath) == (other.Specification.Cookie, other.Generation, other.BackingPath)
+        && Specification.Filters.Select(filter => $"{filter}").SequenceEqual(other.Specification.Filters.Select(filter => $"{filter}"));
+
     /// <summary>The same, with the files that its paths lead to now as the right ones.</summary>
     public DeviceRecord AcceptFiles() => this with
     {

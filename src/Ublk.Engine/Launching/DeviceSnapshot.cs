@@ -23,39 +23,89 @@ internal static class DeviceSnapshot
     /// <param name="disks">The devices, with the path of the new image of each.</param>
     /// <param name="freeze">Whether the file systems on the disks are frozen meanwhile, so that they are clean in the snapshot.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
-    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
-    /// <param name="cancellation">Gives up, which undoes it.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
+    /// <param name="cancellation">Gives up before the first disk is switched, which undoes it.</param>
     /// <returns>Sentences that the user should see.</returns>
-    /// <exception cref="UblkException">A disk cannot have a snapshot. All disks are as they were, and no new image is left.</exception>
+    /// <exception cref="UblkException">
+    /// A disk cannot have a snapshot. All disks are as they were, and no new image is left, unless the message says otherwise.
+    /// </exception>
     public static IReadOnlyList<string> Take(
         IReadOnlyList<(int Id, string Path)> disks, bool freeze, string workerDirectory, Action<string> step,
         CancellationToken cancellation)
     {
         using ControlDevice control = new();
+        Action<string> report = StepReports.Guard(step);
         List<Layer> layers = [];
-        FrozenFileSystems? frozen = null;
         try
         {
             // In one order, so that two commands do not wait for each other.
             foreach ((int id, string path) in disks.OrderBy(disk => disk.Id))
             {
-                layers.Add(new Layer(control, id, path, step, cancellation));
+                layers.Add(new Layer(control, id, path, report, cancellation));
             }
 
+            layers.ForEach(layer => layer.RequireElsewhere(layers));
             layers.ForEach(layer => layer.Create(workerDirectory));
-            frozen = freeze ? new FrozenFileSystems(layers.SelectMany(layer => layer.MountPoints)) : null;
+            return Switch(layers, freeze, cancellation);
+        }
+        catch (Exception exception)
+        {
+            string[] left = [.. layers.Select(layer => layer.CleanUp()).OfType<string>()];
+            if (left.Length == 0)
+            {
+                throw;
+            }
+
+            UblkException? cause = exception as UblkException;
+            throw new UblkException(cause?.Error ?? UblkError.OperationFailed, string.Join(' ', left.Prepend(exception.Message)),
+                cause?.Errno ?? 0, "snapshot", cause?.DeviceId);
+        }
+        finally
+        {
+            layers.ForEach(layer => layer.Dispose());
+        }
+    }
+
+    /// <summary>Refuses a file on a disk whose requests wait: its own requests would, too.</summary>
+    /// <param name="path">The file, which need not exist, or a block device.</param>
+    /// <param name="held">The disks, each with a path to it or to a file system on it.</param>
+    /// <param name="remedy">What to do about it.</param>
+    internal static void RequireElsewhere(string path, IEnumerable<(int Id, string Place)> held, string remedy)
+    {
+        if ((FileIdentity.Of(path) ?? FileIdentity.Of(Path.GetDirectoryName(Path.GetFullPath(path)))) is not { } file)
+        {
+            return;
+        }
+
+        foreach ((int id, string place) in held)
+        {
+            if (FileIdentity.Of(place) is { } disk && (disk.Major, disk.Minor) == (file.Major, file.Minor))
+            {
+                throw new UblkException(UblkError.InvalidArgument, $"{path} is on the disk of device {id} itself. {remedy}",
+                    operation: "snapshot", deviceId: id);
+            }
+        }
+    }
+
+    // Until this ends nothing may write to the disks: their requests wait, and their file systems may be frozen.
+    private static IReadOnlyList<string> Switch(List<Layer> layers, bool freeze, CancellationToken cancellation)
+    {
+        FrozenFileSystems? frozen = freeze ? new FrozenFileSystems(layers.SelectMany(layer => layer.MountPoints)) : null;
+        try
+        {
             layers.ForEach(layer => layer.Hold());
+            cancellation.ThrowIfCancellationRequested();
             return [.. layers.SelectMany(layer => layer.Switch())];
         }
         catch
         {
-            layers.ForEach(layer => layer.Undo());
+            layers.ForEach(layer => layer.SwitchBack());
             throw;
         }
         finally
         {
-            // Requests go on first: to thaw is to write.
-            layers.ForEach(layer => layer.Dispose());
+            // Thawing writes to the disks, so requests must continue first.
+            layers.ForEach(layer => layer.Release());
             frozen?.Dispose();
         }
     }
@@ -67,6 +117,7 @@ internal static class DeviceSnapshot
         private readonly string _path;
         private readonly long _size;
         private readonly SafeFileHandle _idLock;
+        private readonly DeviceRecord _record;
         private readonly DeviceSpecification _former;
         private readonly TargetDefinition? _target;
         private readonly DeviceSpecification _next;
@@ -83,7 +134,8 @@ internal static class DeviceSnapshot
             _idLock = StateDirectory.Own.LockDevice(id, cancellation);
             try
             {
-                _former = DeviceTransitions.LiveRecordOf(control, id, cancellation).Specification;
+                _record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
+                _former = _record.Specification;
                 _target = _former.Assembly is null ? TargetCatalog.Find(_former.Target) : null;
                 RequirePossible(control.GetInfo(id));
                 _size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
@@ -103,6 +155,15 @@ internal static class DeviceSnapshot
 
         /// <summary>Where the disk or a partition of it is mounted.</summary>
         public IEnumerable<string> MountPoints => DeviceInventory.Find(_id)?.MountPoints ?? [];
+
+        /// <summary>Checks that neither image is on a disk whose requests wait while it is opened or closed.</summary>
+        public void RequireElsewhere(IReadOnlyList<Layer> layers)
+        {
+            (int Id, string Place)[] held =
+                [.. layers.SelectMany(layer => layer.MountPoints.Append($"/dev/ublkb{layer._id}").Select(place => (layer._id, place)))];
+            DeviceSnapshot.RequireElsewhere(_path, held, "Give a path on another disk.");
+            DeviceSnapshot.RequireElsewhere(Path.GetFullPath(_former.BackingPath!), held, "Take their snapshots one after the other.");
+        }
 
         /// <summary>Creates the image. Its content is that of the disk, now and until the disk is switched, so boot may use it.</summary>
         public void Create(string workerDirectory)
@@ -124,52 +185,80 @@ internal static class DeviceSnapshot
             _isCreated = true;
             if (_former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && IsSameDisk(registered))
             {
-                DeviceRegistrar.Replace(name, registered with { Target = _next.Target, Options = _next.Options });
                 _registered = registered;
+                DeviceRegistrar.Replace(name, registered with { Target = _next.Target, Options = _next.Options });
             }
         }
 
-        public void Hold() => _worker.Run(LiveAction.Hold, null, _cancellation);
+        /// <summary>Has new requests wait. From then on the worker is busy with nothing else, and the record is final.</summary>
+        public void Hold()
+        {
+            _worker.Run(LiveAction.Hold, null, _cancellation);
+            DeviceTransitions.RequireUnchanged(_record);
+        }
 
-        /// <summary>Has the new image take the writes, once they go on. It is not given up, as the worker would finish it.</summary>
+        /// <summary>Has the new image take the writes, once they go on. Not cancelled: the worker would finish it anyway.</summary>
         /// <returns>Sentences that the user should see.</returns>
         public IReadOnlyList<string> Switch()
         {
-            _cancellation.ThrowIfCancellationRequested();
             _worker.Run(LiveAction.Close, null, CancellationToken.None);
             IReadOnlyList<string> warnings = _worker.Run(LiveAction.Open, _next, CancellationToken.None);
             _isSwitched = true;
             return warnings;
         }
 
-        /// <summary>Undoes what was done, as far as no worker depends on it.</summary>
-        public void Undo()
+        /// <summary>Has the former image take the writes again. A failure does not keep other disks from it.</summary>
+        public void SwitchBack()
         {
-            try
-            {
-                if (_isSwitched)
-                {
-                    _worker.Run(LiveAction.Close, null, CancellationToken.None);
-                    _worker.Run(LiveAction.Open, _former, CancellationToken.None);
-                }
-            }
-            catch (UblkException exception)
-            {
-                _step($"Device {_id} stays with {_path}: {exception.Message}");
-            }
-
-            // Its worker may have died with the new image in the record: the next one serves that.
-            if (!_isCreated || StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == _path)
+            if (!_isSwitched)
             {
                 return;
             }
 
-            if (_registered is { } registered)
+            try
             {
-                DeviceRegistrar.Replace(_former.Name!, registered);
+                _worker.Run(LiveAction.Close, null, CancellationToken.None);
+                _worker.Run(LiveAction.Open, _former, CancellationToken.None);
+                _isSwitched = false;
+            }
+            catch (Exception exception)
+            {
+                _step($"Device {_id} cannot go back to {_former.BackingPath}: {exception.Message}");
+            }
+        }
+
+        /// <summary>Has requests continue.</summary>
+        public void Release() => _worker.Dispose();
+
+        /// <summary>Removes the image, unless the device has it. This writes to other files, so requests must continue first.</summary>
+        /// <returns>A sentence about what could not be undone, or null.</returns>
+        public string? CleanUp()
+        {
+            if (!_isCreated)
+            {
+                return null;
             }
 
-            File.Delete(_path);
+            // A worker that died may have left the new image in the record: the next one serves that.
+            if (_isSwitched || StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == _path)
+            {
+                return $"Device {_id} stays with {_path}.";
+            }
+
+            try
+            {
+                if (_registered is { } registered && DeviceRegistrar.TryRead(_former.Name!)?.BackingPath == _path)
+                {
+                    DeviceRegistrar.Replace(_former.Name!, registered);
+                }
+
+                File.Delete(_path);
+                return null;
+            }
+            catch (Exception exception)
+            {
+                return $"{_path} is left: {exception.Message}";
+            }
         }
 
         public void Dispose()

@@ -40,6 +40,22 @@ internal static class DeviceTransitions
         return state == DriverState.Live ? record : throw WrongState(id, DeviceStates.Of(state, record));
     }
 
+    /// <summary>Checks that a device is what a record read earlier says.</summary>
+    /// <remarks>
+    /// A command that was killed no longer has the device's lock, but its worker finishes the step that it was given. So this is
+    /// meaningful only once the worker has begun another command.
+    /// </remarks>
+    /// <exception cref="UblkException">Its disk or its filters were changed since.</exception>
+    public static void RequireUnchanged(DeviceRecord record)
+    {
+        int id = record.Specification.Id!.Value;
+        if (StateDirectory.Own.TryRead(id)?.HasSameDisk(record) != true)
+        {
+            throw new UblkException(UblkError.DeviceStateInvalid,
+                $"Device {id} was changed by another command meanwhile. Try again.", deviceId: id);
+        }
+    }
+
     /// <summary>Waits until the driver has noticed that a server is dead.</summary>
     /// <returns>The device's state: live only if its server lives.</returns>
     public static DriverState AwaitServerGone(ControlDevice control, int id, CancellationToken cancellation)

@@ -43,10 +43,10 @@ public sealed class CheckpointUblkDeviceCommand : UblkDeviceCommand
         Attempt(_ids, () =>
         {
             string[] paths = [.. OverlayPath.Select(GetUnresolvedProviderPathFromPSPath)];
-            if (paths.Distinct().Count() != _ids.Count)
+            if (paths.Length != _ids.Count || paths.Distinct().Count() != paths.Length)
             {
                 throw new UblkException(UblkError.InvalidArgument,
-                    $"Each disk needs a new image of its own: give {_ids.Count} paths with -OverlayPath, not {paths.Distinct().Count()}.");
+                    $"Each disk needs a new image of its own: give {_ids.Count} different paths with -OverlayPath.");
             }
 
             WithProgress(Action, step =>
