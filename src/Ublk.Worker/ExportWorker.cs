@@ -49,8 +49,10 @@ internal sealed class ExportWorker
             List<string> warnings = [];
             disk = ExportOpening.Open(specification, warnings, out ImageFormat format);
 
-            // What cannot be used is found before the first client comes.
-            if (specification.TlsCertificates is { } certificates)
+            // Report unusable certificates before the first client connects.
+            NbdServerCertificates? certificates =
+                specification.TlsCertificates is { } folder ? NbdServerCertificates.In(folder) : null;
+            if (certificates is not null)
             {
                 NbdTls.ForServer(certificates).Dispose();
             }
@@ -60,6 +62,7 @@ internal sealed class ExportWorker
                 : NbdSocket.Listen(IPAddress.Parse(specification.Address), specification.Port);
             _record = _record with
             {
+                Socket = FileIdentity.Of(specification.SocketPath),
                 ProcessId = Environment.ProcessId,
                 StartTicks = ProcessStatus.StartTicksOf(Environment.ProcessId),
                 StartTime = DateTime.UtcNow,
@@ -71,7 +74,7 @@ internal sealed class ExportWorker
             _record.Write();
             _log.Write(LogLevel.Information, $"export {_name} is live: {specification.Path} at {specification.Uri}");
             using (ExportServer server = new(
-                disk, listener, specification.SocketPath is null, specification.TlsCertificates, Warn, NoteClients,
+                disk, listener, specification.SocketPath is null, certificates, Warn, NoteClients,
                 ExportServer.Patience))
             {
                 stop.Wait();
@@ -100,20 +103,22 @@ internal sealed class ExportWorker
 
     private int Finish(ExportedDisk disk)
     {
-        int exitCode = ExitCode.Done;
         try
         {
             disk.Target.Finish();
         }
         catch (Exception exception)
         {
+            // The record stays, so that Remove-UblkExport reports the failure.
             _log.Write(LogLevel.Error, $"export {_name}: {exception.Message}");
-            exitCode = ExitCode.Software;
+            _record.DeleteSocket();
+            (_record with { Failure = WorkerFailure.From(exception) }).Write();
+            return ExitCode.Software;
         }
 
         _record.Delete();
         _log.Write(LogLevel.Information, $"export {_name} has ended");
-        return exitCode;
+        return ExitCode.Done;
     }
 
     private void Warn(string message) => _log.Write(LogLevel.Warning, $"export {_name}: {message}");

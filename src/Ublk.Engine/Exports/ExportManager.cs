@@ -92,9 +92,13 @@ internal static class ExportManager
     /// <summary>Ends an export: requests in flight end first, and connections are closed.</summary>
     /// <param name="name">The export.</param>
     /// <param name="force">Whether to do it although clients are connected.</param>
+    /// <param name="warn">Takes a warning for the user.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    /// <exception cref="UblkException">There is none, clients are connected, or the worker does not end.</exception>
-    public static void Remove(string name, bool force, CancellationToken cancellation)
+    /// <exception cref="UblkException">
+    /// There is none, clients are connected, or the worker does not end. Or it is removed, but what clients wrote last could not be written
+    /// back.
+    /// </exception>
+    public static void Remove(string name, bool force, Action<string> warn, CancellationToken cancellation)
     {
         using SafeFileHandle nameLock = StateDirectory.Own.LockExports(cancellation);
         ExportRecord record = ExportRecord.TryRead(name)
@@ -108,28 +112,39 @@ internal static class ExportManager
                     Libc.EBUSY, "remove");
             }
 
-            End(record, cancellation);
+            End(record, warn, cancellation);
+            record = ExportRecord.TryRead(name) ?? record;
         }
 
         record.Delete();
+        if (record.Failure is { } failure)
+        {
+            throw failure.ToException();
+        }
     }
 
     /// <summary>The error of a name that no export has.</summary>
     public static UblkException NotFound(string name) =>
         new(UblkError.ExportNotFound, $"There is no export '{name}'. List the exports: Get-UblkExport");
 
-    private static void End(ExportRecord record, CancellationToken cancellation)
+    private static void End(ExportRecord record, Action<string> warn, CancellationToken cancellation)
     {
         _ = Libc.Kill(record.ProcessId, Libc.SIGTERM);
         if (!new Deadline(WorkerTimeouts.Stop).Wait(() => !record.IsServed, cancellation))
         {
-            // Its storage does not answer, and what clients wrote and did not flush may be lost.
+            // Its storage does not answer.
             _ = Libc.Kill(record.ProcessId, Libc.SIGKILL);
             if (!ProcessStatus.AwaitDeath(record.ProcessId, WorkerTimeouts.Stop))
             {
                 throw new UblkException(UblkError.TimedOut,
                     $"The worker of export '{record.Specification.Name}', process {record.ProcessId}, does not end: the storage of "
                         + $"{record.Specification.Path} does not answer.", Libc.ETIMEDOUT, "remove");
+            }
+
+            if (record.Specification.Writable)
+            {
+                warn($"The worker of export '{record.Specification.Name}' did not end in time and was killed: what clients wrote to "
+                    + $"{record.Specification.Path} and did not flush may be lost.");
             }
         }
     }
@@ -164,7 +179,8 @@ internal static class ExportManager
             ProcessStatus.AwaitDeath(id, WorkerTimeouts.Stop);
         }
 
-        record.Delete();
+        // The worker may have bound its socket since the record was read.
+        (ExportRecord.TryRead(record.Specification.Name) ?? record).Delete();
     }
 
     private static UblkException Died(string name, string? complaint) => new(UblkError.WorkerDied,

@@ -25,6 +25,9 @@ internal sealed record ExportRecord
     /// <summary>When it began to serve, in UTC.</summary>
     public DateTime StartTime { get; init; }
 
+    /// <summary>The Unix socket that the worker has bound; null before, and for TCP.</summary>
+    public FileIdentity? Socket { get; init; }
+
     /// <summary>Size of the disk in bytes.</summary>
     public long Size { get; init; }
 
@@ -62,15 +65,29 @@ internal sealed record ExportRecord
     public void Write() => StateDirectory.Own.WriteFile(
         FileOf(Specification.Name), JsonSerializer.SerializeToUtf8Bytes(this, ExportJson.Default.ExportRecord));
 
-    /// <summary>Deletes it, and the socket.</summary>
+    /// <summary>Deletes it, and the socket if that is still the worker's own.</summary>
     public void Delete()
     {
-        if (Specification.SocketPath is { } path)
+        DeleteSocket();
+        StateDirectory.Own.DeleteFile(FileOf(Specification.Name));
+    }
+
+    /// <summary>Deletes the socket, but no file that another program has made at its path.</summary>
+    public void DeleteSocket()
+    {
+        if (Socket is not { } bound || FileIdentity.Of(Specification.SocketPath) is not { } found || !found.Matches(bound))
         {
-            File.Delete(path);
+            return;
         }
 
-        StateDirectory.Own.DeleteFile(FileOf(Specification.Name));
+        try
+        {
+            File.Delete(Specification.SocketPath!);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Nothing listens there, and a record that stays forever would be worse than a dead socket.
+        }
     }
 
     private static string FileOf(string name) => $"{Prefix}{name}{Suffix}";

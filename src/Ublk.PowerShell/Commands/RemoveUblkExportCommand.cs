@@ -39,7 +39,7 @@ public sealed class RemoveUblkExportCommand : UblkCommand
             WithProgress($"Removing export {export.Name}", step =>
             {
                 step($"Ending the worker of export {export.Name}.");
-                ExportManager.Remove(export.Name, Force, StopToken);
+                ExportManager.Remove(export.Name, Force, WriteWarning, StopToken);
             });
         }
     }

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using Ublk.Files;
+using Ublk.Images.Content;
+using Ublk.Targets.Nbd;
 using Ublk.Tests.Targets.Nbd;
 
 namespace Ublk.Tests.Exports;
@@ -41,6 +44,22 @@ public sealed class ExportOracleTests(NbdCertificates files) : IClassFixture<Nbd
         using TestExport export = new(overlay);
         Shell.Run("qemu-img", "compare", "-f", "qcow2", "-F", "raw", overlay, export.Uri);
         Assert.Contains((4 << 20, true), MapOf(export.Uri));
+    }
+
+    [Fact]
+    public void An_overlay_may_be_larger_than_what_is_behind_it()
+    {
+        string small = $"{_folder}/small.qcow2";
+        string overlay = $"{_folder}/overlay.qcow2";
+        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", small, "5M");
+        Shell.Run("qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", "-b", small, "-F", "qcow2", overlay, "20M");
+        Shell.Run("qemu-io", "-f", "qcow2", "-c", "write -P 9 12M 64k", overlay);
+        using TestExport export = new(overlay);
+        Assert.Equal([(0, false), (12 << 20, true), ((12 << 20) + (64 << 10), false)], MapOf(export.Uri));
+
+        // A range that begins beyond the end of what is behind it.
+        using ImageContent content = ImageChain.Open(overlay, null, null, DiskFile.Open);
+        Assert.Equal([(7 << 20, 1 << 20)], content.Map(7 << 20, 8 << 20).Select(extent => (extent.Start, extent.Length)));
     }
 
     [Fact]
@@ -101,6 +120,26 @@ public sealed class ExportOracleTests(NbdCertificates files) : IClassFixture<Nbd
         using System.Diagnostics.Process plain = System.Diagnostics.Process.Start("qemu-img", ["info", export.Uri])!;
         plain.WaitForExit();
         Assert.NotEqual(0, plain.ExitCode);
+    }
+
+    [Fact]
+    public void Clients_are_verified_even_if_the_authority_disappears()
+    {
+        string folder = Directory.CreateDirectory($"{_folder}/tls").FullName;
+        foreach (string name in (string[])["ca-cert.pem", "server-cert.pem", "server-key.pem"])
+        {
+            File.Copy($"{files.Folder}/{name}", $"{folder}/{name}");
+        }
+
+        using TestExport export = new(Make("raw"), certificates: folder);
+        Open(files.Folder).Dispose();
+        Assert.Throws<UblkException>(() => Open(files.Authority));
+        File.Delete($"{folder}/ca-cert.pem");
+        Assert.Throws<UblkException>(() => Open(files.Authority));
+        Assert.Throws<UblkException>(() => Open(files.Folder));
+
+        NbdTarget Open(string certificates) => NbdServer.OpenUri(
+            $"nbds+unix:///disk?socket={export.SocketPath}&tls-certificates={certificates}&tls-hostname=localhost");
     }
 
     [Fact]

@@ -40,7 +40,8 @@ internal sealed class TestExport : IDisposable
         _disk = disk ?? ExportOpening.Open(specification, Warnings, out _);
         SocketPath = specification.SocketPath!;
         Certificates = specification.TlsCertificates;
-        _server = new ExportServer(_disk, NbdSocket.ListenForOwner(SocketPath), isTcp: false, Certificates, _log.Enqueue,
+        _server = new ExportServer(_disk, NbdSocket.ListenForOwner(SocketPath), isTcp: false,
+            Certificates is null ? null : NbdServerCertificates.In(Certificates), _log.Enqueue,
             count => Volatile.Write(ref _clients, count), patience);
     }
 

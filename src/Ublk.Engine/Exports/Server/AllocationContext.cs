@@ -12,7 +12,7 @@ internal sealed class AllocationContext(ImageContent content) : MetadataContext(
     public override IEnumerable<MetadataExtent> Describe(long start, long end)
     {
         long inside = long.Min(end, content.Size);
-        foreach (ContentExtent extent in content.Map(start, inside))
+        foreach (ContentExtent extent in start < inside ? content.Map(start, inside) : [])
         {
             bool hasData = extent.Kind is ExtentKind.Data or ExtentKind.Compressed;
             yield return Of(extent.Length, hasData ? NbdAllocation.Data : NbdAllocation.Hole | NbdAllocation.Zero);

@@ -59,9 +59,13 @@ internal sealed class BlockStatus(ExportedDisk disk, ClientAgreement agreement)
 
             return length;
         }
-        catch (UblkException exception)
+        catch (UblkException exception) when (exception.Errno > 0)
         {
-            return exception.Errno > 0 ? -exception.Errno : -Libc.EIO;
+            return -exception.Errno;
+        }
+        catch (Exception)
+        {
+            return -Libc.EIO;
         }
     }
 

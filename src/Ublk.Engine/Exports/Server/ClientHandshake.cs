@@ -17,12 +17,12 @@ internal sealed class ClientHandshake
 
     private readonly NbdSocket _socket;
     private readonly ExportedDisk _disk;
-    private readonly string? _certificates;
+    private readonly NbdServerCertificates? _certificates;
     private bool _padsExport;
     private NbdHeaderForm _headers;
     private int[] _contexts = [];
 
-    private ClientHandshake(NbdSocket socket, ExportedDisk disk, string? certificates)
+    private ClientHandshake(NbdSocket socket, ExportedDisk disk, NbdServerCertificates? certificates)
     {
         _socket = socket;
         _disk = disk;
@@ -32,10 +32,10 @@ internal sealed class ClientHandshake
     /// <summary>Agrees with a client.</summary>
     /// <param name="socket">The connection, fresh.</param>
     /// <param name="disk">The export.</param>
-    /// <param name="certificates">The folder of certificates, with which TLS is required; null for none.</param>
+    /// <param name="certificates">The certificates, with which TLS is required; null for none.</param>
     /// <returns>What was agreed on; null for a client that wants no export.</returns>
     /// <exception cref="UblkException">The client does not keep to the protocol, takes too long, or is gone.</exception>
-    public static ClientAgreement? Run(NbdSocket socket, ExportedDisk disk, string? certificates)
+    public static ClientAgreement? Run(NbdSocket socket, ExportedDisk disk, NbdServerCertificates? certificates)
     {
         ClientHandshake handshake = new(socket, disk, certificates);
         handshake.Greet();

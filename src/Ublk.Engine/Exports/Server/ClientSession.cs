@@ -210,8 +210,20 @@ internal sealed class ClientSession : IDisposable
     // A client that leaves between two requests is no fault.
     private void OnReceived()
     {
-        int result = _receiving.GetResult();
         _isReceiving = false;
+        int result;
+        try
+        {
+            result = _receiving.GetResult();
+        }
+        catch (Exception exception)
+        {
+            // The session goes on until the kernel has left the buffers of the requests in flight.
+            _fault = exception.Message;
+            _socket.Shutdown();
+            return;
+        }
+
         if (result < 0 && (result != -Libc.ENOLINK || _input.IsInside))
         {
             _fault ??= $"its requests end with {Libc.Describe(-result)}";

@@ -19,7 +19,7 @@ internal sealed class ExportServer : IDisposable
     private readonly ExportedDisk _disk;
     private readonly SafeFileHandle _listener;
     private readonly bool _isTcp;
-    private readonly string? _certificates;
+    private readonly NbdServerCertificates? _certificates;
     private readonly Action<string> _log;
     private readonly Action<int> _clientsChanged;
     private readonly TimeSpan _patience;
@@ -33,13 +33,13 @@ internal sealed class ExportServer : IDisposable
     /// <param name="disk">The export; it stays the caller's.</param>
     /// <param name="listener">A socket that listens; goes with this.</param>
     /// <param name="isTcp">Whether it is one of TCP.</param>
-    /// <param name="certificates">The folder of certificates, with which TLS is required; null for none.</param>
+    /// <param name="certificates">The certificates, with which TLS is required; null for none.</param>
     /// <param name="log">Takes a sentence about a client. Called from any thread.</param>
     /// <param name="clientsChanged">Takes the number of clients when it has changed. Called from any thread, one call at a time.</param>
     /// <param name="patience">How long a handshake may take, and how long a client may be silent in the middle of a message.</param>
     public ExportServer(
-        ExportedDisk disk, SafeFileHandle listener, bool isTcp, string? certificates, Action<string> log, Action<int> clientsChanged,
-        TimeSpan patience)
+        ExportedDisk disk, SafeFileHandle listener, bool isTcp, NbdServerCertificates? certificates, Action<string> log,
+        Action<int> clientsChanged, TimeSpan patience)
     {
         _patience = patience;
         _disk = disk;

@@ -95,9 +95,12 @@ internal abstract class ImageContent(DiskFile file) : IDisposable
                 continue;
             }
 
-            foreach (ContentExtent below in Backing.Map(extent.Start, long.Min(extent.End, Backing.Size), depth + 1))
+            if (extent.Start < Backing.Size)
             {
-                yield return below;
+                foreach (ContentExtent below in Backing.Map(extent.Start, long.Min(extent.End, Backing.Size), depth + 1))
+                {
+                    yield return below;
+                }
             }
 
             ContentExtent beyond = extent.Clip(Backing.Size, long.MaxValue);

@@ -57,11 +57,9 @@ internal sealed unsafe class NbdTls : IDisposable
     }
 
     /// <summary>Prepares the server's end.</summary>
-    /// <param name="certificates">
-    /// A folder of server-cert.pem and server-key.pem. With a ca-cert.pem, clients must have a certificate of that authority.
-    /// </param>
+    /// <param name="certificates">The server's certificates, and whether clients must have one.</param>
     /// <exception cref="UblkException">OpenSSL, a certificate or the key is missing.</exception>
-    public static NbdTls ForServer(string certificates) => new(
+    public static NbdTls ForServer(NbdServerCertificates certificates) => new(
         "with the client", LibSsl.ServerMethod, tls => tls.ConfigureServer(certificates), tls => LibSsl.SetAcceptState(tls._ssl));
 
     /// <summary>Whether there is something to send.</summary>
@@ -154,7 +152,7 @@ internal sealed unsafe class NbdTls : IDisposable
 
         string? folder = settings.Certificates;
         RequireFolder(folder);
-        string authorities = $"{folder}/ca-cert.pem";
+        string authorities = NbdServerCertificates.AuthoritiesIn(folder);
         Require(folder is not null && File.Exists(authorities)
             ? LibSsl.LoadAuthorities(_context, authorities, 0)
             : LibSsl.SetDefaultAuthorities(_context), authorities);
@@ -166,13 +164,13 @@ internal sealed unsafe class NbdTls : IDisposable
         return null;
     }
 
-    private NbdTlsKey? ConfigureServer(string folder)
+    private NbdTlsKey? ConfigureServer(NbdServerCertificates certificates)
     {
-        RequireFolder(folder);
-        UseCertificate(folder, "server");
-        string authorities = $"{folder}/ca-cert.pem";
-        if (File.Exists(authorities))
+        RequireFolder(certificates.Folder);
+        UseCertificate(certificates.Folder, "server");
+        if (certificates.VerifiesClients)
         {
+            string authorities = NbdServerCertificates.AuthoritiesIn(certificates.Folder);
             Require(LibSsl.LoadAuthorities(_context, authorities, 0), authorities);
             LibSsl.SetVerify(_context, LibSsl.SSL_VERIFY_PEER | LibSsl.SSL_VERIFY_FAIL_IF_NO_PEER_CERT, 0);
         }
