@@ -62,6 +62,8 @@ Describe 'Checkpoint-UblkDevice' {
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
         try {
+            { Checkpoint-UblkDevice 0 -OverlayPath "$mount/own.qcow2" -Freeze -ErrorAction Stop } |
+                Should -Throw '*on the disk of device 0 itself*' -ErrorId "InvalidArgument,$checkpoint"
             $fio = Start-Fio "$mount/file" '--fsync=8'
             foreach ($number in 1..3) {
                 Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/s$number.qcow2" -Freeze
@@ -120,6 +122,8 @@ Describe 'Checkpoint-UblkDevice' {
             Should -Throw '*target Null*' -ErrorId "NotSupported,$checkpoint"
         { Checkpoint-UblkDevice 0 -OverlayPath (New-Image "$TestDrive/there.img") -ErrorAction Stop } |
             Should -Throw '*There is a file*' -ErrorId "PathExists,$checkpoint"
+        { Checkpoint-UblkDevice 0, 1 -OverlayPath "$TestDrive/x.qcow2", "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" -ErrorAction Stop } |
+            Should -Throw '*2 different paths*' -ErrorId "InvalidArgument,$checkpoint"
         Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/x.qcow2" -WhatIf
         "$TestDrive/x.qcow2", "$TestDrive/y.qcow2" | Should -Not -Exist
         (Get-UblkDevice 0).Target | Should -Be Loop

@@ -219,7 +219,6 @@ internal static class DeviceSnapshot
             {
                 _worker.Run(LiveAction.Close, null, CancellationToken.None);
                 _worker.Run(LiveAction.Open, _former, CancellationToken.None);
-                _isSwitched = false;
             }
             catch (Exception exception)
             {
@@ -239,8 +238,8 @@ internal static class DeviceSnapshot
                 return null;
             }
 
-            // A worker that died may have left the new image in the record: the next one serves that.
-            if (_isSwitched || StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == _path)
+            // The next worker serves the image in the record, which a worker that died may have left there.
+            if (StateDirectory.Own.TryRead(_id) is not { } record || record.Specification.BackingPath == _path)
             {
                 return $"Device {_id} stays with {_path}.";
             }
