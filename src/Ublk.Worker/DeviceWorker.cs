@@ -132,7 +132,8 @@ internal sealed class DeviceWorker
         try
         {
             return new LiveListener(
-                StateDirectory.Own.Listen(_id), disk, message => _log.Write(LogLevel.Information, $"device {_id}: {message}"));
+                StateDirectory.Own.Listen(_id, _specification.Cookie), disk,
+                message => _log.Write(LogLevel.Information, $"device {_id}: {message}"));
         }
         catch (UblkException exception)
         {

@@ -26,20 +26,16 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
     /// <param name="former">The record of the device's last worker.</param>
     /// <exception cref="UblkException">It cannot be opened.</exception>
     public OpenedDisk Open(LaunchKind kind, DeviceSpecification specification, DeviceRecord? former) => Open(
-        specification, former?.Generation ?? 0, specification.IgnoreLock,
+        specification, former?.Generation ?? 0,
         mustHaveState: kind == LaunchKind.Recover && former?.KeepsState != false,
         kind == LaunchKind.New ? null : GenerationsOf(former));
 
     /// <inheritdoc/>
-    /// <remarks>
-    /// What is opened again was the worker's own: on kernels before 6.13 its rings keep the closed files open for a while longer.
-    /// </remarks>
     public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened)
     {
         DeviceRecord? record = StateDirectory.Own.TryRead(specification.Id!.Value);
         return Open(
-            specification, generation, specification.IgnoreLock || isReopened, mustHaveState: isReopened && record?.KeepsState == true,
-            GenerationsOf(record));
+            specification, generation, mustHaveState: isReopened && record?.KeepsState == true, GenerationsOf(record));
     }
 
     /// <inheritdoc/>
@@ -63,7 +59,9 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
         DeviceRecord? record = StateDirectory.Own.TryRead(id);
         if (record?.Specification.Cookie != specification.Cookie)
         {
-            throw new UblkException(UblkError.OperationFailed, $"The record of device {id} is lost, so the device cannot be changed.",
+            throw new UblkException(UblkError.OperationFailed,
+                $"The record of device {id} is lost, so the device cannot be changed. It serves its disk until it is removed: unmount the "
+                    + $"disk, run Remove-UblkDevice {id}, and make the device again.",
                 deviceId: id);
         }
 
@@ -82,13 +80,13 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
         record?.Overlays.ToDictionary(overlay => overlay.Key, overlay => overlay.Value.Generation) ?? [];
 
     private OpenedDisk Open(
-        DeviceSpecification specification, int generation, bool ignoreLock, bool mustHaveState, Dictionary<string, ulong>? overlays)
+        DeviceSpecification specification, int generation, bool mustHaveState, Dictionary<string, ulong>? overlays)
     {
         int id = specification.Id!.Value;
         TargetOptions options = new(specification.Options)
         {
             ReadOnly = specification.ReadOnly,
-            IgnoreLock = ignoreLock,
+            IgnoreLock = specification.IgnoreLock,
             LogicalBlockSize = specification.LogicalBlockSize,
             QueueThreads = specification.QueueCount * specification.ThreadsPerQueue,
             Recovery = specification.Recovery,

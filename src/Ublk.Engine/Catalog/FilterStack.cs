@@ -55,7 +55,7 @@ internal static class FilterStack
     public static BlockTarget Wrap(IEnumerable<UblkFilter> filters, BlockTarget target, TargetOptions options) =>
         filters.Reverse().Aggregate(target, (inner, filter) => Wrap(filter, inner, options));
 
-    /// <summary>Has the filters before a target let go of their requests: others have taken their place.</summary>
+    /// <summary>Has the filters before a target complete the requests that they delay: others have taken their place.</summary>
     /// <param name="front">The first filter, or the target itself.</param>
     /// <param name="target">The target, which stays.</param>
     public static void Retire(BlockTarget front, BlockTarget target)

@@ -167,6 +167,7 @@ internal sealed class StateDirectory
 
         File.Delete(UnfinishedPath(RecordPath(directory, id), cookie));
         File.Delete(UnfinishedPath(CountersPath(directory, id), cookie));
+        File.Delete(SocketPath(directory, id, cookie));
         foreach (string state in Directory.GetFiles(PathOf(directory), TargetStateName(id, cookie, "*")))
         {
             File.Delete(state);
@@ -175,7 +176,6 @@ internal sealed class StateDirectory
         if (Read(directory, id)?.Specification.Cookie == cookie)
         {
             File.Delete(RecordPath(directory, id));
-            File.Delete(SocketPath(directory, id));
         }
 
         if (ReadFile(CountersPath(directory, id), MaxCountersSize) is { } counters && CounterHeader.CookieOf(counters) == cookie)
@@ -195,15 +195,15 @@ internal sealed class StateDirectory
 
     /// <summary>Listens for commands to the worker of a device. <see cref="Delete"/> takes the socket's file.</summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
-    public Socket Listen(int id)
+    public Socket Listen(int id, ulong cookie)
     {
         CreateDirectory();
         using SafeFileHandle directory = OpenOrThrow();
         Socket socket = LineChannel.CreateSocket();
         try
         {
-            File.Delete(SocketPath(directory, id));
-            socket.Bind(new UnixDomainSocketEndPoint(SocketPath(directory, id)));
+            File.Delete(SocketPath(directory, id, cookie));
+            socket.Bind(new UnixDomainSocketEndPoint(SocketPath(directory, id, cookie)));
             socket.Listen();
             return socket;
         }
@@ -216,7 +216,7 @@ internal sealed class StateDirectory
 
     /// <summary>Connects to the worker of a device.</summary>
     /// <returns>The channel; null where no worker listens.</returns>
-    public LineChannel? TryConnect(int id)
+    public LineChannel? TryConnect(int id, ulong cookie)
     {
         using SafeFileHandle directory = Open();
         if (directory.IsInvalid)
@@ -227,7 +227,7 @@ internal sealed class StateDirectory
         Socket socket = LineChannel.CreateSocket();
         try
         {
-            socket.Connect(new UnixDomainSocketEndPoint(SocketPath(directory, id)));
+            socket.Connect(new UnixDomainSocketEndPoint(SocketPath(directory, id, cookie)));
             return new LineChannel(socket);
         }
         catch (SocketException)
@@ -346,7 +346,8 @@ internal sealed class StateDirectory
 
     private static string TargetStateName(int id, ulong cookie, string generation) => $"{id}-{cookie:x16}{generation}.state";
 
-    private static string SocketPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.socket";
+    private static string SocketPath(SafeFileHandle directory, int id, ulong cookie) =>
+        $"{PathOf(directory)}/{id}-{cookie:x16}.socket";
 
     private static string RecordPath(SafeFileHandle directory, int id) => $"{PathOf(directory)}/{id}.json";
 

@@ -17,7 +17,7 @@ internal sealed class HangEveryFilter : FilterTarget
     public static FilterDefinition Definition { get; } = new(
         "HangEvery",
         "Leaves some requests unanswered.",
-        [new TargetOption("HangEvery", TargetOptionKind.Number, "Every Nth request is never answered.",
+        [new TargetOption("HangEvery", TargetOptionKind.Number, "Every Nth request is not answered until the filter is removed.",
             IsMandatory: true)],
         (inner, options) => options.GetNumber("HangEvery") is > 0 and { } every ? new HangEveryFilter(inner, every) : inner)
     {

@@ -4,13 +4,13 @@ namespace Ublk.Filters;
 
 /// <summary>A limit of so many units a second, shared by all queues without a lock.</summary>
 /// <param name="limit">Units a second, of bytes or of requests; 1 or more.</param>
-/// <param name="burst">How long the disk may have been idle to do what it missed at once.</param>
+/// <param name="burst">Idle time whose units may be used at once.</param>
 internal sealed class RateBudget(long limit, TimeSpan burst)
 {
     private readonly double _ticksPerUnit = (double)Stopwatch.Frequency / limit;
     private readonly long _burst = (long)(burst.TotalSeconds * Stopwatch.Frequency);
 
-    // When all that was let through is paid for.
+    // When the units that were let through are used up at the limit's rate.
     private long _next;
 
     /// <summary>Lets units through.</summary>

@@ -11,9 +11,12 @@ internal sealed class RateLimitFilter : FilterTarget
     /// <summary>The option that sets for how long an idle disk may catch up.</summary>
     public const string BurstOption = "LimitBurst";
 
+    /// <summary>The longest burst, in milliseconds: an hour, of no use for a limit and far from any overflow.</summary>
+    public const int MaxBurst = 3_600_000;
+
     private const int DefaultBurst = 100;
 
-    // How soon a waiting request notices that the limit is lifted.
+    // How long a request waits at most after the filter was removed.
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
 
     private readonly RateBudget[] _readBytes;
@@ -56,7 +59,7 @@ internal sealed class RateLimitFilter : FilterTarget
         [
             .. Limits,
             new TargetOption(BurstOption, TargetOptionKind.Number,
-                "Milliseconds of idle time whose share an idle disk may use up at once; 100 by default."),
+                "Milliseconds of idle time whose share an idle disk may use up at once; 100 by default, 3600000 at most."),
         ],
         Wrap)
     {
@@ -77,6 +80,11 @@ internal sealed class RateLimitFilter : FilterTarget
 
     private static RateLimitFilter Wrap(BlockTarget inner, TargetOptions options)
     {
+        if (options.GetNumber(BurstOption) > MaxBurst)
+        {
+            throw new UblkException(UblkError.InvalidArgument, $"{BurstOption} must be {MaxBurst} ms (one hour) at most.");
+        }
+
         long?[] limits = [.. Limits.Select(limit => options.GetNumber(limit.Name)).Where(limit => limit is not null)];
         return limits is [] || limits.Contains(0)
             ? throw new UblkException(UblkError.InvalidArgument,

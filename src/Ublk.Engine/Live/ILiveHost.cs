@@ -9,7 +9,7 @@ internal interface ILiveHost
     /// <param name="specification">The device.</param>
     /// <param name="generation">The number of the opening.</param>
     /// <param name="isReopened">Whether it is what this worker had open until now, and whose state must be there.</param>
-    /// <exception cref="UblkException">It cannot be opened.</exception>
+    /// <exception cref="UblkException">It cannot be opened; <see cref="UblkError.BackingFileInUse"/> while another has it.</exception>
     OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened);
 
     /// <summary>Checks that a disk can stand behind the device as it is.</summary>

@@ -26,7 +26,9 @@ internal sealed class LiveConnection : IDisposable
     /// <exception cref="UblkException">Its worker takes no commands.</exception>
     public static LiveConnection Open(int id, Action<string> step)
     {
-        LineChannel channel = StateDirectory.Own.TryConnect(id) ?? throw new UblkException(UblkError.NotSupported,
+        StateDirectory state = StateDirectory.Own;
+        LineChannel? connected = state.TryRead(id) is { } record ? state.TryConnect(id, record.Specification.Cookie) : null;
+        LineChannel channel = connected ?? throw new UblkException(UblkError.NotSupported,
             $"The worker of device {id} takes no commands: it is of an older version, or a program serves the device by itself. Replace "
                 + $"the worker: Update-UblkDevice {id}",
             operation: "connect", deviceId: id);
@@ -88,16 +90,19 @@ internal sealed class LiveConnection : IDisposable
 
     private LiveReport Read(string line)
     {
+        LiveReport? report;
         try
         {
-            return JsonSerializer.Deserialize(line, LiveJson.Default.LiveReport)!;
+            report = JsonSerializer.Deserialize(line, LiveJson.Default.LiveReport);
         }
         catch (JsonException)
         {
-            throw new UblkException(UblkError.NotSupported,
-                $"The worker of device {_id} is of another version. Replace it: Update-UblkDevice {_id}", operation: "receive",
-                deviceId: _id);
+            report = null;
         }
+
+        return report ?? throw new UblkException(UblkError.NotSupported,
+            $"The worker of device {_id} is of another version. Replace it: Update-UblkDevice {_id}", operation: "receive",
+            deviceId: _id);
     }
 
     private UblkException Died() => new(UblkError.WorkerDied,

@@ -1,6 +1,8 @@
 using Ublk.Catalog;
+using Ublk.Files;
 using Ublk.Serving;
 using Ublk.Specification;
+using Ublk.Targets;
 
 namespace Ublk.Live;
 
@@ -14,6 +16,11 @@ internal sealed class LiveDisk
     // Longer than storage takes that works. New requests wait as long.
     private static readonly TimeSpan HoldTimeout = TimeSpan.FromSeconds(10);
 
+    // For a job of a killed command that still has the file. New requests wait as long.
+    private static readonly TimeSpan ReopenTimeout = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan ReopenInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly TargetSwitch _targets;
     private readonly ILiveHost _host;
     private bool _isHeld;
@@ -26,6 +33,8 @@ internal sealed class LiveDisk
 
     /// <summary>Whether that is open.</summary>
     public bool IsOpen { get; private set; } = true;
+
+    private int Id => Disk.Specification.Id!.Value;
 
     /// <summary>Carries out a command.</summary>
     /// <param name="order">The command.</param>
@@ -52,7 +61,10 @@ internal sealed class LiveDisk
                 Open(order.Specification);
                 break;
             default:
-                throw new UblkException(UblkError.InvalidArgument, $"The worker cannot {order.Action} now.");
+                throw new UblkException(UblkError.InvalidArgument,
+                    $"The worker of device {Id} cannot carry out {order.Action} now: the command seems to be of another version. Replace "
+                        + $"the worker: Update-UblkDevice {Id}",
+                    deviceId: Id);
         }
     }
 
@@ -84,21 +96,26 @@ internal sealed class LiveDisk
     // A flush that the disk's client sends later reaches the next target alone, and must cover what was written to this one.
     private void Close(Action<string> step)
     {
+        if (Disk.File is not null)
+        {
+            RequireServed(FileIdentity.Of(Disk.Target.BackingPath));
+        }
+
         step($"Closing {Disk.Target.BackingPath}.");
         if (!Disk.Target.Geometry.ReadOnly)
         {
             _targets.Flush(Disk.Storage);
         }
 
-        _targets.Detach();
         IsOpen = false;
+        using BlockTarget target = Disk.Target;
         try
         {
-            Disk.Target.Finish();
+            _targets.Detach();
         }
         finally
         {
-            Disk.Target.Dispose();
+            target.Finish();
         }
     }
 
@@ -125,17 +142,47 @@ internal sealed class LiveDisk
     {
         try
         {
-            Disk = _host.Open(Disk.Specification, Disk.Generation, isReopened: true);
+            OpenedDisk next = OpenUnused();
+            if (Disk.File is not null)
+            {
+                RequireServed(next.File);
+            }
+
+            _targets.Attach(next.Target);
+            Disk = next;
             IsOpen = true;
-            _targets.Attach(Disk.Target);
         }
-        catch (UblkException exception) when (!IsOpen || exception.Error != UblkError.DeviceStateInvalid)
+        catch (UblkException exception)
         {
             _host.Abort(exception);
         }
-        catch (UblkException)
+    }
+
+    // Whoever has the file may be writing it: a lock is waited for, and not ignored.
+    private OpenedDisk OpenUnused()
+    {
+        Deadline deadline = new(ReopenTimeout);
+        while (true)
         {
-            // The device has ended, and no request is left.
+            try
+            {
+                return _host.Open(Disk.Specification, Disk.Generation, isReopened: true);
+            }
+            catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse && !deadline.IsOver)
+            {
+                Thread.Sleep(ReopenInterval);
+            }
+        }
+    }
+
+    // The file may have been renamed, and the path may lead to another one, which has other data.
+    private void RequireServed(FileIdentity? found)
+    {
+        if (found is not { } file || !file.Matches(Disk.File!.Value))
+        {
+            throw new UblkException(UblkError.InvalidBackingFile,
+                $"{Disk.Target.BackingPath} is not the file that device {Id} serves: it was moved, removed or replaced. Put it back first.",
+                deviceId: Id);
         }
     }
 }

@@ -10,8 +10,12 @@ internal sealed class LiveListener : IDisposable
 {
     private const int StackSize = 256 << 10;
 
-    // A command that lives sends the next order within seconds. The disk's users wait no longer for one that is stopped.
+    // How long requests are held for a command that sends nothing. While the disk is closed there is no limit: a job of the command may
+    // be rewriting the image, and the end of the channel shows that the command has ended.
     private static readonly TimeSpan OrderTimeout = TimeSpan.FromMinutes(2);
+
+    // A lack of files or memory lasts for a while.
+    private static readonly TimeSpan AcceptInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly Socket _listener;
     private readonly LiveDisk _disk;
@@ -68,6 +72,8 @@ internal sealed class LiveListener : IDisposable
                         return;
                     }
                 }
+
+                Thread.Sleep(AcceptInterval);
             }
         }
     }
@@ -85,7 +91,7 @@ internal sealed class LiveListener : IDisposable
     {
         try
         {
-            while (channel.TryReceive(OrderTimeout, out string? line) && line is not null)
+            while (channel.TryReceive(_disk.IsOpen ? OrderTimeout : Timeout.InfiniteTimeSpan, out string? line) && line is not null)
             {
                 Send(channel, Run(channel, line));
             }
@@ -121,8 +127,9 @@ internal sealed class LiveListener : IDisposable
         }
     }
 
-    private static LiveOrder Read(string line)
+    private LiveOrder Read(string line)
     {
+        int id = _disk.Disk.Specification.Id!.Value;
         LiveOrder? order;
         try
         {
@@ -136,7 +143,7 @@ internal sealed class LiveListener : IDisposable
         return order?.Version == LiveOrder.CurrentVersion
             ? order
             : throw new UblkException(UblkError.NotSupported,
-                "The worker of the device is of another version. Replace it: Update-UblkDevice", operation: "receive");
+                $"The worker of device {id} is of another version. Replace it: Update-UblkDevice {id}", operation: "receive", deviceId: id);
     }
 
     private static void RequireOpen(LineChannel channel)
@@ -147,7 +154,7 @@ internal sealed class LiveListener : IDisposable
         }
     }
 
-    // A command that is gone is noticed when it is to send its next order.
+    // The next receive reports the closed connection.
     private static void Send(LineChannel channel, LiveReport report)
     {
         try

@@ -215,9 +215,12 @@ internal unsafe class Ring : IDisposable
         fixed (int* fds = NumbersOf(files, count))
         {
             IoUringResourceUpdate update = new() { Offset = (uint)first, Data = (ulong)fds };
-            if (Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFilesUpdate, &update, (uint)count) < 0)
+            int replaced = Libc.IoUringRegister(_memory.Fd, IoUring.RegisterFilesUpdate, &update, (uint)count);
+            if (replaced != count)
             {
-                throw UblkException.FromErrno(Libc.LastErrno, "IORING_REGISTER_FILES_UPDATE", "Cannot register a file with io_uring");
+                // After the first index the kernel returns how many it has replaced, and not the error.
+                throw UblkException.FromErrno(
+                    replaced < 0 ? Libc.LastErrno : Libc.EIO, "IORING_REGISTER_FILES_UPDATE", "Cannot register files with io_uring");
             }
         }
     }

@@ -105,7 +105,7 @@ internal sealed class DeviceServer : IDisposable
     }
 
     /// <summary>Exchanges what answers the requests.</summary>
-    public TargetSwitch Switch => new(_threads);
+    public TargetSwitch Switch => new(Id, _threads);
 
     /// <summary>Waits until the driver has taken every queue back, that is until somebody stopped the device.</summary>
     public void WaitForEnd() => _threads.ForEach(thread => thread.Join());

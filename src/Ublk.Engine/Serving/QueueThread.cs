@@ -46,17 +46,8 @@ internal sealed class QueueThread
     }
 
     /// <summary>Has the thread do something between two requests, and waits for it. Callable from any other thread.</summary>
-    /// <exception cref="UblkException">The thread has ended, or what it does throws that.</exception>
-    public void Invoke(Action<QueueLoop> action)
-    {
-        if (!TryInvoke(action))
-        {
-            throw new UblkException(UblkError.DeviceStateInvalid, "The device has been stopped or removed.", Libc.ENODEV, "change");
-        }
-    }
-
-    /// <summary>As <see cref="Invoke"/>, but a thread that has ended does nothing.</summary>
-    /// <returns>Whether the thread did it.</returns>
+    /// <returns>Whether the thread did it; false when it has ended.</returns>
+    /// <exception cref="UblkException">What the thread does throws that.</exception>
     public bool TryInvoke(Action<QueueLoop> action)
     {
         using ManualResetEventSlim done = new();

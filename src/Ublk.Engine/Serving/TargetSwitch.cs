@@ -8,14 +8,14 @@ namespace Ublk.Serving;
 /// Either at once, where both targets use the same files: requests in flight are answered by the former. Or between <see cref="Hold"/>
 /// and <see cref="Release"/>, while no request is in flight and new ones wait. Used by one thread at a time, which is none of the queues'.
 /// </remarks>
-/// <param name="threads">The threads of the device's queues.</param>
-internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
+/// <param name="id">The device.</param>
+/// <param name="threads">The threads of its queues.</param>
+internal sealed class TargetSwitch(int id, IReadOnlyList<QueueThread> threads)
 {
     private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Has new requests answered by another target on the same files.</summary>
-    /// <exception cref="UblkException">The device has ended.</exception>
-    public void Exchange(BlockTarget target) => Invoke(loop => loop.Exchange(target));
+    public void Exchange(BlockTarget target) => InvokeAll(loop => loop.Exchange(target));
 
     /// <summary>Holds new requests, and waits until those in flight are answered.</summary>
     /// <param name="target">What answers the requests now; they go on with it if they cannot be held.</param>
@@ -30,7 +30,11 @@ internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
         using SemaphoreSlim idle = new(0);
         try
         {
-            Invoke(loop => loop.Hold(() => idle.Release()));
+            foreach (QueueThread thread in threads)
+            {
+                Invoke(thread, loop => loop.Hold(() => idle.Release()));
+            }
+
             for (int count = 0; count < threads.Count;)
             {
                 if (idle.Wait(CheckInterval))
@@ -43,8 +47,10 @@ internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
                 if (deadline.IsOver)
                 {
                     throw new UblkException(UblkError.TimedOut,
-                        $"The disk has requests that were not answered within {timeout.TotalSeconds} s, so nothing was changed.",
-                        Libc.ETIMEDOUT, "hold");
+                        $"Device {id} has requests that were not completed within {timeout.TotalSeconds} s, so nothing was changed. A "
+                            + $"filter such as HangEvery, a low limit, or storage that does not respond may delay them: Get-UblkDevice "
+                            + $"{id}, Get-UblkLog {id}",
+                        Libc.ETIMEDOUT, "hold", id);
                 }
             }
         }
@@ -60,7 +66,7 @@ internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
     public void Flush(BlockTarget target)
     {
         TaskCompletionSource<int> flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        threads[0].Invoke(loop => loop.Flush(target, flushed));
+        Invoke(threads[0], loop => loop.Flush(target, flushed));
         int result = flushed.Task.GetAwaiter().GetResult();
         if (result < 0)
         {
@@ -69,28 +75,32 @@ internal sealed class TargetSwitch(IReadOnlyList<QueueThread> threads)
     }
 
     /// <summary>While requests are held: takes the files of the former target away from the queues, so that it can close them.</summary>
-    /// <exception cref="UblkException">The kernel refuses it, or the device has ended.</exception>
-    public void Detach() => Invoke(loop => loop.ReplaceFiles([]));
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public void Detach() => InvokeAll(loop => loop.ReplaceFiles([]));
 
     /// <summary>While requests are held: gives the files of the next target to the queues.</summary>
-    /// <exception cref="UblkException">The kernel refuses them, or the device has ended.</exception>
-    public void Attach(BlockTarget target) => Invoke(loop => loop.ReplaceFiles(target.Files));
+    /// <exception cref="UblkException">The kernel refuses them.</exception>
+    public void Attach(BlockTarget target) => InvokeAll(loop => loop.ReplaceFiles(target.Files));
 
     /// <summary>Lets the held requests go on.</summary>
     /// <param name="target">What answers them and all that follow.</param>
-    public void Release(BlockTarget target)
+    public void Release(BlockTarget target) => InvokeAll(loop => loop.Release(target));
+
+    private void Invoke(QueueThread thread, Action<QueueLoop> action)
     {
-        foreach (QueueThread thread in threads)
+        if (!thread.TryInvoke(action))
         {
-            thread.TryInvoke(loop => loop.Release(target));
+            throw new UblkException(UblkError.DeviceStateInvalid,
+                $"Device {id} has been stopped or removed, so nothing was changed.", Libc.ENODEV, "change", id);
         }
     }
 
-    private void Invoke(Action<QueueLoop> action)
+    // A thread that has ended has no requests. The others may still have some.
+    private void InvokeAll(Action<QueueLoop> action)
     {
         foreach (QueueThread thread in threads)
         {
-            thread.Invoke(action);
+            thread.TryInvoke(action);
         }
     }
 }

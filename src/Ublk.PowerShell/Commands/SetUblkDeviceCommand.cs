@@ -50,7 +50,7 @@ public sealed class SetUblkDeviceCommand : UblkDeviceCommand
 
     /// <summary>Milliseconds of idle time whose share the disk may use up at once.</summary>
     [Parameter]
-    [ValidateRange(0L, long.MaxValue)]
+    [ValidateRange(0L, 3_600_000L)]
     public long? LimitBurst { get; set; }
 
     /// <inheritdoc/>

@@ -155,6 +155,7 @@ public class FilterTests
     [InlineData(UblkError.InvalidArgument, "ErrorRate=2")]
     [InlineData(UblkError.InvalidArgument, "RateLimit")]
     [InlineData(UblkError.InvalidArgument, "RateLimit=0")]
+    [InlineData(UblkError.InvalidArgument, "RateLimit=1048576;LimitBurst=3600001")]
     [InlineData(UblkError.InvalidArgument, "Cache=100")]
     [InlineData(UblkError.InvalidArgument, "Offset=1")]
     [InlineData(UblkError.InvalidArgument, "Offset=1048576")]

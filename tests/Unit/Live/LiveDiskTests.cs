@@ -131,6 +131,97 @@ public sealed class LiveDiskTests : IDisposable
         Assert.Equal(0, _host.Recorded!.Generation);
     }
 
+    [Theory]
+    [InlineData("Loop")]
+    [InlineData("Qcow2")]
+    public void A_disk_waits_for_whoever_has_its_file_before_it_goes_on(string target)
+    {
+        DeviceSpecification specification = MakeFormer(target);
+        OpenedDisk disk = _host.Begin(specification);
+        using ServedQueues served = new(disk.Target, 1, 4, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        Run(live, LiveAction.Hold);
+        Run(live, LiveAction.Close);
+        BlockTarget other = _host.Open(specification, 1, isReopened: false).Target;
+        new TargetClient(other).Write(0, Filled(0xB2));
+        _host.Refused = attempt =>
+        {
+            Assert.False(live.IsOpen);
+            if (attempt == 2)
+            {
+                other.Finish();
+                other.Dispose();
+            }
+        };
+        live.End();
+        Assert.Equal(2, _host.Refusals);
+        byte[] data = new byte[Block];
+        Assert.Equal(Block, served.Request(0, 0, IoOperation.Read, 0, data));
+        Assert.Equal(Filled(0xB2), data);
+        served.Dispose();
+        live.Disk.Target.Dispose();
+        CheckImages(specification);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_file_whose_path_leads_to_another_one_is_not_closed(bool isReplaced)
+    {
+        DeviceSpecification specification = MakeFormer("Loop");
+        OpenedDisk disk = _host.Begin(specification);
+        using ServedQueues served = new(disk.Target, 1, 4, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        Write(served, 0, 0xA1);
+        File.Move(specification.BackingPath!, $"{_folder}/moved");
+        if (isReplaced)
+        {
+            MakeFormer("Loop");
+        }
+
+        Run(live, LiveAction.Hold);
+        UblkException exception = Assert.Throws<UblkException>(() => Run(live, LiveAction.Close));
+        Assert.Equal((UblkError.InvalidBackingFile, 0), (exception.Error, exception.DeviceId));
+        live.End();
+        byte[] data = new byte[Block];
+        Assert.Equal(Block, served.Request(0, 0, IoOperation.Read, 0, data));
+        Assert.Equal(Filled(0xA1), data);
+        served.Dispose();
+        live.Disk.Target.Dispose();
+    }
+
+    [Fact]
+    public void A_worker_ends_where_another_file_is_in_the_place_of_the_closed_one()
+    {
+        DeviceSpecification specification = MakeFormer("Loop");
+        OpenedDisk disk = _host.Begin(specification);
+        using ServedQueues served = new(disk.Target, 1, 4, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        Run(live, LiveAction.Hold);
+        Run(live, LiveAction.Close);
+        File.Move(specification.BackingPath!, $"{_folder}/moved");
+        MakeFormer("Loop");
+        Assert.Equal(UblkError.InvalidBackingFile, Assert.Throws<UblkException>(live.End).Error);
+        Assert.False(live.IsOpen);
+    }
+
+    [Fact]
+    public void The_queues_that_are_left_get_the_files_where_another_has_ended()
+    {
+        DeviceSpecification specification = MakeFormer("Loop");
+        OpenedDisk disk = _host.Begin(specification);
+        using ServedQueues served = new(disk.Target, 2, 4, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        Run(live, LiveAction.Hold);
+        Run(live, LiveAction.Close);
+        served.Begin(1, 0, IoOperation.Write, 0, Filled(0xA1));
+        served.Stop(0);
+        live.End();
+        Assert.Equal(Block, served.End(1, 0, default));
+        served.Dispose();
+        live.Disk.Target.Dispose();
+    }
+
     [Fact]
     public void An_image_is_resized_between_two_requests()
     {
@@ -264,6 +355,12 @@ public sealed class LiveDiskTests : IDisposable
 
         public OpenedDisk? Recorded { get; private set; }
 
+        /// <summary>How often a file was in use when the disk was to be opened.</summary>
+        public int Refusals { get; private set; }
+
+        /// <summary>Called with the number of each of these.</summary>
+        public Action<int> Refused { get; set; } = _ => { };
+
         /// <summary>Opens the disk as its first worker does.</summary>
         public OpenedDisk Begin(DeviceSpecification specification) => Recorded = Open(specification, 0, isReopened: false);
 
@@ -285,14 +382,22 @@ public sealed class LiveDiskTests : IDisposable
         public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened)
         {
             Die(Step.Opening);
-            return OpenedDisk.Open(
-                specification, generation,
-                new TargetOptions(specification.Options)
-                {
-                    StatePath = $"{folder}/{generation}.state",
-                    MustHaveState = isReopened && Recorded!.Target.KeepsState,
-                },
-                (wanted, options) => FilterStack.Open(wanted.Filters, TargetCatalog.Find(wanted.Target).Open, options));
+            try
+            {
+                return OpenedDisk.Open(
+                    specification, generation,
+                    new TargetOptions(specification.Options)
+                    {
+                        StatePath = $"{folder}/{generation}.state",
+                        MustHaveState = isReopened && Recorded!.Target.KeepsState,
+                    },
+                    (wanted, options) => FilterStack.Open(wanted.Filters, TargetCatalog.Find(wanted.Target).Open, options));
+            }
+            catch (UblkException exception) when (exception.Error == UblkError.BackingFileInUse)
+            {
+                Refused(++Refusals);
+                throw;
+            }
         }
 
         public void RequireFit(OpenedDisk disk) => Die(Step.Opened);

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Io;
@@ -14,6 +15,7 @@ namespace Ublk.Tests.Live;
 public sealed class LiveListenerTests : IDisposable
 {
     private const int Block = 4096;
+    private const ulong Cookie = 0xC0;
 
     private static readonly DeviceSpecification s_specification = new() { Id = 0, Target = "Memory" };
 
@@ -31,7 +33,7 @@ public sealed class LiveListenerTests : IDisposable
         _disk = new LiveDisk(
             new OpenedDisk(s_specification, 0, new TargetOptions(s_specification.Options), _target, _target, null),
             _served.Switch, new Host());
-        _listener = new LiveListener(_state.Listen(0), _disk, _ => { });
+        _listener = new LiveListener(_state.Listen(0, Cookie), _disk, _ => { });
     }
 
     private static DeviceSpecification Failing => s_specification with
@@ -51,7 +53,7 @@ public sealed class LiveListenerTests : IDisposable
     public void A_command_changes_the_disk_and_its_failure_comes_back_as_it_was()
     {
         List<string> steps = [];
-        using LiveConnection command = new(0, _state.TryConnect(0)!, steps.Add);
+        using LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, steps.Add);
         command.Run(LiveAction.Exchange, Failing, CancellationToken.None);
         Assert.Equal(-Libc.EIO, Read());
         command.Run(LiveAction.Exchange, s_specification, CancellationToken.None);
@@ -65,7 +67,7 @@ public sealed class LiveListenerTests : IDisposable
     [Fact]
     public void Held_requests_go_on_when_the_command_is_gone()
     {
-        using (LiveConnection command = new(0, _state.TryConnect(0)!, _ => { }))
+        using (LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, _ => { }))
         {
             command.Run(LiveAction.Hold, null, CancellationToken.None);
             _served.Begin(0, 0, IoOperation.Read, 0, new byte[Block]);
@@ -75,21 +77,21 @@ public sealed class LiveListenerTests : IDisposable
         Assert.Equal(Block, _served.End(0, 0, default));
 
         // And the next command finds the disk as it was.
-        using LiveConnection next = new(0, _state.TryConnect(0)!, _ => { });
+        using LiveConnection next = new(0, _state.TryConnect(0, Cookie)!, _ => { });
         next.Run(LiveAction.Hold, null, CancellationToken.None);
     }
 
     [Fact]
     public void Held_requests_go_on_when_the_worker_listens_no_more()
     {
-        using LiveConnection command = new(0, _state.TryConnect(0)!, _ => { });
+        using LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, _ => { });
         command.Run(LiveAction.Hold, null, CancellationToken.None);
         _served.Begin(0, 0, IoOperation.Read, 0, new byte[Block]);
         _listener.Dispose();
         Assert.Equal(Block, _served.End(0, 0, default));
         Assert.Equal(UblkError.WorkerDied, Assert.Throws<UblkException>(
             () => command.Run(LiveAction.Hold, null, CancellationToken.None)).Error);
-        Assert.Null(_state.TryConnect(0));
+        Assert.Null(_state.TryConnect(0, Cookie));
     }
 
     [Theory]
@@ -97,7 +99,7 @@ public sealed class LiveListenerTests : IDisposable
     [InlineData("nonsense")]
     public void A_command_of_another_version_is_refused(string line)
     {
-        using LineChannel channel = _state.TryConnect(0)!;
+        using LineChannel channel = _state.TryConnect(0, Cookie)!;
         channel.Send(line);
         Assert.True(channel.TryReceive(TimeSpan.FromSeconds(10), out string? answer));
         Assert.Contains("Update-UblkDevice", answer, StringComparison.Ordinal);
@@ -109,12 +111,39 @@ public sealed class LiveListenerTests : IDisposable
         // Even if the directory were open to everybody.
         File.SetUnixFileMode(_folder, (UnixFileMode)0b111_111_111);
         File.SetUnixFileMode($"{_folder}/state", (UnixFileMode)0b111_101_101);
-        File.SetUnixFileMode($"{_folder}/state/0.socket", (UnixFileMode)0b111_111_111);
-        using LineChannel channel = OtherUser.Run(() => new StateDirectory(0, $"{_folder}/state").TryConnect(0)!);
+        File.SetUnixFileMode($"{_folder}/state/0-{Cookie:x16}.socket", (UnixFileMode)0b111_111_111);
+        using LineChannel channel = OtherUser.Run(() => new StateDirectory(0, $"{_folder}/state").TryConnect(0, Cookie)!);
         Assert.True(channel.TryReceive(TimeSpan.FromSeconds(10), out string? answer));
         Assert.Null(answer);
-        using LiveConnection command = new(0, _state.TryConnect(0)!, _ => { });
+        using LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, _ => { });
         command.Run(LiveAction.Hold, null, CancellationToken.None);
+    }
+
+    [Fact]
+    public void A_socket_is_deleted_with_its_own_device_only()
+    {
+        _state.Delete(0, Cookie + 1);
+        using (LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, _ => { }))
+        {
+            command.Run(LiveAction.Hold, null, CancellationToken.None);
+        }
+
+        _state.Delete(0, Cookie);
+        Assert.Null(_state.TryConnect(0, Cookie));
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("nonsense")]
+    [InlineData("""{"Failure":1}""")]
+    public void A_report_of_another_version_is_an_error_with_the_command_to_run(string line)
+    {
+        using Socket listener = _state.Listen(1, Cookie);
+        using LiveConnection command = new(1, _state.TryConnect(1, Cookie)!, _ => { });
+        using LineChannel worker = new(listener.Accept());
+        worker.Send(line);
+        Assert.Contains("Update-UblkDevice 1", Assert.Throws<UblkException>(
+            () => command.Run(LiveAction.Hold, null, CancellationToken.None)).Message, StringComparison.Ordinal);
     }
 
     private int Read() => _served.Request(0, 0, IoOperation.Read, 0, new byte[Block]);

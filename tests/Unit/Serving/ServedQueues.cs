@@ -43,7 +43,7 @@ internal sealed class ServedQueues : IDisposable
             _threads.Add(thread);
         }
 
-        Switch = new TargetSwitch(_threads);
+        Switch = new TargetSwitch(0, _threads);
     }
 
     /// <summary>What exchanges the target.</summary>
