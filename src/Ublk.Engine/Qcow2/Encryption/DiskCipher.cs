@@ -10,27 +10,72 @@ namespace Ublk.Qcow2.Encryption;
 /// </param>
 internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk) : IDisposable
 {
-    private readonly ThreadLocal<SectorCipher> _ciphers = new(() => suite.Prepare(key), trackAllValues: true);
+    // A cipher serves one thread at a time, and threads come and go. There are as many as were in use at once.
+    private readonly Lock _lock = new();
+    private readonly Stack<SectorCipher> _idle = new();
 
     /// <summary>Encrypts whole sectors where they are.</summary>
     /// <param name="data">The sectors.</param>
     /// <param name="place">The first byte in the file.</param>
     /// <param name="offset">The first byte on the disk.</param>
-    public void Encrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Encrypt(data, SectorOf(place, offset));
+    public void Encrypt(Span<byte> data, long place, long offset)
+    {
+        SectorCipher cipher = Take();
+        try
+        {
+            cipher.Encrypt(data, SectorOf(place, offset));
+        }
+        finally
+        {
+            GiveBack(cipher);
+        }
+    }
 
     /// <summary>Decrypts what <see cref="Encrypt"/> encrypted.</summary>
-    public void Decrypt(Span<byte> data, long place, long offset) => _ciphers.Value!.Decrypt(data, SectorOf(place, offset));
+    public void Decrypt(Span<byte> data, long place, long offset)
+    {
+        SectorCipher cipher = Take();
+        try
+        {
+            cipher.Decrypt(data, SectorOf(place, offset));
+        }
+        finally
+        {
+            GiveBack(cipher);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (SectorCipher cipher in _ciphers.Values)
+        foreach (SectorCipher cipher in _idle)
         {
             cipher.Dispose();
         }
 
-        _ciphers.Dispose();
+        _idle.Clear();
         CryptographicOperations.ZeroMemory(key);
+    }
+
+    private SectorCipher Take()
+    {
+        lock (_lock)
+        {
+            if (_idle.TryPop(out SectorCipher? cipher))
+            {
+                return cipher;
+            }
+        }
+
+        return suite.Prepare(key);
+    }
+
+    private void GiveBack(SectorCipher cipher)
+    {
+        lock (_lock)
+        {
+            _idle.Push(cipher);
+        }
     }
 
     private long SectorOf(long place, long offset) => (goesByDisk ? offset : place) / SectorCipher.SectorSize;
