@@ -110,13 +110,27 @@ internal static class ExportOpening
             {
                 if (bitmap.IsConsistent)
                 {
-                    contexts.Add(new BitmapContext(DiskFile.Open(specification.Path), bitmap));
+                    AddBitmap(contexts, specification.Path, bitmap, warnings);
                 }
             }
         }
         catch (UblkException exception)
         {
             warnings.Add($"Not all persistent bitmaps are offered: {exception.Message}");
+        }
+    }
+
+    private static void AddBitmap(List<MetadataContext> contexts, string path, PersistentBitmap bitmap, ICollection<string> warnings)
+    {
+        DiskFile file = DiskFile.Open(path);
+        try
+        {
+            contexts.Add(new BitmapContext(file, bitmap));
+        }
+        catch (UblkException exception)
+        {
+            file.Dispose();
+            warnings.Add($"The persistent bitmap '{bitmap.Name}' is not offered: {exception.Message}");
         }
     }
 

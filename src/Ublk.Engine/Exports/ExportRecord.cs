@@ -40,7 +40,7 @@ internal sealed record ExportRecord
     /// <summary>How many clients are connected.</summary>
     public int Clients { get; init; }
 
-    /// <summary>Sentences the user should see although it works.</summary>
+    /// <summary>Warnings for the user.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Why it cannot be served; null where it can.</summary>

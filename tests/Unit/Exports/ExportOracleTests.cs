@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Text.Json;
 using Ublk.Files;
 using Ublk.Images.Content;
+using Ublk.Qcow2.Format;
 using Ublk.Targets.Nbd;
 using Ublk.Tests.Targets.Nbd;
 
@@ -88,6 +90,33 @@ public sealed class ExportOracleTests(NbdCertificates files) : IClassFixture<Nbd
         Assert.Equal(
             [(0, true), (3 << 20, false), ((3 << 20) + (128 << 10), true), (15 << 20, false), ((15 << 20) + (64 << 10), true)],
             Extents(map));
+    }
+
+    [Theory]
+    [InlineData(0x200)]
+    [InlineData(0x7FFF_0000_0000)]
+    [InlineData(0x2)]
+    public void A_damaged_bitmap_is_not_offered(long entry)
+    {
+        string image = Make("qcow2");
+        Shell.Run("qemu-img", "bitmap", "--add", "-g", "64k", "-f", "qcow2", image, "since");
+        long table;
+        using (DiskFile file = DiskFile.Open(image))
+        {
+            table = new ImageTables(file, ImageTables.ReadHeader(file)).ReadBitmaps()[0].TableOffset;
+        }
+
+        using (FileStream stream = File.OpenWrite(image))
+        {
+            byte[] bytes = new byte[8];
+            BinaryPrimitives.WriteInt64BigEndian(bytes, entry);
+            stream.Position = table;
+            stream.Write(bytes);
+        }
+
+        using TestExport export = new(image);
+        Assert.Contains("'since' is not offered", Assert.Single(export.Warnings), StringComparison.Ordinal);
+        Assert.Equal([(0, true), (1 << 20, false), (8 << 20, true), (9 << 20, false)], MapOf(export.Uri));
     }
 
     [Fact]

@@ -160,7 +160,7 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
     {
         using TemporaryFile file = new(Size);
         using TestExport export = new(file.Path, writable: true);
-        Drop(client => client.Open().Send(new byte[28]), "does not begin as one");
+        Drop(client => client.Open().Send(new byte[28]), "wrong magic number");
         Drop(client => client.Open().SendRequest(NbdCommandType.Write, 0, (64 << 20) + 512), "bytes of data");
         Drop(client => client.Greet().Send(new byte[16]), "an option begins with");
         Drop(client => client.Greet().SendOption(NbdOption.ExportName, [.. "other"u8]), "asks for an export 'other'");
@@ -217,7 +217,7 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
         Assert.True(stuck.IsClosed());
         AwaitClients(export, 1);
         Assert.Equal(2, export.Log.Count);
-        Assert.Contains(export.Log, line => line.Contains("stuck", StringComparison.Ordinal));
+        Assert.Contains(export.Log, line => line.Contains("stopped", StringComparison.Ordinal));
         idle.SendRequest(NbdCommandType.Read, 0, 512);
         Assert.Equal(0u, idle.ReceiveError());
     }
@@ -273,6 +273,50 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
         {
             client.SendOption(option, data);
             Assert.All(expected, type => Assert.Equal(type, client.ReceiveOptionReply().Type));
+        }
+    }
+
+    [Fact]
+    public void A_choice_of_contexts_that_fails_leaves_none()
+    {
+        using TemporaryFile file = new(Size);
+        using TestExport export = new(file.Path);
+        using ScriptedClient client = new ScriptedClient(export.SocketPath).Greet();
+        byte[] allocation = [.. ScriptedClient.Text("disk"), 0, 0, 0, 1, .. ScriptedClient.Text("base:allocation")];
+        Ask(NbdOption.StructuredReply, [], NbdOptionReplyType.Ack);
+        Ask(NbdOption.SetMetaContext, allocation, NbdOptionReplyType.MetaContext, NbdOptionReplyType.Ack);
+        Ask(NbdOption.SetMetaContext, [.. allocation, 1], NbdOptionReplyType.Invalid);
+        Ask(NbdOption.Go, [.. ScriptedClient.Text(""), 0, 0], NbdOptionReplyType.Info, NbdOptionReplyType.Info, NbdOptionReplyType.Ack);
+        client.SendRequest(NbdCommandType.BlockStatus, 0, 512);
+        NbdChunk reply = NbdHeaders.ReadChunk(client.Receive(NbdHeaders.ChunkLength(NbdHeaderForm.Structured)), NbdHeaderForm.Structured);
+        Assert.Equal(NbdChunkType.Error, reply.Type);
+
+        void Ask(NbdOption option, byte[] data, params NbdOptionReplyType[] expected)
+        {
+            client.SendOption(option, data);
+            Assert.All(expected, type => Assert.Equal(type, client.ReceiveOptionReply().Type));
+        }
+    }
+
+    [Fact]
+    public void Only_a_write_has_data_with_extended_headers()
+    {
+        using TemporaryFile file = new(Size);
+        using TestExport export = new(file.Path, writable: true);
+        using ScriptedClient client = new ScriptedClient(export.SocketPath).Greet();
+        client.SendOption(NbdOption.ExtendedHeaders);
+        Assert.Equal(NbdOptionReplyType.Ack, client.ReceiveOptionReply().Type);
+        client.SendOption(NbdOption.ExportName);
+        client.Receive(10);
+        foreach ((NbdCommandType type, NbdChunkType expected) in
+            ((NbdCommandType, NbdChunkType)[])[(NbdCommandType.Trim, NbdChunkType.Error), (NbdCommandType.Write, NbdChunkType.None)])
+        {
+            byte[] head = new byte[NbdHeaders.RequestLength(NbdHeaderForm.Extended)];
+            NbdHeaders.Write(head, NbdHeaderForm.Extended, NbdCommandFlags.PayloadLength, type, 7, 0, 512);
+            client.Send([.. head, .. new byte[512]]);
+            NbdChunk reply = NbdHeaders.ReadChunk(client.Receive(NbdHeaders.ChunkLength(NbdHeaderForm.Extended)), NbdHeaderForm.Extended);
+            Assert.Equal(expected, reply.Type);
+            client.Receive((int)reply.Length);
         }
     }
 

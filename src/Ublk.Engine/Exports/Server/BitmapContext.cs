@@ -20,6 +20,7 @@ internal sealed class BitmapContext : MetadataContext
     /// <summary>Reads a bitmap's table.</summary>
     /// <param name="file">The image's file; goes with this.</param>
     /// <param name="bitmap">The bitmap.</param>
+    /// <exception cref="UblkException">The table is too short, or an entry of it is invalid.</exception>
     public BitmapContext(DiskFile file, PersistentBitmap bitmap)
         : base($"qemu:dirty-bitmap:{bitmap.Name}")
     {
@@ -28,18 +29,21 @@ internal sealed class BitmapContext : MetadataContext
         _table = tables.ReadTable<ulong>(bitmap.TableOffset, (int)bitmap.TableSize);
         _clusterSize = tables.Layout.ClusterSize;
         _granularityBits = bitmap.GranularityBits;
+        RequireValid(bitmap, tables);
     }
+
+    // Bytes of the disk that a cluster of the bitmap has bits for.
+    private long Coverage => (long)_clusterSize * 8 << _granularityBits;
 
     /// <inheritdoc/>
     public override IEnumerable<MetadataExtent> Describe(long start, long end)
     {
-        // Bytes of the disk that a cluster of the bitmap has bits for.
-        long coverage = (long)_clusterSize * 8 << _granularityBits;
+        long coverage = Coverage;
         while (start < end)
         {
             long index = start / coverage;
             long clusterEnd = long.Min(end, (index + 1) * coverage);
-            ulong entry = index < _table.Length ? _table[index] : 0;
+            ulong entry = _table[index];
             if (new L1Entry(entry).Offset is > 0 and var offset)
             {
                 byte[] bits = _file.ReadBytes(offset, _clusterSize);
@@ -64,6 +68,23 @@ internal sealed class BitmapContext : MetadataContext
     {
         _file.Dispose();
         base.Dispose(disposing);
+    }
+
+    // A backup that takes a damaged bitmap for clean would leave out what has changed.
+    private void RequireValid(PersistentBitmap bitmap, ImageTables tables)
+    {
+        ImageError.ThrowIf((tables.Header.Size + Coverage - 1) / Coverage > _table.Length
+            || bitmap.TableOffset + (_table.Length * 8L) > _file.Length,
+            _file.Path, $"the table of its bitmap '{bitmap.Name}' is too short");
+        foreach (ulong entry in _table)
+        {
+            long offset = new L1Entry(entry).Offset;
+            ulong others = entry & ~(ulong)offset;
+            ImageError.ThrowIf(
+                !tables.Layout.IsAligned(offset) || (offset > 0 && offset + _clusterSize > _file.Length)
+                    || others > (offset == 0 ? AllOnes : 0),
+                _file.Path, $"the table of its bitmap '{bitmap.Name}' has the invalid entry {entry:x16}");
+        }
     }
 
     // How far the bits are as the first one, which is the lowest of its byte.

@@ -9,7 +9,7 @@ namespace Ublk.Exports.Server;
 /// <summary>The server's side of a handshake, from the greeting to the moment when requests can come.</summary>
 internal sealed class ClientHandshake
 {
-    // A name of 4096 bytes and some contexts with such names; more is no option of a client.
+    // A name of 4096 bytes and some contexts with such names; no valid option is longer.
     private const uint MaxOption = 64 << 10;
 
     // A client sends a handful.
@@ -51,7 +51,7 @@ internal sealed class ClientHandshake
             }
         }
 
-        throw Violation("its options have no end");
+        throw Violation($"it sent {MaxOptions} options");
     }
 
     private enum Outcome
@@ -205,9 +205,16 @@ internal sealed class ClientHandshake
 
     private Outcome ChooseContexts(NbdOption option, byte[] data)
     {
+        bool isList = option == NbdOption.ListMetaContext;
+        if (!isList)
+        {
+            // Even if the option fails, the former choice is void.
+            _contexts = [];
+        }
+
         OptionReader reader = new(data);
         if (!reader.TryReadText(out string name) || !reader.TryReadUInt32(out uint count)
-            || (option == NbdOption.SetMetaContext && _headers == NbdHeaderForm.Simple))
+            || (!isList && _headers == NbdHeaderForm.Simple))
         {
             return Refuse(option, NbdOptionReplyType.Invalid, "The option is malformed, or comes before structured replies.");
         }
@@ -217,7 +224,6 @@ internal sealed class ClientHandshake
             return Refuse(option, NbdOptionReplyType.Unknown, $"There is no export '{Printable(name)}' here.");
         }
 
-        bool isList = option == NbdOption.ListMetaContext;
         SortedSet<int> chosen = isList && count == 0 ? [.. Enumerable.Range(0, _disk.Contexts.Count)] : [];
         for (; count > 0; count--)
         {
@@ -246,7 +252,7 @@ internal sealed class ClientHandshake
         return Outcome.GoOn;
     }
 
-    // Whoever lists may name a beginning, up to a colon.
+    // A query of a list may be a prefix that ends with a colon.
     private static bool Matches(string context, string query, bool isList) =>
         context == query || (isList && query.EndsWith(':') && context.StartsWith(query, StringComparison.Ordinal));
 

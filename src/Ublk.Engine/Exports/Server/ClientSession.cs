@@ -142,7 +142,7 @@ internal sealed class ClientSession : IDisposable
 
             if (!NbdHeaders.TryReadRequest(_head.Span, _form, out NbdRequest head))
             {
-                _fault = "a request of it does not begin as one";
+                _fault = "a request has a wrong magic number";
                 return -Libc.EBADMSG;
             }
 
@@ -154,7 +154,7 @@ internal sealed class ClientSession : IDisposable
             // What is longer than agreed cannot be skipped: it may be any number of bytes.
             if (head.Payload > (ulong)_disk.MaxPayload)
             {
-                _fault = $"a request of it has {head.Payload} bytes of data";
+                _fault = $"a request has {head.Payload} bytes of data; {_disk.MaxPayload} are allowed";
                 return -Libc.EBADMSG;
             }
 
@@ -186,10 +186,10 @@ internal sealed class ClientSession : IDisposable
             _memory.Trim();
         }
 
-        // One whose requests wait for the storage is not at fault.
+        // A client is not dropped while the storage delays its requests.
         if ((_input.IsInside && !_isFreeAwaited) || _sender.IsSending)
         {
-            _fault ??= "it is stuck in the middle of a message";
+            _fault ??= "it stopped in the middle of a message";
             _socket.Shutdown();
         }
     }
@@ -226,7 +226,7 @@ internal sealed class ClientSession : IDisposable
 
         if (result < 0 && (result != -Libc.ENOLINK || _input.IsInside))
         {
-            _fault ??= $"its requests end with {Libc.Describe(-result)}";
+            _fault ??= $"receiving its requests failed: {Libc.Describe(-result)}";
         }
     }
 
@@ -271,6 +271,11 @@ internal sealed class ClientSession : IDisposable
     private int Load(ExportRequest request)
     {
         ref readonly NbdRequest head = ref request.Head;
+        if (head.Payload > 0 && head.Type != NbdCommandType.Write)
+        {
+            return -Libc.EINVAL;
+        }
+
         bool changes = head.Type.Changes();
         if (changes && _target.Geometry.ReadOnly)
         {

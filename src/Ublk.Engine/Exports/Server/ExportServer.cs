@@ -116,7 +116,15 @@ internal sealed class ExportServer : IDisposable
         Thread thread = new(() => Serve(number, socket), StackSize) { IsBackground = true, Name = $"client {number}" };
         _clients.Add(number, (socket, thread));
         _clientsChanged(_clients.Count);
-        thread.Start();
+        try
+        {
+            thread.Start();
+        }
+        catch (Exception exception) when (exception is OutOfMemoryException or ThreadStartException)
+        {
+            _log($"Client {number} is refused: {exception.Message}");
+            Remove(number, socket);
+        }
     }
 
     private void Serve(int number, NbdSocket socket)
@@ -148,12 +156,17 @@ internal sealed class ExportServer : IDisposable
         }
         finally
         {
-            lock (_lock)
-            {
-                _clients.Remove(number);
-                socket.Dispose();
-                _clientsChanged(_clients.Count);
-            }
+            Remove(number, socket);
+        }
+    }
+
+    private void Remove(int number, NbdSocket socket)
+    {
+        lock (_lock)
+        {
+            _clients.Remove(number);
+            socket.Dispose();
+            _clientsChanged(_clients.Count);
         }
     }
 }

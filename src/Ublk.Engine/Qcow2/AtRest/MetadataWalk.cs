@@ -136,7 +136,7 @@ internal sealed class MetadataWalk(Qcow2File image, CheckFindings findings, Imag
             string? fault = entry.FindFault(_layout, image.Header.Version);
             AddFault(fault);
             AddFault(entry.HasReservedBits ? "has bits set that must be clear" : null);
-            AddFault(entry is { IsCompressed: true, IsCopied: true } ? "calls a compressed cluster its own" : null);
+            AddFault(entry is { IsCompressed: true, IsCopied: true } ? "has its copied flag set, although it is compressed" : null);
             AddFault(entry is { IsCompressed: true, Subclusters: not 0 } ? "is compressed, and has subclusters" : null);
             AddFault(entry.IsCompressed && image.HasDataFile ? "is compressed, beside an external data file" : null);
             bool isThere = entry.IsCompressed ? fault is null && !image.HasDataFile : entry.HasHostOffset(_layout);

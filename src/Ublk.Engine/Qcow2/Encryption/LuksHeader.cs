@@ -121,7 +121,7 @@ internal sealed record LuksHeader
         return null;
     }
 
-    // What comes of a wrong passphrase is no key.
+    // With a wrong passphrase the result is not the key; the digest shows that.
     private void Unlock(ImageFile file, long offset, LuksKeySlot slot, ReadOnlySpan<byte> passphrase, Span<byte> key)
     {
         Span<byte> slotKey = stackalloc byte[key.Length];

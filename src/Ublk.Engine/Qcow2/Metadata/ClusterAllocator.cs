@@ -152,7 +152,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
                 count++;
             }
 
-            // A count of 0 for what is known to be metadata is a lie.
+            // A count of 0 for what is known to be metadata is wrong: the image is corrupt.
             return image.Metadata.Overlaps(_cursor << _layout.ClusterBits, (long)count << _layout.ClusterBits)
                 || _cursor > (L1Entry.MaxOffset >> _layout.ClusterBits) - count
                 ? await image.Health.MarkCorruptAsync()

@@ -93,7 +93,7 @@ internal sealed class ImageOpener(Func<string, bool, int, ImageFile> openFile, I
         return new MetadataFlusher(image, loaded, refcounts, options.PunchesHoles);
     }
 
-    // What its clusters can do with is in the header, so that is looked at first.
+    // The acceptable alignment follows from the cluster size, so the header is read first.
     private ImageFile OpenImageFile(string path, bool readOnly)
     {
         ImageHeader header;

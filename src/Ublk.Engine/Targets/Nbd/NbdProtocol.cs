@@ -93,7 +93,7 @@ internal enum NbdInfo : ushort
     BlockSize = 3,
 }
 
-/// <summary>What an export can (NBD_FLAG_*).</summary>
+/// <summary>What an export supports (NBD_FLAG_*).</summary>
 [Flags]
 internal enum NbdExportFlags : ushort
 {

@@ -65,7 +65,7 @@ internal sealed unsafe class NbdTls : IDisposable
     /// <summary>Whether there is something to send.</summary>
     public bool HasOutput => LibSsl.PendingIn(_output) > 0;
 
-    /// <summary>Takes the handshake as far as what has come allows; what it has to say is in the output.</summary>
+    /// <summary>Takes the handshake as far as what has come allows; what is to be sent is in the output.</summary>
     /// <returns>Whether it is complete.</returns>
     /// <exception cref="UblkException">The ends do not agree, or the server is not who it should be.</exception>
     public bool Handshake()
@@ -113,7 +113,7 @@ internal sealed unsafe class NbdTls : IDisposable
         ? $"TLS failed: {Text(LibSsl.DescribeError(error))}"
         : "the other end closed the connection";
 
-    /// <summary>Says goodbye; the words are in the output.</summary>
+    /// <summary>Prepares close_notify; it is in the output.</summary>
     public void Shutdown() => _ = LibSsl.Shutdown(_ssl);
 
     /// <inheritdoc/>
