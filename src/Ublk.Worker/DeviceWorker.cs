@@ -62,7 +62,7 @@ internal sealed class DeviceWorker
         ControlTrace.Listener = _commands.Add;
         try
         {
-            ClusterCodec.Zstd = new ZstdCodec();
+            ClusterCodec.AddZstd(new ZstdCodec());
             DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
             RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
             DiskHost host = new(_log, AdoptSize, Abort);

@@ -44,7 +44,7 @@ internal sealed class ExportWorker
         ExportedDisk? disk = null;
         try
         {
-            ClusterCodec.Zstd = new ZstdCodec();
+            ClusterCodec.AddZstd(new ZstdCodec());
             ExportSpecification specification = _record.Specification;
             List<string> warnings = [];
             disk = ExportOpening.Open(specification, warnings, out ImageFormat format);

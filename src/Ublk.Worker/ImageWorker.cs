@@ -21,7 +21,7 @@ internal static class ImageWorker
             return ExitCode.Usage;
         }
 
-        ClusterCodec.Zstd = new ZstdCodec();
+        ClusterCodec.AddZstd(new ZstdCodec());
         ImageOperation operation = JsonSerializer.Deserialize(line, ImageJson.Default.ImageOperation)!;
         CancellationTokenSource stop = new();
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stop);

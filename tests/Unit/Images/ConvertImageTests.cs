@@ -1,8 +1,6 @@
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Qcow2.AtRest;
-using Ublk.Qcow2.Compression;
-using Ublk.Worker;
 
 namespace Ublk.Tests.Images;
 
@@ -10,8 +8,6 @@ namespace Ublk.Tests.Images;
 public sealed class ConvertImageTests : IDisposable
 {
     private readonly ImageFolder _folder = new();
-
-    static ConvertImageTests() => ClusterCodec.Zstd = new ZstdCodec();
 
     public static TheoryData<string, bool, NewImageOptions> Targets()
     {

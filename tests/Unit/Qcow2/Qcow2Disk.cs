@@ -8,8 +8,6 @@ namespace Ublk.Tests.Qcow2;
 /// <summary>Opens qcow2 disks as a worker does, and does simple things to them.</summary>
 internal static class Qcow2Disk
 {
-    static Qcow2Disk() => Ublk.Qcow2.Compression.ClusterCodec.Zstd = new Ublk.Worker.ZstdCodec();
-
     /// <summary>Opens a disk.</summary>
     public static Qcow2Target Open(string path, params (string Name, string Value)[] options) => Open(path, false, options);
 

@@ -5,14 +5,24 @@ namespace Ublk.Qcow2.Compression;
 /// <summary>A way to compress clusters. Callable from any thread.</summary>
 internal abstract class ClusterCodec
 {
-    /// <summary>Zstandard, where the program brings it.</summary>
-    public static ClusterCodec? Zstd { get; set; }
+    private static ClusterCodec? s_zstd;
+
+    /// <summary>Adds Zstandard, which the framework lacks. A program calls this once, before it opens an image.</summary>
+    /// <param name="codec">The codec, for the life of the process.</param>
+    /// <exception cref="InvalidOperationException">The process has one.</exception>
+    public static void AddZstd(ClusterCodec codec)
+    {
+        if (Interlocked.CompareExchange(ref s_zstd, codec, null) is not null)
+        {
+            throw new InvalidOperationException("The process has a codec for zstd.");
+        }
+    }
 
     /// <summary>The codec of a compression type.</summary>
     /// <exception cref="UblkException">This program lacks it.</exception>
     public static ClusterCodec Of(CompressionType type) => type == CompressionType.Zlib
         ? DeflateCodec.Instance
-        : Zstd ?? throw new UblkException(UblkError.NotSupported, "This program has no zstd. The worker program of the module has.");
+        : s_zstd ?? throw new UblkException(UblkError.NotSupported, "This program has no zstd. The worker program of the module has.");
 
     /// <summary>Compresses a cluster.</summary>
     /// <param name="cluster">The cluster.</param>

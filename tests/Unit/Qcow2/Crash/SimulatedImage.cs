@@ -3,7 +3,6 @@ using ImageProgress = Ublk.Qcow2.AtRest.ImageProgress;
 using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.AtRest;
-using Ublk.Qcow2.Compression;
 using Ublk.Qcow2.Data;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Opening;
@@ -15,8 +14,6 @@ internal static class SimulatedImage
 {
     /// <summary>The name of the image's own file.</summary>
     public const string Name = "disk.qcow2";
-
-    static SimulatedImage() => ClusterCodec.Zstd = new Ublk.Worker.ZstdCodec();
 
     /// <summary>Opens it.</summary>
     public static Qcow2Layer Open(SimulatedDisk disk, ImageOptions options, out ImageUpdater? updater) =>
