@@ -75,7 +75,7 @@ internal sealed class ExportWorker
             _log.Write(LogLevel.Information, $"export {_name} is live: {specification.Path} at {specification.Uri}");
             using (ExportServer server = new(
                 disk, listener, specification.SocketPath is null, certificates, Warn, NoteClients,
-                ExportServer.Patience))
+                ExportServer.SilenceTimeout))
             {
                 stop.Wait();
             }

@@ -36,7 +36,6 @@ internal static class IoUring
     public const uint RegisterRingFds = 20;
 
     // Operations (IORING_OP_*).
-    public const byte OpNop = 0;
     public const byte OpFsync = 3;
     public const byte OpReadFixed = 4;
     public const byte OpWriteFixed = 5;

@@ -15,7 +15,7 @@ namespace Ublk.Launching;
 
 /// <summary>A device that was just made.</summary>
 /// <param name="Device">The device, live.</param>
-/// <param name="Warnings">Sentences the user should see although it works.</param>
+/// <param name="Warnings">Warnings for the user.</param>
 internal sealed record LaunchResult(UblkDevice Device, IReadOnlyList<string> Warnings);
 
 /// <summary>Makes devices: starts a worker for each and sees it through until its disk can be used.</summary>

@@ -25,7 +25,7 @@ internal static class DeviceSnapshot
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
     /// <param name="cancellation">Gives up before the first disk is switched, which undoes it.</param>
-    /// <returns>Sentences that the user should see.</returns>
+    /// <returns>Warnings for the user.</returns>
     /// <exception cref="UblkException">
     /// A disk cannot have a snapshot. All disks are as they were, and no new image is left, unless the message says otherwise.
     /// </exception>
@@ -198,7 +198,7 @@ internal static class DeviceSnapshot
         }
 
         /// <summary>Has the new image take the writes, once they go on. Not cancelled: the worker would finish it anyway.</summary>
-        /// <returns>Sentences that the user should see.</returns>
+        /// <returns>Warnings for the user.</returns>
         public IReadOnlyList<string> Switch()
         {
             _worker.Run(LiveAction.Close, null, CancellationToken.None);

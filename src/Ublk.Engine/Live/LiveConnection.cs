@@ -46,7 +46,7 @@ internal sealed class LiveConnection : IDisposable
     /// <param name="action">What to do.</param>
     /// <param name="specification">The device as it is to be, for actions that change it.</param>
     /// <param name="cancellation">Gives up: the connection must then be closed.</param>
-    /// <returns>Sentences that the user should see.</returns>
+    /// <returns>Warnings for the user.</returns>
     /// <exception cref="UblkException">The command failed, or the worker died.</exception>
     public IReadOnlyList<string> Run(LiveAction action, DeviceSpecification? specification, CancellationToken cancellation)
     {

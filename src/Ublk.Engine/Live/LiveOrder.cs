@@ -41,7 +41,7 @@ internal sealed record LiveReport
     /// <summary>A sentence about what the worker does now.</summary>
     public string? Step { get; init; }
 
-    /// <summary>Sentences that the user should see although the command succeeded.</summary>
+    /// <summary>Warnings for the user.</summary>
     public IReadOnlyList<string> Warnings { get => field ?? []; init; } = [];
 
     /// <summary>Why the command failed; null where it succeeded.</summary>

@@ -208,7 +208,7 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
     public void A_client_that_is_stuck_is_dropped_and_one_that_is_idle_is_not()
     {
         using TemporaryFile file = new(Size);
-        using TestExport export = new(file.Path, writable: true, patience: TimeSpan.FromSeconds(2));
+        using TestExport export = new(file.Path, writable: true, silenceTimeout: TimeSpan.FromSeconds(2));
         using ScriptedClient idle = new ScriptedClient(export.SocketPath).Open();
         using ScriptedClient silent = new(export.SocketPath);
         using ScriptedClient stuck = new ScriptedClient(export.SocketPath).Open();

@@ -18,22 +18,22 @@ internal sealed class TestExport : IDisposable
 
     public TestExport(
         string path, bool writable = false, ImageFormat? format = null, string? snapshot = null, string? certificates = null,
-        TimeSpan? patience = null)
+        TimeSpan? silenceTimeout = null)
         : this(folder => new ExportSpecification
         {
             Name = "disk", Path = path, Format = format, Snapshot = snapshot, Writable = writable, TlsCertificates = certificates,
             SocketPath = $"{folder}/socket",
-        }, disk: null, patience ?? ExportServer.Patience)
+        }, disk: null, silenceTimeout ?? ExportServer.SilenceTimeout)
     {
     }
 
     public TestExport(ExportedDisk disk)
         : this(folder => new ExportSpecification { Name = "disk", Path = "/none", SocketPath = $"{folder}/socket" }, disk,
-            ExportServer.Patience)
+            ExportServer.SilenceTimeout)
     {
     }
 
-    private TestExport(Func<string, ExportSpecification> specify, ExportedDisk? disk, TimeSpan patience)
+    private TestExport(Func<string, ExportSpecification> specify, ExportedDisk? disk, TimeSpan silenceTimeout)
     {
         ExportSpecification specification = specify(_folder.FullName);
         specification.Validate();
@@ -42,7 +42,7 @@ internal sealed class TestExport : IDisposable
         Certificates = specification.TlsCertificates;
         _server = new ExportServer(_disk, NbdSocket.ListenForOwner(SocketPath), isTcp: false,
             Certificates is null ? null : NbdServerCertificates.In(Certificates), _log.Enqueue,
-            count => Volatile.Write(ref _clients, count), patience);
+            count => Volatile.Write(ref _clients, count), silenceTimeout);
     }
 
     public string SocketPath { get; }

@@ -7,6 +7,8 @@ namespace Ublk.Tests.Rings;
 /// <summary>The ring on this machine's own kernel.</summary>
 public unsafe class RingTests
 {
+    private const byte OpNop = 0;
+
     [Fact]
     public void Entries_and_completions_match_over_many_wraps()
     {
@@ -68,9 +70,9 @@ public unsafe class RingTests
         IoUringSqe* first = ring.NextEntry();
         IoUringSqe* second = ring.NextEntry();
         Assert.Equal(128, (byte*)second - (byte*)first);
-        first->Opcode = IoUring.OpNop;
+        first->Opcode = OpNop;
         first->UserData = 1;
-        second->Opcode = IoUring.OpNop;
+        second->Opcode = OpNop;
         second->UserData = 2;
         Assert.Equal(0, ring.Enter(2, TimeSpan.FromSeconds(10)));
         Assert.True(ring.TryReap(out IoUringCqe completion));
@@ -139,7 +141,7 @@ public unsafe class RingTests
     private static void Nop(Ring ring, ulong userData)
     {
         IoUringSqe* entry = ring.NextEntry();
-        entry->Opcode = IoUring.OpNop;
+        entry->Opcode = OpNop;
         entry->UserData = userData;
     }
 }

@@ -17,7 +17,7 @@ internal sealed class ClientSession : IDisposable
     private readonly ExportedDisk _disk;
     private readonly BlockTarget _target;
     private readonly NbdSocket _socket;
-    private readonly TimeSpan _patience;
+    private readonly TimeSpan _silenceTimeout;
     private readonly NbdHeaderForm _form;
     private readonly IoQueue _queue;
     private readonly BufferMemory _memory;
@@ -37,11 +37,11 @@ internal sealed class ClientSession : IDisposable
     /// <param name="disk">The export.</param>
     /// <param name="socket">The connection, after its handshake; it stays the caller's.</param>
     /// <param name="agreement">What was agreed on.</param>
-    /// <param name="patience">How long a client may be silent in the middle of a message, or take no reply.</param>
+    /// <param name="silenceTimeout">How long a client may be silent in the middle of a message, or take no reply.</param>
     /// <exception cref="UblkException">The kernel refuses something.</exception>
-    public ClientSession(ExportedDisk disk, NbdSocket socket, ClientAgreement agreement, TimeSpan patience)
+    public ClientSession(ExportedDisk disk, NbdSocket socket, ClientAgreement agreement, TimeSpan silenceTimeout)
     {
-        _patience = patience;
+        _silenceTimeout = silenceTimeout;
         _disk = disk;
         _target = disk.Target;
         _socket = socket;
@@ -75,7 +75,7 @@ internal sealed class ClientSession : IDisposable
         Await(ReceiveAsync());
         while (_isReceiving || _active > 0 || _sender.IsSending)
         {
-            if (_queue.RunTurn(_patience) == -Libc.ETIME)
+            if (_queue.RunTurn(_silenceTimeout) == -Libc.ETIME)
             {
                 OnQuiet();
             }

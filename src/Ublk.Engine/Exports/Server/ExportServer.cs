@@ -11,7 +11,7 @@ internal sealed class ExportServer : IDisposable
     public const int MaxClients = 16;
 
     /// <summary>How long a handshake may take, and how long a client may be silent in the middle of a message.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(30);
 
     // Of one thread; the handshake and the data path need little.
     private const int StackSize = 256 << 10;
@@ -22,7 +22,7 @@ internal sealed class ExportServer : IDisposable
     private readonly NbdServerCertificates? _certificates;
     private readonly Action<string> _log;
     private readonly Action<int> _clientsChanged;
-    private readonly TimeSpan _patience;
+    private readonly TimeSpan _silenceTimeout;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, (NbdSocket Socket, Thread Thread)> _clients = [];
     private readonly Thread _thread;
@@ -36,12 +36,12 @@ internal sealed class ExportServer : IDisposable
     /// <param name="certificates">The certificates, with which TLS is required; null for none.</param>
     /// <param name="log">Takes a sentence about a client. Called from any thread.</param>
     /// <param name="clientsChanged">Takes the number of clients when it has changed. Called from any thread, one call at a time.</param>
-    /// <param name="patience">How long a handshake may take, and how long a client may be silent in the middle of a message.</param>
+    /// <param name="silenceTimeout">How long a handshake may take, and how long a client may be silent in the middle of a message.</param>
     public ExportServer(
         ExportedDisk disk, SafeFileHandle listener, bool isTcp, NbdServerCertificates? certificates, Action<string> log,
-        Action<int> clientsChanged, TimeSpan patience)
+        Action<int> clientsChanged, TimeSpan silenceTimeout)
     {
-        _patience = patience;
+        _silenceTimeout = silenceTimeout;
         _disk = disk;
         _listener = listener;
         _isTcp = isTcp;
@@ -90,7 +90,7 @@ internal sealed class ExportServer : IDisposable
 
                 if (errno == 0)
                 {
-                    Add(NbdSocket.OfClient(handle, _patience));
+                    Add(NbdSocket.OfClient(handle, _silenceTimeout));
                 }
             }
 
@@ -138,7 +138,7 @@ internal sealed class ExportServer : IDisposable
 
             if (ClientHandshake.Run(socket, _disk, _certificates) is { } agreement)
             {
-                using ClientSession session = new(_disk, socket, agreement, _patience);
+                using ClientSession session = new(_disk, socket, agreement, _silenceTimeout);
                 if (session.Run() is { } fault)
                 {
                     _log($"Client {number} is dropped: {fault}.");

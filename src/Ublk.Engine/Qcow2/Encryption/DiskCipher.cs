@@ -10,9 +10,9 @@ namespace Ublk.Qcow2.Encryption;
 /// </param>
 internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk) : IDisposable
 {
-    // A cipher serves one thread at a time, and threads come and go. There are as many as were in use at once.
-    private readonly Lock _lock = new();
-    private readonly Stack<SectorCipher> _idle = new();
+    // A cipher serves one thread at a time, and threads come and go. Slots instead of a collection, so that no thread waits for a lock.
+    // More than these at once are made anew.
+    private readonly SectorCipher?[] _idle = new SectorCipher?[64];
 
     /// <summary>Encrypts whole sectors where they are.</summary>
     /// <param name="data">The sectors.</param>
@@ -27,7 +27,7 @@ internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
         }
         finally
         {
-            GiveBack(cipher);
+            Return(cipher);
         }
     }
 
@@ -41,27 +41,27 @@ internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
         }
         finally
         {
-            GiveBack(cipher);
+            Return(cipher);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (SectorCipher cipher in _idle)
+        foreach (SectorCipher? cipher in _idle)
         {
-            cipher.Dispose();
+            cipher?.Dispose();
         }
 
-        _idle.Clear();
+        Array.Clear(_idle);
         CryptographicOperations.ZeroMemory(key);
     }
 
     private SectorCipher Take()
     {
-        lock (_lock)
+        foreach (ref SectorCipher? slot in _idle.AsSpan())
         {
-            if (_idle.TryPop(out SectorCipher? cipher))
+            if (Interlocked.Exchange(ref slot, null) is { } cipher)
             {
                 return cipher;
             }
@@ -70,12 +70,17 @@ internal sealed class DiskCipher(CipherSuite suite, byte[] key, bool goesByDisk)
         return suite.Prepare(key);
     }
 
-    private void GiveBack(SectorCipher cipher)
+    private void Return(SectorCipher cipher)
     {
-        lock (_lock)
+        foreach (ref SectorCipher? slot in _idle.AsSpan())
         {
-            _idle.Push(cipher);
+            if (Interlocked.CompareExchange(ref slot, cipher, null) is null)
+            {
+                return;
+            }
         }
+
+        cipher.Dispose();
     }
 
     private long SectorOf(long place, long offset) => (goesByDisk ? offset : place) / SectorCipher.SectorSize;

@@ -25,9 +25,6 @@ internal readonly record struct ClusterLayout(int ClusterBits, int RefcountOrder
     /// <summary>Bytes in the unit that can be allocated within a cluster: a subcluster, or the cluster itself.</summary>
     public int SubclusterSize => HasExtendedL2 ? ClusterSize / SubclustersPerCluster : ClusterSize;
 
-    /// <summary>Bytes in an L2 entry.</summary>
-    public int L2EntrySize => HasExtendedL2 ? 16 : 8;
-
     /// <summary>Binary logarithm of the number of entries in an L2 table.</summary>
     public int L2Bits => ClusterBits - (HasExtendedL2 ? 4 : 3);
 

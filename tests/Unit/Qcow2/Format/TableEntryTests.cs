@@ -114,9 +114,10 @@ public class TableEntryTests
         ImageHeader header = ImageHeaderTests.Read(path).Header;
         L1Entry l1 = new(BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan((int)header.L1Offset)));
         Assert.True(l1.Offset != 0);
+        int size = header.Layout.HasExtendedL2 ? 16 : 8;
         for (int index = 0; index < count; index++)
         {
-            ReadOnlySpan<byte> entry = file.AsSpan((int)l1.Offset + (index * header.Layout.L2EntrySize));
+            ReadOnlySpan<byte> entry = file.AsSpan((int)l1.Offset + (index * size));
             yield return new L2Entry(
                 BinaryPrimitives.ReadUInt64BigEndian(entry),
                 header.Layout.HasExtendedL2 ? BinaryPrimitives.ReadUInt64BigEndian(entry[8..]) : 0);
