@@ -4,7 +4,8 @@
 BeforeDiscovery {
     $version = (Import-PowerShellDataFile "$PSScriptRoot/../../Ublk.psd1").ModuleVersion
     $packages = 'ublk', 'powershell-ublk' | ForEach-Object { "$PSScriptRoot/../../out/packages/${_}_${version}_amd64.deb" }
-    $canRun = (Test-Path /run/systemd/system) -and (Test-Path $packages) -notcontains $false
+    # They change the packages of the machine: only in the VM, which is thrown away.
+    $canRun = (Test-Path /run/ublk-vm) -and (Test-Path /run/systemd/system) -and (Test-Path $packages) -notcontains $false
 }
 
 BeforeAll {
@@ -41,6 +42,9 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
     AfterAll {
         Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
+        # The registration that the packages left.
+        Remove-Item /etc/ublk, /etc/systemd/system/*.wants/ublk@data.service, /etc/systemd/system/ublk@data.service.d -Recurse -ErrorAction Ignore
+        Invoke-Program systemctl daemon-reload
     }
 
     It 'lead to a mounted disk with the command' {

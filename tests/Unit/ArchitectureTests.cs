@@ -1,4 +1,7 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
+using Ublk.CommandLine;
+using Ublk.PowerShell.Commands;
 
 namespace Ublk.Tests;
 
@@ -66,11 +69,31 @@ public partial class ArchitectureTests
             lines[arrow.From] < lines[arrow.To], $"{arrow.From} uses {arrow.To}, but does not stand above it"));
     }
 
+    // They see the engine's internal types, so only this keeps what they depend on small.
+    [Fact]
+    public void The_programs_use_the_folders_that_their_rows_list()
+    {
+        Dictionary<string, string> rows = s_page.Select(line => ProgramRow().Match(line)).Where(row => row.Success)
+            .ToDictionary(row => row.Groups["program"].Value, row => row.Groups["uses"].Value);
+        Dictionary<string, Assembly> programs = new()
+        {
+            ["src/Ublk.PowerShell"] = typeof(NewUblkDeviceCommand).Assembly,
+            ["src/Ublk.Command"] = typeof(UblkProgram).Assembly,
+        };
+        Assert.Equal(
+            programs.ToDictionary(program => program.Key, program => string.Join(
+                ", ", FolderGraph.FoldersUsedBy(program.Value).Select(folder => $"`{folder}`"))),
+            rows);
+    }
+
     private static IEnumerable<string> FoldersOf(IEnumerable<(string From, string To)> arrows) =>
         arrows.SelectMany(arrow => new[] { arrow.From, arrow.To }).Distinct();
 
     [GeneratedRegex(@"^\| `(?<folder>[A-Z][A-Za-z0-9/]*|\(root\))` \|[^|]*\|(?<uses>[^|]*)\|$")]
     private static partial Regex Row();
+
+    [GeneratedRegex(@"^\| `(?<program>src/[A-Za-z.]+)` \| (?<uses>`[A-Z].*) \|$")]
+    private static partial Regex ProgramRow();
 
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex Name();

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Reflection;
 using System.Reflection.Emit;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
@@ -59,6 +60,19 @@ internal sealed partial class FolderGraph : IDisposable
         return graph._arrows;
     }
 
+    /// <summary>The engine's folders whose types a program uses.</summary>
+    /// <param name="program">Its assembly.</param>
+    public static string[] FoldersUsedBy(Assembly program)
+    {
+        using PEReader file = new(File.OpenRead(program.Location));
+        MetadataReader metadata = file.GetMetadataReader();
+        return
+        [
+            .. metadata.TypeReferences.Select(metadata.GetTypeReference).Where(type => IsOfEngine(metadata, type))
+                .Select(type => FolderOf(metadata.GetString(type.Namespace))!).Where(folder => folder != Root).Distinct().Order(),
+        ];
+    }
+
     /// <summary>The source files in a project's folder.</summary>
     public static IEnumerable<string> SourceFiles(string sources) => Directory.EnumerateFiles(sources, "*.cs", SearchOption.AllDirectories)
         .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal));
@@ -69,6 +83,11 @@ internal sealed partial class FolderGraph : IDisposable
         : null;
 
     public void Dispose() => _file.Dispose();
+
+    private static bool IsOfEngine(MetadataReader metadata, TypeReference type) =>
+        type.ResolutionScope.Kind == HandleKind.AssemblyReference
+        && metadata.StringComparer.Equals(
+            metadata.GetAssemblyReference((AssemblyReferenceHandle)type.ResolutionScope).Name, typeof(UblkException).Assembly.GetName().Name!);
 
     private void ReadType(TypeDefinitionHandle handle)
     {

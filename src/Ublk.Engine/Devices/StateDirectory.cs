@@ -193,7 +193,9 @@ internal sealed class StateDirectory
     public string TargetStatePath(int id, ulong cookie, int generation) =>
         System.IO.Path.Combine(Path, TargetStateName(id, cookie, generation == 0 ? "" : $"-{generation}"));
 
-    /// <summary>Listens for commands to the worker of a device. <see cref="Delete"/> takes the socket's file.</summary>
+    /// <summary>
+    /// Listens for commands to the worker of a device. The caller has the device's lock. <see cref="Delete"/> takes the socket's file.
+    /// </summary>
     /// <exception cref="UblkException">The directory cannot be written.</exception>
     public Socket Listen(int id, ulong cookie)
     {
@@ -202,7 +204,12 @@ internal sealed class StateDirectory
         Socket socket = LineChannel.CreateSocket();
         try
         {
-            File.Delete(SocketPath(directory, id, cookie));
+            // That of a former worker, and of a former device whose removal was killed.
+            foreach (string former in Directory.GetFiles(PathOf(directory), $"{id}-*.socket"))
+            {
+                File.Delete(former);
+            }
+
             socket.Bind(new UnixDomainSocketEndPoint(SocketPath(directory, id, cookie)));
             socket.Listen();
             return socket;
