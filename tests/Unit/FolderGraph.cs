@@ -87,7 +87,8 @@ internal sealed partial class FolderGraph : IDisposable
     private static bool IsOfEngine(MetadataReader metadata, TypeReference type) =>
         type.ResolutionScope.Kind == HandleKind.AssemblyReference
         && metadata.StringComparer.Equals(
-            metadata.GetAssemblyReference((AssemblyReferenceHandle)type.ResolutionScope).Name, typeof(UblkException).Assembly.GetName().Name!);
+            metadata.GetAssemblyReference((AssemblyReferenceHandle)type.ResolutionScope).Name,
+            typeof(UblkException).Assembly.GetName().Name!);
 
     private void ReadType(TypeDefinitionHandle handle)
     {

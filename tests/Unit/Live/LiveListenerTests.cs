@@ -127,6 +127,18 @@ public sealed class LiveListenerTests : IDisposable
         command.Run(LiveAction.Hold, null, CancellationToken.None);
     }
 
+    // A removal that was killed leaves it.
+    [Fact]
+    public void A_new_worker_removes_the_socket_of_a_former_device_with_its_id()
+    {
+        using Socket other = _state.Listen(1, Cookie);
+        using Socket former = _state.Listen(10, Cookie);
+        using Socket next = _state.Listen(10, Cookie + 1);
+        Assert.Equal(
+            [$"0-{Cookie:x16}.socket", $"1-{Cookie:x16}.socket", $"10-{Cookie + 1:x16}.socket"],
+            Directory.GetFiles($"{_folder}/state", "*.socket").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void A_socket_is_deleted_with_its_own_device_only()
     {
