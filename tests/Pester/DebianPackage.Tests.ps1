@@ -43,7 +43,8 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
         Remove-EveryDevice
         Get-Leftover | Should -BeNullOrEmpty
         # The registration that the packages left.
-        Remove-Item /etc/ublk, /etc/systemd/system/*.wants/ublk@data.service, /etc/systemd/system/ublk@data.service.d -Recurse -ErrorAction Ignore
+        Remove-Item /etc/ublk, /etc/systemd/system/*.wants/ublk@data.service, /etc/systemd/system/ublk@data.service.d,
+            /etc/udev/rules.d/60-ublk-data.rules -Recurse -ErrorAction Ignore
         Invoke-Program systemctl daemon-reload
     }
 

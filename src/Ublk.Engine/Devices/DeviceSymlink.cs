@@ -84,7 +84,7 @@ internal static class DeviceSymlink
     /// <summary>Removes the links to a device that is about to go, or has gone, unless the id is another's by now.</summary>
     public static void Delete(ControlDevice control, int id, ulong cookie)
     {
-        if (!LinksTo(id).Any())
+        if (LinksTo(id).Length == 0)
         {
             return;
         }
@@ -96,9 +96,18 @@ internal static class DeviceSymlink
         }
     }
 
-    private static IEnumerable<string> LinksTo(int id) => Directory.Exists(Folder)
-        ? Directory.EnumerateFileSystemEntries(Folder).Where(path => TargetOf(path) == id)
-        : [];
+    private static string[] LinksTo(int id)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(Folder).Where(path => TargetOf(path) == id)];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // No device had a name yet, or udev has removed the folder with the last link, at any moment.
+            return [];
+        }
+    }
 
     private static int? TargetOf(string path) =>
         new FileInfo(path).LinkTarget is { } target && target.StartsWith(TargetPrefix, StringComparison.Ordinal)
