@@ -1,30 +1,21 @@
-using Ublk.Interop;
 using Ublk.Io;
 
 namespace Ublk.Targets.Nbd;
 
-/// <summary>Sends requests encrypted, from memory of its own.</summary>
+/// <summary>Sends requests encrypted.</summary>
 /// <remarks>
 /// A request counts as sent once it is encrypted: its data is not in use any more, and how much of it has left the machine is not known
 /// where a connection is lost.
 /// </remarks>
 internal sealed class NbdTlsSender(NbdConnection connection, IoQueue queue, NbdTls tls) : NbdSender(connection, queue)
 {
-    // Of one message: some records of 16 KiB of data, each of which becomes a little longer.
-    private const int Room = 320 << 10;
-    private const int RecordLength = 16 << 10;
-
     private readonly NbdConnection _connection = connection;
-    private readonly AlignedBuffer _plain = new(RecordLength);
-    private readonly AlignedBuffer _encrypted = new(Room);
-    private int _start;
-    private int _end;
+    private readonly NbdTlsOutput _output = new(tls);
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        _plain.Dispose();
-        _encrypted.Dispose();
+        _output.Dispose();
         base.Dispose();
     }
 
@@ -32,50 +23,36 @@ internal sealed class NbdTlsSender(NbdConnection connection, IoQueue queue, NbdT
     {
     }
 
-    private protected override void Begin()
-    {
-        if (_start == _end)
-        {
-            _start = 0;
-            _end = 0;
-        }
-    }
+    private protected override void Begin() => _output.Restart();
 
     private protected override int Gather()
     {
-        // What OpenSSL has to say by itself comes first, as it was first.
-        TakeOutput();
-        while (First is not null && _end + (2 * RecordLength) <= Room)
+        _output.Take();
+        while (First is not null && _output.HasRoom)
         {
-            int length = FillRecord();
-            if (!tls.Encrypt(_plain.Address, length))
+            if (!_output.Encrypt(Fill(_output.Record)))
             {
                 _connection.Fail(NbdTls.DescribeEnd());
                 return 0;
             }
-
-            TakeOutput();
         }
 
-        Vectors[0] = new Libc.IoVector { Base = _encrypted.Address + _start, Length = (nuint)(_end - _start) };
-        Length = _end - _start;
-        return _end > _start ? 1 : 0;
+        Length = _output.Length;
+        return _output.Describe(out Vectors[0]);
     }
 
-    private protected override void Note(int sent) => _start += sent;
+    private protected override void Note(int sent) => _output.Note(sent);
 
-    private int FillRecord()
+    private int Fill(Span<byte> record)
     {
         int length = 0;
-        while (First is { } command && length < RecordLength)
+        while (First is { } command && length < record.Length)
         {
-            int part = command.CopyUnsentTo(_plain.Span[length..RecordLength]);
+            int part = command.CopyUnsentTo(record[length..]);
             length += part;
             Advance(part);
         }
 
         return length;
     }
-
-    private void TakeOutput() => _end += tls.TakeOutput(_encrypted.Address + _end, Room - _end);
 }
