@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
+using Ublk.Files;
 using Ublk.Interop;
 
 namespace Ublk.Devices;
@@ -47,13 +48,7 @@ internal static class DeviceSymlink
         string temporary = PathOf(".new");
         try
         {
-            if (!Directory.Exists(Folder))
-            {
-                // All users may look names up, whatever the umask of the first command was.
-                Directory.CreateDirectory(Folder);
-                File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
-            }
-
+            PublicFolder.Create(Folder);
             File.Delete(temporary);
             File.CreateSymbolicLink(temporary, $"{TargetPrefix}{id}");
             File.Move(temporary, PathOf(name), overwrite: true);
@@ -102,9 +97,10 @@ internal static class DeviceSymlink
         {
             return [.. Directory.EnumerateFileSystemEntries(Folder).Where(path => TargetOf(path) == id)];
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception exception) when (exception is DirectoryNotFoundException or UnauthorizedAccessException)
         {
             // No device had a name yet, or udev has removed the folder with the last link, at any moment.
+            // A user who may not look into the folder has no link there.
             return [];
         }
     }

@@ -38,13 +38,13 @@ internal sealed class NewFile : IDisposable
     public SafeFileHandle Handle { get; }
 
     /// <summary>Writes a file, or replaces one, as a whole and durably: readers see the former content or the new one.</summary>
-    /// <param name="path">The file. Its folder is made where it is missing.</param>
+    /// <param name="path">The file. Its folder is made where it is missing, for all users to read.</param>
     /// <param name="content">The whole content.</param>
     /// <param name="mode">Its permissions, whatever the umask.</param>
     /// <exception cref="IOException">It cannot be written.</exception>
     public static void Replace(string path, byte[] content, UnixFileMode mode)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        PublicFolder.Create(Path.GetDirectoryName(path)!);
         using NewFile file = new(path, (int)mode);
         File.SetUnixFileMode(file.Handle, mode);
         RandomAccess.Write(file.Handle, content, 0);

@@ -77,7 +77,7 @@ internal static class DeviceRegistrar
 
         void Write(string path, string text)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            PublicFolder.Create(Path.GetDirectoryName(path)!);
             if (Path.Exists(path))
             {
                 throw new UblkException(UblkError.RegistrationExists,

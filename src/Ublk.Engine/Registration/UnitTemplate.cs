@@ -21,9 +21,6 @@ internal static class UnitTemplate
     private const UnixFileMode FileMode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    private const UnixFileMode FolderMode = FileMode
-        | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-
     // Where packages put units, and where others that are installed below /usr/local have theirs (systemd.unit(5)).
     private static readonly string[] s_packageFolders =
         ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
@@ -55,7 +52,7 @@ internal static class UnitTemplate
         {
             // Root runs it at each boot, so only root may be able to change it.
             PathTrust.Check(target);
-            Directory.CreateDirectory(WorkerFolder, FolderMode);
+            PublicFolder.Create(WorkerFolder);
             string temporary = $"{link}.new";
             File.Delete(temporary);
             File.CreateSymbolicLink(temporary, target);
