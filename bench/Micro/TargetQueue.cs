@@ -15,7 +15,7 @@ internal sealed class TargetQueue : IDisposable
     private readonly IoQueue _queue;
     private readonly KernelCopyBuffers _buffers;
     private readonly IoRequest[] _requests;
-    private readonly ValueTask<int>[] _answers;
+    private readonly IoTask<int>[] _answers;
     private readonly UblkIoDescriptor[] _descriptors;
     private readonly CounterMemory? _memory;
     private readonly QueueCounters? _counters;
@@ -32,7 +32,7 @@ internal sealed class TargetQueue : IDisposable
         _queue = new IoQueue(depth, [], target.Files);
         _buffers = new KernelCopyBuffers(depth, 64 << 10);
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
-        _answers = new ValueTask<int>[depth];
+        _answers = new IoTask<int>[depth];
         _descriptors = [.. Enumerable.Range(0, depth).Select(tag => new UblkIoDescriptor
         {
             OpFlags = (uint)IoOperation.Read,

@@ -21,7 +21,7 @@ internal sealed class EventDisk : BlockTarget
 
     public override TargetGeometry Geometry { get; }
 
-    public override async ValueTask<int> HandleAsync(IoRequest request)
+    public override async IoTask<int> HandleAsync(IoRequest request)
     {
         if (request.Operation == IoOperation.Flush)
         {

@@ -24,13 +24,13 @@ internal sealed class NullDisk : BlockTarget
 {
     public override TargetGeometry Geometry { get; } = new() { Size = 1L << 30 };
 
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         if (request.Operation == IoOperation.Read)
         {
             request.Buffer.Span.Clear();
         }
 
-        return new ValueTask<int>(0);
+        return 0;
     }
 }

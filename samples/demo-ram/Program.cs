@@ -28,7 +28,7 @@ internal sealed class RamDisk(long size) : BlockTarget
     public override TargetGeometry Geometry { get; } = new() { Size = size, DiscardGranularity = Chunk };
 
     // The device has one queue, so one thread does all of this.
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         _ = request.Operation switch { IoOperation.Read => _reads++, IoOperation.Write => _writes++, _ => _discards++ };
         for (int done = 0, length; done < request.Length; done += length)
@@ -50,7 +50,7 @@ internal sealed class RamDisk(long size) : BlockTarget
             }
         }
 
-        return new ValueTask<int>(0);
+        return 0;
     }
 
     public override string ToString() =>

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Io;
@@ -35,7 +34,7 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     public virtual bool IsBlockDevice => false;
 
     /// <summary>The result of an operation on a thread without a queue, which is completed when it returns.</summary>
-    public static int ResultOf(ValueTask<int> operation) =>
+    public static int ResultOf(IoTask<int> operation) =>
         operation.IsCompleted ? operation.Result : throw new InvalidOperationException("Without a queue nothing can be waited for.");
 
     /// <inheritdoc/>
@@ -54,8 +53,7 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Fills a buffer; what is beyond the file's end reads as zeroes.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
+    public async IoTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         while (buffer.Length > 0)
         {
@@ -93,8 +91,7 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte in the file.</param>
     /// <param name="durable">Whether the data must be durable when the write completes.</param>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable = false)
+    public async IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable = false)
     {
         while (buffer.Length > 0)
         {
@@ -117,13 +114,13 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Makes all that was written durable (fdatasync(2)).</summary>
-    public abstract ValueTask<int> SyncAsync();
+    public abstract IoTask<int> SyncAsync();
 
     /// <summary>Allocates or deallocates a range (fallocate(2)).</summary>
     /// <param name="mode">FALLOC_FL_* flags.</param>
     /// <param name="offset">First byte.</param>
     /// <param name="length">Bytes.</param>
-    public abstract ValueTask<int> AllocateAsync(int mode, long offset, long length);
+    public abstract IoTask<int> AllocateAsync(int mode, long offset, long length);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -133,10 +130,10 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     }
 
     /// <summary>Reads; may read less than asked, and 0 at the end of the file.</summary>
-    protected abstract ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset);
+    protected abstract IoTask<int> ReadPartAsync(IoBuffer buffer, long offset);
 
     /// <summary>Writes; may write less than asked.</summary>
-    protected abstract ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable);
+    protected abstract IoTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable);
 
     /// <summary>Closes the file.</summary>
     protected virtual void Dispose(bool disposing)

@@ -52,36 +52,36 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
 
     /// <inheritdoc/>
     /// <remarks>What is in memory is durable as far as it ever will be.</remarks>
-    public override ValueTask<int> SyncAsync()
+    public override IoTask<int> SyncAsync()
     {
         if (file.IsInMemory)
         {
-            return new ValueTask<int>(0);
+            return 0;
         }
 
         return IoQueue.Current is { } queue
             ? queue.SyncDataAsync(index)
-            : new ValueTask<int>(Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno);
+            : Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno;
     }
 
     /// <inheritdoc/>
     /// <remarks>A block device has room for all of its length, and the kernel answers EINVAL beyond.</remarks>
-    public override ValueTask<int> AllocateAsync(int mode, long offset, long length) => file.IsBlockDevice && mode == 0
-        ? new ValueTask<int>(offset + length <= Length ? 0 : -Libc.ENOSPC)
+    public override IoTask<int> AllocateAsync(int mode, long offset, long length) => file.IsBlockDevice && mode == 0
+        ? offset + length <= Length ? 0 : -Libc.ENOSPC
         : IoQueue.Current is { } queue
         ? queue.AllocateAsync(index, mode, offset, length)
-        : new ValueTask<int>(Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno);
+        : Libc.FAllocate(file.Handle, mode, offset, length) == 0 ? 0 : -Libc.LastErrno;
 
     // A file in memory is copied at once: on the ring it would go to a kernel thread.
     private IoQueue? RingQueue => file.IsInMemory ? null : IoQueue.Current;
 
-    protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) => RingQueue is { } queue
+    protected override IoTask<int> ReadPartAsync(IoBuffer buffer, long offset) => RingQueue is { } queue
         ? queue.ReadAsync(index, buffer, offset)
-        : new ValueTask<int>(file.Read(buffer, offset));
+        : file.Read(buffer, offset);
 
-    protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable) => RingQueue is { } queue
+    protected override IoTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable) => RingQueue is { } queue
         ? queue.WriteAsync(index, buffer, offset, durable)
-        : new ValueTask<int>(file.Write(buffer, offset));
+        : file.Write(buffer, offset);
 
     protected override void Dispose(bool disposing)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -24,9 +23,9 @@ internal sealed class CacheFilter : FilterTarget
     public override bool ForwardsData => false;
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
-        IoOperation.Read => _lines.TryRead(request.Offset, request.Buffer.Span) ? new ValueTask<int>(0) : ReadAsync(request),
+        IoOperation.Read => _lines.TryRead(request.Offset, request.Buffer.Span) ? 0 : ReadAsync(request),
         IoOperation.Flush => Inner.HandleAsync(request),
         _ => ChangeAsync(request),
     };
@@ -41,8 +40,7 @@ internal sealed class CacheFilter : FilterTarget
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReadAsync(IoRequest request)
+    private async IoTask<int> ReadAsync(IoRequest request)
     {
         long start = _lines.Now;
         int result = await Inner.HandleAsync(request);
@@ -55,8 +53,7 @@ internal sealed class CacheFilter : FilterTarget
     }
 
     // Invalidated before the change, so that no read returns old data after it, and again after it, for reads in between.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ChangeAsync(IoRequest request)
+    private async IoTask<int> ChangeAsync(IoRequest request)
     {
         long offset = request.Offset;
         long length = request.Length;

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -25,8 +24,7 @@ internal sealed class DelayFilter : FilterTarget
     };
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public override async ValueTask<int> HandleAsync(IoRequest request)
+    public override async IoTask<int> HandleAsync(IoRequest request)
     {
         await request.Queue.DelayAsync(_delay);
         return await Inner.HandleAsync(request);

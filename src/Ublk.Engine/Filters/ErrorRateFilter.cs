@@ -54,9 +54,9 @@ internal sealed class ErrorRateFilter : FilterTarget
     };
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) =>
+    public override IoTask<int> HandleAsync(IoRequest request) =>
         _failing.Contains(request.Operation) && Draw(Interlocked.Increment(ref _candidates)) < _rate
-            ? new ValueTask<int>(-_errno)
+            ? -_errno
             : Inner.HandleAsync(request);
 
     private static BlockTarget Wrap(BlockTarget inner, TargetOptions options) =>

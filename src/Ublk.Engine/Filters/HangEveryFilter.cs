@@ -25,13 +25,13 @@ internal sealed class HangEveryFilter : FilterTarget
     };
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) =>
+    public override IoTask<int> HandleAsync(IoRequest request) =>
         Interlocked.Increment(ref _requests) % _every == 0 ? HangAsync(request) : Inner.HandleAsync(request);
 
     /// <inheritdoc/>
     internal override void Retire() => _retired.SetResult();
 
-    private async ValueTask<int> HangAsync(IoRequest request)
+    private async IoTask<int> HangAsync(IoRequest request)
     {
         await _retired.Task;
         return await Inner.HandleAsync(request);

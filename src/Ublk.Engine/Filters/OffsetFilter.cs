@@ -43,7 +43,7 @@ internal sealed class OffsetFilter : FilterTarget
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => Inner.HandleAsync(request.Operation == IoOperation.Flush
+    public override IoTask<int> HandleAsync(IoRequest request) => Inner.HandleAsync(request.Operation == IoOperation.Flush
         ? request
         : request.Derive(request.Operation, _start + request.Offset, request.Length, request.Buffer));
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Io;
@@ -65,12 +64,12 @@ internal sealed class OverlayFilter : FilterTarget
     public override IReadOnlyList<SafeFileHandle> Files { get; }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
         IoOperation.Read => ReadAsync(request),
         IoOperation.Write => WriteAsync(request),
         IoOperation.Flush => FlushAsync(request),
-        _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+        _ => -Libc.EOPNOTSUPP,
     };
 
     /// <inheritdoc/>
@@ -113,14 +112,13 @@ internal sealed class OverlayFilter : FilterTarget
     }
 
     // Where all of it is in one place, the request goes there as it is.
-    private ValueTask<int> ReadAsync(IoRequest request)
+    private IoTask<int> ReadAsync(IoRequest request)
     {
         int run = _map.RunLength(request.Offset / _blockSize, request.Length / _blockSize, out bool isKept);
         return (long)run * _blockSize == request.Length ? TargetOf(isKept).HandleAsync(request) : ReadPartsAsync(request);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReadPartsAsync(IoRequest request)
+    private async IoTask<int> ReadPartsAsync(IoRequest request)
     {
         for (int done = 0; done < request.Length;)
         {
@@ -139,8 +137,7 @@ internal sealed class OverlayFilter : FilterTarget
         return 0;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(IoRequest request)
+    private async IoTask<int> WriteAsync(IoRequest request)
     {
         int result = await _store.HandleAsync(request);
         if (result < 0)
@@ -157,8 +154,7 @@ internal sealed class OverlayFilter : FilterTarget
         || _state.TryNote(_map.WordsOf(request.Offset / _blockSize, request.Length / _blockSize, out long first), first);
 
     // The data first: a bit that reaches the file before its block would show what never was on the disk.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FlushAsync(IoRequest request)
+    private async IoTask<int> FlushAsync(IoRequest request)
     {
         await _map.AwaitTurnAsync();
         using OverlayMap.Flush flush = _map.BeginFlush();

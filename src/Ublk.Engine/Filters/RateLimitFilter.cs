@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -67,7 +66,7 @@ internal sealed class RateLimitFilter : FilterTarget
     };
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         bool isRead = request.Operation == IoOperation.Read;
         long wait = long.Max(
@@ -103,8 +102,7 @@ internal sealed class RateLimitFilter : FilterTarget
         return wait;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> HandleLateAsync(IoRequest request, long end)
+    private async IoTask<int> HandleLateAsync(IoRequest request, long end)
     {
         while (!_isRetired && end - Stopwatch.GetTimestamp() is > 0 and var left)
         {

@@ -18,10 +18,10 @@ internal sealed class ReadOnlyFilter : FilterTarget
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
         IoOperation.Read => Inner.HandleAsync(request),
-        IoOperation.Flush => new ValueTask<int>(0),
-        _ => new ValueTask<int>(-Libc.EPERM),
+        IoOperation.Flush => 0,
+        _ => -Libc.EPERM,
     };
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -23,7 +22,7 @@ internal sealed class WriteThroughFilter : FilterTarget
     public static BlockTarget Wrap(BlockTarget target) => target.Geometry.VolatileCache ? new WriteThroughFilter(target) : target;
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
         IoOperation.Read or IoOperation.Flush => Inner.HandleAsync(request),
         IoOperation.Write when _forcesUnitAccess => Inner.HandleAsync(request.DeriveDurable()),
@@ -31,8 +30,7 @@ internal sealed class WriteThroughFilter : FilterTarget
     };
 
     // Targets need not make ranges that are zeroed or discarded durable by themselves.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ChangeAsync(IoRequest request)
+    private async IoTask<int> ChangeAsync(IoRequest request)
     {
         int result = await Inner.HandleAsync(request);
         if (result < 0)

@@ -10,14 +10,14 @@ internal sealed class AsyncMutex
 
     /// <summary>Waits for its turn, which lasts until a <see cref="Turn"/> is disposed of.</summary>
     /// <returns>Always 0.</returns>
-    public ValueTask<int> EnterAsync()
+    public IoTask<int> EnterAsync()
     {
         lock (_lock)
         {
             if (!_isTaken)
             {
                 _isTaken = true;
-                return new ValueTask<int>(0);
+                return 0;
             }
 
             QueueWaiter waiter = QueueWaiter.Rent();

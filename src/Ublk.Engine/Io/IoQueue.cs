@@ -86,7 +86,7 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
     /// <param name="offset">First byte in the file.</param>
-    public ValueTask<int> ReadAsync(int file, IoBuffer buffer, long offset) =>
+    public IoTask<int> ReadAsync(int file, IoBuffer buffer, long offset) =>
         Transfer(IoUring.OpRead, file, buffer, offset, 0);
 
     /// <summary>Writes from a buffer; may write less than asked.</summary>
@@ -94,16 +94,16 @@ public sealed class IoQueue : IDisposable
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte in the file.</param>
     /// <param name="durable">Whether the data must be durable when the write completes (RWF_DSYNC).</param>
-    public ValueTask<int> WriteAsync(int file, IoBuffer buffer, long offset, bool durable = false) =>
+    public IoTask<int> WriteAsync(int file, IoBuffer buffer, long offset, bool durable = false) =>
         Transfer(IoUring.OpWrite, file, buffer, offset, durable ? (uint)Libc.RWF_DSYNC : 0);
 
     /// <summary>Fills a buffer with zeroes; may fill less than asked.</summary>
-    public ValueTask<int> ReadZeroesAsync(IoBuffer buffer)
+    public IoTask<int> ReadZeroesAsync(IoBuffer buffer)
     {
         if (buffer.IsMemory)
         {
             buffer.Span.Clear();
-            return new ValueTask<int>(buffer.Length);
+            return buffer.Length;
         }
 
         return ReadAsync(s_zeroes.Value, buffer);
@@ -111,7 +111,7 @@ public sealed class IoQueue : IDisposable
 
     /// <summary>Makes a file's data durable (fdatasync(2)).</summary>
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>
-    public unsafe ValueTask<int> SyncDataAsync(int file)
+    public unsafe IoTask<int> SyncDataAsync(int file)
     {
         IoUringSqe* entry = Prepare(IoUring.OpFsync, file, out RingOperation operation);
         entry->OpFlags = IoUring.FsyncDataSync;
@@ -123,7 +123,7 @@ public sealed class IoQueue : IDisposable
     /// <param name="mode">FALLOC_FL_* flags.</param>
     /// <param name="offset">First byte of the range.</param>
     /// <param name="length">Bytes in the range.</param>
-    public unsafe ValueTask<int> AllocateAsync(int file, int mode, long offset, long length)
+    public unsafe IoTask<int> AllocateAsync(int file, int mode, long offset, long length)
     {
         IoUringSqe* entry = Prepare(IoUring.OpFallocate, file, out RingOperation operation);
         entry->Offset = (ulong)offset;
@@ -135,7 +135,7 @@ public sealed class IoQueue : IDisposable
     /// <summary>Sends from a buffer (send(2)); may send less than asked.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">The data.</param>
-    public ValueTask<int> SendAsync(int file, IoBuffer buffer)
+    public IoTask<int> SendAsync(int file, IoBuffer buffer)
     {
         Expect(buffer.Length);
         return TransferBySocket(IoUring.OpSend, file, buffer, Libc.MSG_NOSIGNAL | Libc.MSG_WAITALL);
@@ -144,14 +144,13 @@ public sealed class IoQueue : IDisposable
     /// <summary>Receives into a buffer (recv(2)); may receive less than asked, and 0 at the end of the connection.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
-    public ValueTask<int> ReceiveAsync(int file, IoBuffer buffer) => ReceiveAsync(file, buffer, isWhole: false);
+    public IoTask<int> ReceiveAsync(int file, IoBuffer buffer) => ReceiveAsync(file, buffer, isWhole: false);
 
     /// <summary>Sends all of a buffer. Other operations that send must wait for the end of this one.</summary>
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">The data.</param>
     /// <returns>The buffer's length, or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> SendAllAsync(int file, IoBuffer buffer)
+    public async IoTask<int> SendAllAsync(int file, IoBuffer buffer)
     {
         for (int done = 0; done < buffer.Length;)
         {
@@ -171,8 +170,7 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
     /// <returns>The buffer's length, less at the end of the connection, or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReceiveAllAsync(int file, IoBuffer buffer)
+    public async IoTask<int> ReceiveAllAsync(int file, IoBuffer buffer)
     {
         int done = 0;
         while (done < buffer.Length)
@@ -198,7 +196,7 @@ public sealed class IoQueue : IDisposable
     /// <param name="file">Index of the socket in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="buffer">Where the data goes.</param>
     /// <param name="isWhole">Whether the kernel, if it can, waits until the buffer is full.</param>
-    internal ValueTask<int> ReceiveAsync(int file, IoBuffer buffer, bool isWhole) =>
+    internal IoTask<int> ReceiveAsync(int file, IoBuffer buffer, bool isWhole) =>
         TransferBySocket(IoUring.OpReceive, file, buffer, isWhole ? Libc.MSG_WAITALL : 0);
 
     /// <summary>Sends what a message names (sendmsg(2)); may send less.</summary>
@@ -209,7 +207,7 @@ public sealed class IoQueue : IDisposable
     /// Whether the operation that is prepared next follows when all of the message is sent, and ends with -ECANCELED otherwise.
     /// </param>
     /// <param name="number">What <see cref="IsSubmitted"/> takes.</param>
-    internal unsafe ValueTask<int> SendMessageAsync(
+    internal unsafe IoTask<int> SendMessageAsync(
         int file, Libc.MessageHeader* message, long length, bool isLinked, out uint number)
     {
         Expect(length);
@@ -231,7 +229,7 @@ public sealed class IoQueue : IDisposable
     /// <param name="message">The message; it must stay as it is until data has come.</param>
     /// <param name="expectsNothing">Whether no data can be there yet, so that an attempt is not worth it.</param>
     /// <param name="isWhole">Whether to wait until the memory is full, or the connection ends.</param>
-    internal unsafe ValueTask<int> ReceiveMessageAsync(
+    internal unsafe IoTask<int> ReceiveMessageAsync(
         int file, Libc.MessageHeader* message, bool expectsNothing, bool isWhole)
     {
         IoUringSqe* entry =
@@ -241,7 +239,7 @@ public sealed class IoQueue : IDisposable
     }
 
     /// <summary>Reads from a file that is not registered, and stays open until the kernel has taken the operation.</summary>
-    internal unsafe ValueTask<int> ReadAsync(SafeFileHandle file, IoBuffer buffer)
+    internal unsafe IoTask<int> ReadAsync(SafeFileHandle file, IoBuffer buffer)
     {
         IoUringSqe* entry = Prepare(IoUring.OpRead, 0, out RingOperation operation);
         entry->Flags = 0;
@@ -275,7 +273,7 @@ public sealed class IoQueue : IDisposable
 
     /// <summary>Waits without keeping the queue's thread from its other requests.</summary>
     /// <param name="time">For how long.</param>
-    public unsafe ValueTask<int> DelayAsync(TimeSpan time)
+    public unsafe IoTask<int> DelayAsync(TimeSpan time)
     {
         IoUringSqe* entry = _ring.NextEntry();
         RingOperation operation = _operations.Rent();
@@ -364,7 +362,7 @@ public sealed class IoQueue : IDisposable
         return entry;
     }
 
-    private unsafe ValueTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
+    private unsafe IoTask<int> Transfer(byte opcode, int file, IoBuffer buffer, long offset, uint flags)
     {
         IoUringSqe* entry = Prepare(opcode, file, out RingOperation operation);
         entry->Offset = (ulong)offset;
@@ -385,7 +383,7 @@ public sealed class IoQueue : IDisposable
     }
 
     // Without operations of sockets for registered buffers there are those of files. They stop where the socket is full or empty.
-    private unsafe ValueTask<int> TransferBySocket(byte opcode, int file, IoBuffer buffer, int flags)
+    private unsafe IoTask<int> TransferBySocket(byte opcode, int file, IoBuffer buffer, int flags)
     {
         if (!buffer.IsMemory && !s_hasFixedSockets.Value)
         {

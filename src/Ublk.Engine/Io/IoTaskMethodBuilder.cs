@@ -1,14 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Ublk.Rings;
 
 namespace Ublk.Io;
 
-/// <summary>
-/// Builds an async <see cref="ValueTask{TResult}"/> without allocating in steady state: put
-/// <c>[AsyncMethodBuilder(typeof(IoTaskMethodBuilder&lt;&gt;))]</c> on a target's methods.
-/// </summary>
+/// <summary>Builds an <c>async</c> method that returns an <see cref="IoTask{TResult}"/>, without allocating in steady state.</summary>
 /// <remarks>
 /// The framework's pooling builder keeps one state machine a core, too few for a queue with many requests under way; this
 /// one keeps, for each thread, as many as were ever in use at once. It does not flow the execution context. Continuations
@@ -24,10 +20,10 @@ public struct IoTaskMethodBuilder<TResult>
     private TResult _result;
 
     /// <summary>The method's task.</summary>
-    public readonly ValueTask<TResult> Task =>
+    public readonly IoTask<TResult> Task =>
         _box is not null ? _box.Task
-        : _exception is not null ? ValueTask.FromException<TResult>(_exception)
-        : new ValueTask<TResult>(_result);
+        : _exception is not null ? IoTask<TResult>.FromException(_exception)
+        : _result;
 
     /// <summary>Makes a builder for one run of a method.</summary>
     [SuppressMessage("Design", "CA1000", Justification = "The compiler calls it by this name.")]

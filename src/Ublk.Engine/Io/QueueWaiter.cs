@@ -33,7 +33,7 @@ internal sealed class QueueWaiter : ReusableTask<int>
 
     /// <summary>A waiter as <see cref="Rent"/> gives it, in front of a list.</summary>
     /// <returns>The task to await.</returns>
-    public static ValueTask<int> Join(ref QueueWaiter? list)
+    public static IoTask<int> Join(ref QueueWaiter? list)
     {
         QueueWaiter waiter = Rent();
         waiter.Next = list;

@@ -11,19 +11,19 @@ internal sealed class SlotFiller : IDisposable
 
     /// <summary>Copies bytes to the start of a buffer; may copy less, but at least one. One copy is under way at a time.</summary>
     /// <returns>How many bytes, or a negative errno, after which the object is of no use any more.</returns>
-    public unsafe ValueTask<int> FillAsync(IoQueue queue, ReadOnlySpan<byte> bytes, IoBuffer buffer)
+    public unsafe IoTask<int> FillAsync(IoQueue queue, ReadOnlySpan<byte> bytes, IoBuffer buffer)
     {
         int errno = _output is null ? Open() : 0;
         if (errno != 0)
         {
-            return new ValueTask<int>(-errno);
+            return -errno;
         }
 
         fixed (byte* data = bytes)
         {
             nint written = Libc.Write((int)_input!.DangerousGetHandle(), data, bytes.Length);
             return written < 0
-                ? new ValueTask<int>(-Libc.LastErrno)
+                ? -Libc.LastErrno
                 : queue.ReadAsync(_output!, buffer.Slice(0, (int)written));
         }
     }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -21,8 +20,7 @@ internal sealed class HeldRequests(BlockTarget former, int capacity) : BlockTarg
     public int Count => _waiting.Count;
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public override async ValueTask<int> HandleAsync(IoRequest request)
+    public override async IoTask<int> HandleAsync(IoRequest request)
     {
         QueueWaiter waiter = QueueWaiter.Rent();
         _waiting.Add(waiter);

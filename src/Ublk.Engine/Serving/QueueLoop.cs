@@ -252,14 +252,14 @@ internal sealed class QueueLoop : IDisposable
             return;
         }
 
-        ValueTask<int> answer;
+        IoTask<int> answer;
         try
         {
             answer = _target.HandleAsync(request);
         }
         catch (Exception exception)
         {
-            answer = ValueTask.FromException<int>(exception);
+            answer = IoTask<int>.FromException(exception);
         }
 
         pending.Await(answer);
@@ -372,7 +372,7 @@ internal sealed class QueueLoop : IDisposable
     {
         private readonly QueueLoop _loop;
         private readonly Action _onAnswered;
-        private ValueTask<int> _answer;
+        private IoTask<int> _answer;
 
         public PendingRequest(QueueLoop loop, IoRequest request)
         {
@@ -389,7 +389,7 @@ internal sealed class QueueLoop : IDisposable
         /// <summary>Whether this loop registered the request's buffer, and so must unregister it.</summary>
         public bool IsRegistered { get; set; }
 
-        public void Await(ValueTask<int> answer)
+        public void Await(IoTask<int> answer)
         {
             _answer = answer;
             if (answer.IsCompleted)

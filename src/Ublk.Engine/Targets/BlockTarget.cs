@@ -53,7 +53,7 @@ public abstract class BlockTarget : IDisposable
     /// 0, or the request's length, when all of it is done; a negative errno when it failed. There is no partial success:
     /// finish short transfers. An exception counts as EIO.
     /// </returns>
-    public abstract ValueTask<int> HandleAsync(IoRequest request);
+    public abstract IoTask<int> HandleAsync(IoRequest request);
 
     /// <summary>Whether the target keeps at <see cref="TargetOptions.StatePath"/> what its next worker cannot do without.</summary>
     internal virtual bool KeepsState => false;

@@ -76,7 +76,7 @@ public sealed class TargetClient(BlockTarget target)
             data.CopyTo(request.Buffer.Span);
         }
 
-        ValueTask<int> answer = target.HandleAsync(request);
+        IoTask<int> answer = target.HandleAsync(request);
         while (!answer.IsCompleted)
         {
             Check(queue.RunTurn(CompletionTimeout), operation);

@@ -25,7 +25,7 @@ public sealed class MyDiskTarget : BlockTarget
     public override TargetGeometry Geometry { get; }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         Span<byte> range = _data.AsSpan((int)request.Offset, (int)request.Length);
         if (request.Operation == IoOperation.Read)
@@ -37,6 +37,6 @@ public sealed class MyDiskTarget : BlockTarget
             request.Buffer.Span.CopyTo(range);
         }
 
-        return new ValueTask<int>(0);
+        return 0;
     }
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using Ublk.Catalog;
 using Ublk.Files;
 using Ublk.Io;
@@ -20,7 +19,7 @@ public sealed class SampleTarget : BlockTarget
     public override TargetGeometry Geometry { get; } = new() { Size = 1 << 20 };
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
+    public override IoTask<int> HandleAsync(IoRequest request) => 0;
 }
 
 /// <summary>Assemblies are looked at by a worker; what cannot be used, or trusted, is one clear error.</summary>

@@ -399,7 +399,7 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
     {
         public override TargetGeometry Geometry => memory.Geometry;
 
-        public override ValueTask<int> HandleAsync(IoRequest request)
+        public override IoTask<int> HandleAsync(IoRequest request)
         {
             lock (memory)
             {
@@ -418,11 +418,11 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
             Size = Size, VolatileCache = true, ForceUnitAccess = forcesUnitAccess, DiscardGranularity = 512, WriteZeroes = true,
         };
 
-        public override ValueTask<int> HandleAsync(IoRequest request)
+        public override IoTask<int> HandleAsync(IoRequest request)
         {
             bool isDurable = forcesUnitAccess && request.Operation == IoOperation.Write && request.IsForceUnitAccess;
             Volatile = request.Operation == IoOperation.Flush ? 0 : Volatile + (isDurable ? 0 : 1);
-            return new ValueTask<int>(0);
+            return 0;
         }
     }
 
@@ -430,7 +430,7 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
     {
         public override TargetGeometry Geometry { get; } = new() { Size = Size };
 
-        public override async ValueTask<int> HandleAsync(IoRequest request)
+        public override async IoTask<int> HandleAsync(IoRequest request)
         {
             await Task.Yield();
             return result;
@@ -447,12 +447,12 @@ public sealed class ExportSessionTests(NbdCertificates files) : IClassFixture<Nb
 
         public override TargetGeometry Geometry { get; } = new() { Size = Size };
 
-        public override ValueTask<int> HandleAsync(IoRequest request)
+        public override IoTask<int> HandleAsync(IoRequest request)
         {
             long now = GC.GetAllocatedBytesForCurrentThread();
             AllocatedLater += ++_requests > 100 ? now - _before : 0;
             _before = GC.GetAllocatedBytesForCurrentThread();
-            return new ValueTask<int>(0);
+            return 0;
         }
     }
 }

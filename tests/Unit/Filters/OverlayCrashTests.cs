@@ -20,7 +20,7 @@ public sealed class OverlayCrashTests : IDisposable
 
     private readonly string _path = $"/dev/shm/ublk-test-{Guid.NewGuid():N}.overlay";
     private readonly byte[] _base = new byte[Size];
-    private readonly List<(ValueTask<int> Answer, IoOperation Operation, int Tag, int First, int Count, bool IsDurable,
+    private readonly List<(IoTask<int> Answer, IoOperation Operation, int Tag, int First, int Count, bool IsDurable,
         int[] Promised)> _running = [];
     private int _cuts;
 
@@ -103,7 +103,7 @@ public sealed class OverlayCrashTests : IDisposable
 
         bool isDurable = random.Next(6) == 0;
         model.BeginWrite(first, count, harness.BufferOf(tag).Span[..(count * DiskModel.Sector)]);
-        ValueTask<int> answer = harness.Start(tag, QueueHarness.Describe(
+        IoTask<int> answer = harness.Start(tag, QueueHarness.Describe(
             IoOperation.Write, (long)first * DiskModel.Sector, count * DiskModel.Sector, isDurable ? UblkAbi.IoFlagFua : 0));
         _running.Add((answer, IoOperation.Write, tag, first, count, isDurable, []));
     }
@@ -150,7 +150,7 @@ public sealed class OverlayCrashTests : IDisposable
     {
         public override TargetGeometry Geometry => new() { Size = Size };
 
-        public override ValueTask<int> HandleAsync(IoRequest request)
+        public override IoTask<int> HandleAsync(IoRequest request)
         {
             IoBuffer buffer = request.Buffer;
             long offset = start + request.Offset;

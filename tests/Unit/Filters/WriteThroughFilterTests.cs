@@ -70,18 +70,18 @@ public class WriteThroughFilterTests
             Size = 1 << 20, VolatileCache = true, ForceUnitAccess = forcesUnitAccess, DiscardGranularity = Block, WriteZeroes = true,
         };
 
-        public override ValueTask<int> HandleAsync(IoRequest request)
+        public override IoTask<int> HandleAsync(IoRequest request)
         {
             if (request.Operation == IoOperation.Flush)
             {
                 Flushes++;
                 Volatile = FlushResult < 0 ? Volatile : 0;
-                return new ValueTask<int>(FlushResult);
+                return FlushResult;
             }
 
             bool isDurable = forcesUnitAccess && request.Operation == IoOperation.Write && request.IsForceUnitAccess;
             Volatile += isDurable ? 0 : 1;
-            return new ValueTask<int>((int)request.Length);
+            return (int)request.Length;
         }
     }
 }

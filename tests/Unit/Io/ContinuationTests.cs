@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Tests.Serving;
@@ -11,15 +10,32 @@ public class ContinuationTests
     [Fact]
     public void A_target_goes_on_on_the_queues_thread_after_a_timer_and_another_thread()
     {
-        using WanderingTarget target = new(pooled: false);
-        QueueHarness.Run(target, harness => Assert.Equal(0, harness.Answer(QueueHarness.Describe(IoOperation.Flush))));
+        using WanderingTarget target = new();
+        QueueHarness.Run(target, harness => harness.Saturate(200, _ => QueueHarness.Describe(IoOperation.Flush)));
     }
 
     [Fact]
-    public void So_does_one_with_the_pooled_builder()
+    public void An_exception_before_an_await_reaches_whoever_awaits()
     {
-        using WanderingTarget target = new(pooled: true);
-        QueueHarness.Run(target, harness => harness.Saturate(200, _ => QueueHarness.Describe(IoOperation.Flush)));
+        IoTask<int> task = ThrowAsync();
+        Assert.True(task.IsCompleted);
+        Assert.Throws<InvalidTimeZoneException>(() => task.Result);
+
+        static async IoTask<int> ThrowAsync()
+        {
+            throw new InvalidTimeZoneException();
+        }
+    }
+
+    [Fact]
+    public void A_result_is_taken_once_and_not_before_it_is_there()
+    {
+        QueueWaiter waiter = new();
+        IoTask<int> task = waiter.Task;
+        Assert.Throws<InvalidOperationException>(() => task.Result);
+        waiter.Complete(7);
+        Assert.Equal(7, task.Result);
+        Assert.Throws<InvalidOperationException>(() => task.Result);
     }
 
     [Fact]
@@ -35,13 +51,19 @@ public class ContinuationTests
         });
     }
 
-    private sealed class WanderingTarget(bool pooled) : BlockTarget
+    private sealed class WanderingTarget : BlockTarget
     {
         public override TargetGeometry Geometry { get; } = new() { Size = 1 << 20 };
 
-        public override ValueTask<int> HandleAsync(IoRequest request) => pooled ? PooledAsync() : PlainAsync();
+        public override async IoTask<int> HandleAsync(IoRequest request)
+        {
+            int thread = Environment.CurrentManagedThreadId;
+            await Task.Delay(1);
+            int inner = await WanderAsync();
+            return inner == 0 && thread == Environment.CurrentManagedThreadId ? 0 : -1;
+        }
 
-        private static async ValueTask<int> PlainAsync()
+        private static async IoTask<int> WanderAsync()
         {
             int thread = Environment.CurrentManagedThreadId;
             await Task.Delay(1);
@@ -49,23 +71,13 @@ public class ContinuationTests
             int other = await Task.Run(() => Environment.CurrentManagedThreadId);
             return isHome && other != thread && thread == Environment.CurrentManagedThreadId ? 0 : -1;
         }
-
-        [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-        private static async ValueTask<int> PooledAsync()
-        {
-            int thread = Environment.CurrentManagedThreadId;
-            await Task.Delay(1);
-            int inner = await PlainAsync();
-            return inner == 0 && thread == Environment.CurrentManagedThreadId ? 0 : -1;
-        }
     }
 
     private sealed class ThrowingTarget : BlockTarget
     {
         public override TargetGeometry Geometry { get; } = new() { Size = 1 << 20 };
 
-        [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-        public override async ValueTask<int> HandleAsync(IoRequest request)
+        public override async IoTask<int> HandleAsync(IoRequest request)
         {
             await Task.Yield();
             throw new InvalidTimeZoneException();

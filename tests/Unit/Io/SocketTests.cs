@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 using Ublk.Io;
@@ -88,8 +87,8 @@ public class SocketTests
             using BufferMemory memory = new(2, 4096);
             for (int round = 0; round < Rounds; round++)
             {
-                ValueTask<int> sent = queue.SendAsync(0, new IoBuffer(memory.AddressOf(0), 512));
-                ValueTask<int> received = queue.ReceiveAllAsync(0, new IoBuffer(memory.AddressOf(1), 512));
+                IoTask<int> sent = queue.SendAsync(0, new IoBuffer(memory.AddressOf(0), 512));
+                IoTask<int> received = queue.ReceiveAllAsync(0, new IoBuffer(memory.AddressOf(1), 512));
                 int turns = 0;
                 for (; !sent.IsCompleted || !received.IsCompleted; turns++)
                 {
@@ -151,8 +150,7 @@ public class SocketTests
 
         public override IReadOnlyList<SafeFileHandle> Files { get; } = [new SafeFileHandle(socket.Handle, ownsHandle: false)];
 
-        [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-        public override async ValueTask<int> HandleAsync(IoRequest request) => request.Operation == IoOperation.Write
+        public override async IoTask<int> HandleAsync(IoRequest request) => request.Operation == IoOperation.Write
             ? await request.Queue.SendAllAsync(0, request.Buffer)
             : await request.Queue.ReceiveAllAsync(0, request.Buffer);
     }

@@ -345,7 +345,7 @@ public sealed class LiveDiskTests : IDisposable
     {
         public override TargetGeometry Geometry { get; } = new() { Size = Size };
 
-        public override ValueTask<int> HandleAsync(IoRequest request) => new(-5);
+        public override IoTask<int> HandleAsync(IoRequest request) => -5;
     }
 
     /// <summary>A worker's part in a change, with a record in memory. It dies where a test wants it to.</summary>

@@ -65,13 +65,13 @@ public class Qcow2ExceptionTests
     {
         using AlignedBuffer buffer = new(3 * Cluster);
         buffer.Span.Fill(value);
-        foreach (ValueTask<int> request in Requests(updater, buffer))
+        foreach (IoTask<int> request in Requests(updater, buffer))
         {
             Assert.Equal(0, ImageFile.ResultOf(request));
         }
     }
 
-    private static IEnumerable<ValueTask<int>> Requests(ImageUpdater updater, AlignedBuffer buffer)
+    private static IEnumerable<IoTask<int>> Requests(ImageUpdater updater, AlignedBuffer buffer)
     {
         yield return updater.WriteAsync(buffer.Part(0, buffer.Length), 512, durable: false);
         yield return updater.WriteAsync(buffer.Part(0, Cluster), 1 << 20, durable: false);

@@ -88,6 +88,6 @@ public class BufferFeaturesTests
             _ => 0,
         };
 
-        public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
+        public override IoTask<int> HandleAsync(IoRequest request) => 0;
     }
 }

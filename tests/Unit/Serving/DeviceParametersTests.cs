@@ -121,7 +121,7 @@ public class DeviceParametersTests
 
         public override bool ForwardsData => forwardsData;
 
-        public override ValueTask<int> HandleAsync(IoRequest request) => throw new NotSupportedException();
+        public override IoTask<int> HandleAsync(IoRequest request) => throw new NotSupportedException();
     }
 
     [Fact]

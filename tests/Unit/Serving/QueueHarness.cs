@@ -14,7 +14,7 @@ internal sealed class QueueHarness : IDisposable
     private readonly RequestBuffers _buffers;
     private readonly RegisteredMemory? _registered;
     private readonly IoRequest[] _requests;
-    private readonly ValueTask<int>[] _answers;
+    private readonly IoTask<int>[] _answers;
     private readonly bool[] _isBusy;
     private readonly int _bufferSize;
 
@@ -25,7 +25,7 @@ internal sealed class QueueHarness : IDisposable
         _registered = slotsFrom < int.MaxValue ? new RegisteredMemory(_queue.Ring, depth, bufferSize, slotsFrom) : null;
         _buffers = _registered ?? (RequestBuffers)new KernelCopyBuffers(depth, bufferSize);
         _requests = [.. Enumerable.Range(0, depth).Select(tag => new IoRequest(_queue, tag, tag))];
-        _answers = new ValueTask<int>[depth];
+        _answers = new IoTask<int>[depth];
         _isBusy = new bool[depth];
         _bufferSize = bufferSize;
     }
@@ -90,7 +90,7 @@ internal sealed class QueueHarness : IDisposable
     }
 
     /// <summary>The answer to a request that was started, as the target gives it.</summary>
-    public int AnswerOf(ValueTask<int> answer)
+    public int AnswerOf(IoTask<int> answer)
     {
         while (!answer.IsCompleted)
         {
@@ -125,7 +125,7 @@ internal sealed class QueueHarness : IDisposable
     /// <summary>
     /// Has a target begin a request, whose data is in <see cref="BufferOf"/>; for a caller who completes its operations himself.
     /// </summary>
-    public ValueTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
+    public IoTask<int> Start(int tag, UblkIoDescriptor descriptor) => _target.HandleAsync(Load(tag, descriptor));
 
     /// <summary>The memory of a tag.</summary>
     public IoBuffer BufferOf(int tag) => _registered?.MemoryOf(tag, _bufferSize) ?? _buffers.Of(tag, _bufferSize);

@@ -226,7 +226,7 @@ public class TargetSwitchTests
 
         public void AwaitRequests(int count) => Assert.True(SpinWait.SpinUntil(() => Offsets.Count >= count, s_timeout));
 
-        public override async ValueTask<int> HandleAsync(IoRequest request)
+        public override async IoTask<int> HandleAsync(IoRequest request)
         {
             lock (_offsets)
             {

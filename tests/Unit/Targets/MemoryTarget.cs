@@ -19,7 +19,7 @@ internal sealed class MemoryTarget : BlockTarget
 
     public override TargetGeometry Geometry { get; }
 
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         Requests++;
         Span<byte> range = Data.AsSpan((int)request.Offset, (int)request.Length);
@@ -36,7 +36,7 @@ internal sealed class MemoryTarget : BlockTarget
                 break;
         }
 
-        return new ValueTask<int>(0);
+        return 0;
     }
 
     protected override void Dispose(bool disposing)

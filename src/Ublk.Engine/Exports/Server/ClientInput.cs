@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets.Nbd;
@@ -22,8 +21,7 @@ internal sealed class ClientInput(IoQueue queue, int file, NbdTls? tls) : IDispo
 
     /// <summary>Fills a buffer.</summary>
     /// <returns>0 when it is full; -ENOLINK where the client is gone, or another negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> FillAsync(IoBuffer buffer)
+    public async IoTask<int> FillAsync(IoBuffer buffer)
     {
         while (buffer.Length > 0)
         {

@@ -31,7 +31,7 @@ internal sealed class ClientSession : IDisposable
     private bool _isReceiving = true;
     private int _active;
     private string? _fault;
-    private ValueTaskAwaiter<int> _receiving;
+    private IoTaskAwaiter<int> _receiving;
 
     /// <summary>Prepares for a client.</summary>
     /// <param name="disk">The export.</param>
@@ -128,8 +128,7 @@ internal sealed class ClientSession : IDisposable
         _head.Dispose();
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReceiveAsync()
+    private async IoTask<int> ReceiveAsync()
     {
         while (true)
         {
@@ -194,7 +193,7 @@ internal sealed class ClientSession : IDisposable
         }
     }
 
-    private void Await(ValueTask<int> receiving)
+    private void Await(IoTask<int> receiving)
     {
         _receiving = receiving.GetAwaiter();
         if (receiving.IsCompleted)
@@ -250,14 +249,14 @@ internal sealed class ClientSession : IDisposable
 
     private void Handle(ExportRequest request)
     {
-        ValueTask<int> answer;
+        IoTask<int> answer;
         try
         {
             answer = _target.HandleAsync(request.Request);
         }
         catch (Exception exception)
         {
-            answer = ValueTask.FromException<int>(exception);
+            answer = IoTask<int>.FromException(exception);
         }
 
         request.Await(answer);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Ublk.Interop;
 using Ublk.Io;
@@ -16,7 +15,7 @@ internal sealed unsafe class ExportRequest
     private readonly ClientSession _session;
     private readonly Action _onAnswered;
     private readonly byte[] _header = GC.AllocateArray<byte>(MaxHeader, pinned: true);
-    private ValueTask<int> _answer;
+    private IoTask<int> _answer;
     private int _headerLength;
     private IoBuffer _body;
     private NbdRequest _head;
@@ -52,7 +51,7 @@ internal sealed unsafe class ExportRequest
     public void Load(in NbdRequest head) => _head = head;
 
     /// <summary>Takes the target's answer when it is there.</summary>
-    public void Await(ValueTask<int> answer)
+    public void Await(IoTask<int> answer)
     {
         _answer = answer;
         if (answer.IsCompleted)

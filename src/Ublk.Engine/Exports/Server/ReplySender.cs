@@ -21,7 +21,7 @@ internal abstract unsafe class ReplySender : IDisposable
     private ExportRequest? _last;
     private uint _number;
     private bool _isGathering;
-    private ValueTaskAwaiter<int> _sending;
+    private IoTaskAwaiter<int> _sending;
 
     /// <summary>Sends by a queue's ring.</summary>
     /// <param name="queue">The queue.</param>
@@ -128,7 +128,7 @@ internal abstract unsafe class ReplySender : IDisposable
         }
     }
 
-    private void Await(ValueTask<int> sending)
+    private void Await(IoTask<int> sending)
     {
         _sending = sending.GetAwaiter();
         _sending.UnsafeOnCompleted(_onMessageSent);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -19,10 +18,9 @@ internal sealed class AllocatingWriter(
 
     /// <summary>Writes some of a buffer, from its beginning.</summary>
     /// <returns>Bytes written, 0 if the caller is to look again where they belong, or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoBuffer buffer, long offset)
+    public async IoTask<int> WriteAsync(IoBuffer buffer, long offset)
     {
-        if (!TryTake(offset, buffer.Length, out GuestRange? range, out L2Entry old, out ValueTask<int> wait))
+        if (!TryTake(offset, buffer.Length, out GuestRange? range, out L2Entry old, out IoTask<int> wait))
         {
             return int.Min(await wait, 0);
         }
@@ -52,7 +50,7 @@ internal sealed class AllocatingWriter(
     }
 
     // Takes the clusters from the offset on that are in the same case as the first, or says what to wait for.
-    private bool TryTake(long offset, int length, out GuestRange? range, out L2Entry first, out ValueTask<int> wait)
+    private bool TryTake(long offset, int length, out GuestRange? range, out L2Entry first, out IoTask<int> wait)
     {
         range = null;
         first = default;
@@ -100,7 +98,7 @@ internal sealed class AllocatingWriter(
     private bool CanFollow(L2Entry entry) => !map.IsWritableInPlace(entry)
         && (!_layout.HasExtendedL2 || (entry.AllocatedSubclusters == 0 && !entry.IsCompressed));
 
-    private ValueTask<int> AllocateAsync(GuestRange range, L2Entry old, bool isInPlace)
+    private IoTask<int> AllocateAsync(GuestRange range, L2Entry old, bool isInPlace)
     {
         if (!isInPlace && !image.HasDataFile)
         {
@@ -109,11 +107,10 @@ internal sealed class AllocatingWriter(
 
         range.IsVirgin = false;
         range.HostOffset = isInPlace ? old.Offset : range.First << _layout.ClusterBits;
-        return new ValueTask<int>(0);
+        return 0;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EnterAsync(GuestRange range, CopyOnWritePlan plan)
+    private async IoTask<int> EnterAsync(GuestRange range, CopyOnWritePlan plan)
     {
         long offset = range.First << _layout.ClusterBits;
         while (true)

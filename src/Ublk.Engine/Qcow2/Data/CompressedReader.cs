@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Compression;
@@ -20,8 +19,7 @@ internal sealed class CompressedReader(ImageState image) : IDisposable
 
     /// <summary>Fills a buffer with a part of a compressed cluster, from one of its bytes on.</summary>
     /// <returns>0 or a negative errno; -EIO where the data cannot be decompressed.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoBuffer piece, int start, L2Entry entry)
+    public async IoTask<int> ReadAsync(IoBuffer piece, int start, L2Entry entry)
     {
         long offset = entry.CompressedOffset(_layout);
         int skipped = (int)(offset % image.File.Alignment);

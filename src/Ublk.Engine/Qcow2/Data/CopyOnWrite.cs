@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.State;
 
@@ -9,8 +8,7 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
 {
     /// <summary>Writes data and its surroundings.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)
+    public async IoTask<int> WriteAsync(IoBuffer data, long offset, CopyOnWritePlan plan, GuestRange range)
     {
         long place = range.HostOffset + offset - (range.First << image.Layout.ClusterBits);
         if (plan.IsInPlace && !image.HasDataFile && image.Metadata.Overlaps(place, data.Length))
@@ -46,8 +44,7 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
     }
 
     // All in one write.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteWholeAsync(IoBuffer data, long offset, long place, int head, int tail)
+    private async IoTask<int> WriteWholeAsync(IoBuffer data, long offset, long place, int head, int tail)
     {
         using RentedBuffer buffer = image.Chunks.Lend();
         int result = head == 0 ? 0 : await reader.ReadAsync(buffer.Part(0, head), offset - head);
@@ -65,8 +62,7 @@ internal sealed class CopyOnWrite(ImageState image, ImageReader reader)
         return result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> CopyAsync(long offset, long place, int length)
+    private async IoTask<int> CopyAsync(long offset, long place, int length)
     {
         if (length == 0)
         {

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Files;
 using Ublk.Io;
 
@@ -15,8 +14,7 @@ internal abstract class DiskLayer : IDisposable
 
     /// <summary>Fills a buffer with the disk's content.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
+    public async IoTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         long inside = Size - offset;
         if (inside <= 0)
@@ -45,7 +43,7 @@ internal abstract class DiskLayer : IDisposable
     public abstract void Dispose();
 
     /// <summary>Fills a buffer that begins on the disk and ends on it, or in its last block.</summary>
-    protected abstract ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset);
+    protected abstract IoTask<int> ReadInsideAsync(IoBuffer buffer, long offset);
 }
 
 /// <summary>A raw file as a backing file.</summary>
@@ -64,5 +62,5 @@ internal sealed class RawLayer(ImageFile file) : DiskLayer
     /// <inheritdoc/>
     public override void Dispose() => file.Dispose();
 
-    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => file.ReadAsync(buffer, offset);
+    protected override IoTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => file.ReadAsync(buffer, offset);
 }

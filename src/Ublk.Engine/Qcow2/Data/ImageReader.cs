@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
@@ -17,7 +16,7 @@ internal sealed class ImageReader(ImageState image, L2Cache tables, DiskLayer? b
 
     /// <summary>Fills a buffer that is within the disk.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> ReadAsync(IoBuffer buffer, long offset)
+    public IoTask<int> ReadAsync(IoBuffer buffer, long offset)
     {
         Extent extent = _map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
@@ -48,8 +47,7 @@ internal sealed class ImageReader(ImageState image, L2Cache tables, DiskLayer? b
     /// <inheritdoc/>
     public void Dispose() => _compressed.Dispose();
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReadPiecesAsync(IoBuffer buffer, long offset)
+    private async IoTask<int> ReadPiecesAsync(IoBuffer buffer, long offset)
     {
         while (buffer.Length > 0)
         {

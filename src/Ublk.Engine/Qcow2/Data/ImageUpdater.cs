@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -39,13 +38,12 @@ internal sealed class ImageUpdater : IDisposable
     /// <param name="offset">First byte on the disk.</param>
     /// <param name="durable">Whether it must be durable when it is written.</param>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable) =>
+    public IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable) =>
         durable || !IsReady ? WriteSlowlyAsync(buffer, offset, durable) : _writer.WriteAsync(buffer, offset, durable: false);
 
     /// <summary>Zeroes or discards a range.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ZeroAsync(long offset, long length, ZeroKind kind, bool durable)
+    public async IoTask<int> ZeroAsync(long offset, long length, ZeroKind kind, bool durable)
     {
         int result = IsReady ? 0 : await BeginAsync();
         result = result < 0 ? result : await _zeroes.ZeroAsync(offset, length, kind);
@@ -54,7 +52,7 @@ internal sealed class ImageUpdater : IDisposable
 
     /// <summary>Makes all that was written durable.</summary>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> FlushAsync() => _flusher.FlushAsync();
+    public IoTask<int> FlushAsync() => _flusher.FlushAsync();
 
     /// <summary>
     /// Keeps a journal from now on, after making the changes again that it has of a former worker; before the first request.
@@ -98,8 +96,7 @@ internal sealed class ImageUpdater : IDisposable
     private bool IsReady => Volatile.Read(ref _hasBegun) && _image.Health.Failure == 0;
 
     // In place, the write itself is durable; what got a new place is so when its metadata is.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteSlowlyAsync(IoBuffer buffer, long offset, bool durable)
+    private async IoTask<int> WriteSlowlyAsync(IoBuffer buffer, long offset, bool durable)
     {
         int result = IsReady ? 0 : await BeginAsync();
         result = result < 0 ? result : await _writer.WriteAsync(buffer, offset, durable);
@@ -107,8 +104,7 @@ internal sealed class ImageUpdater : IDisposable
     }
 
     // Before the first write: what this engine does not keep up must not be relied on.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> BeginAsync()
+    private async IoTask<int> BeginAsync()
     {
         if (_image.Health.Failure != 0)
         {

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Metadata;
@@ -14,7 +13,7 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
     /// <param name="offset">First byte on the disk.</param>
     /// <param name="durable">Whether what is written in place must be durable when it is written.</param>
     /// <returns>0 or a negative errno.</returns>
-    public ValueTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable)
+    public IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable)
     {
         Extent extent = map.Find(offset, buffer.Length);
         return extent.Kind == ExtentKind.Data && extent.Length == buffer.Length
@@ -22,8 +21,7 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
             : WritePiecesAsync(buffer, offset, durable);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WritePiecesAsync(IoBuffer buffer, long offset, bool durable)
+    private async IoTask<int> WritePiecesAsync(IoBuffer buffer, long offset, bool durable)
     {
         while (buffer.Length > 0)
         {
@@ -48,7 +46,7 @@ internal sealed class ImageWriter(ImageState image, ClusterMap map, L2Cache tabl
         return 0;
     }
 
-    private ValueTask<int> WriteInPlaceAsync(IoBuffer buffer, long place, long offset, bool durable) =>
+    private IoTask<int> WriteInPlaceAsync(IoBuffer buffer, long place, long offset, bool durable) =>
         !image.HasDataFile && image.Metadata.Overlaps(place, buffer.Length)
             ? image.Health.MarkCorruptAsync()
             : image.Data.WriteAsync(buffer, place, offset, durable);

@@ -38,5 +38,5 @@ internal sealed class Qcow2Layer(ImageState state, L2Cache tables, long size, Di
         state.Dispose();
     }
 
-    protected override ValueTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => Reader.ReadAsync(buffer, offset);
+    protected override IoTask<int> ReadInsideAsync(IoBuffer buffer, long offset) => Reader.ReadAsync(buffer, offset);
 }

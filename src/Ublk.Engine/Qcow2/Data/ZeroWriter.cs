@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -29,8 +28,7 @@ internal sealed class ZeroWriter(
 
     /// <summary>Zeroes, or discards, a range within the disk.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ZeroAsync(long offset, long length, ZeroKind kind)
+    public async IoTask<int> ZeroAsync(long offset, long length, ZeroKind kind)
     {
         int unit = _layout.SubclusterSize;
         long end = offset + length;
@@ -43,8 +41,7 @@ internal sealed class ZeroWriter(
         return result < 0 ? result : await ZeroUnitsAsync(bodyStart, bodyEnd, kind);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ZeroUnitsAsync(long offset, long end, ZeroKind kind)
+    private async IoTask<int> ZeroUnitsAsync(long offset, long end, ZeroKind kind)
     {
         int result = 0;
         while (offset < end && result == 0)
@@ -66,8 +63,7 @@ internal sealed class ZeroWriter(
         return result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ZeroTableAsync(long offset, long end, ZeroKind kind)
+    private async IoTask<int> ZeroTableAsync(long offset, long end, ZeroKind kind)
     {
         if (image.HasDataFile)
         {
@@ -82,7 +78,7 @@ internal sealed class ZeroWriter(
         int result = 0;
         while (offset < end && result == 0)
         {
-            if (!TryChange(ref offset, end, kind, out ValueTask<int> wait))
+            if (!TryChange(ref offset, end, kind, out IoTask<int> wait))
             {
                 result = int.Min(await wait, 0);
             }
@@ -99,7 +95,7 @@ internal sealed class ZeroWriter(
     }
 
     // Changes entries up to the first that cannot express the result.
-    private bool TryChange(ref long offset, long end, ZeroKind kind, out ValueTask<int> wait)
+    private bool TryChange(ref long offset, long end, ZeroKind kind, out IoTask<int> wait)
     {
         wait = default;
         bool isFull = false;
@@ -174,8 +170,7 @@ internal sealed class ZeroWriter(
     }
 
     // A discard leaves what an entry cannot express as it is.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteZeroesAsync(long offset, long length, ZeroKind kind)
+    private async IoTask<int> WriteZeroesAsync(long offset, long length, ZeroKind kind)
     {
         int result = 0;
         while (length > 0 && result == 0 && kind != ZeroKind.Discard)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -24,8 +23,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
     /// <summary>Gets neighbouring clusters for data, as many as are wanted or fewer.</summary>
     /// <param name="range">Says how many are wanted; gets how many there are, and where.</param>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> AllocateAsync(GuestRange range)
+    public async IoTask<int> AllocateAsync(GuestRange range)
     {
         // Without flushes, freed clusters must be reused before the file grows.
         await ReclaimAsync(RangesAtAllocation);
@@ -48,8 +46,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
 
     /// <summary>Gets a cluster for metadata, with room for it on the host.</summary>
     /// <returns>Where it is, or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<long> AllocateMetadataAsync()
+    public async IoTask<long> AllocateMetadataAsync()
     {
         await Mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(Mutex);
@@ -69,8 +66,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
 
     /// <summary>Counts a cluster that is in use although its count may say otherwise; while the image is opened.</summary>
     /// <returns>1 if it was counted already, else 0; or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> AdoptAsync(long offset)
+    public async IoTask<int> AdoptAsync(long offset)
     {
         long cluster = offset >> _layout.ClusterBits;
         int index = (int)long.Min(cluster >> _layout.RefcountBlockBits, int.MaxValue);
@@ -92,7 +88,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
 
     /// <summary>Takes a refcount block that a former worker made; while the image is opened.</summary>
     /// <returns>As <see cref="AdoptAsync"/>.</returns>
-    public ValueTask<int> AdoptBlockAsync(int index, long offset)
+    public IoTask<int> AdoptBlockAsync(int index, long offset)
     {
         if (!refcounts.Exists(index))
         {
@@ -106,14 +102,13 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
     /// <summary>Frees clusters that are no longer in use; not under the mutex.</summary>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
     /// <returns>0 or a negative errno; what could not be freed then is lost until the image is checked.</returns>
-    public ValueTask<int> ReclaimAsync(int maxRanges) => _releaser.ReclaimAsync(this, maxRanges);
+    public IoTask<int> ReclaimAsync(int maxRanges) => _releaser.ReclaimAsync(this, maxRanges);
 
     /// <summary>Notes that clusters from this one on are free; under the mutex.</summary>
     public void NoteFree(long cluster) => _cursor = long.Min(_cursor, cluster);
 
     // Moves the cursor to free clusters. Returns how many of those wanted lie there, or a negative errno.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FindAsync(int wanted)
+    private async IoTask<int> FindAsync(int wanted)
     {
         while (true)
         {
@@ -161,8 +156,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
     }
 
     // Nothing is in use where there is no block, so the block itself gets the first cluster.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> AddBlockAsync(int index)
+    private async IoTask<int> AddBlockAsync(int index)
     {
         long offset = _cursor << _layout.ClusterBits;
         int result = await RequireRoomAsync(offset);
@@ -182,8 +176,7 @@ internal sealed class ClusterAllocator(ImageState image, RefcountCache refcounts
     }
 
     // So that the write that allocates gets ENOSPC, and not a later write-back of metadata.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> RequireRoomAsync(long offset)
+    private async IoTask<int> RequireRoomAsync(long offset)
     {
         int result = await image.File.AllocateAsync(0, offset, _layout.ClusterSize);
         return result is -Libc.EOPNOTSUPP or -Libc.ENODEV ? 0 : result;

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -24,8 +23,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     /// <param name="allocator">Whose mutex the counts are under.</param>
     /// <param name="maxRanges">The most ranges of clusters to free.</param>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> ReclaimAsync(ClusterAllocator allocator, int maxRanges)
+    public async IoTask<int> ReclaimAsync(ClusterAllocator allocator, int maxRanges)
     {
         if (!image.Freed.HasWaiting || image.Health.Failure != 0 || Interlocked.Exchange(ref _isRunning, true))
         {
@@ -58,8 +56,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReleaseAsync(ClusterAllocator allocator, HostRange range)
+    private async IoTask<int> ReleaseAsync(ClusterAllocator allocator, HostRange range)
     {
         _unused.Clear();
         int result = await LowerAsync(allocator, range);
@@ -74,8 +71,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
     }
 
     // Lowers the counts that stay above 0, and notes the clusters that nothing refers to any more.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> LowerAsync(ClusterAllocator allocator, HostRange range)
+    private async IoTask<int> LowerAsync(ClusterAllocator allocator, HostRange range)
     {
         await allocator.Mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(allocator.Mutex);
@@ -110,8 +106,7 @@ internal sealed class ClusterReleaser(ImageState image, RefcountCache refcounts,
         return 0;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> FreeAsync(ClusterAllocator allocator)
+    private async IoTask<int> FreeAsync(ClusterAllocator allocator)
     {
         await allocator.Mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(allocator.Mutex);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.State;
@@ -26,8 +25,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
     /// <summary>Makes the changes.</summary>
     /// <returns>0 or a negative errno.</returns>
     /// <exception cref="UblkException">The image is not the one that the worker left.</exception>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> RunAsync(IReadOnlyList<JournalRecord> records)
+    public async IoTask<int> RunAsync(IReadOnlyList<JournalRecord> records)
     {
         ulong[] l1 = cache.L1.Entries.ToArray();
         for (int number = 0; number < records.Count; number++)
@@ -56,8 +54,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
         return int.Min(result, 0);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> AdoptTableAsync(int l1Index, long offset)
+    private async IoTask<int> AdoptTableAsync(int l1Index, long offset)
     {
         int result = await allocator.AdoptAsync(offset);
         if (result < 0 || cache.L1Of(l1Index).Offset == offset)
@@ -80,8 +77,7 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
             : await tables.MoveToAsync(l1Index, offset);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ChangeAsync(JournalRecord record, int recordNumber)
+    private async IoTask<int> ChangeAsync(JournalRecord record, int recordNumber)
     {
         for (int number = 0; number < record.Count; number++)
         {

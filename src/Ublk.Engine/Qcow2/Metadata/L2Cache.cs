@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -31,10 +30,9 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
 
     /// <summary>Brings a table into memory. It may be evicted before the caller looks for it, which then tries again.</summary>
     /// <returns>0 or a negative errno; -EIO too where the L1 table lies.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> LoadAsync(int l1Index)
+    public async IoTask<int> LoadAsync(int l1Index)
     {
-        ValueTask<int> wait = TryBegin(l1Index, out L2Table? table);
+        IoTask<int> wait = TryBegin(l1Index, out L2Table? table);
         while (table is null)
         {
             int result = await wait;
@@ -61,14 +59,14 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
 
     /// <summary>Takes memory for a table that is to be made. It is given to <see cref="Publish"/> or <see cref="Trim"/>.</summary>
     /// <param name="table">The memory; null where all is in use, until the returned task completes with 0.</param>
-    public ValueTask<int> TakeAsync(out L2Table? table)
+    public IoTask<int> TakeAsync(out L2Table? table)
     {
         lock (image.Lock)
         {
             table = TryTake();
         }
 
-        return table is null ? MakeRoom() : new ValueTask<int>(0);
+        return table is null ? MakeRoom() : 0;
     }
 
     /// <summary>Shows a table that was made, and points its L1 entry to it; under the lock.</summary>
@@ -115,14 +113,14 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
         image.Journal?.AddTable(l1Index, hostOffset);
     }
 
-    private ValueTask<int> TryBegin(int l1Index, out L2Table? begun)
+    private IoTask<int> TryBegin(int l1Index, out L2Table? begun)
     {
         begun = null;
         lock (image.Lock)
         {
             if (_byL1[l1Index] is not null)
             {
-                return new ValueTask<int>(0);
+                return 0;
             }
 
             foreach (L2Table table in tables.All)
@@ -140,7 +138,7 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
                 begun.Assign(l1Index, L1Of(l1Index).Offset);
                 begun.BeginChange();
                 image.Statistics.CacheMisses.Add();
-                return new ValueTask<int>(0);
+                return 0;
             }
         }
 
@@ -211,7 +209,7 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
     }
 
     // Has changed tables written, or waits for one that is being read or written.
-    private ValueTask<int> MakeRoom()
+    private IoTask<int> MakeRoom()
     {
         if (flusher is not null && tables.HasChanges)
         {
@@ -221,7 +219,7 @@ internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher
         lock (image.Lock)
         {
             return tables.HasChanges || tables.All.Exists(table => !table.IsLoading && table.Dirty.IsClean)
-                ? new ValueTask<int>(0)
+                ? 0
                 : tables.WaitForRoom();
         }
     }

@@ -66,7 +66,7 @@ internal sealed class L2Tables(ImageState image, EntryTable l1) : IDisposable
     }
 
     /// <summary>Waits until a table may be replaced; under the lock.</summary>
-    public ValueTask<int> WaitForRoom() => QueueWaiter.Join(ref _roomWaiters);
+    public IoTask<int> WaitForRoom() => QueueWaiter.Join(ref _roomWaiters);
 
     /// <summary>The waiters for room, to be woken outside the lock; under the lock.</summary>
     public QueueWaiter? TakeRoomWaiters() => QueueWaiter.TakeAll(ref _roomWaiters);

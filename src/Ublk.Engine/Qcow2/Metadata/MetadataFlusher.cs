@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.State;
@@ -43,8 +42,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
 
     /// <summary>Makes everything that was written, and all that points to it, durable.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> FlushAsync()
+    public async IoTask<int> FlushAsync()
     {
         if (image.Health.Failure != 0)
         {
@@ -52,7 +50,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         }
 
         int result = !HasChanges ? await SyncAsync()
-            : TryBegin(out ValueTask<int> wait) ? await RunAsync()
+            : TryBegin(out IoTask<int> wait) ? await RunAsync()
             : await wait;
         result = result == Lead ? await RunAsync() : result;
         if (result == 0)
@@ -65,8 +63,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
     }
 
     /// <summary>Writes the remaining reference counts; for the end, when no request is left.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> FinishAsync()
+    public async IoTask<int> FinishAsync()
     {
         int result = image.Health.Failure;
 
@@ -90,7 +87,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         refcounts.Dispose();
     }
 
-    private bool TryBegin(out ValueTask<int> wait)
+    private bool TryBegin(out IoTask<int> wait)
     {
         lock (_lock)
         {
@@ -101,8 +98,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> RunAsync()
+    private async IoTask<int> RunAsync()
     {
         // An exception is a failed flush: all waiting callers get the error, and the next flush tries again.
         int result = -Libc.EIO;
@@ -127,8 +123,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<QueueWaiter?> StageAsync()
+    private async IoTask<QueueWaiter?> StageAsync()
     {
         await Allocator.Mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(Allocator.Mutex);
@@ -158,8 +153,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<QueueWaiter?> SettleAsync(bool succeeded)
+    private async IoTask<QueueWaiter?> SettleAsync(bool succeeded)
     {
         await Allocator.Mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(Allocator.Mutex);
@@ -193,8 +187,7 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         leader.Wake(Lead);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync()
+    private async IoTask<int> WriteAsync()
     {
         int result = await WriteAsync(_first);
         if (result == 0 && !_refcountTable.IsEmpty)
@@ -216,16 +209,14 @@ internal sealed class MetadataFlusher(ImageState image, L2Tables tables, Refcoun
         return result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(StagedWrites writes)
+    private async IoTask<int> WriteAsync(StagedWrites writes)
     {
         int result = await writes.WriteAsync(image.File);
         return result < 0 ? result : await SyncAsync();
     }
 
     // The kernel reports lost data to one caller only and success afterwards, and the lost data may belong to any request.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> SyncAsync()
+    private async IoTask<int> SyncAsync()
     {
         int result = image.HasDataFile ? await image.DataFile.SyncAsync() : 0;
         result = result < 0 ? result : await image.File.SyncAsync();

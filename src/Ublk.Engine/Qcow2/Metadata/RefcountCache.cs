@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.State;
@@ -39,8 +38,7 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
 
     /// <summary>Brings a block into memory.</summary>
     /// <returns>0 or a negative errno; -EIO too where the table lies.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> LoadAsync(int index)
+    public async IoTask<int> LoadAsync(int index)
     {
         if (_blocks.TryGetValue(index, out RefcountCacheBlock? block))
         {
@@ -118,8 +116,7 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
     }
 
     /// <summary>Writes every changed block, whatever a flush does meanwhile; they stay marked as changed.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteThroughAsync()
+    public async IoTask<int> WriteThroughAsync()
     {
         int result = 0;
         for (int place = 0; place < _all.Count && result == 0; place++)
@@ -140,7 +137,7 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
 
     private int PlaceOf(long cluster) => (int)(cluster & (_layout.RefcountBlockEntries - 1));
 
-    private ValueTask<int> WriteAsync(RefcountCacheBlock block, Range range)
+    private IoTask<int> WriteAsync(RefcountCacheBlock block, Range range)
     {
         (int start, int length) = range.GetOffsetAndLength(_layout.ClusterSize);
         return image.File.WriteAsync(block.Buffer.Part(start, length), block.HostOffset + start);

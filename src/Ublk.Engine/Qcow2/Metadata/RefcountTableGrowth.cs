@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -19,8 +18,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
     /// </remarks>
     /// <param name="index">The block that is wanted; all before the table's end are in use.</param>
     /// <returns>0 or a negative errno; -EFBIG where the image can have no larger one.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> GrowAsync(int index)
+    public async IoTask<int> GrowAsync(int index)
     {
         int perCluster = _layout.RefcountTableEntriesPerCluster;
         long firstBlock = refcounts.Table.Entries.Length;
@@ -78,8 +76,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
         return 0;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteBlocksAsync(ulong[] entries, HostRange area, int firstBlock, int blocks)
+    private async IoTask<int> WriteBlocksAsync(ulong[] entries, HostRange area, int firstBlock, int blocks)
     {
         using AlignedBuffer buffer = new(_layout.ClusterSize);
         long rest = area.Count;
@@ -102,8 +99,7 @@ internal sealed class RefcountTableGrowth(ImageState image, RefcountCache refcou
         return result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteTableAsync(EntryTable table)
+    private async IoTask<int> WriteTableAsync(EntryTable table)
     {
         using AlignedBuffer buffer = new(table.Entries.Length * 8);
         table.CopyTo(buffer.Span, 0);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Files;
 using Ublk.Io;
 
@@ -35,8 +34,7 @@ internal sealed class StagedWrites(BufferPool pool)
     }
 
     /// <summary>Writes all; stops at the first failure.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> WriteAsync(ImageFile file)
+    public async IoTask<int> WriteAsync(ImageFile file)
     {
         int result = 0;
         for (int index = 0; index < _writes.Count && result == 0; index++)

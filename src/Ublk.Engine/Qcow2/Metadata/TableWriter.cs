@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -23,8 +22,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
 
     /// <summary>Makes it so that <see cref="Find"/> finds the table, unless it is gone again by then.</summary>
     /// <returns>0 or a negative errno.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> PrepareAsync(long offset)
+    public async IoTask<int> PrepareAsync(long offset)
     {
         int l1Index = _layout.L1Index(offset);
         if (tables.L1Of(l1Index).IsCopied)
@@ -62,8 +60,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     /// <summary>Makes a table, all of whose clusters are unallocated.</summary>
     /// <param name="l1Index">Its L1 entry, which has none.</param>
     /// <param name="offset">Its place; 0 for a new one.</param>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> CreateAtAsync(int l1Index, long offset)
+    public async IoTask<int> CreateAtAsync(int l1Index, long offset)
     {
         L2Table? table = null;
         while (table is null)
@@ -103,8 +100,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
     }
 
     /// <summary>Gives a table another place, and leaves the one it had to whatever else refers to it.</summary>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> MoveToAsync(int l1Index, long offset)
+    public async IoTask<int> MoveToAsync(int l1Index, long offset)
     {
         while (true)
         {
@@ -126,8 +122,7 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> MoveAsync(int l1Index)
+    private async IoTask<int> MoveAsync(int l1Index)
     {
         long offset = await allocator.AllocateMetadataAsync();
         if (offset < 0)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Encryption;
@@ -20,7 +19,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     public bool IsEncrypted => cipher is not null;
 
     /// <summary>Fills a buffer with data that begins at a place in the file and at an offset of the disk.</summary>
-    public ValueTask<int> ReadAsync(IoBuffer buffer, long place, long offset) => cipher is null
+    public IoTask<int> ReadAsync(IoBuffer buffer, long place, long offset) => cipher is null
         ? file.ReadAsync(buffer, place)
         : DecryptAsync(cipher, buffer, place, offset);
 
@@ -29,7 +28,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
     /// <param name="place">Its first byte in the file.</param>
     /// <param name="offset">Its first byte on the disk.</param>
     /// <param name="durable">Whether it must be durable when the write completes.</param>
-    public ValueTask<int> WriteAsync(IoBuffer buffer, long place, long offset, bool durable = false) => cipher is null
+    public IoTask<int> WriteAsync(IoBuffer buffer, long place, long offset, bool durable = false) => cipher is null
         ? file.WriteAsync(buffer, place, durable)
         : EncryptAsync(cipher, _encrypted!, buffer, place, offset, durable);
 
@@ -40,8 +39,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
         _encrypted?.Dispose();
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> DecryptAsync(DiskCipher key, IoBuffer buffer, long place, long offset)
+    private async IoTask<int> DecryptAsync(DiskCipher key, IoBuffer buffer, long place, long offset)
     {
         int result = await file.ReadAsync(buffer, place);
         if (result == 0)
@@ -52,8 +50,7 @@ internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
         return result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> EncryptAsync(
+    private async IoTask<int> EncryptAsync(
         DiskCipher key, BufferPool buffers, IoBuffer buffer, long place, long offset, bool durable)
     {
         using RentedBuffer encrypted = buffers.Lend();

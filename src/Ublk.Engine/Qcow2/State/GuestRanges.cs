@@ -60,7 +60,7 @@ internal sealed class GuestRange
     public bool IsVirgin { get; set; }
 
     /// <summary>Waits until the write has its places.</summary>
-    public ValueTask<int> WaitAsync() => QueueWaiter.Join(ref _waiters);
+    public IoTask<int> WaitAsync() => QueueWaiter.Join(ref _waiters);
 
     /// <summary>Takes the waiters, to be woken.</summary>
     public QueueWaiter? TakeWaiters() => QueueWaiter.TakeAll(ref _waiters);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using Ublk.Files;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -37,11 +36,11 @@ internal sealed class HeaderBlock : IDisposable
     public IncompatibleFeatures Features { get; private set; }
 
     /// <summary>Sets the incompatible features, durably. In version 2 there are none to set.</summary>
-    public ValueTask<int> SetFeaturesAsync(IncompatibleFeatures features)
+    public IoTask<int> SetFeaturesAsync(IncompatibleFeatures features)
     {
         if (Version < 3)
         {
-            return new ValueTask<int>(0);
+            return 0;
         }
 
         Features = features;
@@ -49,19 +48,18 @@ internal sealed class HeaderBlock : IDisposable
     }
 
     /// <summary>Sets the autoclear features, durably.</summary>
-    public ValueTask<int> SetAutoclearAsync(AutoclearFeatures features) =>
+    public IoTask<int> SetAutoclearAsync(AutoclearFeatures features) =>
         WriteAsync(ImageHeader.AutoclearFeaturesField, (ulong)features);
 
     /// <summary>Points the header to the refcount table, durably.</summary>
-    public ValueTask<int> SetRefcountTableAsync(long offset, int clusters) =>
+    public IoTask<int> SetRefcountTableAsync(long offset, int clusters) =>
         WriteAsync(ImageHeader.RefcountTableOffsetField, (ulong)offset, clusters);
 
     /// <inheritdoc/>
     public void Dispose() => _block.Dispose();
 
     // All fields of one change are in one sector, which a disk writes whole or not at all.
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(int field, ulong value, int following = -1)
+    private async IoTask<int> WriteAsync(int field, ulong value, int following = -1)
     {
         await _mutex.EnterAsync();
         using AsyncMutex.Turn turn = new(_mutex);

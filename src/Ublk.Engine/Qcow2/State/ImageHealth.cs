@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Format;
@@ -16,8 +15,7 @@ internal sealed class ImageHealth(HeaderBlock? header)
 
     /// <summary>Metadata is invalid: all writes fail from now on.</summary>
     /// <returns>-EIO, for the request that found it.</returns>
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    public async ValueTask<int> MarkCorruptAsync()
+    public async IoTask<int> MarkCorruptAsync()
     {
         if (header is not null && Interlocked.CompareExchange(ref _failure, -Libc.EIO, 0) == 0)
         {

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Files;
 using Ublk.Interop;
@@ -109,14 +108,14 @@ internal sealed class LoopTarget : BlockTarget
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
         IoOperation.Read => ReadAsync(request),
         IoOperation.Write => WriteAsync(request),
         IoOperation.Flush => request.Queue.SyncDataAsync(_index),
         IoOperation.Discard => DiscardAsync(request),
         IoOperation.WriteZeroes => WriteZeroesAsync(request),
-        _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+        _ => -Libc.EOPNOTSUPP,
     };
 
     /// <inheritdoc/>
@@ -130,8 +129,7 @@ internal sealed class LoopTarget : BlockTarget
         base.Dispose(disposing);
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> ReadAsync(IoRequest request)
+    private async IoTask<int> ReadAsync(IoRequest request)
     {
         IoBuffer rest = request.Buffer;
         bool hasEnded = false;
@@ -166,8 +164,7 @@ internal sealed class LoopTarget : BlockTarget
         return request.Buffer.Length;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteAsync(IoRequest request)
+    private async IoTask<int> WriteAsync(IoRequest request)
     {
         IoBuffer rest = request.Buffer;
         while (rest.Length > 0)
@@ -191,30 +188,29 @@ internal sealed class LoopTarget : BlockTarget
     }
 
     // Read and written here, a file in memory needs no kernel thread.
-    private ValueTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory && buffer.IsMemory
-        ? new ValueTask<int>(_file.Read(buffer, position))
+    private IoTask<int> ReadFileAsync(IoQueue queue, IoBuffer buffer, long position) => _file.IsInMemory && buffer.IsMemory
+        ? _file.Read(buffer, position)
         : queue.ReadAsync(_index, buffer, position);
 
-    private ValueTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) =>
+    private IoTask<int> WriteFileAsync(IoQueue queue, IoBuffer buffer, long position, bool durable) =>
         _file.IsInMemory && buffer.IsMemory
-        ? new ValueTask<int>(_file.Write(buffer, position))
+        ? _file.Write(buffer, position)
         : queue.WriteAsync(_index, buffer, position, durable);
 
-    private ValueTask<int> DiscardAsync(IoRequest request) => _file.IsBlockDevice
+    private IoTask<int> DiscardAsync(IoRequest request) => _file.IsBlockDevice
         ? DiscardBlocksAsync(request)
         : request.Queue.AllocateAsync(
             _index, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, _offset + request.Offset, request.Length);
 
     // The ioctl waits for the device, so it waits elsewhere; the await returns to the queue's thread.
-    private async ValueTask<int> DiscardBlocksAsync(IoRequest request)
+    private async IoTask<int> DiscardBlocksAsync(IoRequest request)
     {
         long position = _offset + request.Offset;
         long length = request.Length;
         return await Task.Run(() => BlockDeviceIoctl.Discard(_file.Handle, position, length));
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteZeroesAsync(IoRequest request)
+    private async IoTask<int> WriteZeroesAsync(IoRequest request)
     {
         long position = _offset + request.Offset;
         bool keepsBlocks = request.MustStayAllocated || _file.IsBlockDevice;

@@ -19,7 +19,7 @@ internal sealed class NbdConnection : IDisposable
     private int _due;
     private int _outsideMemory;
     private bool _isTicking;
-    private ValueTaskAwaiter<int> _tick;
+    private IoTaskAwaiter<int> _tick;
     private volatile bool _isSettled = true;
 
     /// <summary>Makes use of a socket after its handshake.</summary>
@@ -94,7 +94,7 @@ internal sealed class NbdConnection : IDisposable
     /// <param name="length">Bytes in the range.</param>
     /// <param name="buffer">The data of a read or a write.</param>
     /// <returns>The length of the data, 0 where there is none, or a negative errno.</returns>
-    public ValueTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, long length, IoBuffer buffer = default)
+    public IoTask<int> SubmitAsync(NbdCommandType type, NbdCommandFlags flags, long offset, long length, IoBuffer buffer = default)
     {
         int refusal = _state == NbdLinkState.Failing ? NbdError.LostConnection
             : type == NbdCommandType.Flush && IsOpen && _link.Ledger.TakeLoss() ? NbdError.LostWrites
@@ -102,12 +102,12 @@ internal sealed class NbdConnection : IDisposable
             : 0;
         if (refusal != 0)
         {
-            return new ValueTask<int>(-refusal);
+            return -refusal;
         }
 
         NbdCommand command = _commands.Rent();
         command.Load(_link.Headers, type, flags, offset, length, buffer);
-        ValueTask<int> answer = command.Task;
+        IoTask<int> answer = command.Task;
         if (IsOpen)
         {
             Begin(command);
@@ -305,7 +305,7 @@ internal sealed class NbdConnection : IDisposable
         }
     }
 
-    private void Await(ValueTask<int> tick)
+    private void Await(IoTask<int> tick)
     {
         _tick = tick.GetAwaiter();
         _tick.UnsafeOnCompleted(_onTick);

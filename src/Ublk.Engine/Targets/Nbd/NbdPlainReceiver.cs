@@ -18,7 +18,7 @@ internal sealed class NbdPlainReceiver(NbdConnection connection, IoQueue queue, 
         base.Dispose();
     }
 
-    private protected override ValueTask<int> ReceiveAsync(bool expectsNothing)
+    private protected override IoTask<int> ReceiveAsync(bool expectsNothing)
     {
         IoBuffer payload = Replies.Payload;
         _direct = payload.Length;
@@ -49,7 +49,7 @@ internal sealed class NbdPlainReceiver(NbdConnection connection, IoQueue queue, 
 
     // Data that must not come to memory is only asked for when its head has come, so nothing is received beyond a head.
     // The rest of a single reply, whose length is known, is waited for by the kernel: a server may send it in several pieces.
-    private ValueTask<int> ReceiveToMemoryAsync(IoBuffer payload, bool expectsNothing)
+    private IoTask<int> ReceiveToMemoryAsync(IoBuffer payload, bool expectsNothing)
     {
         bool isLimited = Connection.IsDataDueOutsideMemory;
         int rest = payload.Length > 0 ? 0 : Replies.ChunkLength - Staged;

@@ -15,7 +15,7 @@ internal abstract unsafe class NbdReceiver : IDisposable
     // The kernel reads it.
     private readonly Libc.MessageHeader[] _message = GC.AllocateArray<Libc.MessageHeader>(1, pinned: true);
 
-    private ValueTaskAwaiter<int> _receiving;
+    private IoTaskAwaiter<int> _receiving;
 
     /// <summary>Receives by a queue's ring.</summary>
     private protected NbdReceiver(NbdConnection connection, IoQueue queue, NbdReplies replies)
@@ -62,7 +62,7 @@ internal abstract unsafe class NbdReceiver : IDisposable
 
     /// <summary>Receives what comes next, to where it belongs.</summary>
     /// <param name="expectsNothing">Whether no data can be there yet.</param>
-    private protected abstract ValueTask<int> ReceiveAsync(bool expectsNothing);
+    private protected abstract IoTask<int> ReceiveAsync(bool expectsNothing);
 
     /// <summary>Deals with bytes that have come.</summary>
     /// <returns>The reason for which nothing more can come; null where it can.</returns>
@@ -83,7 +83,7 @@ internal abstract unsafe class NbdReceiver : IDisposable
     /// <param name="count">How many of them.</param>
     /// <param name="expectsNothing">Whether no data can be there yet.</param>
     /// <param name="isWhole">Whether to wait until all of them are full.</param>
-    private protected ValueTask<int> ReceiveVectorsAsync(int count, bool expectsNothing, bool isWhole)
+    private protected IoTask<int> ReceiveVectorsAsync(int count, bool expectsNothing, bool isWhole)
     {
         _message[0].VectorCount = (nuint)count;
         return Queue.ReceiveMessageAsync(
@@ -96,7 +96,7 @@ internal abstract unsafe class NbdReceiver : IDisposable
         Await(ReceiveAsync(expectsNothing));
     }
 
-    private void Await(ValueTask<int> receiving)
+    private void Await(IoTask<int> receiving)
     {
         _receiving = receiving.GetAwaiter();
         _receiving.UnsafeOnCompleted(_onReceived);

@@ -22,8 +22,8 @@ internal abstract unsafe class NbdSender : IDisposable
     private uint _number;
     private int _operations;
     private int _errno;
-    private ValueTaskAwaiter<int> _messageSending;
-    private ValueTaskAwaiter<int> _tailSending;
+    private IoTaskAwaiter<int> _messageSending;
+    private IoTaskAwaiter<int> _tailSending;
 
     /// <summary>Sends by a queue's ring.</summary>
     private protected NbdSender(NbdConnection connection, IoQueue queue)
@@ -139,14 +139,14 @@ internal abstract unsafe class NbdSender : IDisposable
         }
     }
 
-    private void AwaitMessage(ValueTask<int> sending)
+    private void AwaitMessage(IoTask<int> sending)
     {
         _operations++;
         _messageSending = sending.GetAwaiter();
         _messageSending.UnsafeOnCompleted(_onMessageSent);
     }
 
-    private void AwaitTail(ValueTask<int> sending)
+    private void AwaitTail(IoTask<int> sending)
     {
         _operations++;
         _tailSending = sending.GetAwaiter();

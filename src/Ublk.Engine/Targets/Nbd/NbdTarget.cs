@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Counters;
 using Ublk.Interop;
@@ -104,18 +103,18 @@ internal sealed class NbdTarget : BlockTarget
     public override int ZeroCopyThreshold => 64 << 10;
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         NbdConnection connection = _link.ConnectionOf(request);
         if (request.Operation is not (IoOperation.Read or IoOperation.Flush) && Geometry.ReadOnly)
         {
-            return new ValueTask<int>(-Libc.EROFS);
+            return -Libc.EROFS;
         }
 
         NbdCommandFlags flags = FlagsOf(request);
         return request.Operation switch
         {
-            IoOperation.Read or IoOperation.Write when request.Length > Geometry.MaxIoSize => new ValueTask<int>(-Libc.EINVAL),
+            IoOperation.Read or IoOperation.Write when request.Length > Geometry.MaxIoSize => -Libc.EINVAL,
             IoOperation.Read => connection.SubmitAsync(NbdCommandType.Read, flags, request.Offset, (uint)request.Length, request.Buffer),
             IoOperation.Write when !NeedsFlush(request) =>
                 connection.SubmitAsync(NbdCommandType.Write, flags, request.Offset, (uint)request.Length, request.Buffer),
@@ -125,7 +124,7 @@ internal sealed class NbdTarget : BlockTarget
                 CoverRangeAsync(connection, NbdCommandType.Trim, flags, request),
             IoOperation.WriteZeroes when Export.Has(NbdExportFlags.SendWriteZeroes) =>
                 CoverRangeAsync(connection, NbdCommandType.WriteZeroes, flags, request),
-            _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+            _ => -Libc.EOPNOTSUPP,
         };
     }
 
@@ -178,12 +177,11 @@ internal sealed class NbdTarget : BlockTarget
 
     // One flush, on any connection, covers the writes that were answered on all of them: a server promises this with CAN_MULTI_CONN (NBD
     // protocol, "Transmission flags"), and without that there is one connection. Writes in flight need not be covered.
-    private ValueTask<int> FlushAsync(NbdConnection connection) => Export.Has(NbdExportFlags.SendFlush)
+    private IoTask<int> FlushAsync(NbdConnection connection) => Export.Has(NbdExportFlags.SendFlush)
         ? connection.SubmitAsync(NbdCommandType.Flush, NbdCommandFlags.None, 0, 0)
-        : new ValueTask<int>(0);
+        : 0;
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> WriteDurablyAsync(NbdConnection connection, IoRequest request)
+    private async IoTask<int> WriteDurablyAsync(NbdConnection connection, IoRequest request)
     {
         int result = await connection.SubmitAsync(
             NbdCommandType.Write, NbdCommandFlags.None, request.Offset, (uint)request.Length, request.Buffer);
@@ -191,8 +189,7 @@ internal sealed class NbdTarget : BlockTarget
         return flushed < 0 ? flushed : result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> CoverRangeAsync(NbdConnection connection, NbdCommandType type, NbdCommandFlags flags, IoRequest request)
+    private async IoTask<int> CoverRangeAsync(NbdConnection connection, NbdCommandType type, NbdCommandFlags flags, IoRequest request)
     {
         long most = Export.Headers == NbdHeaderForm.Extended ? long.MaxValue : MaxRange;
         for (long done = 0; done < request.Length;)

@@ -19,7 +19,7 @@ internal sealed class NbdTlsReceiver(NbdConnection connection, IoQueue queue, Nb
         base.Dispose();
     }
 
-    private protected override ValueTask<int> ReceiveAsync(bool expectsNothing)
+    private protected override IoTask<int> ReceiveAsync(bool expectsNothing)
     {
         Vectors[0] = new Libc.IoVector { Base = _encrypted.Address, Length = EncryptedLength };
         return ReceiveVectorsAsync(1, expectsNothing, isWhole: false);

@@ -43,7 +43,7 @@ internal sealed class NullTarget : BlockTarget
     public override int ZeroCopyThreshold => int.MaxValue;
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => new(0);
+    public override IoTask<int> HandleAsync(IoRequest request) => 0;
 }
 
 /// <summary>Nothing: a disk of it has whatever size its options say.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Counters;
@@ -141,16 +140,16 @@ public sealed class Qcow2Target : BlockTarget
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request)
+    public override IoTask<int> HandleAsync(IoRequest request)
     {
         // A flush uses no cluster that may be given up, and frees what other requests no longer know.
         if (request.Operation == IoOperation.Flush)
         {
-            return _updater?.FlushAsync() ?? new ValueTask<int>(0);
+            return _updater?.FlushAsync() ?? 0;
         }
 
         int place = _epochs.Enter();
-        ValueTask<int> answer = request.Operation == IoOperation.Read
+        IoTask<int> answer = request.Operation == IoOperation.Read
             ? _disk.Reader.ReadAsync(request.Buffer, request.Offset)
             : ChangeAsync(request);
         if (answer.IsCompleted)
@@ -270,21 +269,20 @@ public sealed class Qcow2Target : BlockTarget
         }
     }
 
-    private ValueTask<int> ChangeAsync(IoRequest request) => _updater is null
-        ? new ValueTask<int>(-Libc.EROFS)
+    private IoTask<int> ChangeAsync(IoRequest request) => _updater is null
+        ? -Libc.EROFS
         : request.Operation switch
         {
             IoOperation.Write => _updater.WriteAsync(request.Buffer, request.Offset, request.IsForceUnitAccess),
-            IoOperation.Discard when _discard == DiscardMode.Ignore => new ValueTask<int>(0),
+            IoOperation.Discard when _discard == DiscardMode.Ignore => 0,
             IoOperation.Discard => _updater.ZeroAsync(request.Offset, request.Length,
                 _discard == DiscardMode.Zero ? ZeroKind.Free : ZeroKind.Discard, durable: false),
             IoOperation.WriteZeroes => _updater.ZeroAsync(request.Offset, request.Length,
                 request.MustStayAllocated ? ZeroKind.Keep : ZeroKind.Free, request.IsForceUnitAccess),
-            _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+            _ => -Libc.EOPNOTSUPP,
         };
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> AwaitAsync(ValueTask<int> answer, int place)
+    private async IoTask<int> AwaitAsync(IoTask<int> answer, int place)
     {
         try
         {

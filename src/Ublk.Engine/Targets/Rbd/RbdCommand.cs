@@ -1,4 +1,4 @@
-using Ublk.Rings;
+using Ublk.Io;
 
 namespace Ublk.Targets.Rbd;
 

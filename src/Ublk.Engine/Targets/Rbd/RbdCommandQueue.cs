@@ -24,7 +24,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     private int _commandCount;
     private int _active;
     private IoQueue? _queue;
-    private ValueTaskAwaiter<int> _notification;
+    private IoTaskAwaiter<int> _notification;
 
     /// <summary>Prepares an image for asynchronous requests.</summary>
     /// <exception cref="UblkException">There is no eventfd, or librbd refuses it.</exception>
@@ -55,7 +55,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     /// <param name="offset">The first byte.</param>
     /// <param name="length">Bytes from there.</param>
     /// <returns>What librbd returns: bytes for a read, else 0, or a negative errno.</returns>
-    public ValueTask<int> SubmitAsync(IoRequest request, long offset, long length)
+    public IoTask<int> SubmitAsync(IoRequest request, long offset, long length)
     {
         RbdCommand command = Rent();
         int result = LibRbd.CreateCompletion(command.Index, 0, out nint completion);
@@ -71,7 +71,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
         if (result < 0)
         {
             Return(command);
-            return new ValueTask<int>(result);
+            return result;
         }
 
         // Only while something is in flight: a queue that ends must not leave a read behind.
@@ -113,7 +113,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     }
 
     // Without an async method, which would have to be awaited itself.
-    private void Await(ValueTask<int> notification)
+    private void Await(IoTask<int> notification)
     {
         _notification = notification.GetAwaiter();
         _notification.UnsafeOnCompleted(_takeCompletions);

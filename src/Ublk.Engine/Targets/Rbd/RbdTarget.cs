@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using Ublk.Counters;
 using Ublk.Interop;
@@ -131,13 +130,13 @@ internal sealed class RbdTarget : BlockTarget
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> HandleAsync(IoRequest request) => request.Operation switch
+    public override IoTask<int> HandleAsync(IoRequest request) => request.Operation switch
     {
-        not (IoOperation.Read or IoOperation.Flush) when Geometry.ReadOnly => new ValueTask<int>(-Libc.EROFS),
+        not (IoOperation.Read or IoOperation.Flush) when Geometry.ReadOnly => -Libc.EROFS,
         IoOperation.Read or IoOperation.Write => TransferAsync(request),
         IoOperation.Discard or IoOperation.WriteZeroes => CoverRangeAsync(request),
         IoOperation.Flush => TransferAsync(request),
-        _ => new ValueTask<int>(-Libc.EOPNOTSUPP),
+        _ => -Libc.EOPNOTSUPP,
     };
 
     /// <inheritdoc/>
@@ -165,16 +164,14 @@ internal sealed class RbdTarget : BlockTarget
         }
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> TransferAsync(IoRequest request)
+    private async IoTask<int> TransferAsync(IoRequest request)
     {
         int result = await _commands.SubmitAsync(request, request.Offset, request.Length);
         Examine(result);
         return result == 0 && request.Operation == IoOperation.Write ? (int)request.Length : result;
     }
 
-    [AsyncMethodBuilder(typeof(IoTaskMethodBuilder<>))]
-    private async ValueTask<int> CoverRangeAsync(IoRequest request)
+    private async IoTask<int> CoverRangeAsync(IoRequest request)
     {
         long end = request.Offset + request.Length;
         for (long offset = request.Offset; offset < end; offset += MaxRange)

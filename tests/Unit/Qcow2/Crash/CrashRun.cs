@@ -325,6 +325,6 @@ internal sealed class CrashRun : IDisposable
         public required int Faults { get; init; }
         public int[]? Promised { get; set; }
         public IoBuffer Buffer { get; set; }
-        public ValueTask<int> Answer { get; set; }
+        public IoTask<int> Answer { get; set; }
     }
 }

@@ -8,7 +8,7 @@ namespace Ublk.Tests.Qcow2.Crash;
 /// <param name="random">Chooses.</param>
 internal sealed class SimulatedDisk(Random random)
 {
-    private readonly List<(Func<int> Run, TaskCompletionSource<int> Answer)> _pending = [];
+    private readonly List<(Func<int> Run, PendingResult Answer)> _pending = [];
 
     /// <summary>Its files by name.</summary>
     public Dictionary<string, SimulatedFile> Files { get; } = [];
@@ -35,26 +35,25 @@ internal sealed class SimulatedDisk(Random random)
         : throw new UblkException(UblkError.PathNotFound, $"There is no file {path}.");
 
     /// <summary>Does something now or at a later <see cref="Step"/>.</summary>
-    public ValueTask<int> Perform(Func<int> action)
+    public IoTask<int> Perform(Func<int> action)
     {
         if (CompletesAtOnce || IoQueue.Current is null || random.Next(4) == 0)
         {
-            return new ValueTask<int>(action());
+            return action();
         }
 
-        // Continued inline by Step, which runs on the queue's thread.
-        TaskCompletionSource<int> answer = new();
+        PendingResult answer = new();
         _pending.Add((action, answer));
-        return new ValueTask<int>(answer.Task);
+        return answer.Task;
     }
 
     /// <summary>Completes any one of the pending operations.</summary>
     public void Step()
     {
         int place = random.Next(_pending.Count);
-        (Func<int> run, TaskCompletionSource<int> answer) = _pending[place];
+        (Func<int> run, PendingResult answer) = _pending[place];
         _pending.RemoveAt(place);
-        answer.SetResult(run());
+        answer.Complete(run());
     }
 
     /// <summary>The disk as a power cut now may leave it.</summary>
@@ -72,5 +71,12 @@ internal sealed class SimulatedDisk(Random random)
         }
 
         return copy;
+    }
+
+    private sealed class PendingResult : ReusableTask<int>
+    {
+        protected override void Recycle()
+        {
+        }
     }
 }

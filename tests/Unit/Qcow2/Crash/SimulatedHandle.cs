@@ -22,23 +22,23 @@ internal sealed class SimulatedHandle(SimulatedFile file, string path, bool read
     public override long Length => file.Length;
 
     /// <inheritdoc/>
-    public override ValueTask<int> SyncAsync()
+    public override IoTask<int> SyncAsync()
     {
         long mark = file.BeginSync();
         return file.Disk.Perform(() => file.EndSync(mark));
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> AllocateAsync(int mode, long offset, long length)
+    public override IoTask<int> AllocateAsync(int mode, long offset, long length)
     {
         RequireWritable();
         return file.Disk.Perform(() => file.Allocate(mode, offset, length));
     }
 
-    protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
+    protected override IoTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
         file.Disk.Perform(() => file.Read(buffer.Span, offset));
 
-    protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
+    protected override IoTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
     {
         RequireWritable();
         return file.Disk.Perform(() => file.Write(buffer.Span, offset, durable));

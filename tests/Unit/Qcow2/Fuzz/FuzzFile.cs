@@ -72,21 +72,21 @@ internal sealed class FuzzFile
 
         public override long Length => file._length;
 
-        public override ValueTask<int> SyncAsync() => new(0);
+        public override IoTask<int> SyncAsync() => 0;
 
-        public override ValueTask<int> AllocateAsync(int mode, long offset, long length)
+        public override IoTask<int> AllocateAsync(int mode, long offset, long length)
         {
             Assert.False(readOnly);
-            return new ValueTask<int>(mode == 0 ? file.Grow(offset, length) : file.Punch(offset, length));
+            return mode == 0 ? file.Grow(offset, length) : file.Punch(offset, length);
         }
 
-        protected override ValueTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
-            new(file.Read(buffer.Span, offset));
+        protected override IoTask<int> ReadPartAsync(IoBuffer buffer, long offset) =>
+            file.Read(buffer.Span, offset);
 
-        protected override ValueTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
+        protected override IoTask<int> WritePartAsync(IoBuffer buffer, long offset, bool durable)
         {
             Assert.False(readOnly);
-            return new ValueTask<int>(file.Write(buffer.Span, offset));
+            return file.Write(buffer.Span, offset);
         }
     }
 }

@@ -90,7 +90,7 @@ internal sealed class FuzzRun : IDisposable
             int length = (int)long.Min(random.Next(1, 64) * 512, size - offset);
             IoBuffer part = _buffer.Part(0, length);
             int kind = updater is null ? 0 : random.Next(6);
-            ValueTask<int> answer = kind switch
+            IoTask<int> answer = kind switch
             {
                 0 or 1 => layer.Reader.ReadAsync(part, offset),
                 2 => updater!.ZeroAsync(offset, length, ZeroKind.Discard, durable: false),

@@ -132,7 +132,7 @@ public class NbdCommandTests
             ["nbdkit", "--filter=delay", "file", file.Path, "delay-write=500ms"], options: ("ReconnectTimeout", "30"));
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
+            IoTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
             harness.TurnFor(TimeSpan.FromMilliseconds(50));
             Kill(file.Path);
             Assert.Equal(Block, harness.AnswerOf(write));

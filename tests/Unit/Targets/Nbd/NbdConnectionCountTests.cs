@@ -69,7 +69,7 @@ public partial class NbdConnectionCountTests
         using NbdTarget target = Open(server.Uri(), 1, 3);
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int> slow = harness.Start(0, QueueHarness.Describe(IoOperation.Write, 0, Block));
+            IoTask<int> slow = harness.Start(0, QueueHarness.Describe(IoOperation.Write, 0, Block));
             Assert.Equal(Block, harness.AnswerOf(harness.Start(1, QueueHarness.Describe(IoOperation.Write, Block, Block))));
             Assert.False(slow.IsCompleted);
             Assert.Equal(0, harness.AnswerOf(harness.Start(2, QueueHarness.Describe(IoOperation.Flush))));

@@ -245,9 +245,9 @@ public class NbdDataTests
         {
             for (int round = 0; round < 20; round++)
             {
-                ValueTask<int> first = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, 512));
+                IoTask<int> first = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, 512));
                 harness.Turn();
-                ValueTask<int> second = harness.Start(2, QueueHarness.Describe(IoOperation.Read, Block, 16 * Block));
+                IoTask<int> second = harness.Start(2, QueueHarness.Describe(IoOperation.Read, Block, 16 * Block));
                 Assert.Equal(512, harness.AnswerOf(first));
                 Assert.Equal(16 * Block, harness.AnswerOf(second));
                 Assert.Equal(-1, harness.BufferOf(1).Span[..512].IndexOfAnyExcept((byte)1));
@@ -306,7 +306,7 @@ public class NbdDataTests
         using NbdTarget target = NbdServer.OpenUri(server.Uri);
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int>[] writes = [.. Enumerable.Range(0, 4).Select(
+            IoTask<int>[] writes = [.. Enumerable.Range(0, 4).Select(
                 tag => harness.Start(tag, QueueHarness.Describe(IoOperation.Write, tag << 20, 1 << 20)))];
             Assert.All(writes, write => Assert.Equal(-Libc.ENOLINK, harness.AnswerOf(write)));
         }, depth: 4, bufferSize: 1 << 20, slotsFrom: 64 << 10);
@@ -387,7 +387,7 @@ public class NbdDataTests
         using NbdTarget target = NbdServer.OpenUri(server.Uri);
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int>[] answers = [.. Enumerable.Range(1, 20).Select(
+            IoTask<int>[] answers = [.. Enumerable.Range(1, 20).Select(
                 tag => harness.Start(tag, QueueHarness.Describe(tag % 2 == 0 ? IoOperation.Read : IoOperation.Write, tag * Block, Block)))];
             Assert.Equal(-Libc.ENOLINK, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
             Assert.All(answers, answer => Assert.Equal(-Libc.ENOLINK, answer.IsCompleted ? answer.GetAwaiter().GetResult() : 1));

@@ -86,8 +86,8 @@ public class NbdHistoryTests(ITestOutputHelper output)
     {
         private readonly Random _random = new(seed);
         private readonly RegisterHistory[] _blocks = [.. Enumerable.Range(0, Blocks).Select(_ => new RegisterHistory())];
-        private readonly (ValueTask<int> Answer, bool IsWrite, int Block, ulong Value, long Start)?[] _busy =
-            new (ValueTask<int> Answer, bool IsWrite, int Block, ulong Value, long Start)?[Depth];
+        private readonly (IoTask<int> Answer, bool IsWrite, int Block, ulong Value, long Start)?[] _busy =
+            new (IoTask<int> Answer, bool IsWrite, int Block, ulong Value, long Start)?[Depth];
 
         private long _clock;
         private ulong _value;
@@ -151,7 +151,7 @@ public class NbdHistoryTests(ITestOutputHelper output)
 
         private void End(QueueHarness harness, int tag)
         {
-            (ValueTask<int> answer, bool isWrite, int block, ulong value, long start) = _busy[tag]!.Value;
+            (IoTask<int> answer, bool isWrite, int block, ulong value, long start) = _busy[tag]!.Value;
             _busy[tag] = null;
             int result = answer.GetAwaiter().GetResult();
             long end = _clock++;

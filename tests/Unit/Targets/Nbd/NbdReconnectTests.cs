@@ -25,9 +25,9 @@ public class NbdReconnectTests
         QueueHarness.Run(target, harness =>
         {
             harness.BufferOf(1).Span.Fill(7);
-            ValueTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
-            ValueTask<int> trim = harness.Start(2, QueueHarness.Describe(IoOperation.Discard, Block, Block));
-            ValueTask<int> zeroes = harness.Start(3, QueueHarness.Describe(IoOperation.WriteZeroes, 2 * Block, Block));
+            IoTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
+            IoTask<int> trim = harness.Start(2, QueueHarness.Describe(IoOperation.Discard, Block, Block));
+            IoTask<int> zeroes = harness.Start(3, QueueHarness.Describe(IoOperation.WriteZeroes, 2 * Block, Block));
             Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Read, 0, Block), new byte[Block]));
             server.Kill();
             server.Restart();
@@ -99,8 +99,8 @@ public class NbdReconnectTests
         using NbdTarget target = Open(server.Uri);
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int> read = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, Block));
-            ValueTask<int> flush = harness.Start(2, QueueHarness.Describe(IoOperation.Flush));
+            IoTask<int> read = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, Block));
+            IoTask<int> flush = harness.Start(2, QueueHarness.Describe(IoOperation.Flush));
             Assert.Equal(Block, harness.AnswerOf(read));
             Assert.Equal(0, harness.AnswerOf(flush));
             Assert.Equal(-1, harness.BufferOf(1).Span[..Block].IndexOfAnyExcept((byte)1));
@@ -129,8 +129,8 @@ public class NbdReconnectTests
         using NbdTarget target = Open(server.Uri);
         QueueHarness.Run(target, harness =>
         {
-            ValueTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
-            ValueTask<int> read = harness.Start(2, QueueHarness.Describe(IoOperation.Read, 0, Block));
+            IoTask<int> write = harness.Start(1, QueueHarness.Describe(IoOperation.Write, 0, Block));
+            IoTask<int> read = harness.Start(2, QueueHarness.Describe(IoOperation.Read, 0, Block));
             Assert.Equal(Block, harness.AnswerOf(write));
             Assert.Equal(Block, harness.AnswerOf(read));
         });
@@ -194,8 +194,8 @@ public class NbdReconnectTests
         QueueHarness.Run(target, harness =>
         {
             Assert.Equal(Block, harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, Block), new byte[Block]));
-            ValueTask<int> first = harness.Start(1, QueueHarness.Describe(IoOperation.Flush));
-            ValueTask<int> second = harness.Start(2, QueueHarness.Describe(IoOperation.Flush));
+            IoTask<int> first = harness.Start(1, QueueHarness.Describe(IoOperation.Flush));
+            IoTask<int> second = harness.Start(2, QueueHarness.Describe(IoOperation.Flush));
             Assert.Equal(-Libc.EIO, harness.AnswerOf(first));
             Assert.Equal(-Libc.EIO, harness.AnswerOf(second));
             Assert.Equal(0, harness.Answer(QueueHarness.Describe(IoOperation.Flush)));
@@ -339,7 +339,7 @@ public class NbdReconnectTests
             QueueHarness.Run(target, harness =>
             {
                 server.Kill();
-                ValueTask<int> read = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, Block));
+                IoTask<int> read = harness.Start(1, QueueHarness.Describe(IoOperation.Read, 0, Block));
                 harness.TurnFor(TimeSpan.FromMilliseconds(200));
                 Assert.False(read.IsCompleted);
             });

@@ -295,7 +295,7 @@ public sealed class NbdRepliesTests : IDisposable
 
     private void End(NbdCommand command)
     {
-        ValueTask<int> task = command.Task;
+        IoTask<int> task = command.Task;
         _commands.Complete(command, 0);
         Assert.Equal(0, task.GetAwaiter().GetResult());
     }

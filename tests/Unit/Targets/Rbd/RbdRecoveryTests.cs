@@ -152,7 +152,7 @@ public sealed class RbdRecoveryTests : IClassFixture<CephCluster>, IDisposable
 
         QueueHarness.Run(recoverable, harness =>
         {
-            ValueTask<int> answer = default;
+            IoTask<int> answer = default;
             _cluster.WithoutOsd(() =>
             {
                 answer = harness.Start(0, QueueHarness.Describe(IoOperation.Write, 0, Block));

@@ -200,7 +200,7 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
         new TargetClient(hasty).Flush();
         QueueHarness.Run(patient, harness =>
         {
-            ValueTask<int> answer = default;
+            IoTask<int> answer = default;
             cluster.WithoutOsd(() =>
             {
                 answer = harness.Start(0, QueueHarness.Describe(IoOperation.Read, 0, Block));

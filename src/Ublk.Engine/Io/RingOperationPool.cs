@@ -1,4 +1,4 @@
-namespace Ublk.Rings;
+namespace Ublk.Io;
 
 /// <summary>The operations of one ring. It grows to the most that were ever under way at once and allocates nothing after.</summary>
 internal sealed class RingOperationPool

@@ -1,6 +1,6 @@
 using Ublk.Interop;
 
-namespace Ublk.Rings;
+namespace Ublk.Io;
 
 /// <summary>
 /// One operation in flight on a ring, awaitable once; reused for the next when its result was taken. The result is what the operation

@@ -1,23 +1,21 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
-using System.Threading.Tasks.Sources;
 
-namespace Ublk.Rings;
+namespace Ublk.Io;
 
 /// <summary>A result that is awaited once. The object is used again for the next one, so that nothing is allocated.</summary>
 /// <remarks>Everything happens on one thread, so a continuation runs inline when the result is there.</remarks>
 /// <typeparam name="TResult">The result.</typeparam>
-internal abstract class ReusableTask<TResult> : IValueTaskSource<TResult>
+internal abstract class ReusableTask<TResult>
 {
-    private Action<object?>? _continuation;
-    private object? _state;
+    private Action? _continuation;
     private Exception? _exception;
     private TResult? _result;
     private short _version;
     private bool _completed;
 
     /// <summary>The result to await, once.</summary>
-    public ValueTask<TResult> Task => new(this, _version);
+    public IoTask<TResult> Task => new(this, _version);
 
     /// <summary>Resumes the method that awaits the result.</summary>
     public void Complete(TResult result)
@@ -33,31 +31,36 @@ internal abstract class ReusableTask<TResult> : IValueTaskSource<TResult>
         Resume();
     }
 
-    ValueTaskSourceStatus IValueTaskSource<TResult>.GetStatus(short token)
+    /// <summary>Whether the result of this version is there.</summary>
+    public bool IsCompleted(short version)
     {
-        Check(token);
-        return !_completed ? ValueTaskSourceStatus.Pending
-            : _exception is null ? ValueTaskSourceStatus.Succeeded
-            : ValueTaskSourceStatus.Faulted;
+        Check(version);
+        return _completed;
     }
 
-    void IValueTaskSource<TResult>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    /// <summary>Sets what runs when the result of this version is there.</summary>
+    public void OnCompleted(Action continuation, short version)
     {
-        Check(token);
+        Check(version);
         if (_completed)
         {
-            continuation(state);
-            return;
+            continuation();
         }
-
-        _continuation = continuation;
-        _state = state;
+        else
+        {
+            _continuation = continuation;
+        }
     }
 
-    TResult IValueTaskSource<TResult>.GetResult(short token)
+    /// <summary>Takes the result of this version; the object may be used for the next one.</summary>
+    public TResult TakeResult(short version)
     {
-        Check(token);
+        Check(version);
+        if (!_completed)
+        {
+            throw new InvalidOperationException("The result is not there yet.");
+        }
+
         TResult result = _result!;
         Exception? exception = _exception;
         _result = default;
@@ -81,17 +84,15 @@ internal abstract class ReusableTask<TResult> : IValueTaskSource<TResult>
         _completed = true;
         if (_continuation is { } continuation)
         {
-            object? state = _state;
             _continuation = null;
-            _state = null;
-            continuation(state);
+            continuation();
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Check(short token)
+    private void Check(short version)
     {
-        if (token != _version)
+        if (version != _version)
         {
             throw new InvalidOperationException("A result was awaited twice.");
         }
