@@ -270,7 +270,7 @@ function Test-Unit {
         if (-not (Get-Command nbdinfo -ErrorAction Ignore)) { 'libnbd-bin' }
     )
     # The others only show here that they still build.
-    foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Plot') {
+    foreach ($project in 'tests/Unit', 'bench/Micro', 'bench/Client', 'bench/Plot') {
         Invoke-DotNet build (Join-Path $PSScriptRoot $project)
     }
     $PSNativeCommandUseErrorActionPreference = $false

@@ -11,6 +11,14 @@ function Get-Contender($Disk) {
         }
         return
     }
+    if ($Disk.Kind -eq 'rbd') {
+        # Both are clients of one cluster, each with an image.
+        New-Contender 'Ublk' { Add-UblkRbd @args } { Remove-Ublk @args }
+        if (Test-Program rbd-nbd) {
+            New-Contender 'rbd-nbd' { Add-RbdNbd @args } { rbd-nbd unmap $args[0].Path }
+        }
+        return
+    }
     New-Contender 'Ublk' { Add-Ublk @args } { Remove-Ublk @args }
     if ($Disk.Kind -eq 'loop') {
         New-Contender 'Ublk Copy' { Add-Ublk @args -BufferMode Copy } { Remove-Ublk @args }
@@ -42,7 +50,7 @@ function Get-Contender($Disk) {
 
 # Contenders whose programs are not here.
 function Get-MissingContender {
-    $programs = [ordered]@{ 'qemu-nbd' = 'qemu-nbd', 'nbd-client'; 'ublksrv' = @('ublk'); 'kublk' = @('kublk') }
+    $programs = [ordered]@{ 'qemu-nbd' = 'qemu-nbd', 'nbd-client'; 'ublksrv' = @('ublk'); 'kublk' = @('kublk'); 'rbd-nbd' = @('rbd-nbd') }
     foreach ($name in $programs.Keys) {
         if (-not (Test-Program $programs[$name])) { "$name is not installed ($($programs[$name] -join ', '))" }
     }
@@ -111,6 +119,19 @@ function Add-NbdClient($Disk) {
     $path = Get-FreeNbdPath
     nbd-client -unix $nbdSocket $path -connections $Disk.Queues -block-size 512 | Out-Null
     New-Served $path
+}
+
+function Add-UblkRbd($Disk) {
+    New-Image ublk
+    New-Served (New-UblkDevice -Target Rbd -Spec rbd/ublk -ConfigPath "$($Disk.Directory)/ceph.conf").DevicePath
+}
+
+# It takes the lock of the image as Ublk does.
+function Add-RbdNbd($Disk) {
+    New-Image nbd
+    modprobe nbd
+    $path = rbd-nbd --conf "$($Disk.Directory)/ceph.conf" map --exclusive rbd/nbd
+    New-Served $path (rbd-nbd list-mapped --format json | ConvertFrom-Json | Where-Object device -EQ $path).id
 }
 
 function Get-FreeNbdPath {

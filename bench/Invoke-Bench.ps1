@@ -39,7 +39,7 @@ param(
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 Import-Module "$PSScriptRoot/../out/Ublk/Ublk.psd1"
-foreach ($part in 'Matrix', 'Contenders', 'Session', 'Kernel', 'Statistics', 'Throughput', 'Attach', 'Report') {
+foreach ($part in 'Matrix', 'Contenders', 'Session', 'Cluster', 'Kernel', 'Statistics', 'Throughput', 'Attach', 'Report') {
     . "$PSScriptRoot/$part.ps1"
 }
 if ($Quick) {
@@ -58,6 +58,7 @@ $skipped = [Collections.Generic.List[string]]::new([string[]] @(Get-MissingConte
 $null = New-Item -ItemType Directory -Force $OutputPath
 $tmpfs = Join-Path '/dev/shm' "ublk-bench-$PID"
 $ext4 = if ($Directory) { Join-Path $Directory "ublk-bench-$PID" } else { "/run/ublk-bench-$PID" }
+$cluster = "/run/ublk-bench-$PID-ceph"
 $mounted = $false
 $memory = [Collections.Generic.List[object]]::new()
 try {
@@ -77,8 +78,9 @@ try {
     if ($rows.Keys -like '*-ext4*') {
         if ($Directory) { $null = New-Item -ItemType Directory $ext4 } else { Mount-Ext4 $ext4; $mounted = $true }
     }
+    if ('rbd' -in $rows.Keys) { $null = Start-Cluster $cluster }
     $samples = foreach ($name in $rows.Keys) {
-        $current = New-Disk $name ($name -like '*-tmpfs*' ? $tmpfs : $ext4)
+        $current = New-Disk $name ($name -like '*-tmpfs*' ? $tmpfs : $name -eq 'rbd' ? $cluster : $ext4)
         $contenders = @()
         try {
             Connect-Contender $current $skipped | ForEach-Object { $contenders += $_ }
@@ -106,6 +108,7 @@ try {
 }
 finally {
     if ($mounted) { Dismount-Ext4 $ext4 }
+    Stop-Cluster
     Remove-Item $tmpfs, $ext4 -Recurse -ErrorAction Ignore
 }
 

@@ -1,7 +1,7 @@
 # What can be measured: every disk with every workload of workloads.fio.
 
 $disks = 'null', 'null-2q', 'loop-tmpfs', 'loop-tmpfs-2q', 'loop-ext4', 'loop-ext4-2q', 'loop-ext4-direct', 'loop-ext4-direct-2q',
-    'qcow2-tmpfs', 'qcow2-tmpfs-2q', 'qcow2-fresh-tmpfs', 'qcow2-backing-tmpfs', 'qcow2-compressed-tmpfs', 'qcow2-ext4-direct', 'qcow2-fresh-ext4-direct', 'nbd-memory', 'nbd-memory-2q'
+    'qcow2-tmpfs', 'qcow2-tmpfs-2q', 'qcow2-fresh-tmpfs', 'qcow2-backing-tmpfs', 'qcow2-compressed-tmpfs', 'qcow2-ext4-direct', 'qcow2-fresh-ext4-direct', 'nbd-memory', 'nbd-memory-2q', 'rbd'
 $workloads = (Get-Content "$PSScriptRoot/workloads.fio") -match '^\[' -replace '[][]' -ne 'global'
 
 # The rows that tell most in a quarter of an hour.

@@ -29,7 +29,7 @@ function Format-Latency($Summary) {
 
 # The contenders that took part, always in the same order.
 function Get-Name($Summary) {
-    'Ublk', 'Ublk Copy', 'Ublk raw', 'kernel', 'qemu-nbd', 'ublksrv', 'kublk' | Where-Object { $_ -in $Summary.Contender }
+    'Ublk', 'Ublk Copy', 'Ublk raw', 'kernel', 'qemu-nbd', 'ublksrv', 'kublk', 'rbd-nbd' | Where-Object { $_ -in $Summary.Contender }
 }
 
 function Format-Memory($Samples, $Attached) {

@@ -4,7 +4,7 @@
 function Connect-Contender($Disk, [Collections.Generic.List[string]] $Skipped) {
     foreach ($contender in Get-Contender $Disk) {
         $file = $null
-        if ($Disk.Kind -notin 'null', 'nbd') {
+        if ($Disk.Kind -notin 'null', 'nbd', 'rbd') {
             $file = Join-Path $Disk.Directory "$($contender.Name -replace ' ', '-').img"
             New-DiskFile $file ($contender.Format ? 'raw' : $Disk.Kind -eq 'qcow2' ? $Disk.Fill : 'raw')
         }

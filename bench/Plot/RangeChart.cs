@@ -23,6 +23,7 @@ internal sealed class RangeChart
         ["qemu-nbd"] = OxyColor.FromRgb(0x00, 0x9E, 0x73),
         ["ublksrv"] = OxyColor.FromRgb(0x00, 0x72, 0xB2),
         ["kublk"] = OxyColor.FromRgb(0xCC, 0x79, 0xA7),
+        ["rbd-nbd"] = OxyColor.FromRgb(0x00, 0x9E, 0x73),
     };
 
     /// <summary>Draws what is selected of each measurement; null is left out.</summary>
