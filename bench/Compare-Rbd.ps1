@@ -18,7 +18,7 @@ param(
     [Parameter(Mandatory)] [string] $Program,
     [string] $Directory = (Join-Path ([IO.Path]::GetTempPath()) "ublk-bench-$PID"),
     [ValidateRange(1, 100)] [int] $Rounds = 7,
-    [double] $Seconds = 2
+    [double] $Seconds = 1
 )
 
 $ErrorActionPreference = 'Stop'

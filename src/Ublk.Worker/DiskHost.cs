@@ -97,6 +97,9 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
             StatePath = StateDirectory.Own.TargetStatePath(id, specification.Cookie, generation),
             MustHaveState = mustHaveState,
             FormerGenerations = overlays,
+
+            // A filter may change the size, and a disk with filters keeps its own.
+            FormerSize = specification.Filters.Count == 0 ? new SysfsDisk(id).Size : null,
         };
         return OpenedDisk.Open(specification, generation, options, TargetOpening.Open);
     }

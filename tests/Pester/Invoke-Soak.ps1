@@ -8,7 +8,7 @@ UBLK_SOAK=1 UBLK_SEED=... tests/Pester/Invoke-Specs.ps1 -Path tests/Pester/Kille
 param(
     [int] $Minutes = 60,
     [int] $Seed = (Get-Random),
-    [string[]] $Path = @('Killed', 'Load', 'Crowd', 'Scarcity')
+    [string[]] $Path = @('Killed', 'Load', 'Crowd', 'Scarcity', 'Rbd')
 )
 
 Import-Module $PSScriptRoot/../../out/pester/current/Pester.psd1

@@ -63,11 +63,11 @@ Describe 'A disk of an image in a Ceph cluster' {
         Invoke-Program cmp "$TestDrive/file" (Get-Program fio)
     }
 
-    It 'is served on by the next worker, which takes the lock of a killed one' {
+    It 'is served on by the next worker, which takes the lock of a killed one' -Tag Fire {
         Invoke-Rbd create rbd/kept --size 64M
         $device = New-RbdDisk kept @{ Recovery = 'Reissue'; AutoRestart = $true }
         $fio = Start-Fio $device
-        foreach ($kill in 1..2) {
+        foreach ($kill in 1..($env:UBLK_SOAK ? 20 : 2)) {
             Start-Sleep 1
             Invoke-Program env kill -KILL (Get-UblkDevice $device.Id).ProcessId
             Wait-For { $now = Get-UblkDevice $device.Id; $now.Restarts -eq $kill -and $now.State -eq 'Live' }
@@ -80,7 +80,7 @@ Describe 'A disk of an image in a Ceph cluster' {
 
     It 'grows with its image, and its image with it, while it is mounted' {
         Invoke-Rbd create rbd/grown --size 64M
-        $device = New-RbdDisk grown
+        $device = New-RbdDisk grown @{ Recovery = 'Queue' }
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
         try {
@@ -99,6 +99,12 @@ Describe 'A disk of an image in a Ceph cluster' {
             Invoke-Program umount $mount
         }
         Invoke-Program e2fsck -fn $device
+
+        # And in the time without a worker.
+        $device | Suspend-UblkDevice
+        Invoke-Rbd resize --no-progress rbd/grown --size 144M
+        $device | Resume-UblkDevice
+        Wait-For { (Get-UblkDevice $device.Id).Size -eq 144MB }
 
         $device | Resize-UblkDevice -Size 112MB -AllowShrink
         (Invoke-Rbd info --format json rbd/grown | ConvertFrom-Json).size | Should -Be 112MB

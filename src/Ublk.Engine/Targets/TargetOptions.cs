@@ -23,6 +23,7 @@ public sealed class TargetOptions
         StatePath = other.StatePath;
         MustHaveState = other.MustHaveState;
         FormerGenerations = other.FormerGenerations;
+        FormerSize = other.FormerSize;
         LogicalBlockSize = other.LogicalBlockSize;
         QueueThreads = other.QueueThreads;
         Recovery = other.Recovery;
@@ -88,6 +89,9 @@ public sealed class TargetOptions
     /// new device may make such a file, and what another opens must have the same number.
     /// </summary>
     internal IReadOnlyDictionary<string, ulong>? FormerGenerations { get; init; }
+
+    /// <summary>The size in bytes of a disk that is there already, as its users see it; null for a new disk.</summary>
+    internal long? FormerSize { get; init; }
 
     /// <summary>Where the random number of each such file that is opened is left, by the path that was given.</summary>
     internal IDictionary<string, ulong> Generations { get; }

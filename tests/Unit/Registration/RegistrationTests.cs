@@ -65,6 +65,25 @@ public class RegistrationTests
     }
 
     [Fact]
+    public void A_disk_in_a_Ceph_cluster_waits_for_the_network_and_for_the_files_of_its_client()
+    {
+        DeviceSpecification specification = new()
+        {
+            Target = "Rbd",
+            Options = new Dictionary<string, string>
+            {
+                ["Spec"] = "rbd/disk", ["ConfigPath"] = "/images/ceph.conf", ["KeyringPath"] = "/images/web.keyring",
+            },
+        };
+        Assert.Equal(
+        [
+            "[Unit]", "Wants=network-online.target", "After=network-online.target",
+            "RequiresMountsFor=/images/ceph.conf /images/web.keyring", "",
+        ],
+            Lines(specification)[1..]);
+    }
+
+    [Fact]
     public void A_worker_that_is_not_the_templates_replaces_it()
     {
         string[] lines = RegistrationText.DropIn(Data, new() { Target = "Null" }, ["/usr/bin/dotnet", "/usr/lib/ublk/w.dll"])!.Split('\n');

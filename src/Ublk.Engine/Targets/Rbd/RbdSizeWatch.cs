@@ -19,16 +19,17 @@ internal sealed unsafe class RbdSizeWatch : IDisposable
 
     /// <summary>Begins to watch.</summary>
     /// <param name="image">The image, which stays open longer.</param>
+    /// <param name="size">The size in bytes that the disk has.</param>
     /// <param name="changed">Called with a new size, on a thread of its own.</param>
     /// <exception cref="UblkException">librbd refuses it.</exception>
-    public RbdSizeWatch(RbdImage image, Action<long> changed)
+    public RbdSizeWatch(RbdImage image, long size, Action<long> changed)
     {
         _image = image.Handle;
-        _size = image.Size;
+        _size = size;
         _changed = changed;
         _semaphore = (nint)NativeMemory.AllocZeroed(Libc.SemaphoreSize);
 
-        // Not zero: the size may have changed since it was read.
+        // Not zero: the size may have changed since it was read, or while no worker watched.
         _ = Libc.SemInit(_semaphore, 0, 1);
         try
         {

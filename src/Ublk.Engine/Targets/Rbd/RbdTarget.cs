@@ -46,7 +46,7 @@ internal sealed class RbdTarget : BlockTarget
         _commands = new RbdCommandQueue(image);
         try
         {
-            _sizeWatch = new RbdSizeWatch(image, ChangeSize);
+            _sizeWatch = new RbdSizeWatch(image, options.FormerSize ?? image.Size, ChangeSize);
         }
         catch
         {

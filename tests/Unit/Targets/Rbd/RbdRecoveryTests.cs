@@ -109,6 +109,17 @@ public sealed class RbdRecoveryTests : IClassFixture<CephCluster>, IDisposable
     }
 
     [Fact]
+    public void An_image_that_was_enlarged_without_a_worker_is_served()
+    {
+        string name = Create("enlarged");
+        Open(name).Dispose();
+        _cluster.Rbd("resize", "--no-progress", name, "--size", "8M");
+        using RbdTarget next = Open(name, isRecovery: true);
+        Assert.Equal(8 << 20, next.Geometry.Size);
+        new TargetClient(next).Write((8 << 20) - Block, new byte[Block]);
+    }
+
+    [Fact]
     public void Another_image_of_the_same_name_is_refused()
     {
         string name = Create("replaced");

@@ -273,6 +273,18 @@ public class RbdTargetTests(CephCluster cluster) : IClassFixture<CephCluster>
     }
 
     [Fact]
+    public void An_image_that_was_enlarged_without_a_worker_is_noticed_by_the_next_one()
+    {
+        string name = Create("enlarged", "8M");
+        using AutoResetEvent changed = new(initialState: false);
+        using RbdTarget target = Open(name,
+            options => new TargetOptions(options) { FormerSize = 4 << 20, SizeChanged = () => changed.Set() });
+        Assert.True(changed.WaitOne(TimeSpan.FromMinutes(1)));
+        Assert.Equal(8 << 20, Assert.Single(target.Counters).Value);
+        new TargetClient(target).Write((8 << 20) - Block, new byte[Block]);
+    }
+
+    [Fact]
     public void A_size_that_the_image_cannot_have_is_refused()
     {
         string name = Create("huge", "4M");
