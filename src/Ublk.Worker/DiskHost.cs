@@ -4,6 +4,7 @@ using Ublk.Devices;
 using Ublk.Interop;
 using Ublk.Live;
 using Ublk.Logging;
+using Ublk.Registration;
 using Ublk.Serving;
 using Ublk.Specification;
 using Ublk.Targets;
@@ -31,11 +32,18 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
         kind == LaunchKind.New ? null : GenerationsOf(former));
 
     /// <inheritdoc/>
-    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened)
+    /// <remarks>A worker that died before it recorded an opening may have left a state of the same number.</remarks>
+    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null)
     {
-        DeviceRecord? record = StateDirectory.Own.TryRead(specification.Id!.Value);
+        int id = specification.Id!.Value;
+        DeviceRecord? record = StateDirectory.Own.TryRead(id);
+        if (!isReopened)
+        {
+            File.Delete(StateDirectory.Own.TargetStatePath(id, specification.Cookie, generation));
+        }
+
         return Open(
-            specification, generation, mustHaveState: isReopened && record?.KeepsState == true, GenerationsOf(record));
+            specification, generation, mustHaveState: isReopened && record?.KeepsState == true, GenerationsOf(record), backing);
     }
 
     /// <inheritdoc/>
@@ -74,13 +82,19 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
     }
 
     /// <inheritdoc/>
+    public bool IsRegistered(OpenedDisk disk) => disk.Specification.Name is { } name
+        && DeviceRegistrar.TryRead(name) is { } registered
+        && registered.Target == disk.Specification.Target && registered.BackingPath == disk.Specification.BackingPath;
+
+    /// <inheritdoc/>
     public void Abort(Exception exception) => abort(exception);
 
     private static Dictionary<string, ulong> GenerationsOf(DeviceRecord? record) =>
         record?.Overlays.ToDictionary(overlay => overlay.Key, overlay => overlay.Value.Generation) ?? [];
 
     private OpenedDisk Open(
-        DeviceSpecification specification, int generation, bool mustHaveState, Dictionary<string, ulong>? overlays)
+        DeviceSpecification specification, int generation, bool mustHaveState, Dictionary<string, ulong>? overlays,
+        BlockTarget? backing = null)
     {
         int id = specification.Id!.Value;
         TargetOptions options = new(specification.Options)
@@ -97,6 +111,7 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
             StatePath = StateDirectory.Own.TargetStatePath(id, specification.Cookie, generation),
             MustHaveState = mustHaveState,
             FormerGenerations = overlays,
+            Backing = backing,
 
             // A filter may change the size, and a disk with filters keeps its own.
             FormerSize = specification.Filters.Count == 0 ? new SysfsDisk(id).Size : null,

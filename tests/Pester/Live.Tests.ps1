@@ -153,3 +153,72 @@ Describe 'Checkpoint-UblkDevice' {
         $null = Invoke-Program qemu-img check -q $top
     }
 }
+
+Describe 'Merge-UblkDevice' {
+    BeforeAll {
+        $merge = 'Ublk.PowerShell.Commands.MergeUblkDeviceCommand'
+        $mount = "$TestDrive/merged"
+        $null = New-Item -ItemType Directory -Force $mount
+    }
+
+    AfterEach {
+        Remove-EveryDevice
+        Get-Leftover | Should -BeNullOrEmpty
+    }
+
+    It 'of a mounted file system under load loses nothing, in either direction' {
+        $null = New-UblkImage "$TestDrive/m0.qcow2" 64MB
+        $device = New-UblkDevice "$TestDrive/m0.qcow2" -QueueCount 2 -Recovery Reissue
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            $fio = Start-Fio "$mount/file" '--fsync=8'
+            Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/m1.qcow2"
+            Merge-UblkDevice 0 -WhatIf
+            (Merge-UblkDevice 0 -PassThru -Confirm:$false).BackingPath | Should -Be "$TestDrive/m0.qcow2"
+            "$TestDrive/m1.qcow2" | Should -Not -Exist
+            Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/m2.qcow2"
+            $device | Merge-UblkDevice -Pull -Confirm:$false
+            (Get-UblkImage "$TestDrive/m2.qcow2").BackingFile | Should -BeNullOrEmpty
+            (Get-UblkDevice 0).ProcessId | Should -Be $device.ProcessId
+            Stop-Worker
+            Start-UblkDevice 0
+            Stop-Fio $fio
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Remove-Item "$TestDrive/m0.qcow2"
+        Invoke-Program e2fsck -fn $device
+        Remove-UblkDevice 0
+        $null = Invoke-Program qemu-img check -q "$TestDrive/m2.qcow2"
+    }
+
+    It 'that is impossible, or fails, leaves the disk as it was' {
+        Invoke-Program mount -t tmpfs -o size=8m tmpfs $mount
+        try {
+            $base = New-Image "$mount/base.img" 4MB
+            $null = New-UblkImage "$TestDrive/over.qcow2" 16MB -BackingPath $base -BackingFormat Raw
+            $device = New-UblkDevice "$TestDrive/over.qcow2"
+            Invoke-Program dd if=/dev/urandom "of=$TestDrive/data" bs=1M count=16 status=none
+            Invoke-Program dd "if=$TestDrive/data" "of=$device" bs=1M oflag=direct status=none
+            $reader = New-UblkDevice -Target Loop -Path $base -ReadOnly
+            { Merge-UblkDevice 0 -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId "BackingFileInUse,$merge"
+            { Merge-UblkDevice 1 -Confirm:$false -ErrorAction Stop } | Should -Throw '*no qcow2 image*' -ErrorId "NotSupported,$merge"
+            $reader | Remove-UblkDevice
+            { Merge-UblkDevice 0 -Confirm:$false -ErrorAction Stop } | Should -Throw '*Free space*' -ErrorId "OperationFailed,$merge"
+            (Get-UblkDevice 0).BackingPath | Should -Be "$TestDrive/over.qcow2"
+            Invoke-Program cmp "$TestDrive/data" $device
+            Invoke-Program mount -o 'remount,size=32m' $mount
+            Merge-UblkDevice 0 -Confirm:$false
+            (Get-UblkDevice 0).Target | Should -Be Loop
+            Invoke-Program cmp "$TestDrive/data" $device
+            Remove-UblkDevice 0
+            Invoke-Program cmp "$TestDrive/data" $base
+        }
+        finally {
+            Remove-EveryDevice
+            Invoke-Program umount $mount
+        }
+    }
+}

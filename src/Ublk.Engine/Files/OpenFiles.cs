@@ -5,7 +5,8 @@ namespace Ublk.Files;
 /// <summary>Opens the files of an image and of what is under it, each once.</summary>
 /// <param name="wantsDirect">Whether to pass by the page cache; null: where that can be.</param>
 /// <param name="force">Whether to open what is in use.</param>
-internal sealed class OpenFiles(bool? wantsDirect, bool force)
+/// <param name="first">How many files the queues have before these.</param>
+internal sealed class OpenFiles(bool? wantsDirect, bool force, int first = 0)
 {
     private readonly List<SafeFileHandle> _handles = [];
 
@@ -48,7 +49,7 @@ internal sealed class OpenFiles(bool? wantsDirect, bool force)
             _handles.Add(file.Handle);
         }
 
-        return new RingImageFile(file, _handles.Count - 1, alignment);
+        return new RingImageFile(file, first + _handles.Count - 1, alignment);
     }
 
     private static int AlignmentOf(BackingFile file) =>

@@ -5,12 +5,12 @@ internal static class StepReports
 {
     /// <summary>The same reports without their exceptions, for work that must not stop between two steps.</summary>
     /// <remarks>PowerShell throws in a report after Ctrl+C, and with <c>-ProgressAction Stop</c>.</remarks>
-    /// <param name="step">Called with a sentence for each step.</param>
-    public static Action<string> Guard(Action<string> step) => sentence =>
+    /// <param name="report">Called with each report.</param>
+    public static Action<T> Guard<T>(Action<T> report) => value =>
     {
         try
         {
-            step(sentence);
+            report(value);
         }
         catch (Exception)
         {

@@ -16,15 +16,18 @@ internal sealed class LiveConnection : IDisposable
     private readonly int _id;
     private readonly LineChannel _channel;
     private readonly Action<string> _step;
+    private readonly Action<int> _percent;
 
     /// <summary>Takes a channel, which goes with this.</summary>
-    internal LiveConnection(int id, LineChannel channel, Action<string> step) => (_id, _channel, _step) = (id, channel, step);
+    internal LiveConnection(int id, LineChannel channel, Action<string> step, Action<int>? percent = null) =>
+        (_id, _channel, _step, _percent) = (id, channel, step, percent ?? (_ => { }));
 
     /// <summary>Connects to the worker of a live device of the caller.</summary>
     /// <param name="id">The device.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
+    /// <param name="percent">Called with the percentage of the step that is done.</param>
     /// <exception cref="UblkException">Its worker takes no commands.</exception>
-    public static LiveConnection Open(int id, Action<string> step)
+    public static LiveConnection Open(int id, Action<string> step, Action<int>? percent = null)
     {
         StateDirectory state = StateDirectory.Own;
         LineChannel? connected = state.TryRead(id) is { } record ? state.TryConnect(id, record.Specification.Cookie) : null;
@@ -34,7 +37,7 @@ internal sealed class LiveConnection : IDisposable
             operation: "connect", deviceId: id);
         if (channel.IsPeerTrusted)
         {
-            return new LiveConnection(id, channel, step);
+            return new LiveConnection(id, channel, step, percent);
         }
 
         channel.Dispose();
@@ -71,6 +74,11 @@ internal sealed class LiveConnection : IDisposable
             if (report.Step is { } step)
             {
                 _step(step);
+            }
+
+            if (report.Percent is { } percent)
+            {
+                _percent(percent);
             }
 
             if (report.IsFinished)

@@ -3,6 +3,7 @@ using Ublk.Files;
 using Ublk.Serving;
 using Ublk.Specification;
 using Ublk.Targets;
+using Ublk.Targets.Qcow2;
 
 namespace Ublk.Live;
 
@@ -25,6 +26,9 @@ internal sealed class LiveDisk
     private readonly ILiveHost _host;
     private bool _isHeld;
 
+    // Both files have the same content, and either can be the disk.
+    private DiskMerge? _merge;
+
     /// <summary>Takes the disk that the queues serve.</summary>
     public LiveDisk(OpenedDisk disk, TargetSwitch targets, ILiveHost host) => (Disk, _targets, _host) = (disk, targets, host);
 
@@ -38,10 +42,10 @@ internal sealed class LiveDisk
 
     /// <summary>Carries out a command.</summary>
     /// <param name="order">The command.</param>
-    /// <param name="step">Called with a sentence for each step.</param>
+    /// <param name="report">Called with what it does now.</param>
     /// <param name="check">Called while it waits; throws where the command is to end.</param>
     /// <exception cref="UblkException">It cannot be done; the disk is as it was, and requests that were held still are.</exception>
-    public void Run(LiveOrder order, Action<string> step, Action check)
+    public void Run(LiveOrder order, Action<LiveReport> report, Action check)
     {
         switch (order.Action)
         {
@@ -49,16 +53,23 @@ internal sealed class LiveDisk
                 Exchange(order.Specification!.Filters);
                 break;
             case LiveAction.Hold when !_isHeld:
-                step("New requests wait for those in flight.");
-                _targets.Hold(Disk.Target, HoldTimeout, check);
-                _isHeld = true;
+                Hold(report, check);
                 break;
             case LiveAction.Close when _isHeld && IsOpen:
-                Close(step);
+                Close(report);
                 break;
             case LiveAction.Open when _isHeld && !IsOpen:
-                step($"Opening {order.Specification!.BackingPath}.");
+                report(Step($"Opening {order.Specification!.BackingPath}."));
                 Open(order.Specification);
+                break;
+            case LiveAction.Open when _merge is { } merge:
+                Take(merge);
+                break;
+            case LiveAction.Merge when _isHeld && !IsOpen:
+                Merge(order.Specification!, report, check);
+                break;
+            case LiveAction.Pull when !_isHeld && Disk.Bare is Qcow2Target image:
+                Pull(image, report, check);
                 break;
             default:
                 throw new UblkException(UblkError.InvalidArgument,
@@ -71,6 +82,11 @@ internal sealed class LiveDisk
     /// <summary>Ends a command, however far it got: the disk is open, and requests go on.</summary>
     public void End()
     {
+        if (_merge is { } merge)
+        {
+            Decide(merge);
+        }
+
         if (!IsOpen)
         {
             Reopen();
@@ -81,6 +97,31 @@ internal sealed class LiveDisk
             _isHeld = false;
             _targets.Release(Disk.Target);
         }
+    }
+
+    private static LiveReport Step(string sentence) => new() { Step = sentence };
+
+    // Of the disk, by a position on it.
+    private Action<long> ReportPercent(Action<LiveReport> report)
+    {
+        long size = Disk.Target.Geometry.Size;
+        int last = -1;
+        return position =>
+        {
+            int percent = (int)(position * 100.0 / size);
+            if (percent != last)
+            {
+                last = percent;
+                report(new LiveReport { Percent = percent });
+            }
+        };
+    }
+
+    private void Hold(Action<LiveReport> report, Action check)
+    {
+        report(Step("New requests wait for those in flight."));
+        _targets.Hold(Disk.Target, HoldTimeout, check);
+        _isHeld = true;
     }
 
     private void Exchange(IReadOnlyList<UblkFilter> filters)
@@ -94,19 +135,20 @@ internal sealed class LiveDisk
     }
 
     // A flush that the disk's client sends later reaches the next target alone, and must cover what was written to this one.
-    private void Close(Action<string> step)
+    private void Close(Action<LiveReport> report)
     {
         if (Disk.File is not null)
         {
             RequireServed(FileIdentity.Of(Disk.Target.BackingPath));
         }
 
-        step($"Closing {Disk.Target.BackingPath}.");
+        report(Step($"Closing {Disk.Target.BackingPath}."));
         if (!Disk.Target.Geometry.ReadOnly)
         {
             _targets.Flush(Disk.Storage);
         }
 
+        _merge = null;
         IsOpen = false;
         using BlockTarget target = Disk.Target;
         try
@@ -136,6 +178,120 @@ internal sealed class LiveDisk
 
         Disk = next;
         IsOpen = true;
+    }
+
+    private void Merge(DeviceSpecification specification, Action<LiveReport> report, Action check)
+    {
+        DiskMerge merge = DiskMerge.Open(_host, Disk, specification);
+        try
+        {
+            if (Disk.File is not null)
+            {
+                RequireServed(merge.Disk.File);
+            }
+
+            _targets.Attach(merge.Disk.Target);
+        }
+        catch
+        {
+            merge.Dispose();
+            throw;
+        }
+
+        Disk = merge.Disk;
+        IsOpen = true;
+        _isHeld = false;
+        _targets.Release(Disk.Target);
+        try
+        {
+            report(Step($"Copying {Disk.Target.BackingPath} to {specification.BackingPath}."));
+            merge.Copy(ReportPercent(report), check);
+            Hold(report, check);
+            merge.CopyRest();
+            _targets.Flush(merge.Next.Storage);
+            _merge = merge;
+        }
+        catch
+        {
+            GiveUp(report);
+            throw;
+        }
+    }
+
+    // Requests that cannot be held, or an image that cannot be flushed: the disk is then served as it is, over the open backing file.
+    private void GiveUp(Action<LiveReport> report)
+    {
+        try
+        {
+            if (!_isHeld)
+            {
+                Hold(report, static () => { });
+            }
+
+            Close(report);
+        }
+        catch (UblkException exception)
+        {
+            report(Step($"{Disk.Target.BackingPath} stays open for the merge: {exception.Message}"));
+        }
+    }
+
+    // From the record on the backing file is the disk, and the image is of no use any more.
+    private void Take(DiskMerge merge)
+    {
+        _host.Record(merge.Next);
+        _merge = null;
+        Disk = merge.Next;
+        IsOpen = false;
+        try
+        {
+            _targets.Detach();
+            merge.CloseImage();
+            _targets.Attach(Disk.Target);
+            IsOpen = true;
+        }
+        catch
+        {
+            Disk.Target.Dispose();
+            throw;
+        }
+    }
+
+    // The command ended without a word. The next boot must find the file that is written from now on.
+    private void Decide(DiskMerge merge)
+    {
+        try
+        {
+            if (_host.IsRegistered(merge.Next))
+            {
+                Take(merge);
+                return;
+            }
+        }
+        catch (UblkException)
+        {
+            // It is opened anew, if it is not open.
+        }
+
+        if (IsOpen)
+        {
+            GiveUp(static _ => { });
+        }
+    }
+
+    private void Pull(Qcow2Target image, Action<LiveReport> report, Action check)
+    {
+        report(Step($"Copying what is under {image.BackingPath} into it."));
+        using CopyQueue queue = new(Disk.Target);
+        long size = Disk.Target.Geometry.Size;
+        Action<long> advance = ReportPercent(report);
+        for (long offset = 0; offset < size; offset += CopyQueue.MaxLength)
+        {
+            check();
+            advance(offset);
+            queue.Run((int)long.Min(CopyQueue.MaxLength, size - offset), (_, buffer) => image.PullAsync(offset, buffer),
+                $"What is under {image.BackingPath} cannot be copied into it");
+        }
     }
 
     private void Reopen()

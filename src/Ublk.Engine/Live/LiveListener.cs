@@ -113,7 +113,7 @@ internal sealed class LiveListener : IDisposable
         {
             LiveOrder order = Read(line);
             _log($"command: {order.Action}");
-            _disk.Run(order, step => Send(channel, new LiveReport { Step = step }), () => RequireOpen(channel));
+            _disk.Run(order, report => Send(channel, report), () => RequireOpen(channel));
             return new LiveReport
             {
                 IsFinished = true,

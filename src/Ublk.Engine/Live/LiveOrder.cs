@@ -28,8 +28,18 @@ internal enum LiveAction
     /// <summary>Make what was written durable, and close the target: what is behind the disk is at rest.</summary>
     Close,
 
-    /// <summary>Open the target anew, as the specification says, and record that.</summary>
+    /// <summary>Open the target anew, as the specification says, and record that. After a merge it is open already.</summary>
     Open,
+
+    /// <summary>
+    /// Serve the closed disk again, and copy what its image has into the backing file, which the specification has as the disk. At the
+    /// end new requests are held, and both files have the same content. <see cref="Close"/> then gives that up, as does the end of the
+    /// channel, unless the device was registered with the backing file by then.
+    /// </summary>
+    Merge,
+
+    /// <summary>Copy what the backing file has into the image, where that has nothing of its own.</summary>
+    Pull,
 }
 
 /// <summary>A report of a worker about the command that it carries out.</summary>
@@ -40,6 +50,9 @@ internal sealed record LiveReport
 
     /// <summary>A sentence about what the worker does now.</summary>
     public string? Step { get; init; }
+
+    /// <summary>How much of that is done; null where it is not known.</summary>
+    public int? Percent { get; init; }
 
     /// <summary>Warnings for the user.</summary>
     public IReadOnlyList<string> Warnings { get => field ?? []; init; } = [];

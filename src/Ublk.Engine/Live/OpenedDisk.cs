@@ -1,6 +1,7 @@
 using Ublk.Catalog;
 using Ublk.Devices;
 using Ublk.Files;
+using Ublk.Filters;
 using Ublk.Specification;
 using Ublk.Targets;
 
@@ -16,6 +17,21 @@ namespace Ublk.Live;
 internal sealed record OpenedDisk(
     DeviceSpecification Specification, int Generation, TargetOptions Options, BlockTarget Storage, BlockTarget Target, FileIdentity? File)
 {
+    /// <summary>The target without any filter.</summary>
+    public BlockTarget Bare
+    {
+        get
+        {
+            BlockTarget target = Storage;
+            while (target is FilterTarget filter)
+            {
+                target = filter.Inner;
+            }
+
+            return target;
+        }
+    }
+
     /// <summary>Opens a disk.</summary>
     /// <param name="specification">The device.</param>
     /// <param name="generation">How often workers have opened the disk anew.</param>

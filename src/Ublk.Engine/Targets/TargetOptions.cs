@@ -31,6 +31,7 @@ public sealed class TargetOptions
         Inform = other.Inform;
         SizeChanged = other.SizeChanged;
         Companion = other.Companion;
+        Backing = other.Backing;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -80,6 +81,12 @@ public sealed class TargetOptions
     /// disk's process.
     /// </summary>
     internal IReadOnlyList<string> Companion { get; init; } = [];
+
+    /// <summary>
+    /// The open target that an image is read over, in place of its backing file, which that target serves; it stays the caller's. Its
+    /// files come before those of the image. Null to open the backing file.
+    /// </summary>
+    internal BlockTarget? Backing { get; init; }
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }

@@ -15,6 +15,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<string> _controlCommands = [];
     private bool _isDriverThere;
+    private ProgressRecord? _progress;
 
     /// <summary>Cancelled when the user stops the pipeline.</summary>
     protected CancellationToken StopToken => _stop.Token;
@@ -101,7 +102,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
     /// <param name="work">What to do; it is given where to report to.</param>
     protected void WithProgress(string activity, Action<Action<string>> work)
     {
-        ProgressRecord progress = new(0, activity, " ");
+        ProgressRecord progress = _progress = new ProgressRecord(0, activity, " ");
         try
         {
             work(step =>
@@ -109,6 +110,7 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
                 WriteCommands();
                 WriteVerbose(step);
                 progress.StatusDescription = step;
+                progress.PercentComplete = -1;
                 WriteProgress(progress);
             });
         }
@@ -117,6 +119,14 @@ public abstract class UblkCommand : PSCmdlet, IDisposable
             progress.RecordType = ProgressRecordType.Completed;
             WriteProgress(progress);
         }
+    }
+
+    /// <summary>Shows how much of the step that was reported last is done.</summary>
+    /// <param name="percent">From 0 to 100.</param>
+    private protected void ShowPercent(int percent)
+    {
+        _progress!.PercentComplete = percent;
+        WriteProgress(_progress);
     }
 
     // A command of the pipeline may write only while it is its turn, so what is heard meanwhile is kept until then.

@@ -25,7 +25,7 @@ public sealed class DeviceSnapshotTests
     public void A_report_that_throws_does_not_end_the_work()
     {
         List<string> steps = [];
-        Action<string> report = StepReports.Guard(step =>
+        Action<string> report = StepReports.Guard<string>(step =>
         {
             steps.Add(step);
             throw new InvalidOperationException();

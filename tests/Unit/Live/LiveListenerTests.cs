@@ -170,7 +170,8 @@ public sealed class LiveListenerTests : IDisposable
 
     private sealed class Host : ILiveHost
     {
-        public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened) => throw new NotSupportedException();
+        public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null) =>
+            throw new NotSupportedException();
 
         public void RequireFit(OpenedDisk disk)
         {
@@ -179,6 +180,8 @@ public sealed class LiveListenerTests : IDisposable
         public void Record(OpenedDisk disk)
         {
         }
+
+        public bool IsRegistered(OpenedDisk disk) => false;
 
         public void Abort(Exception exception) => throw exception;
     }

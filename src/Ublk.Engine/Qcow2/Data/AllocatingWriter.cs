@@ -18,26 +18,49 @@ internal sealed class AllocatingWriter(
 
     /// <summary>Writes some of a buffer, from its beginning.</summary>
     /// <returns>Bytes written, 0 if the caller is to look again where they belong, or a negative errno.</returns>
-    public async IoTask<int> WriteAsync(IoBuffer buffer, long offset)
+    public IoTask<int> WriteAsync(IoBuffer buffer, long offset) =>
+        TryTake(offset, buffer.Length, out GuestRange? range, out L2Entry old, out IoTask<int> wait)
+            ? PlaceAsync(range!, old, buffer, offset)
+            : AwaitAsync(wait);
+
+    /// <summary>Writes a buffer where the image still has nothing of its own.</summary>
+    /// <param name="buffer">What is read there from the backing file.</param>
+    /// <param name="offset">The first byte, of a range within a cluster.</param>
+    /// <returns>Bytes written, 0 if the caller is to look again what is there, or a negative errno.</returns>
+    public IoTask<int> FillAsync(IoBuffer buffer, long offset)
     {
         if (!TryTake(offset, buffer.Length, out GuestRange? range, out L2Entry old, out IoTask<int> wait))
         {
-            return int.Min(await wait, 0);
+            return AwaitAsync(wait);
         }
 
+        // Once it is taken, nothing else gets a place in the range.
+        Extent extent = map.Find(offset, buffer.Length);
+        if (extent.Kind == ExtentKind.Unallocated && extent.Length == buffer.Length)
+        {
+            return PlaceAsync(range!, old, buffer, offset);
+        }
+
+        Release(range!, isUnused: false);
+        return 0;
+    }
+
+    // Lets go of the range at its end.
+    private async IoTask<int> PlaceAsync(GuestRange range, L2Entry old, IoBuffer buffer, long offset)
+    {
         bool isInPlace = map.IsWritableInPlace(old);
         bool hasNewPlace = false;
         int result = -Libc.EIO;
         try
         {
-            result = await AllocateAsync(range!, old, isInPlace);
+            result = await AllocateAsync(range, old, isInPlace);
             if (result < 0)
             {
                 return result;
             }
 
             hasNewPlace = !isInPlace && !image.HasDataFile;
-            int length = (int)long.Min(buffer.Length, ((range!.First + range.Count) << _layout.ClusterBits) - offset);
+            int length = (int)long.Min(buffer.Length, ((range.First + range.Count) << _layout.ClusterBits) - offset);
             CopyOnWritePlan plan = CopyOnWritePlan.For(_layout, offset, length, old, isInPlace);
             result = await filler.WriteAsync(buffer.Slice(0, length), offset, plan, range);
             result = result < 0 ? result : await EnterAsync(range, plan);
@@ -45,9 +68,11 @@ internal sealed class AllocatingWriter(
         }
         finally
         {
-            Release(range!, isUnused: hasNewPlace && result < 0);
+            Release(range, isUnused: hasNewPlace && result < 0);
         }
     }
+
+    private static async IoTask<int> AwaitAsync(IoTask<int> wait) => int.Min(await wait, 0);
 
     // Takes the clusters from the offset on that are in the same case as the first, or says what to wait for.
     private bool TryTake(long offset, int length, out GuestRange? range, out L2Entry first, out IoTask<int> wait)

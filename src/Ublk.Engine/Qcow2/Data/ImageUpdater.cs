@@ -14,6 +14,7 @@ internal sealed class ImageUpdater : IDisposable
     private readonly MetadataFlusher _flusher;
     private readonly ImageWriter _writer;
     private readonly ZeroWriter _zeroes;
+    private readonly BackingPuller _puller;
     private readonly JournalReplay _replay;
     private bool _hasBegun;
 
@@ -30,6 +31,7 @@ internal sealed class ImageUpdater : IDisposable
         ClusterMap map = layer.Reader.Map;
         AllocatingWriter allocatingWriter = new(_image, map, tables, allocator, new CopyOnWrite(_image, layer.Reader), _flusher);
         _writer = new ImageWriter(_image, map, layer.Tables, allocatingWriter);
+        _puller = new BackingPuller(_image, map, layer.Tables, allocatingWriter, layer.Backing);
         _zeroes = new ZeroWriter(_image, map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
@@ -48,6 +50,16 @@ internal sealed class ImageUpdater : IDisposable
         int result = IsReady ? 0 : await BeginAsync();
         result = result < 0 ? result : await _zeroes.ZeroAsync(offset, length, kind);
         return result < 0 || !durable ? result : await _flusher.FlushAsync();
+    }
+
+    /// <summary>Copies what is read from the backing file of a range into the image.</summary>
+    /// <param name="buffer">Memory of the range's length.</param>
+    /// <param name="offset">First byte on the disk.</param>
+    /// <returns>0 or a negative errno.</returns>
+    public async IoTask<int> PullAsync(IoBuffer buffer, long offset)
+    {
+        int result = IsReady ? 0 : await BeginAsync();
+        return result < 0 ? result : await _puller.PullAsync(buffer, offset);
     }
 
     /// <summary>Makes all that was written durable.</summary>

@@ -19,6 +19,10 @@ internal sealed class Qcow2Layer(ImageState state, L2Cache tables, long size, Di
     /// <summary>What is under the image, or null.</summary>
     public DiskLayer? Backing => backing;
 
+    /// <summary>Reads the table of a part of the disk, where the map says that it is not in memory.</summary>
+    /// <returns>0 or a negative errno.</returns>
+    public IoTask<int> LoadTableAsync(long offset) => tables.LoadAsync(state.Layout.L1Index(offset));
+
     /// <inheritdoc/>
     public override long Size => size;
 

@@ -60,7 +60,7 @@ internal sealed class ImageOpener(Func<string, bool, int, ImageFile> openFile, I
         try
         {
             cipher = ImageKey.Open(file, header, readOnly, options.Passphrase);
-            backing = noBacking || header.BackingFile is null ? null : OpenBacking(file, header);
+            backing = noBacking || header.BackingFile is null ? null : options.Backing ?? OpenBacking(file, header);
             block = readOnly ? null : new HeaderBlock(file, header);
             ImageState state = new(file, dataFile, cipher, header, block, _statistics);
             L2Tables loaded = new(state, new EntryTable(l1, l1Offset));
@@ -180,6 +180,9 @@ internal sealed record ImageOptions
 
     /// <summary>Whether the backing file is left out.</summary>
     public bool NoBacking { get; init; }
+
+    /// <summary>What is read in place of the backing file; null to open that.</summary>
+    public DiskLayer? Backing { get; init; }
 
     /// <summary>The id or name of the snapshot to read instead of the disk as it is; null for none.</summary>
     public string? Snapshot { get; init; }

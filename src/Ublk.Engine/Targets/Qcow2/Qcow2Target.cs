@@ -103,7 +103,7 @@ public sealed class Qcow2Target : BlockTarget
     {
         string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
-        OpenFiles files = new(options.GetBoolean("DirectIO"), options.IgnoreLock);
+        OpenFiles files = new(options.GetBoolean("DirectIO"), options.IgnoreLock, options.Backing?.Files.Count ?? 0);
         Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {
@@ -121,6 +121,11 @@ public sealed class Qcow2Target : BlockTarget
         Qcow2Target target = new(disk, updater, discard, files.Handles);
         try
         {
+            if (options.Backing is { } below)
+            {
+                RequireBacking(disk, below);
+            }
+
             if (updater is not null && options.StatePath is { } statePath && OpenJournal(disk, statePath, options) is { } journal)
             {
                 updater.Keep(journal);
@@ -159,6 +164,58 @@ public sealed class Qcow2Target : BlockTarget
         }
 
         return AwaitAsync(answer, place);
+    }
+
+    /// <summary>Copies what the image itself has of a range, without its backing file, to another target.</summary>
+    /// <param name="request">The caller's, on whose queue it is done.</param>
+    /// <param name="below">The target that gets it.</param>
+    /// <param name="offset">The first byte of the range.</param>
+    /// <param name="buffer">Memory of the range's length.</param>
+    /// <returns>0 or a negative errno.</returns>
+    internal async IoTask<int> CopyOwnAsync(IoRequest request, BlockTarget below, long offset, IoBuffer buffer)
+    {
+        int result = 0;
+        while (buffer.Length > 0 && result >= 0)
+        {
+            Extent extent = _disk.Reader.Map.Find(offset, buffer.Length);
+            IoBuffer part = buffer.Slice(0, extent.Length);
+            result = extent.Kind switch
+            {
+                ExtentKind.NotCached => await _disk.LoadTableAsync(offset),
+                ExtentKind.Unallocated => 0,
+                ExtentKind.Zero => await below.HandleAsync(request.Derive(IoOperation.WriteZeroes, offset, part.Length, default)),
+                _ => await HandleAsync(request.Derive(IoOperation.Read, offset, part.Length, part)),
+            };
+            if (result >= 0 && extent.Kind is ExtentKind.Data or ExtentKind.SharedData or ExtentKind.Compressed)
+            {
+                result = await below.HandleAsync(request.Derive(IoOperation.Write, offset, part.Length, part));
+            }
+
+            buffer = buffer.Slice(extent.Length);
+            offset += extent.Length;
+        }
+
+        return int.Min(result, 0);
+    }
+
+    /// <summary>
+    /// Copies what the backing file has of a range into the image, where that has nothing of its own. Zeroes are left out: they are what
+    /// an image without a backing file reads there.
+    /// </summary>
+    /// <param name="offset">The first byte of the range.</param>
+    /// <param name="buffer">Memory of the range's length.</param>
+    /// <returns>0 or a negative errno.</returns>
+    internal async IoTask<int> PullAsync(long offset, IoBuffer buffer)
+    {
+        int place = _epochs.Enter();
+        try
+        {
+            return _updater is null ? -Libc.EROFS : await _updater.PullAsync(buffer, offset);
+        }
+        finally
+        {
+            _epochs.Exit(place);
+        }
     }
 
     /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
@@ -218,6 +275,7 @@ public sealed class Qcow2Target : BlockTarget
                 ReadOnly = options.ReadOnly,
                 BackingFormat = options.GetText("BackingFormat") is { } format ? Enum.Parse<ImageFormat>(format, ignoreCase: true) : null,
                 NoBacking = options.GetBoolean("NoBacking") ?? false,
+                Backing = options.Backing is { } backing ? new TargetLayer(backing) : null,
                 Snapshot = options.GetText("Snapshot"),
                 Passphrase = passphrase,
                 CacheSize = options.GetNumber("CacheSize") ?? CacheShares.Default,
@@ -267,6 +325,19 @@ public sealed class Qcow2Target : BlockTarget
             options.Warnings.Add($"{exception.Message} Should the disk's worker die, writes that were not flushed would be lost with it.");
             return null;
         }
+    }
+
+    // The image's owner decides what its header says.
+    private static void RequireBacking(Qcow2Layer disk, BlockTarget below)
+    {
+        ImageFile image = disk.State.File;
+        if (disk.State.Header.BackingFile is not { } name
+            || !FileIdentity.IsSame(ImageReference.Resolve(image.Path, name), below.BackingPath))
+        {
+            throw new UblkException(UblkError.InvalidBackingFile, $"{below.BackingPath} is not the backing file of {image.Path}.");
+        }
+
+        ImageReference.Check(image.Path, image.Handle, below.BackingPath!, below.Files[0], isWritten: true);
     }
 
     private IoTask<int> ChangeAsync(IoRequest request) => _updater is null

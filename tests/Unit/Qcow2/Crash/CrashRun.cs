@@ -23,6 +23,7 @@ internal sealed class CrashRun : IDisposable
 
     private readonly int _seed;
     private readonly bool _hasFaults;
+    private readonly MergeDirection? _merge;
     private readonly Random _random;
     private readonly ImageKind _kind;
     private readonly DiscardMode _discard;
@@ -40,8 +41,10 @@ internal sealed class CrashRun : IDisposable
     /// <param name="seed">What decides everything.</param>
     /// <param name="kind">The number of the image's kind; null to let the seed decide that too.</param>
     /// <param name="hasFaults">Whether the host's files have no room at times, and fail.</param>
-    public CrashRun(int seed, int? kind, bool hasFaults)
+    /// <param name="merge">Whether the image and its backing file, which it must have, are merged meanwhile.</param>
+    public CrashRun(int seed, int? kind, bool hasFaults, MergeDirection? merge = null)
     {
+        _merge = merge;
         _seed = seed;
         _hasFaults = hasFaults;
         _random = new Random(seed);
@@ -53,7 +56,10 @@ internal sealed class CrashRun : IDisposable
         _disk = new SimulatedDisk(_random);
         foreach ((string name, byte[] content) in _kind.Files)
         {
-            _disk.Add(name, content);
+            // A backing file that is smaller grows before a merge.
+            bool grows = merge is not null && name == SimulatedMerge.Base && content.Length < _kind.Content.Length;
+            _disk.Add(name, grows && !SimulatedMerge.IsImage(content)
+                ? [.. content, .. new byte[_kind.Content.Length - content.Length]] : content);
         }
 
         _qemuCountdown = _random.Next(1, 150);
@@ -64,6 +70,9 @@ internal sealed class CrashRun : IDisposable
 
     /// <summary>Times the worker died.</summary>
     public int Kills { get; private set; }
+
+    /// <summary>Merges that were completed.</summary>
+    public int Merges { get; private set; }
 
     /// <summary>Requests that failed.</summary>
     public int Failures { get; private set; }
@@ -92,26 +101,37 @@ internal sealed class CrashRun : IDisposable
 
     private void Live()
     {
-        Qcow2Layer layer = SimulatedImage.Open(_disk, _options, out ImageUpdater? updater);
+        using SimulatedMerge? merge = _merge is { } direction ? new SimulatedMerge(_disk, direction, _kind.Content.Length) : null;
+        Qcow2Layer layer = SimulatedImage.Open(_disk, _options with { Backing = merge?.Backing }, out ImageUpdater? updater);
         Qcow2Target target = new(layer, updater, _discard, []);
+        merge?.Begin(target);
         WriteJournal journal = WriteJournal.Open(JournalPath, (1, 1), layer.State.Layout.ClusterSize, mustExist: false);
         updater!.Keep(journal);
         int ending = _random.Next(3);
-        QueueHarness.Run(target, harness => Work(harness, endsInTime: ending == 0), Depth, BufferSize);
+        QueueHarness.Run(
+            merge?.Target ?? target, harness => Work(harness, merge, endsInTime: ending == 0), Depth, BufferSize);
         _running.Clear();
         _disk.Fault = null;
         _mayLeak |= _faults > 0;
         if (ending == 0 && !_isLost)
         {
             target.Dispose();
+            merge?.Dispose();
             _disk.Changed = null;
             Judge(_disk, afterPowerCut: false, leaksMatter: !_mayLeak);
             SimulatedImage.CheckWithQemu(_disk, _folder);
+            if (merge is { HasFailed: false } && _model.FindWrong(merge.ReadResult(_disk), 0, afterPowerCut: false) is { } wrong)
+            {
+                Assert.Fail($"After the merge {wrong}.");
+            }
+
+            Merges += merge is { HasFailed: false } ? 1 : 0;
             return;
         }
 
         _disk.Changed = null;
         target.Abandon();
+        merge?.Abandon();
         _mayLeak = true;
         _isLost = false;
         if (ending == 1)
@@ -126,15 +146,20 @@ internal sealed class CrashRun : IDisposable
     }
 
     // Ends with requests under way, unless what follows is a proper end.
-    private void Work(QueueHarness harness, bool endsInTime)
+    private void Work(QueueHarness harness, SimulatedMerge? merge, bool endsInTime)
     {
         QueueSynchronizationContext context = (QueueSynchronizationContext)SynchronizationContext.Current!;
         _disk.Changed = Probe;
         int started = 0;
         int requests = _random.Next(5, 50);
         Faults? faults = _hasFaults ? new Faults(_random) : null;
-        while (started < requests || (endsInTime && _running.Count > 0))
+        while (started < requests || (endsInTime && (_running.Count > 0 || merge is { IsDone: false })))
         {
+            if (merge?.Step(_random.Next(4) == 0, isLast: started >= requests && _running.Count == 0) is < 0 and var failure)
+            {
+                Assert.True(failure is -Libc.ENOSPC or -Libc.EIO && _faults > 0, $"The merge failed with {failure}.");
+            }
+
             if (started < requests && _running.Count < Depth && _random.Next(3) == 0)
             {
                 started++;
@@ -145,10 +170,10 @@ internal sealed class CrashRun : IDisposable
             {
                 _disk.Step();
             }
-            else if (started >= requests && !_running.Exists(running => running.Answer.IsCompleted))
+            else if (started >= requests && _running.Count > 0 && !_running.Exists(running => running.Answer.IsCompleted))
             {
                 context.RunPosted();
-                Assert.True(_disk.HasPending
+                Assert.True(_disk.HasPending || merge is { IsDone: false }
                     || _running.Exists(running => running.Answer.IsCompleted), "The requests wait for each other.");
             }
 
@@ -302,6 +327,12 @@ internal sealed class CrashRun : IDisposable
         if (SimulatedImage.FindErrors(disk, leaksMatter) is { } errors)
         {
             Assert.Fail($"{(afterPowerCut ? "After a power cut" : "After the worker's end")} the image has errors:\n{errors}\n");
+        }
+
+        if (_merge == MergeDirection.Down && SimulatedMerge.IsImage(disk.Files[SimulatedMerge.Base].Content)
+            && SimulatedImage.FindErrors(disk, leaksMatter: false, SimulatedMerge.Base) is { } below)
+        {
+            Assert.Fail($"The backing file has errors:\n{below}\n");
         }
 
         if (_model.FindWrong(SimulatedImage.Read(disk), 0, afterPowerCut) is { } wrong)

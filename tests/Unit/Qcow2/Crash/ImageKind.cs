@@ -33,6 +33,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         new("lazy", "256k", "cluster_size=1k,lazy_refcounts=on,refcount_bits=4"),
         new("bitmap", "384k", "", ["write -P 7 0 100k", "snapshot one", "bitmap b0"]),
         new("preallocated", "256k", "cluster_size=2k,preallocation=metadata"),
+        new("over a compressed base", "256k", "cluster_size=1k", Backing: "qcow2", BackingSize: 256 << 10, IsBackingCompressed: true),
         new("encrypted", "256k", "cluster_size=4k", ["write -P 7 0 100k", "snapshot one"], IsEncrypted: true),
     ];
 
@@ -49,9 +50,10 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         if (recipe.Backing is { } format)
         {
             byte[] under = new byte[recipe.BackingSize];
-            new Random(1).NextBytes(under.AsSpan(0, under.Length / 2));
+            new Random(1).NextBytes(under.AsSpan(0, under.Length / (recipe.IsBackingCompressed ? 64 : 2)));
             File.WriteAllBytes(image.PathOf("base.raw"), under);
-            Shell.Run("qemu-img", "convert", "-f", "raw", "-O", format, image.PathOf("base.raw"), image.PathOf("base"));
+            Shell.Run("qemu-img", "convert", "-f", "raw", "-O", format, image.PathOf("base.raw"), image.PathOf("base"),
+                recipe.IsBackingCompressed ? "-c" : "-q");
             File.Delete(image.PathOf("base.raw"));
             more = ["-F", format, "-b", "base"];
         }
@@ -114,6 +116,6 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
     }
 
     private sealed record Recipe(
-        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0, bool IsEncrypted =
-            false);
+        string Name, string Size, string Options, string[]? Steps = null, string? Backing = null, int BackingSize = 0,
+        bool IsEncrypted = false, bool IsBackingCompressed = false);
 }

@@ -42,9 +42,9 @@ internal static class SimulatedImage
     }
 
     /// <summary>What our own check says against an image: errors, and leaks if they matter.</summary>
-    public static string? FindErrors(SimulatedDisk disk, bool leaksMatter)
+    public static string? FindErrors(SimulatedDisk disk, bool leaksMatter, string name = Name)
     {
-        using Qcow2File image = Qcow2File.Read(new SimulatedDiskFile(disk.Files[Name], Name));
+        using Qcow2File image = Qcow2File.Read(new SimulatedDiskFile(disk.Files[name], name));
         CheckFindings findings = Qcow2Check.Of(image, ImageProgress.None).Findings;
         return findings.Corruptions > 0 || (leaksMatter && findings.Leaks > 0) ? string.Join("\n", findings.Texts) : null;
     }

@@ -1,0 +1,252 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Catalog;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Files;
+using Ublk.Images;
+using Ublk.Interop;
+using Ublk.Lifecycle;
+using Ublk.Live;
+using Ublk.Qcow2.Format;
+using Ublk.Registration;
+using Ublk.Specification;
+using Ublk.Targets;
+
+namespace Ublk.Launching;
+
+/// <summary>Merges the image of a disk in use with its backing file: into that file, or by copying its data into the image.</summary>
+internal sealed class DeviceMerge : IDisposable
+{
+    private readonly int _id;
+    private readonly string _workerDirectory;
+    private readonly Action<string> _step;
+    private readonly CancellationToken _cancellation;
+    private readonly ControlDevice _control = new();
+    private readonly SafeFileHandle _idLock;
+    private readonly DeviceRecord _record;
+    private readonly DeviceSpecification _specification;
+    private readonly BackingName _backing;
+    private readonly string? _dataPath;
+    private readonly LiveConnection _worker;
+
+    /// <summary>Prepares to merge.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
+    /// <param name="percent">Called with the percentage of the step that is done. An exception in it is ignored.</param>
+    /// <param name="cancellation">Gives up before the disk is switched: it is then as it was.</param>
+    /// <exception cref="UblkException">The disk is no image with a backing file, or one that cannot be merged.</exception>
+    public DeviceMerge(int id, string workerDirectory, Action<string> step, Action<int> percent, CancellationToken cancellation)
+    {
+        (_id, _workerDirectory, _step, _cancellation) = (id, workerDirectory, StepReports.Guard(step), cancellation);
+        _idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        try
+        {
+            _record = DeviceTransitions.LiveRecordOf(_control, id, cancellation);
+            _specification = _record.Specification;
+            RequireImage();
+            ImageFormat? format = _specification.Options.GetValueOrDefault("BackingFormat") is { } given
+                ? Enum.Parse<ImageFormat>(given, ignoreCase: true)
+                : null;
+            UblkImage image = ImageInspector.Inspect(ImagePath, ImageFormat.Qcow2);
+            RequireMergeable(image);
+            _backing = MergeImage.BackingOf(ImagePath, format);
+            _dataPath = image.DataPath;
+            _worker = LiveConnection.Open(id, _step, StepReports.Guard(percent));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    private string ImagePath => _specification.BackingPath!;
+
+    /// <summary>Copies what the image has into the backing file, which then is the disk. The image is removed.</summary>
+    /// <returns>Warnings for the user.</returns>
+    /// <exception cref="UblkException">It cannot be done, and the disk still has the image, unless the message says otherwise.</exception>
+    public IReadOnlyList<string> Commit()
+    {
+        DeviceSpecification next = SpecifyBacking();
+        long size = (long)_control.GetParameters(_id).DeviceSectors << UblkAbi.SectorShift;
+        bool isSmaller = IsBackingSmaller(size);
+        DeviceSpecification? registered = FindRegistered();
+        CloseImage();
+        if (isSmaller)
+        {
+            _step($"{_backing.Path} gets {size} bytes.");
+            ImageJob.Run(
+                new ResizeImage { Path = _backing.Path, Format = _backing.Format, Size = size }, _workerDirectory, (_, _, _) => { },
+                _step, _cancellation);
+        }
+
+        _worker.Run(LiveAction.Merge, next, _cancellation);
+        IReadOnlyList<string> warnings = Switch(next, registered);
+        _worker.Dispose();
+        return [.. warnings, .. RemoveImage()];
+    }
+
+    /// <summary>Copies what the backing file has into the image, which then has no backing file.</summary>
+    /// <returns>Warnings for the user.</returns>
+    /// <exception cref="UblkException">It cannot be done, and the image still has its backing file.</exception>
+    public IReadOnlyList<string> Pull()
+    {
+        _worker.Run(LiveAction.Pull, null, _cancellation);
+        CloseImage();
+        _step($"{ImagePath} is given no backing file.");
+        ImageJob.Run(
+            new RebaseImage { Path = ImagePath, HeaderOnly = true }, _workerDirectory, (_, _, _) => { }, _step, CancellationToken.None);
+        IReadOnlyList<string> warnings = _worker.Run(LiveAction.Open, _specification, CancellationToken.None);
+        _worker.Dispose();
+        return warnings;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _worker?.Dispose();
+        _idLock.Dispose();
+        _control.Dispose();
+    }
+
+    private void CloseImage()
+    {
+        _worker.Run(LiveAction.Hold, null, _cancellation);
+        DeviceTransitions.RequireUnchanged(_record);
+        _cancellation.ThrowIfCancellationRequested();
+        _worker.Run(LiveAction.Close, null, CancellationToken.None);
+    }
+
+    // Requests wait. Writes that follow reach the backing file alone, so a boot must not find the image any more. If this process is
+    // killed in between, the worker reads which of them is registered, and serves that.
+    private IReadOnlyList<string> Switch(DeviceSpecification next, DeviceSpecification? registered)
+    {
+        try
+        {
+            if (registered is not null)
+            {
+                DeviceRegistrar.Replace(
+                    _specification.Name!, registered with { Target = next.Target, Options = next.Options });
+            }
+
+            return _worker.Run(LiveAction.Open, next, CancellationToken.None);
+        }
+        catch
+        {
+            StayWithImage(registered);
+            throw;
+        }
+    }
+
+    private void StayWithImage(DeviceSpecification? registered)
+    {
+        try
+        {
+            _worker.Run(LiveAction.Close, null, CancellationToken.None);
+        }
+        catch (UblkException)
+        {
+            // It died, or has switched; the record says what the next worker serves.
+        }
+
+        if (registered is not null && StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == ImagePath)
+        {
+            DeviceRegistrar.Replace(_specification.Name!, registered);
+        }
+    }
+
+    // Its content is no longer that of the disk, once that is written. With the disk above the backing file it would even be damaged.
+    private IEnumerable<string> RemoveImage()
+    {
+        try
+        {
+            if (_record.BackingFile is { } served && FileIdentity.Of(ImagePath)?.Matches(served) == true)
+            {
+                File.Delete(ImagePath);
+                return _dataPath is null ? [] : [$"{_dataPath}, which had the data of {ImagePath}, is left. It can be deleted."];
+            }
+
+            return [$"{ImagePath} is left: it is not the file that device {_id} served."];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [$"{ImagePath} is left: {exception.Message} Delete it: it is of no use without the disk as it was."];
+        }
+    }
+
+    private DeviceSpecification SpecifyBacking()
+    {
+        bool isRaw = _backing.Format == ImageFormat.Raw;
+        Dictionary<string, string> options = _specification.Options
+            .Where(option => option.Key == "DirectIO" || (!isRaw && option.Key is "CacheSize" or "Discard" or "BackingFormat"))
+            .ToDictionary();
+        options[DeviceSpecification.BackingPathOption] = _backing.Path;
+        if (isRaw)
+        {
+            // Whatever its content looks like.
+            options["Format"] = nameof(ImageFormat.Raw);
+        }
+
+        string target = TargetCatalog.All.Single(target => isRaw ? target.ServesBytes : target.IsImage).Name;
+        return _specification with { Target = target, Options = options };
+    }
+
+    private bool IsBackingSmaller(long size)
+    {
+        long backing = ImageInspector.Inspect(_backing.Path, _backing.Format).VirtualSize;
+        return backing <= size
+            ? backing < size
+            : throw Impossible($"its backing file {_backing.Path} is larger than the disk. Run first: Resize-UblkDevice {_id} -Size "
+                + $"{backing}");
+    }
+
+    // The file is read and written while requests wait, here and by the worker.
+    private DeviceSpecification? FindRegistered()
+    {
+        if (_specification.Name is not { } name)
+        {
+            return null;
+        }
+
+        DeviceSnapshot.RequireElsewhere(
+            DeviceRegistrar.Folder,
+            (DeviceInventory.Find(_id)?.MountPoints ?? []).Append($"/dev/ublkb{_id}").Select(place => (_id, place)),
+            "A disk with the files of registered devices cannot be merged.");
+        return DeviceRegistrar.TryRead(name) is { } registered
+            && registered.Target == _specification.Target && registered.BackingPath == _specification.BackingPath ? registered : null;
+    }
+
+    private void RequireImage()
+    {
+        TargetDefinition? target = _specification.Assembly is null ? TargetCatalog.Find(_specification.Target) : null;
+        int exchangeable = FilterStack.CountExchangeable(_specification.Filters);
+        string? reason =
+            target is not { IsImage: true } ? $"it is no qcow2 image, but of the target {_specification.Target}"
+            : exchangeable < _specification.Filters.Count ? $"it has the filter {_specification.Filters[exchangeable].Name}"
+            : _specification.ReadOnly || DeviceInventory.Find(_id)?.ReadOnly == true ? "it is read-only"
+            : null;
+        if (reason is not null)
+        {
+            throw Impossible($"{reason}.");
+        }
+    }
+
+    private void RequireMergeable(UblkImage image)
+    {
+        string? reason =
+            image.BackingFile is null ? "it has no backing file."
+            : image.Encryption is not null ? "it is encrypted."
+            : image.Snapshots.Count > 0 ? "it has snapshots, which need the image and its backing file as they are. Remove them first: "
+                + $"Get-UblkImageSnapshot '{ImagePath}' | Remove-UblkImageSnapshot"
+            : image.Version < 3 ? "it is of version 2, which cannot mark zeroes. Convert it first: Convert-UblkImage"
+            : null;
+        if (reason is not null)
+        {
+            throw Impossible(reason);
+        }
+    }
+
+    private UblkException Impossible(string reason) => new(UblkError.NotSupported,
+        $"The image of device {_id} cannot be merged: {reason}", operation: "merge", deviceId: _id);
+}

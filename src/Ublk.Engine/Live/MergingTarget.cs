@@ -1,0 +1,48 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Filters;
+using Ublk.Io;
+using Ublk.Targets;
+
+namespace Ublk.Live;
+
+/// <summary>A disk that is served while its image is merged into the backing file: notes what is changed meanwhile.</summary>
+/// <param name="image">The image, open over the backing file; goes with this.</param>
+/// <param name="below">The backing file, open as a target; goes with this unless it is taken.</param>
+/// <param name="changes">What was changed.</param>
+internal sealed class MergingTarget(BlockTarget image, BlockTarget below, ChangedRanges changes) : FilterTarget(image)
+{
+    private BlockTarget? _below = below;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<SafeFileHandle> Files { get; } = [.. below.Files, .. image.Files];
+
+    /// <inheritdoc/>
+    public override IoTask<int> HandleAsync(IoRequest request) =>
+        request.Operation is IoOperation.Read or IoOperation.Flush ? Inner.HandleAsync(request) : ChangeAsync(request);
+
+    /// <summary>Keeps the backing file open when this is closed.</summary>
+    public void KeepBelow() => _below = null;
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing)
+        {
+            _below?.Dispose();
+        }
+    }
+
+    // Noted after the change: a copy made before is made again. One that failed may have changed something.
+    private async IoTask<int> ChangeAsync(IoRequest request)
+    {
+        try
+        {
+            return await Inner.HandleAsync(request);
+        }
+        finally
+        {
+            changes.Mark(request.Offset, request.Length);
+        }
+    }
+}
