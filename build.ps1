@@ -9,8 +9,9 @@ Soak    the specs under fire, again and again with another seed, for -Minutes
 Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
 Count   instructions that a worker spends on a request, compared with the counts of bench/instructions.json; -Accept replaces these
-Pack    out/Ublk as the package a gallery takes, as Debian packages and a tarball, the engine and a template as NuGet packages; bills
-        of materials, release notes and checksums; in out/packages
+Pack    the module as the package a gallery takes, as Debian packages and tarballs, the engine and a template as NuGet packages, for
+        x64 and arm64; bills of materials, release notes and checksums; in out/packages
+Arm64   the Debian package and the module for arm64 on emulated machines, with pages of 4 and of 16 KiB
 Clean   removes everything generated
 .EXAMPLE
 ./build.sh Test
@@ -20,7 +21,7 @@ Clean   removes everything generated
 [CmdletBinding()]
 param(
     [Parameter(Position = 0)]
-    [ValidateSet('Build', 'Test', 'Soak', 'Demo', 'Bench', 'Count', 'Pack', 'Clean')]
+    [ValidateSet('Build', 'Test', 'Soak', 'Demo', 'Bench', 'Count', 'Pack', 'Arm64', 'Clean')]
     [string] $Task = 'Build',
 
     [ValidateSet('Release', 'Debug')]
@@ -38,6 +39,8 @@ $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 $out = Join-Path $PSScriptRoot 'out'
 $module = Join-Path $out 'Ublk'
+$portable = Join-Path $out 'portable/Ublk'
+$staging = Join-Path $out 'staging'
 $samples = 'samples/demo-null', 'samples/demo-event', 'samples/demo-ram'
 $steps = [Collections.Generic.List[object]]::new()
 
@@ -88,7 +91,8 @@ function Test-ModuleIsCurrent([string] $Stamp) {
     if (-not (Test-Path $Stamp) -or (Get-Content $Stamp) -ne $Configuration) {
         return $false
     }
-    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'CHANGELOG.md', 'LICENSE', 'Directory.Build.props', 'Directory.Packages.props', 'global.json' |
+    $sources = 'src', 'docs', 'tools/HelpBuilder', 'Ublk.psd1', 'CHANGELOG.md', 'LICENSE', 'Directory.Build.props', 'Directory.Build.targets',
+        'Directory.Packages.props', 'global.json' |
         ForEach-Object { Join-Path $PSScriptRoot $_ } | Where-Object { Test-Path $_ }
     # Asked for a file with -Recurse, Get-ChildItem also finds its namesakes in the folders beside it, such as those in out.
     $newest = Get-Item $sources | ForEach-Object { $_.PSIsContainer ? (Get-ChildItem $_ -Recurse -File) : $_ } |
@@ -115,7 +119,6 @@ function Build-Module {
     }
 
     Install-Linker
-    $staging = Join-Path $out 'staging'
     Remove-Item $staging -Recurse -Force -ErrorAction Ignore
     $source = Join-Path $PSScriptRoot 'src'
     Invoke-DotNet publish "$source/Ublk.PowerShell" --output "$staging/powershell" --runtime linux-x64 --no-self-contained
@@ -136,13 +139,37 @@ function Build-Module {
     Copy-Item "$new/bin/Ublk.Engine.dll" "$new/worker/portable"
     $documentation = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").PrivateData.DocumentationUri
     dotnet "$PSScriptRoot/tools/HelpBuilder/bin/$Configuration/net10.0/Ublk.HelpBuilder.dll" "$PSScriptRoot/docs" "$new/en-US" $documentation | Out-Host
-    Remove-Item $module -Recurse -Force -ErrorAction Ignore
+    Remove-Item $module, $portable -Recurse -Force -ErrorAction Ignore
     Move-Item $new $module
+
+    # Compiled assemblies are refused by machines of another architecture: what is for all has those that were not compiled yet.
+    $null = New-Item -ItemType Directory -Force (Split-Path $portable)
+    Copy-Item $module $portable -Recurse
+    $assemblies = "$source/Ublk.PowerShell/bin/$Configuration/net10.0/linux-x64"
+    Copy-Item "$assemblies/Ublk.*.dll" "$portable/bin"
+    Copy-Item "$assemblies/Ublk.Engine.dll" "$portable/worker/portable"
     Set-Content $stamp $Configuration
 }
 
 #endregion
 #region Pack
+
+# The programs for arm64, in the portable module. To compile them takes a minute, so only packages have them.
+function Add-Arm64Program {
+    $programs = "$portable/worker/linux-arm64"
+    if (Test-Path $programs) {
+        return
+    }
+    Install-AptPackage @(
+        if (-not (Get-Command aarch64-linux-gnu-gcc -ErrorAction Ignore)) { 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross' }
+    )
+    foreach ($program in 'Ublk.Worker', 'Ublk.Command') {
+        Invoke-DotNet publish "$PSScriptRoot/src/$program" --output "$staging/arm64" --runtime linux-arm64
+    }
+    $null = New-Item -ItemType Directory "$programs.partial"
+    Copy-Item "$staging/arm64/ublk-worker", "$staging/arm64/ublk" "$programs.partial"
+    Move-Item "$programs.partial" $programs
+}
 
 # The engine with its workers, for programs and plug-ins, and the template for a target.
 function New-EnginePackage {
@@ -153,7 +180,7 @@ function New-EnginePackage {
 
 # The module as a gallery keeps it: what Publish-PSResource -NupkgPath, or a folder that is registered as a repository, takes.
 function New-ModulePackage {
-    $manifest = Import-PowerShellDataFile "$module/Ublk.psd1"
+    $manifest = Import-PowerShellDataFile "$portable/Ublk.psd1"
     $data = $manifest.PrivateData.PSData
     $tags = @('PSModule') + $data.Tags + @('PSIncludes_Cmdlet') + ($manifest.CmdletsToExport | ForEach-Object { "PSCmdlet_$_"; "PSCommand_$_" })
     $escape = { [Security.SecurityElement]::Escape($args[0]) }
@@ -172,7 +199,7 @@ function New-ModulePackage {
     <tags>$(& $escape ($tags -join ' '))</tags>
   </metadata>
   <files>
-    <file src="Ublk/**" target="" />
+    <file src="portable/Ublk/**" target="" />
   </files>
 </package>
 "@
@@ -180,10 +207,10 @@ function New-ModulePackage {
     dotnet pack "$out/Ublk.nuspec" --output "$out/packages" 2>&1 | Where-Object { "$_" -notlike "*'lib' folder*" } | Out-Host
 }
 
-# The package of the programs depends on the libc that objdump sees in them.
-function New-DebianPackage {
+# The package of the programs depends on the libc that readelf sees in them.
+function New-DebianPackage([string] $Module = $module, [string] $Platform = 'linux-x64') {
     Install-Binutils
-    & "$PSScriptRoot/packaging/New-DebianPackage.ps1" -Module $module -Destination "$out/packages"
+    & "$PSScriptRoot/packaging/New-DebianPackage.ps1" -Module $Module -Platform $Platform -Destination "$out/packages"
 }
 
 function Install-Binutils {
@@ -364,6 +391,16 @@ function Test-Module {
     }
 }
 
+# The machine is emulated everywhere: it is one of another architecture.
+function Test-Arm64([string] $Kernel) {
+    $PSNativeCommandUseErrorActionPreference = $false
+    $version = (Import-PowerShellDataFile "$PSScriptRoot/Ublk.psd1").ModuleVersion
+    $results = "$out/results/$Kernel"
+    & "$PSScriptRoot/tests/vm/run.sh" --kernel $Kernel --memory 2G --results $results -- `
+        tests/arm64.sh "out/packages/ublk_${version}_arm64.deb" out/pwsh-arm64/pwsh out/portable/Ublk | Out-Host
+    Add-Count $step "$results/specs.json" $LASTEXITCODE { $_ }
+}
+
 # A table to read, with warnings: no result of it fails.
 function Measure-Instruction([string[]] $Arguments = @()) {
     Install-AptPackage @(if (-not (Get-Command valgrind -ErrorAction Ignore)) { 'valgrind' })
@@ -424,16 +461,35 @@ switch ($Task) {
     }
     'Pack' {
         Remove-Item "$out/packages" -Recurse -Force -ErrorAction Ignore
+        Invoke-Step 'Programs for arm64' { Add-Arm64Program }
         Invoke-Step 'Packages' {
             New-ModulePackage
             New-EnginePackage
             New-DebianPackage
-            & "$PSScriptRoot/packaging/New-Tarball.ps1" -Package (Get-Item "$out/packages/ublk_*.deb").FullName -Destination "$out/packages"
+            New-DebianPackage $portable linux-arm64
+            foreach ($package in Get-Item "$out/packages/ublk_*.deb") {
+                & "$PSScriptRoot/packaging/New-Tarball.ps1" -Package $package.FullName -Destination "$out/packages"
+            }
             New-Sbom
             # The release notes are those of the manifest, which are the version's part of the changelog.
             Set-Content "$out/packages/RELEASE-NOTES.md" (Import-PowerShellDataFile "$module/Ublk.psd1").PrivateData.PSData.ReleaseNotes
             Write-Checksum
             Get-ChildItem "$out/packages" | ForEach-Object { Write-Host "    $_" }
+        }
+    }
+    'Arm64' {
+        $kernels = '7.3-arm64', '7.3-arm64-16k'
+        Invoke-Step 'Programs for arm64' { Add-Arm64Program }
+        Invoke-Step 'Packages' {
+            $null = New-Item -ItemType Directory -Force "$out/packages"
+            New-DebianPackage $portable linux-arm64
+        }
+        Invoke-Step 'PowerShell for arm64' {
+            Invoke-DotNet publish "$PSScriptRoot/tools/Pwsh" --output "$out/pwsh-arm64" --runtime linux-arm64 --self-contained
+        }
+        Invoke-Step 'The VM' { & "$PSScriptRoot/tests/vm/setup.sh" $kernels | Out-Host }
+        foreach ($kernel in $kernels) {
+            Invoke-Step "The package on kernel $kernel" { Test-Arm64 $kernel }
         }
     }
     'Clean' {
@@ -443,16 +499,16 @@ switch ($Task) {
     }
 }
 
-$columns = if ($Task -eq 'Test') { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
+$runs = $steps | Where-Object Passed -NE $null
+$columns = if ($runs) { 'Step', 'Passed', 'Failed', 'Skipped', 'Seconds' } else { 'Step', 'Seconds' }
 $steps | Format-Table $columns -AutoSize
-if ($Task -eq 'Test') {
+if ($runs) {
     $steps.Slowest | Sort-Object seconds -Descending | Select-Object -First 10 |
         Format-Table @{ Name = 'Seconds'; Expression = 'seconds'; FormatString = 'F1' }, @{ Name = 'The ten slowest specs'; Expression = 'name' }
     # Once more where they are not to be searched for.
     foreach ($step in $steps) {
         $step.Failures | Where-Object { $_ } | ForEach-Object { "$($step.Step): $_" }
     }
-    $runs = $steps | Where-Object Passed -NE $null
     $total = foreach ($count in 'Passed', 'Failed', 'Skipped') { ($runs | Measure-Object $count -Sum).Sum }
     '{0} passed, {1} failed, {2} skipped' -f $total
     $status = $total[1]

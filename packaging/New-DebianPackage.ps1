@@ -8,6 +8,9 @@ param(
     # The built module.
     [Parameter(Mandatory)] [string] $Module,
 
+    # Whose programs in the module are packed.
+    [ValidateSet('linux-x64', 'linux-arm64')] [string] $Platform = 'linux-x64',
+
     # Where the packages go.
     [Parameter(Mandatory)] [string] $Destination
 )
@@ -17,6 +20,7 @@ $PSNativeCommandUseErrorActionPreference = $true
 $root = Split-Path $PSScriptRoot
 $manifest = Import-PowerShellDataFile "$Module/Ublk.psd1"
 $version = $manifest.ModuleVersion
+$architecture = @{ 'linux-x64' = 'amd64'; 'linux-arm64' = 'arm64' }[$Platform]
 
 # DEBFULLNAME and DEBEMAIL name the maintainer of a Debian package, as for dch(1).
 $maintainer = "$($env:DEBFULLNAME ?? $manifest.Author) <$($env:DEBEMAIL ?? "$(id -un)@$(hostname --fqdn)")>"
@@ -24,9 +28,9 @@ $maintainer = "$($env:DEBFULLNAME ?? $manifest.Author) <$($env:DEBEMAIL ?? "$(id
 $date = $env:SOURCE_DATE_EPOCH ? [DateTimeOffset]::FromUnixTimeSeconds($env:SOURCE_DATE_EPOCH) : [DateTimeOffset]::UtcNow
 $work = [IO.Directory]::CreateTempSubdirectory('ublk-deb').FullName
 
-# The newest version of a symbol that the programs take from libc.
+# The newest version of a symbol that the programs take from libc. Unlike objdump, readelf reads programs of every architecture.
 function Get-LibcVersion([string[]] $Program) {
-    objdump -T $Program | Select-String 'GLIBC_([0-9.]+)' | ForEach-Object { [version] $_.Matches[0].Groups[1].Value } |
+    readelf --version-info --wide $Program | Select-String 'GLIBC_([0-9.]+)' | ForEach-Object { [version] $_.Matches[0].Groups[1].Value } |
         Sort-Object | Select-Object -Last 1
 }
 
@@ -60,7 +64,7 @@ function New-Package([string] $Tree, [string] $Name, [string] $Fields, [hashtabl
     Set-Content "$Tree/DEBIAN/control" @"
 Package: $Name
 Version: $version
-Architecture: amd64
+Architecture: $architecture
 Maintainer: $maintainer
 Installed-Size: $([Math]::Ceiling($size / 1KB))
 Section: admin
@@ -80,28 +84,30 @@ $Fields
         "$((Get-FileHash -Algorithm MD5 $_.FullName).Hash.ToLowerInvariant())  $path"
     } | Set-Content DEBIAN/md5sums
     Pop-Location
-    dpkg-deb --root-owner-group --build $Tree "$Destination/${Name}_${version}_amd64.deb" | Out-Host
+    dpkg-deb --root-owner-group --build $Tree "$Destination/${Name}_${version}_$architecture.deb" | Out-Host
 }
 
 try {
     # The native programs: the worker and the ublk command.
     $tree = "$work/ublk"
-    $programs = "$tree/usr/lib/ublk/linux-x64"
+    $programs = "$tree/usr/lib/ublk/$Platform"
     $null = New-Item -ItemType Directory $programs, "$tree/usr/share/doc/ublk/examples"
-    Copy-Item "$Module/worker/linux-x64/*" $programs
+    Copy-Item "$Module/worker/$Platform/*" $programs
     chmod -R a+x $programs
     $null = New-Item -ItemType Directory "$tree/usr/bin", "$tree/usr/share/man/man8", "$tree/usr/share/bash-completion/completions"
-    $null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target ../lib/ublk/linux-x64/ublk
+    $null = New-Item -ItemType SymbolicLink "$tree/usr/bin/ublk" -Target "../lib/ublk/$Platform/ublk"
     Copy-Item "$root/docs/man/ublk.8" "$tree/usr/share/man/man8"
     gzip -9 --no-name "$tree/usr/share/man/man8/ublk.8"
     Copy-Item "$root/src/Ublk.Command/ublk.bash" "$tree/usr/share/bash-completion/completions/ublk"
     $null = New-Item -ItemType Directory "$tree/usr/lib/systemd/system"
     Copy-Item "$root/packaging/systemd/*", "$Module/systemd/*" "$tree/usr/lib/systemd/system"
     # The place of the worker in the units of registered devices.
-    $null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/ublk-worker" -Target linux-x64/ublk-worker
+    $null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/ublk-worker" -Target "$Platform/ublk-worker"
     Copy-Item "$root/packaging/grafana/ublk.json" "$tree/usr/share/doc/ublk/examples"
+    # An example: which folders a worker may open is for the administrator to decide.
+    Copy-Item "$root/packaging/apparmor/ublk-worker" "$tree/usr/share/doc/ublk/examples/apparmor"
     # An example: the rules open the driver to every user, which is for the administrator to decide.
-    (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', '/usr/lib/ublk/linux-x64/') |
+    (Get-Content -Raw "$Module/udev/59-ublk.rules").Replace('/usr/local/lib/ublk/', "/usr/lib/ublk/$Platform/") |
         Set-Content "$tree/usr/share/doc/ublk/examples/59-ublk.rules" -NoNewline
     # The native compiler links a zlib into the programs, so that they need libc alone. The worker's image has a fixed address, which saves
     # locked memory in each worker.
@@ -109,7 +115,7 @@ try {
     Set-Content "$tree/usr/share/lintian/overrides/ublk" 'ublk: embedded-library zlib *', 'ublk: hardening-no-pie *ublk-worker]'
     New-Package $tree ublk @"
 Depends: libc6 (>= $(Get-LibcVersion "$programs/ublk", "$programs/ublk-worker"))
-Suggests: libssl3
+Suggests: librbd1, libssl3
 Description: native programs that serve Linux ublk block devices
  The command ublk turns a file, a disk image or an export of an NBD server into
  a block device, which a process of its own serves. It needs a kernel with the
@@ -170,8 +176,8 @@ fi
     $target = "$tree/usr/share/powershell/Modules/Ublk"
     $null = New-Item -ItemType Directory (Split-Path $target)
     Copy-Item $Module $target -Recurse
-    Remove-Item "$target/worker/linux-x64" -Recurse
-    $null = New-Item -ItemType SymbolicLink "$target/worker/linux-x64" -Target ../../../../../lib/ublk/linux-x64
+    Remove-Item "$target/worker/linux-*" -Recurse
+    $null = New-Item -ItemType SymbolicLink "$target/worker/$Platform" -Target "../../../../../lib/ublk/$Platform"
     # Where the units of registered devices with plug-ins find it.
     $null = New-Item -ItemType Directory "$tree/usr/lib/ublk"
     $null = New-Item -ItemType SymbolicLink "$tree/usr/lib/ublk/portable" -Target ../../share/powershell/Modules/Ublk/worker/portable

@@ -1,7 +1,7 @@
 #Requires -Version 7.6
 <#
 .SYNOPSIS
-Makes ublk-VERSION-linux-x64.tar.gz of the Debian package ublk: the same files, laid out for /usr/local.
+Makes ublk-VERSION-PLATFORM.tar.gz of the Debian package ublk, with the platform linux-x64 or linux-arm64: the same files, laid out for /usr/local.
 #>
 [CmdletBinding()]
 param(
@@ -16,7 +16,8 @@ $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
 $root = Split-Path $PSScriptRoot
 $version = dpkg-deb --field $Package Version
-$name = "ublk-$version-linux-x64"
+$platform = @{ amd64 = 'linux-x64'; arm64 = 'linux-arm64' }[(dpkg-deb --field $Package Architecture)]
+$name = "ublk-$version-$platform"
 $work = [IO.Directory]::CreateTempSubdirectory('ublk-tar').FullName
 try {
     dpkg-deb --extract $Package "$work/deb"
@@ -30,11 +31,11 @@ try {
     # Install-UblkUdevRule puts a program there, and Uninstall-UblkUdevRule removes it.
     Remove-Item "$tree/lib/ublk/ublk-worker"
     $unit = "$tree/lib/systemd/system/ublk@.service"
-    (Get-Content -Raw $unit).Replace('/lib/ublk/ublk-worker', '/lib/ublk/linux-x64/ublk-worker') | Set-Content $unit -NoNewline
+    (Get-Content -Raw $unit).Replace('/lib/ublk/ublk-worker', "/lib/ublk/$platform/ublk-worker") | Set-Content $unit -NoNewline
     Remove-Item "$tree/share/doc/ublk/changelog.gz", "$tree/share/doc/ublk/copyright"
     Copy-Item "$root/LICENSE" "$tree/share/doc/ublk"
     $libc = [regex]::Match((dpkg-deb --field $Package Depends), 'libc6 \(>= ([\d.]+)\)').Groups[1].Value
-    (Get-Content -Raw "$root/packaging/tarball/README").Replace('VERSION', $version).Replace('GLIBC', "glibc $libc") |
+    (Get-Content -Raw "$root/packaging/tarball/README").Replace('VERSION', $version).Replace('PLATFORM', $platform).Replace('GLIBC', "glibc $libc") |
         Set-Content "$tree/share/doc/ublk/README" -NoNewline
     chmod -R u=rwX,go=rX $tree
     # The same files make the same archive.

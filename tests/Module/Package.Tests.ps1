@@ -50,6 +50,15 @@ Describe 'The package' {
         Test-Path "$folder/worker/portable/ublk-worker.dll" | Should -BeTrue
     }
 
+    It 'has assemblies for every machine' {
+        foreach ($file in Get-Item "$folder/bin/*.dll", "$folder/worker/portable/*.dll") {
+            $reader = [Reflection.PortableExecutable.PEReader]::new([IO.File]::OpenRead($file.FullName))
+            # Without code of a machine it has the number of the oldest one.
+            $reader.PEHeaders.CoffHeader.Machine | Should -Be 'I386' -Because $file.Name
+            $reader.Dispose()
+        }
+    }
+
     It 'tells a gallery what it is' {
         $metadata = $package.package.metadata
         $metadata.id | Should -Be 'Ublk'

@@ -14,7 +14,7 @@ source "$vm/lib/qemu.sh"
 # shellcheck source=lib/watch.sh
 source "$vm/lib/watch.sh"
 
-usage="usage: run.sh [--kernel 7.3|6.12] [--systemd] [--icount] [--results DIR] [--timeout SECONDS] [--memory SIZE] -- COMMAND [ARG...]
+usage="usage: run.sh [--kernel 7.3|6.12|7.3-arm64|7.3-arm64-16k] [--systemd] [--icount] [--results DIR] [--timeout SECONDS] [--memory SIZE] -- COMMAND [ARG...]
 Runs COMMAND as root in the guest, in the project's root, and exits with its status; 125 if the guest
 panicked, hung or ran out of time. Files written to \$UBLK_RESULTS end up in DIR, with the console's log.
 With --icount the guest's clock counts instructions, a nanosecond each, so that what it times repeats."
@@ -22,7 +22,7 @@ With --icount the guest's clock counts instructions, a nanosecond each, so that 
 # Only root can share the machine's root with the guest.
 ((EUID == 0)) || exec sudo --preserve-env env "HOME=$HOME" "PATH=$PATH" "$0" "$@"
 
-kernel=${kernel_series[0]} systemd='' icount='' results='' timeout=1800 memory=6G
+kernel=${kernels[0]} systemd='' icount='' results='' timeout=1800 memory=6G
 while (($#)); do
     case $1 in
         --kernel) kernel=$2 && shift 2 ;;
@@ -37,7 +37,7 @@ while (($#)); do
 done
 (($#)) || die "$usage"
 [[ -x $qemu_dir/usr/bin/qemu-system-x86_64 && -d $(kernel_dir "$kernel") ]] ||
-    die "no QEMU or no kernel $kernel in $cache: run $vm/setup.sh first"
+    die "no QEMU or no kernel $kernel in $cache: run $vm/setup.sh $kernel first"
 interactive=
 [[ ! -t 0 || ! -t 1 ]] || interactive=yes
 

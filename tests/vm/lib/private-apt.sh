@@ -25,10 +25,11 @@ private_source() {
     printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n'
 }
 
-# Writes the private configuration and fetches its package lists.
+# private_apt_update ARCHITECTURE: writes the private configuration and fetches its package lists. The functions below use them.
 # Everything of the machine's own configuration that is not overridden (a proxy, say) stays in force.
 private_apt_update() {
-    local apt=$cache/apt main security
+    local main security
+    apt=$cache/apt-$1
     main=$(mirror_of bookworm)
     security=$(mirror_of bookworm-security)
     [[ $main ]] || die "apt has no source for bookworm: this needs Debian 12"
@@ -40,6 +41,8 @@ private_apt_update() {
         [[ -z $security ]] || private_source "$security" bookworm-security
     } > "$apt/private.sources"
     cat > "$apt/apt.conf" <<-END
+		APT::Architecture "$1";
+		APT::Architectures "$1";
 		Dir::State::Lists "$apt/lists";
 		Dir::State::status "$apt/status";
 		Dir::Cache "$apt/cache";
@@ -52,7 +55,7 @@ private_apt_update() {
     retry private_apt apt-get update --quiet=2
 }
 
-private_apt() { APT_CONFIG=$cache/apt/apt.conf "$@"; }
+private_apt() { APT_CONFIG=$apt/apt.conf "$@"; }
 
 # The newest package whose name matches a regular expression.
 newest_package() {
@@ -62,11 +65,22 @@ newest_package() {
 # unpack DIRECTORY PACKAGE[/SUITE]...: downloads packages and unpacks them there, installing nothing.
 unpack() {
     local debs deb
-    debs=$(mktemp -d "$cache/apt/debs.XXXXXX")
+    debs=$(mktemp -d "$apt/debs.XXXXXX")
     (cd "$debs" && retry private_apt apt-get download --quiet=2 "${@:2}")
     mkdir -p "$1"
     for deb in "$debs"/*.deb; do
         dpkg --extract "$deb" "$1"
     done
     rm -r "$debs"
+}
+
+# unpack_root DIRECTORY PACKAGE...: the same with all packages that those depend on. Their scripts do not run.
+unpack_root() {
+    local deb
+    retry private_apt apt-get install --download-only --yes --quiet=2 --no-install-recommends "${@:2}" > /dev/null
+    mkdir -p "$1"
+    for deb in "$apt"/cache/archives/*.deb; do
+        dpkg --extract "$deb" "$1"
+    done
+    rm "$apt"/cache/archives/*.deb
 }

@@ -2,12 +2,17 @@
 # start_qemu: boots the guest in the background and leaves its process id in qemu_pid.
 start_qemu() {
     local directory port=virtserialport,nr=2 output=file,path=$run/output
+    local program=qemu-system-x86_64 machine=pc processor=max,la57=off,erms=off,fsrm=off console=ttyS0
+    if [[ $(architecture_of "$kernel") == arm64 ]]; then
+        # A common server's, without pointer authentication, which is slow under emulation.
+        program=qemu-system-aarch64 machine=virt processor=neoverse-n1 console=ttyAMA0
+    fi
     directory=$(kernel_dir "$kernel")
     [[ ! $interactive ]] || port=virtconsole,nr=0 output=stdio,signal=off
 
     # panic=-1 with -no-reboot: a panic ends QEMU. tsc=reliable: the clock's watchdog misjudges a guest on a
     # busy host, and what the kernel would fall back to is slow under emulation.
-    local cmdline="console=ttyS0 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable ublk_vm.job=$run/job"
+    local cmdline="console=$console panic=-1 oops=panic mitigations=off nokaslr tsc=reliable ublk_vm.job=$run/job"
     if [[ $systemd ]]; then
         # systemd-tmpfiles-setup would crawl through the whole shared root.
         cmdline+=" ublk_vm.init=/lib/systemd/systemd systemd.unit=ublk-vm.service fstab=no"
@@ -21,11 +26,11 @@ start_qemu() {
     # shellcheck disable=SC2054  # the commas are QEMU's
     local command=(
         setpriv --pdeathsig KILL env QEMU_MODULE_DIR="$qemu_dir/usr/lib/x86_64-linux-gnu/qemu"
-        "$qemu_dir/usr/bin/qemu-system-x86_64" -L "$qemu_dir/usr/share/seabios" -L "$qemu_dir/usr/share/qemu"
+        "$qemu_dir/usr/bin/$program" -L "$qemu_dir/usr/share/seabios" -L "$qemu_dir/usr/share/qemu"
         -nodefaults -no-user-config -display none -no-reboot
         # KVM is seldom there, or unfit for stock kernels, on the machines this runs on.
-        "${accelerator[@]}" -cpu max,la57=off,erms=off,fsrm=off -smp 2
-        -object "memory-backend-memfd,id=memory,size=$memory,share=on" -machine pc,memory-backend=memory -m "$memory"
+        "${accelerator[@]}" -cpu "$processor" -smp 2
+        -object "memory-backend-memfd,id=memory,size=$memory,share=on" -machine "$machine,memory-backend=memory" -m "$memory"
         -kernel "$directory/vmlinuz" -initrd "$run/initramfs" -append "$cmdline"
         -chardev "file,id=console,path=$results/console.log" -serial chardev:console
         -chardev "file,id=status,path=$run/status" -chardev "$output,id=output"

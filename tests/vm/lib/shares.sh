@@ -4,13 +4,25 @@
 virtiofsd=/usr/lib/qemu/virtiofsd
 share_pids=()
 
-# The host's / as the guest's read-only lower layer. The daemon sees it through a read-only mount
-# in a mount namespace of its own, so that not even a misbehaving guest can write to it.
+# The guest's read-only lower layer: the host's /, or the root for arm64 with the folders of the host that the guest needs. The daemon
+# sees it through a read-only mount in a mount namespace of its own, so that not even a misbehaving guest can write to it.
 share_root() {
+    local root=/ folders=()
+    if [[ $(architecture_of "$kernel") == arm64 ]]; then
+        root=$arm64_root folders=("$project" "$cache" "$run")
+        mkdir -p "${folders[@]/#/$root}"
+    fi
     mkdir -p "$run/root"
     # shellcheck disable=SC2016  # expanded by the inner shell
-    start_share root unshare --mount --propagation private bash -euc \
-        'mount --rbind / "$1"; mount -o remount,bind,ro "$1"; exec "${@:2}"' - "$run/root" \
+    start_share root unshare --mount --propagation private bash -euc '
+        mount --rbind "$1" "$2"
+        shift
+        while [[ $2 != -- ]]; do
+            mount -o bind,ro "$2" "$1$2"
+            set -- "$1" "${@:3}"
+        done
+        mount -o remount,bind,ro "$1"
+        exec "${@:3}"' - "$root" "$run/root" "${folders[@]}" -- \
         "$virtiofsd" -o source="$run/root" -o cache=always
 }
 
