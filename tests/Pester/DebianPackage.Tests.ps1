@@ -95,6 +95,12 @@ Describe 'The Debian packages' -Tag Systemd -Skip:(-not $canRun) {
         Get-Worker | Should -Be $workers
         Invoke-Program cmp /dev/disk/by-ublk/data $data
 
+        # The supervisor of the registered disk starts the next worker, too.
+        $worker = (Get-UblkDevice -Name data).ProcessId
+        Invoke-Program env kill -KILL $worker
+        Wait-For { ($now = Get-UblkDevice -Name data).State -eq 'Live' -and $now.ProcessId -ne $worker }
+        Invoke-Program cmp /dev/disk/by-ublk/data $data
+
         Invoke-Program systemctl stop ublk@data.service ublk-1.service
         Get-Leftover | Should -BeNullOrEmpty
         Get-Content -Raw /etc/ublk/data.json | Should -Match ([regex]::Escape($data))
