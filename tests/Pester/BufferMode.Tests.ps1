@@ -54,11 +54,11 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
     }
 
     It 'keeps what fio writes to it' -Tag Core {
-        New-Image $image 64MB
+        New-Image $image 32MB
         $device = New-UblkDevice -Target Loop -Path $image @Options
         Get-Way $device | Should -Be $Way
-        Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bsrange=4k-512k --size=24M --ioengine=libaio `
-            --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+        Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bsrange=4k-512k --size=12M --ioengine=libaio `
+            --iodepth=16 --direct=1 --verify=xxhash --verify_fatal=1 --output-format=terse
         Invoke-Program cmp $device $image
     }
 
@@ -67,7 +67,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
         $device = New-UblkDevice -Target Loop -Path $image @Options
         $alignment = [int] (Get-Content "/sys/block/ublkb$($device.Id)/queue/dma_alignment") + 1
         Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bsrange=4k-64k --size=4M --ioengine=libaio `
-            --iodepth=8 --direct=1 "--iomem_align=$alignment" --verify=crc32c --verify_fatal=1 --output-format=terse
+            --iodepth=8 --direct=1 "--iomem_align=$alignment" --verify=xxhash --verify_fatal=1 --output-format=terse
         Invoke-Program cmp $device $image
     }
 
@@ -79,12 +79,12 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
     }
 
     It 'loses nothing when its worker is killed under way' {
-        New-Image $image 64MB
+        New-Image $image 16MB
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart @Options
         $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=raw', "--filename=$device",
-            '--rw=randwrite', '--bsrange=4k-64k', '--size=64M', '--io_size=64M', '--ioengine=libaio', '--iodepth=16', '--direct=1', '--rate=16m',
-            '--verify=crc32c', '--verify_fatal=1'
-        Start-Sleep 1.5
+            '--rw=randwrite', '--bsrange=4k-64k', '--size=16M', '--io_size=16M', '--ioengine=libaio', '--iodepth=16', '--direct=1', '--rate=8m',
+            '--verify=xxhash', '--verify_fatal=1'
+        Start-Sleep 1
         $worker = (Get-UblkDevice -Id $device.Id).ProcessId
         Invoke-Program kill -9 $worker
         Wait-For { (Get-UblkDevice -Id $device.Id | Where-Object State -EQ Live).ProcessId -notin $null, $worker }

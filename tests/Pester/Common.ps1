@@ -97,11 +97,14 @@ function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
     Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
 }
 
-# Writes, and verifies soon after, in the background until Stop-Fio, so that there are requests under way.
+# Writes, and verifies soon after, in the background until Stop-Fio, so that there are requests under way. It rests for as long as it writes,
+# so that the specs get processor time.
 function Start-Fio([string] $Device, [string[]] $More) {
+    $rest = $env:UBLK_SOAK ? @() : '--thinktime=50ms', '--thinktime_blocks=64'
     Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.out" -RedirectStandardError "$TestDrive/fio.err" -ArgumentList (@(
             '--name=a', "--filename=$Device", '--ioengine=io_uring', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k',
-            '--iodepth=16', '--size=8M', '--time_based', '--runtime=600', '--verify=crc32c', '--verify_backlog=128', '--verify_fatal=1') + $More)
+            '--iodepth=16', '--size=8M', '--time_based', '--runtime=600', '--verify=xxhash', '--verify_backlog=128', '--verify_fatal=1') +
+        $rest + $More)
 }
 
 # Ends fio, which must have been content until then. It then exits with 128.

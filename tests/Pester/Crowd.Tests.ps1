@@ -3,7 +3,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $start = 'Ublk.PowerShell.Commands.StartUblkDeviceCommand'
-    $many = $env:UBLK_SOAK ? 64 : 16
+    $many = $env:UBLK_SOAK ? 64 : 8
     $commands = $env:UBLK_SOAK ? 4 : 2
     Invoke-Program ln -s $ublk "$TestDrive/ublk"
 

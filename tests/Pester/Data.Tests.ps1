@@ -12,7 +12,7 @@ Describe 'A disk of a file, <How>' -Tag Core -ForEach @(
         $image = "$TestDrive/disk.img"
         $mount = "$TestDrive/mnt"
         $null = New-Item -ItemType Directory -Force $mount
-        New-Image $image 64MB
+        New-Image $image 32MB
         $device = New-UblkDevice -Target Loop -Path $image @Options
     }
 
@@ -22,15 +22,15 @@ Describe 'A disk of a file, <How>' -Tag Core -ForEach @(
     }
 
     It 'keeps what fio writes to it' {
-        Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bsrange=4k-256k --size=24M --ioengine=libaio `
-            --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+        Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bsrange=4k-256k --size=12M --ioengine=libaio `
+            --iodepth=16 --direct=1 --verify=xxhash --verify_fatal=1 --output-format=terse
     }
 
     It 'takes a file system, which keeps what fio writes to it' {
         Invoke-Program mkfs.ext4 -q -F $device
         Invoke-Program mount $device $mount
-        Invoke-Program fio --name=file "--directory=$mount" --rw=randrw --bsrange=512-128k --bs_unaligned=1 --size=16M --nrfiles=4 `
-            --ioengine=psync --fsync=64 --verify=crc32c --verify_fatal=1 --output-format=terse
+        Invoke-Program fio --name=file "--directory=$mount" --rw=randrw --bsrange=512-128k --bs_unaligned=1 --size=8M --nrfiles=4 `
+            --ioengine=psync --fsync=64 --verify=xxhash --verify_fatal=1 --output-format=terse
     }
 
     It 'has it all after being mounted again' {

@@ -33,7 +33,7 @@ Describe 'A disk with faults' {
         $device.BackingPath | Should -Be $image
         Invoke-Program cmp -i '0:1MiB' $device $image
         Invoke-Program fio --name=raw "--filename=$device" --rw=randwrite --bs=4k --size=2M --ioengine=libaio --iodepth=16 `
-            --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+            --direct=1 --verify=xxhash --verify_fatal=1 --output-format=terse
     }
 
     It 'delays each request at least as long as asked' {
@@ -78,7 +78,7 @@ Describe 'A disk with faults' {
         $requests = "/sys/block/ublkb$($device.Id)/inflight"
         Wait-For { (Get-Content $requests) -match '^\s*1\s' }
         Invoke-Program fio --name=other "--filename=$other" --rw=randwrite --bs=4k --size=2M --ioengine=libaio --iodepth=16 `
-            --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+            --direct=1 --verify=xxhash --verify_fatal=1 --output-format=terse
         Get-Content $requests | Should -Match '^\s*1\s'
         (Get-UblkDevice -Id $device.Id).State | Should -Be 'Live'
 

@@ -48,7 +48,7 @@ Describe 'A disk with filters' {
         $disk = New-UblkDevice -Target Loop -Path $image -QueueCount 2 -Filter 'Cache=1MB', 'Offset=1MB;Length=8MB', 'Overlay'
         Invoke-Program blockdev --getsize64 $disk | Should -Be (8MB)
         Invoke-Program fio --name=a "--filename=$disk" --rw=randwrite --bsrange=4k-64k --size=4M --ioengine=libaio --iodepth=16 `
-            --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse
+            --direct=1 --verify=xxhash --verify_fatal=1 --output-format=terse
         $failing = New-UblkDevice -Target Null -Size 1MB -Filter @{ ErrorRate = 1; ErrorOn = 'Write'; ErrorKind = 'ENOSPC' }
         Invoke-Failure dd if=/dev/zero "of=$failing" bs=4k count=1 oflag=direct | Should -Match 'No space left on device'
         (Get-UblkDevice $failing.Id).Filters.Name | Should -Be 'ErrorRate'

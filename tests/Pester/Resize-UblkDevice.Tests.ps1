@@ -71,7 +71,7 @@ if ($canResize) {
             $device = New-UblkDevice -Target Loop -Path (New-Image $image 16MB)
             $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=a', "--filename=$device",
                 '--ioengine=libaio', '--direct=1', '--rw=randwrite', '--bsrange=4k-64k', '--iodepth=16', '--size=16M', '--io_size=64M',
-                '--verify=crc32c', '--rate=16m'
+                '--verify=xxhash', '--rate=16m'
             foreach ($size in 20MB, 24MB, 28MB) {
                 Start-Sleep -Milliseconds 500
                 Resize-UblkDevice -Id 0 -Size $size

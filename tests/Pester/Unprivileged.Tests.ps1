@@ -82,7 +82,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
             dd if=/dev/urandom of=expected bs=1M count=4 status=none
             dd if=expected of=/dev/ublkb0 bs=1M oflag=direct status=none
             cmp expected disk.img -n 4194304; "cmp: $LASTEXITCODE"
-            fio --name=v --filename=/dev/ublkb0 --rw=randwrite --bs=4k --size=4M --direct=1 --verify=crc32c --do_verify=1 --output=fio.log; "fio: $LASTEXITCODE"
+            fio --name=v --filename=/dev/ublkb0 --rw=randwrite --bs=4k --size=4M --direct=1 --verify=xxhash --do_verify=1 --output=fio.log; "fio: $LASTEXITCODE"
             /sbin/mkfs.ext4 -q -F /dev/ublkb0; "mkfs: $LASTEXITCODE"
             Remove-UblkDevice 0; @(Get-UblkDevice).Count'
         $lines | Should -Be 'cmp: 0', 'fio: 0', 'mkfs: 0', '0'

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 
 namespace Ublk.Tests.Qcow2;
@@ -7,6 +8,9 @@ internal sealed class QemuImage : IDisposable
 {
     /// <summary>That of all encrypted images.</summary>
     public const string Passphrase = "open sesame";
+
+    // qemu-img measures the processor for two seconds before it encrypts, so images that several tests want are copied.
+    private static readonly ConcurrentDictionary<string, Lazy<byte[]>> s_encrypted = new();
 
     private readonly DirectoryInfo _directory;
 
@@ -49,7 +53,21 @@ internal sealed class QemuImage : IDisposable
         File.WriteAllText(KeyFile, Passphrase);
         string all = $"encrypt.format={kind},encrypt.key-secret=key"
             + (kind == "luks" ? ",encrypt.iter-time=1" : "") + (options.Length > 0 ? $",{options}" : "");
-        Create("disk.qcow2", size, all, ["--object", $"secret,id=key,file={KeyFile}", .. more]);
+        bool isAlone = more.Length == 0 && !options.Contains('/', StringComparison.Ordinal);
+        if (!isAlone)
+        {
+            CreateEncrypted();
+            return;
+        }
+
+        Lazy<byte[]> content = s_encrypted.GetOrAdd($"{size} {all}", _ => new Lazy<byte[]>(() =>
+        {
+            CreateEncrypted();
+            return File.ReadAllBytes(Path);
+        }));
+        File.WriteAllBytes(Path, content.Value);
+
+        void CreateEncrypted() => Create("disk.qcow2", size, all, ["--object", $"secret,id=key,file={KeyFile}", .. more]);
     }
 
     /// <summary>Has qemu-io do things to the image.</summary>
