@@ -81,7 +81,7 @@ internal static class DeviceRegistrar
             if (Path.Exists(path))
             {
                 throw new UblkException(UblkError.RegistrationExists,
-                    $"{path} is there already. Unregister it first (Unregister-UblkDevice {name}), or choose another name.");
+                    $"{path} already exists. Unregister it first (Unregister-UblkDevice {name}), or choose another name.");
             }
 
             written.Add(path);
@@ -111,12 +111,14 @@ internal static class DeviceRegistrar
         IReadOnlyList<string> program = WorkerProgram.Locate(UnitTemplate.WorkerFolder, specification).Command;
         try
         {
+            // The drop-in first: without the specification it changes no disk.
             string text = Serialize(specification with { Name = null });
-            NewFile.Replace(registration.SpecificationPath, Encoding.UTF8.GetBytes(text), Readable);
             if (RegistrationText.DropIn(registration, specification, program) is { } dropIn)
             {
                 NewFile.Replace(registration.DropInPath, Encoding.UTF8.GetBytes(dropIn), Readable);
             }
+
+            NewFile.Replace(registration.SpecificationPath, Encoding.UTF8.GetBytes(text), Readable);
 
             ServiceManager.TryControl(out _, "daemon-reload");
         }

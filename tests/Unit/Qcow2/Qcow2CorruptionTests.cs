@@ -38,6 +38,29 @@ public class Qcow2CorruptionTests
         Qcow2Disk.Open(image.Path, readOnly: true).Dispose();
     }
 
+    [Theory]
+    [InlineData("L2")]
+    [InlineData("refcount block")]
+    public void A_discard_frees_no_metadata(string what)
+    {
+        using QemuImage image = new("1M");
+        image.Play("write 0 64k");
+        Forge(image.Path, header => L2Entry.At(Place(image.Path, header, what)).Descriptor);
+        using (Qcow2Target target = Qcow2Disk.Open(image.Path))
+        {
+            Assert.Equal(0, Qcow2Disk.Discard(target, 0, 64 << 10));
+            for (int round = 1; round < 8; round++)
+            {
+                Assert.Equal(0, Qcow2Disk.Do(target, IoOperation.Flush));
+                Assert.Equal(64 << 10, Qcow2Disk.Write(target, round * 64 << 10, 64 << 10, (byte)round));
+            }
+        }
+
+        image.CheckButForLeaks();
+        byte[] disk = image.Read();
+        Assert.All(Enumerable.Range(0, 8), round => Assert.Equal((byte)round, disk[round * 64 << 10]));
+    }
+
     [Fact]
     public void An_entry_that_points_into_the_middle_of_a_cluster_is_not_followed()
     {

@@ -1,13 +1,18 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using CsCheck;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Qcow2.Data;
 using Ublk.Qcow2.Format;
 using Ublk.Qcow2.Opening;
+using Ublk.Qcow2.State;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Qcow2.Crash;
+using Ublk.Tests.Qcow2.Format;
 using Ublk.Tests.Serving;
 
 namespace Ublk.Tests.Qcow2;
@@ -239,7 +244,7 @@ public class Qcow2TargetTests
     }
 
     [Fact]
-    public void A_flush_gives_back_what_was_discarded_before()
+    public void A_flush_punches_discarded_clusters()
     {
         using QemuImage image = new("64M");
         using Qcow2Target target = Qcow2Disk.Open(image.Path);
@@ -269,6 +274,32 @@ public class Qcow2TargetTests
         UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, image.PathOf("state")));
         Assert.Contains("another program changed it", error.Message);
         image.Check();
+    }
+
+    [Fact]
+    public void A_recovery_writes_a_refcount_block_that_is_its_journals_only_record()
+    {
+        const int Index = 5;
+        using QemuImage image = new("1M", "cluster_size=512");
+        string state = image.PathOf("state");
+        long place = (new FileInfo(image.Path).Length + 511) / 512 * 512;
+        Assert.Equal(0, Libc.Statx(image.Path, out Libc.StatxBuffer file));
+        using (WriteJournal journal = WriteJournal.Open(
+            state, (((ulong)file.DeviceMajor << 32) | file.DeviceMinor, file.Inode), 512, mustExist: false))
+        {
+            journal.AddRefcountBlock(Index, place);
+        }
+
+        Qcow2Target target = OpenWithState(image.Path, state, mustHaveState: true);
+        target.Abandon();
+        ulong[] table = new ulong[Index + 1];
+        using (SafeFileHandle written = File.OpenHandle(image.Path))
+        {
+            RandomAccess.Read(written, MemoryMarshal.AsBytes(table.AsSpan()), ImageHeaderTests.Read(image.Path).Header.RefcountTableOffset);
+        }
+
+        Assert.Equal(place, BinaryPrimitives.ReverseEndianness((long)table[Index]));
+        image.CheckButForLeaks();
     }
 
     private static Qcow2Target OpenWithState(string path, string statePath, bool mustHaveState = false, bool readOnly = false) =>

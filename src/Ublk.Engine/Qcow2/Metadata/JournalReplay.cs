@@ -51,6 +51,9 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
             RequireUnused(l1);
         }
 
+        // A new refcount block alone is a change, too: the next flush must write it, as the journal is cleared then.
+        cache.NoteChange();
+
         return int.Min(result, 0);
     }
 
@@ -178,5 +181,5 @@ internal sealed class JournalReplay(ImageState image, L2Cache cache, TableWriter
 
     private UblkException Changed() => new(UblkError.InvalidImage,
         $"{image.File.Path} is not as its last worker left it: another program changed it meanwhile. What was written to the disk after "
-            + "its last flush is lost. Remove the device and attach the image anew.", operation: "recover");
+            + "its last flush is lost. Remove the device and attach the image again.", operation: "recover");
 }

@@ -165,7 +165,8 @@ internal sealed class RefcountCache(ImageState image, EntryTable table, int capa
 
         for (int tries = 0; tries < 2 * _all.Count; tries++)
         {
-            RefcountCacheBlock block = _all[_hand++ % _all.Count];
+            _hand = _hand + 1 >= _all.Count ? 0 : _hand + 1;
+            RefcountCacheBlock block = _all[_hand];
             if (block.IsReferenced)
             {
                 block.IsReferenced = false;

@@ -53,6 +53,12 @@ internal sealed class TableWriter(ImageState image, L2Cache tables, ClusterAlloc
         if (length > 0 && (old.IsCompressed || entry.IsCompressed || entry.Offset != old.Offset))
         {
             (long first, long count) = _layout.ClustersOf(offset, length);
+            if (image.Metadata.Overlaps(first << _layout.ClusterBits, count << _layout.ClusterBits))
+            {
+                // The entry was damaged: its clusters are the image's own. They are lost to the disk until a repair.
+                return;
+            }
+
             image.Freed.Add(new HostRange(first << _layout.ClusterBits, count));
         }
     }

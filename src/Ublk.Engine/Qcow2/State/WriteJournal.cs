@@ -26,6 +26,9 @@ internal sealed unsafe class WriteJournal : IDisposable
     private readonly Head* _head;
     private readonly int _clusterSize;
 
+    // Whether a record since the start of the last flush found no room.
+    private bool _isIncomplete;
+
     private WriteJournal(nint address, int clusterSize)
     {
         _head = (Head*)address;
@@ -94,7 +97,7 @@ internal sealed unsafe class WriteJournal : IDisposable
     public static UblkException Lost(string path, int errno) => new(UblkError.OperationFailed,
         $"{path} has what the last worker had not written to the image, and cannot be used: "
             + $"{(errno == Libc.EINVAL ? "it belongs to another image" : Libc.Describe(errno))}. Put it back. If it is lost, remove the "
-            + "device and attach the image anew: it is as it was when it was flushed last.", errno, "recover");
+            + "device and attach the image again: it has the state of the last flush.", errno, "recover");
 
     /// <summary>The records, in the order of the changes.</summary>
     /// <exception cref="UblkException">The image could not be flushed for so long that some are missing.</exception>
@@ -104,7 +107,7 @@ internal sealed unsafe class WriteJournal : IDisposable
         {
             throw new UblkException(UblkError.OperationFailed,
                 "The last worker could not flush its image, and more was written than its journal has room for. Remove the device and "
-                    + "attach the image anew: it is as it was when it was flushed last.", operation: "recover");
+                    + "attach the image again: it has the state of the last flush.", operation: "recover");
         }
 
         List<JournalRecord> records = [];
@@ -156,8 +159,18 @@ internal sealed unsafe class WriteJournal : IDisposable
         return first.Offset == 0 ? first : first with { Descriptor = first.Descriptor + ((ulong)number * (ulong)clusterSize) };
     }
 
-    /// <summary>A flush begins to write back what is noted.</summary>
-    public void BeginFlush() => Volatile.Write(ref _head->Active, 1 - _head->Active);
+    /// <summary>A flush begins to write back all changes.</summary>
+    public void BeginFlush()
+    {
+        if (_head->IsBroken != 0)
+        {
+            // What earlier flushes could not write is among the changes of this one.
+            Volatile.Write(ref _head->Counts[1 - _head->Active], 0);
+        }
+
+        _isIncomplete = false;
+        Volatile.Write(ref _head->Active, 1 - _head->Active);
+    }
 
     /// <summary>The flush has ended.</summary>
     /// <param name="succeeded">Whether the image has the changes now.</param>
@@ -167,6 +180,7 @@ internal sealed unsafe class WriteJournal : IDisposable
         if (succeeded)
         {
             Volatile.Write(ref _head->Counts[flushed], 0);
+            _head->IsBroken = _isIncomplete ? 1 : 0;
             return;
         }
 
@@ -202,6 +216,7 @@ internal sealed unsafe class WriteJournal : IDisposable
         int count = _head->Counts[half];
         if (count >= HalfCapacity)
         {
+            _isIncomplete = true;
             _head->IsBroken = 1;
             return;
         }

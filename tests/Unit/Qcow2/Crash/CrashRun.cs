@@ -145,7 +145,7 @@ internal sealed class CrashRun : IDisposable
         _model.Settle(SimulatedImage.Read(_disk));
     }
 
-    // Ends with requests under way, unless what follows is a proper end.
+    // Ends with requests in flight, unless the disk is closed next.
     private void Work(QueueHarness harness, SimulatedMerge? merge, bool endsInTime)
     {
         QueueSynchronizationContext context = (QueueSynchronizationContext)SynchronizationContext.Current!;

@@ -193,7 +193,7 @@ public class EncryptedImageTests
     }
 
     [Fact]
-    public void A_key_file_that_is_none_is_told()
+    public void An_invalid_key_file_is_an_error()
     {
         using QemuImage image = new("1k");
         image.Encrypt("1M", "luks");

@@ -63,6 +63,6 @@ public class SectorCipherTests
     [InlineData("aes", "xts-plain64", 63)]
     [InlineData("aes", "cbc-plain64", 64)]
     [InlineData("aes", "", 32)]
-    public void What_is_unknown_is_known_to_be_so(string cipher, string mode, int keyLength) =>
+    public void Unknown_ciphers_are_reported(string cipher, string mode, int keyLength) =>
         Assert.False(new CipherSuite(cipher, mode).IsKnown(keyLength));
 }

@@ -59,7 +59,7 @@ public class TableEntryTests
         Assert.Contains("multiple", L2Entry.At(0x50200).FindFault(plain, 3));
         Assert.Contains("version 2", L2Entry.ZeroPlain(false).FindFault(plain, 2));
         Assert.Contains("both", L2Entry.At(0x50000, 0x1_0000_0001).FindFault(extended, 3));
-        Assert.Contains("no place", new L2Entry(0, 1).FindFault(extended, 3));
+        Assert.Contains("no host offset", new L2Entry(0, 1).FindFault(extended, 3));
         Assert.True(new L1Entry(1).HasReservedBits);
         Assert.False(L1Entry.At(0x50000).HasReservedBits);
         Assert.True(new RefcountTableEntry(0x10001).HasReservedBits);
