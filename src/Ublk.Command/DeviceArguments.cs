@@ -25,7 +25,7 @@ internal static class DeviceArguments
         Switch("URING_COMP", "Completion in task work. It is always on; 0 and 1 are accepted.", "--uring_comp", "-u");
 
     private static readonly Option<string?> s_getData = Switch("NEED_GET_DATA",
-        "1: the data of a write comes when the worker has a buffer for it, by user copy.", "--need_get_data", "--need-get-data", "-g");
+        "1: the driver delivers the data of a write when there is a buffer, by user copy.", "--need_get_data", "--need-get-data", "-g");
 
     private static readonly Option<string?> s_recovery = Switch("USER_RECOVERY",
         "1: the disk outlives its worker. Requests in flight fail, new ones wait for 'ublk recover'.", "--user_recovery", "-r");
@@ -60,7 +60,7 @@ internal static class DeviceArguments
     private static readonly Option<bool> s_noScan = Flag("The kernel leaves the partition table unread.", "--no_auto_part_scan");
 
     private static readonly Option<bool> s_autoRestart =
-        Flag("A supervisor starts a new worker when one dies. It takes -i 1 for granted, unless -r or -e is given.", "--auto_restart");
+        Flag("A supervisor starts a new worker when one dies. Implies -i 1 unless -r or -e is given.", "--auto_restart");
 
     private static readonly Option<bool> s_ignoreLock = Flag("Open the file although another program has locked it.", "--ignore_lock");
 

@@ -39,7 +39,7 @@ internal static class NbdArgument
 
         if (socket is not null && result.GetValue(s_port) is not null)
         {
-            throw new UblkException(UblkError.InvalidArgument, "--port goes with --host alone.");
+            throw new UblkException(UblkError.InvalidArgument, "--port needs --host.");
         }
 
         options[UriName] = UriOf(host, result.GetValue(s_port), socket, result.GetValue(s_export) ?? "");

@@ -27,7 +27,7 @@ internal static class NumberOption
             return number;
         }
 
-        result.AddError($"'{text}' is no number for {name}");
+        result.AddError($"'{text}' is not a valid number for {name}");
         return null;
     }
 }

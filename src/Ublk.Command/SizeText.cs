@@ -24,5 +24,5 @@ internal static class SizeText
     /// <param name="text">The text.</param>
     /// <exception cref="UblkException">The text is not a size.</exception>
     public static long Parse(string name, string text) => TryParse(text) ?? throw new UblkException(
-        UblkError.InvalidArgument, $"'{text}' is no size for {name}: write it in bytes, or like 64M.");
+        UblkError.InvalidArgument, $"'{text}' is not a valid size for {name}: write it in bytes, or like 64M.");
 }

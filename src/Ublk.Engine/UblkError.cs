@@ -33,13 +33,13 @@ public enum UblkError
     /// <summary>The backing file or directory does not exist.</summary>
     PathNotFound,
 
-    /// <summary>The file that is to be made is there already.</summary>
+    /// <summary>The file to create already exists.</summary>
     PathExists,
 
     /// <summary>The backing file is a directory, a pipe or another thing that cannot back a disk.</summary>
     InvalidBackingFile,
 
-    /// <summary>The disk image contradicts itself or its format's specification.</summary>
+    /// <summary>The disk image is inconsistent or violates its format.</summary>
     InvalidImage,
 
     /// <summary>Another device, or another program, has the backing file attached.</summary>
@@ -69,7 +69,7 @@ public enum UblkError
     /// <summary>The device is mounted, held by another layer, or open.</summary>
     DeviceInUse,
 
-    /// <summary>Another device has the name, or something else is there under it.</summary>
+    /// <summary>Another device has the name, or another file exists under it.</summary>
     NameInUse,
 
     /// <summary>No export has the name.</summary>
@@ -96,7 +96,7 @@ public enum UblkError
     /// <summary>The worker ended before its device was live.</summary>
     WorkerDied,
 
-    /// <summary>An operation did not end within its bound.</summary>
+    /// <summary>An operation exceeded its timeout.</summary>
     TimedOut,
 
     /// <summary>The run-time state directory cannot be written.</summary>

@@ -8,7 +8,7 @@ public sealed class UblkException : Exception
     /// <summary>Creates an exception whose message is complete as it stands.</summary>
     /// <param name="error">The stable name of the failure.</param>
     /// <param name="message">A sentence for the user that says what to do.</param>
-    /// <param name="errno">The positive errno behind it; 0 where there is none.</param>
+    /// <param name="errno">The positive errno behind it; 0 if not applicable.</param>
     /// <param name="operation">The step that failed, such as <c>ADD_DEV</c> or <c>open</c>.</param>
     /// <param name="deviceId">The device concerned, or null.</param>
     public UblkException(UblkError error, string message, int errno = 0, string operation = "", int? deviceId = null)
@@ -23,7 +23,7 @@ public sealed class UblkException : Exception
     /// <summary>The stable name of the failure.</summary>
     public UblkError Error { get; }
 
-    /// <summary>The positive errno behind the failure; 0 where there is none.</summary>
+    /// <summary>The positive errno behind the failure; 0 if not applicable.</summary>
     public int Errno { get; }
 
     /// <summary>The step that failed, such as <c>ADD_DEV</c> or <c>open</c>.</summary>

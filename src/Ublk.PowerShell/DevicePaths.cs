@@ -41,7 +41,7 @@ internal static class DevicePaths
             ? devices
             : throw new UblkException(UblkError.DeviceNotFound,
                 all.FirstOrDefault(device => device.BackingPath == file) is { } former
-                    ? $"{path} is not the file behind {former.DevicePath}, which had that name once. Give the device's id: -Id {former.Id}."
+                    ? $"{path} is not the file behind {former.DevicePath}, which had that name. Give the device's id: -Id {former.Id}."
                     : $"There is no ublk device {path}, nor one with that file behind it.");
     }
 }

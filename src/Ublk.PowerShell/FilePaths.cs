@@ -11,7 +11,7 @@ internal static class FilePaths
     private const string FileSystem = "FileSystem";
 
     /// <summary>The files a path with wildcards names.</summary>
-    /// <exception cref="UblkException">There is none, or the path is not one of the file system.</exception>
+    /// <exception cref="UblkException">The file does not exist, or the path is not one of the file system.</exception>
     public static IReadOnlyList<string> Expand(SessionState session, string path)
     {
         try
@@ -79,5 +79,5 @@ internal static class FilePaths
     private static UblkException NotFound(string path) => new(UblkError.PathNotFound, $"There is no file {path}.");
 
     private static UblkException NotAFile(string path, string reason) =>
-        new(UblkError.InvalidBackingFile, $"{path} is no path of the file system. {reason}");
+        new(UblkError.InvalidBackingFile, $"{path} is not a file system path. {reason}");
 }

@@ -20,7 +20,7 @@ internal static class FilterArgument
             UblkFilter filter => filter,
             IDictionary table => Read(table, resolvePath),
             string text => Read(text, resolvePath),
-            _ => throw Invalid($"'{value}' is no filter: give its name, with a value as in 'Delay=5', or a table."),
+            _ => throw Invalid($"'{value}' is not a filter: give its name, with a value as in 'Delay=5', or a table."),
         };
 
     private static UblkFilter Read(string text, Func<string, string> resolvePath)

@@ -116,7 +116,7 @@ internal sealed class DeviceSupervisor : IDisposable
 
                 if (failures == MaxFailures)
                 {
-                    _log.Write(LogLevel.Critical, $"device {_id} is given up; to try again: Start-UblkDevice {_id}");
+                    _log.Write(LogLevel.Critical, $"device {_id} is not restarted any more. To try again: Start-UblkDevice {_id}");
                     return ExitCode.Unavailable;
                 }
 
@@ -221,7 +221,7 @@ internal sealed class DeviceSupervisor : IDisposable
             return false;
         }
 
-        _log.Write(LogLevel.Warning, $"device {_id} gets another worker: the last one ended ({exit})");
+        _log.Write(LogLevel.Warning, $"device {_id} is restarted: its worker ended ({exit})");
         CountRestart(exit);
         try
         {

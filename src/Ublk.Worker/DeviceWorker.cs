@@ -180,7 +180,7 @@ internal sealed class DeviceWorker
         {
             throw new UblkException(UblkError.InvalidBackingFile,
                 $"{path} is not the file that device {_id} served: it was moved, removed or replaced. Put it back, or remove the device. "
-                    + $"If it is the right one (some file systems number their files anew when they are mounted): Start-UblkDevice {_id} "
+                    + $"If it is the right one (some file systems assign new inode numbers on each mount): Start-UblkDevice {_id} "
                     + "-AcceptFile",
                 operation: "recover", deviceId: _id);
         }
@@ -281,11 +281,11 @@ internal sealed class DeviceWorker
     {
         if (_kind != LaunchKind.New)
         {
-            _log.Write(LogLevel.Warning, $"device {_id} is left without a worker: its launcher went away");
+            _log.Write(LogLevel.Warning, $"device {_id} is left without a worker: its launcher has ended");
             Environment.Exit(ExitCode.Unavailable);
         }
 
-        _log.Write(LogLevel.Warning, $"device {_id} is removed: its launcher went away");
+        _log.Write(LogLevel.Warning, $"device {_id} is removed: its launcher has ended");
         StartRemoval();
     }
 
@@ -338,7 +338,7 @@ internal sealed class DeviceWorker
     // The kernel frees the device's requests when the process is gone; a process without one of its queues would hold them.
     private void Abort(Exception exception)
     {
-        _log.Write(LogLevel.Critical, $"device {_id} cannot go on: {exception.Message}");
+        _log.Write(LogLevel.Critical, $"device {_id} failed: {exception.Message}");
         _launcher.SendReport(new WorkerReport { Stage = WorkerStage.Failed, Failure = WorkerFailure.From(exception) });
         Environment.Exit(ExitCode.Software);
     }

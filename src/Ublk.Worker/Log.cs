@@ -5,7 +5,7 @@ using Ublk.Logging;
 namespace Ublk.Worker;
 
 /// <summary>Writes to the journal with the device as a field, else to syslog, else to a file. It is never used for each request.</summary>
-/// <param name="deviceId">The device; null for what is none.</param>
+/// <param name="deviceId">The device; null for other messages.</param>
 internal sealed class Log(int? deviceId)
 {
     private const string SyslogSocket = "/dev/log";

@@ -78,7 +78,7 @@ Describe 'A disk of a file <Where>, <Way>' -ForEach @(
         Invoke-Program cmp -n ($device.LogicalBlockSize - 100) -i "$(1MB + 100):0" $device /dev/zero
     }
 
-    It 'loses nothing when its worker is killed under way' {
+    It 'loses nothing when its worker is killed with requests in flight' {
         New-Image $image 16MB
         $device = New-UblkDevice -Target Loop -Path $image -AutoRestart @Options
         $fio = Start-Process fio -PassThru -RedirectStandardOutput "$TestDrive/fio.log" -ArgumentList '--name=raw', "--filename=$device",

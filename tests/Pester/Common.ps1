@@ -97,7 +97,7 @@ function Stop-Worker([int] $Id = (Get-UblkDevice).Id) {
     Wait-For { (Get-UblkDevice $Id).State -ne 'Live' }
 }
 
-# Writes, and verifies soon after, in the background until Stop-Fio, so that there are requests under way. It rests for as long as it writes,
+# Writes, and verifies soon after, in the background until Stop-Fio, so that there are requests in flight. It pauses between bursts,
 # so that the specs get processor time.
 function Start-Fio([string] $Device, [string[]] $More) {
     $rest = $env:UBLK_SOAK ? @() : '--thinktime=50ms', '--thinktime_blocks=64'

@@ -1,4 +1,4 @@
-# Disks that lose their worker, or go, while many requests are under way: the users get an answer, and nothing stays behind.
+# Disks that lose their worker, or go, while many requests are in flight: each is answered, and nothing is left behind.
 
 BeforeDiscovery {
     . $PSScriptRoot/Kernel.ps1

@@ -125,7 +125,7 @@ Describe 'A disk of an NBD server' {
         $remote, $local | Remove-UblkDevice -Force
     }
 
-    It 'goes with its worker, whatever was under way' {
+    It 'is removed with its worker, whatever is in flight' {
         Start-Nbdkit memory 64M
         $device = New-UblkDevice -Target Nbd -Uri $uri
         $fio = Start-Fio $device

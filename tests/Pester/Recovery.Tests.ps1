@@ -27,7 +27,7 @@ Describe 'A disk whose worker is killed' {
         Invoke-Program cmp $device $image
     }
 
-    It 'lets its users wait but fails what was under way, with Queue' -Tag Core {
+    It 'lets its users wait but fails requests in flight, with Queue' -Tag Core {
         $slow = New-UblkDevice -Target Loop -Path $image -Recovery Queue
         $fio = Start-Fio $slow '--continue_on_error=io', '--verify=0'
         Start-Sleep 1
@@ -139,7 +139,7 @@ Describe 'A disk whose worker is killed' {
         Remove-Item /dev/disk/by-ublk/data
         Set-Content /dev/disk/by-ublk/data 'no link'
         Start-UblkDevice -Id 0 -WarningVariable warning -WarningAction SilentlyContinue
-        $warning | Should -Match 'is served, but'
+        $warning | Should -Match 'is live, but'
         (Get-UblkDevice).State | Should -Be 'Live'
         Remove-Item /dev/disk/by-ublk/data
     }

@@ -71,7 +71,7 @@ Describe 'Set-UblkDevice -ReadOnly' {
 
     It 'does not make writable what was made read-only' {
         $null = New-UblkDevice -Target Null -Size 64MB -ReadOnly
-        { Set-UblkDevice -Id 0 -ReadOnly:$false -ErrorAction Stop } | Should -Throw '*made read-only*' -ErrorId "InvalidArgument,$set"
+        { Set-UblkDevice -Id 0 -ReadOnly:$false -ErrorAction Stop } | Should -Throw '*created read-only*' -ErrorId "InvalidArgument,$set"
     }
 
     It 'wants to know what to change' {

@@ -117,7 +117,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
         Wait-For { -not (Get-UserLeftover) }
     }
 
-    It 'learns of others'' devices what everybody may know, and can neither remove nor open them' {
+    It 'sees only public properties of others'' devices, and can neither remove nor open them' {
         $null = New-UblkDevice -Target Null -Size 1GB
         $asBob = '--reuid=bin', '--regid=bin', '--clear-groups', 'env', 'XDG_RUNTIME_DIR=/run/user/2'
         Invoke-Program setpriv @asBob (Get-Item "$sharedModule/worker/linux-*/ublk").FullName add -t null -s 16M

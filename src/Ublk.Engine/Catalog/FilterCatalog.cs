@@ -22,7 +22,7 @@ internal static class FilterCatalog
     ];
 
     /// <summary>The filter of a name, in any casing.</summary>
-    /// <exception cref="UblkException">There is none.</exception>
+    /// <exception cref="UblkException">No filter has this name.</exception>
     public static FilterDefinition Find(string name) => TryFind(name) ?? throw new UblkException(UblkError.UnknownFilter,
         $"There is no filter named '{name}'. Choose from: {string.Join(", ", All.Select(filter => filter.Name))}.");
 

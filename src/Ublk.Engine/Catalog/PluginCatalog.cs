@@ -34,7 +34,7 @@ internal static class PluginCatalog
         Find(assembly, name, List(assembly, workerDirectory));
 
     /// <summary>The one of a name, in any casing.</summary>
-    /// <exception cref="UblkException">There is none.</exception>
+    /// <exception cref="UblkException">No target has this name.</exception>
     public static TTarget Find<TTarget>(string assembly, string name, IReadOnlyList<TTarget> targets)
         where TTarget : UblkTarget =>
         targets.FirstOrDefault(target => string.Equals(target.Name, name, StringComparison.OrdinalIgnoreCase))

@@ -21,7 +21,7 @@ internal static class TargetCatalog
     ];
 
     /// <summary>The target of a name, in any casing.</summary>
-    /// <exception cref="UblkException">There is none.</exception>
+    /// <exception cref="UblkException">No target has this name.</exception>
     public static TargetDefinition Find(string name) =>
         All.FirstOrDefault(target => string.Equals(target.Name, name, StringComparison.OrdinalIgnoreCase))
         ?? throw new UblkException(UblkError.UnknownTarget,

@@ -120,7 +120,7 @@ internal sealed unsafe class ControlDevice : IDisposable
     public void Start(int id, int serverPid, TimeSpan timeout) =>
         Check(Send(UblkAbi.CmdStartDev, (uint)id, 0, (ulong)serverPid, timeout), "START_DEV", id);
 
-    /// <summary>Removes the disk (STOP_DEV); waits for the requests under way, which the server must still answer.</summary>
+    /// <summary>Removes the disk (STOP_DEV); waits for the requests in flight, which the server must still answer.</summary>
     public void Stop(int id, TimeSpan timeout) => Check(TryStop(id, timeout, evenIfOpen: true), "STOP_DEV", id);
 
     /// <summary>Removes the disk, in use or not (STOP_DEV), or only if it is not open (TRY_STOP_DEV, from 7.0).</summary>

@@ -33,7 +33,7 @@ internal sealed class CpuSet
                 || !int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out int last)
                 || first > last || last >= cpus.Length)
             {
-                throw new UblkException(UblkError.InvalidArgument, $"'{list}' is no list of CPUs; write it like 0-3,8.");
+                throw new UblkException(UblkError.InvalidArgument, $"'{list}' is not a list of CPUs; write it like 0-3,8.");
             }
 
             for (int cpu = first; cpu <= last; cpu++)

@@ -31,7 +31,7 @@ internal unsafe struct CounterBlock
     private const int StepShift = 3;
     private const int SizeShift = 9;
 
-    /// <summary>Requests that are under way.</summary>
+    /// <summary>Requests in flight.</summary>
     public long InFlight;
 
     /// <summary>Answered requests, by operation.</summary>

@@ -33,7 +33,7 @@ internal struct CounterHeader
     public static CounterHeader Of(ulong cookie, int threads) =>
         new() { Magic = Layout, Cookie = cookie, ProcessId = Environment.ProcessId, Threads = threads };
 
-    /// <summary>Whose counters those are; 0 where they are none.</summary>
+    /// <summary>The cookie of the device; 0 if the memory has no counters.</summary>
     public static ulong CookieOf(ReadOnlySpan<byte> counters) =>
         MemoryMarshal.TryRead(counters, out CounterHeader header) && header.Magic == Layout ? header.Cookie : 0;
 }

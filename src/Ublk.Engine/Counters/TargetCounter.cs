@@ -15,12 +15,12 @@ public sealed unsafe class TargetCounter
 
     /// <summary>Begins at 0.</summary>
     /// <param name="name">Letters and digits of ASCII, at most <see cref="MaxNameLength"/>.</param>
-    /// <exception cref="ArgumentException">The name has other characters, too many, or none.</exception>
+    /// <exception cref="ArgumentException">The name has other characters, too many characters, or is empty.</exception>
     public TargetCounter(string name)
     {
         if (name.Length is 0 or > MaxNameLength || !name.All(char.IsAsciiLetterOrDigit))
         {
-            throw new ArgumentException($"'{name}' is no name for a counter.", nameof(name));
+            throw new ArgumentException($"'{name}' is not a valid name for a counter.", nameof(name));
         }
 
         Name = name;

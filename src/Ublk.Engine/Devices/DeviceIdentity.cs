@@ -3,7 +3,7 @@ using Ublk.Interop;
 
 namespace Ublk.Devices;
 
-/// <summary>Whether an id is still that of the device somebody looked at: an id is used again, a cookie is not.</summary>
+/// <summary>Whether an id is still that of the observed device: ids are reused, cookies are not.</summary>
 internal static class DeviceIdentity
 {
     /// <summary>Whether the driver still has a device of this id and cookie.</summary>
@@ -13,12 +13,12 @@ internal static class DeviceIdentity
         return Exists(control, id, cookie);
     }
 
-    /// <summary>The same, through an open control node.</summary>
+    /// <summary>Whether the device exists, by an open control node.</summary>
     public static bool Exists(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie == cookie;
 
     /// <summary>
-    /// Whether the device of this cookie is gone and another has its id. The driver has no command that asks and acts in one.
+    /// Whether the device of this cookie is gone and another has its id. The driver has no command that compares and acts atomically.
     /// </summary>
     public static bool IsReplaced(ControlDevice control, int id, ulong cookie) =>
         control.TryGetInfo(id, out UblkDeviceInfo info) >= 0 && info.ServerCookie != cookie;

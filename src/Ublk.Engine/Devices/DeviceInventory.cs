@@ -56,7 +56,7 @@ internal static class DeviceInventory
         DeviceStates.Of((DriverState)info.State, RecordOf((int)info.DeviceId, info));
 
     /// <summary>Checks that there is a driver and that the caller may use it.</summary>
-    /// <exception cref="UblkException">One of them is not so; the message says what to do.</exception>
+    /// <exception cref="UblkException">There is no driver, or the caller may not use it.</exception>
     public static void RequireDriver()
     {
         using ControlDevice control = new();

@@ -70,7 +70,7 @@ internal sealed record DeviceRecord
     /// <summary>The queues' threads and CPUs.</summary>
     public IReadOnlyList<QueueInfo> Queues { get; init; } = [];
 
-    /// <summary>Reads a record; null where it is none.</summary>
+    /// <summary>Reads a record; null if it is not a record.</summary>
     /// <param name="text">The record's file.</param>
     /// <param name="isOthers">
     /// Whether another user wrote it. What it says comes to the caller's terminal, so it must not control that.

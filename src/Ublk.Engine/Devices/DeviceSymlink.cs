@@ -30,7 +30,7 @@ internal static class DeviceSymlink
         int? owner = TargetOf(path);
         if (owner is null && Path.Exists(path))
         {
-            throw InUse($"{path} is there and is no link to a ublk device. Remove it, or choose another -Name.");
+            throw InUse($"{path} exists and is not a link to a ublk device. Remove it, or choose another -Name.");
         }
 
         // A link whose device is gone, or has lost its record, is left over.

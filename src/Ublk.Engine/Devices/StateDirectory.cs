@@ -245,7 +245,7 @@ internal sealed class StateDirectory
     }
 
     /// <summary>Locks a device's id: one command at a time makes, restores or changes a device. Disposing unlocks.</summary>
-    /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock was not acquired within the timeout.</exception>
     public SafeFileHandle LockDevice(int id, CancellationToken cancellation) =>
         Lock(id, $"Another command is at work on device {id}", cancellation);
 
@@ -264,12 +264,12 @@ internal sealed class StateDirectory
     }
 
     /// <summary>Locks the names of the devices, which no two may share. Disposing unlocks.</summary>
-    /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock was not acquired within the timeout.</exception>
     public SafeFileHandle LockNames(CancellationToken cancellation) =>
         Lock(NamesLockByte, "Another command is naming a device", cancellation);
 
     /// <summary>Locks the exports: one command at a time makes or removes one. Disposing unlocks.</summary>
-    /// <exception cref="UblkException">The directory cannot be written, or the lock was not to be had in time.</exception>
+    /// <exception cref="UblkException">The directory cannot be written, or the lock was not acquired within the timeout.</exception>
     public SafeFileHandle LockExports(CancellationToken cancellation) =>
         Lock(ExportsLockByte, "Another command makes or removes an export", cancellation);
 
@@ -433,7 +433,7 @@ internal sealed class StateDirectory
     private SafeFileHandle OpenOrThrow()
     {
         SafeFileHandle directory = Open();
-        return directory.IsInvalid ? throw NotWritable("It is not there, not yours, or others may write it.") : directory;
+        return directory.IsInvalid ? throw NotWritable("It does not exist, is not yours, or other users can write to it.") : directory;
     }
 
     private UblkException NotWritable(string reason) => new(UblkError.StateDirectoryNotWritable,

@@ -4,9 +4,9 @@ using Ublk.Specification;
 
 namespace Ublk.Devices;
 
-/// <summary>A ublk device as it was when looked at: what the kernel says, joined with what its worker recorded.</summary>
+/// <summary>A ublk device at the time of the query: the kernel's information combined with the record of its worker.</summary>
 /// <remarks>
-/// A null value is one that could not be learnt: the state of a device, for one, is visible to root and its owner alone, and a device of
+/// A null value is unknown: the state of a device, for one, is visible to root and its owner alone, and a device of
 /// another server has no record of its target.
 /// </remarks>
 public sealed class UblkDevice
@@ -77,7 +77,7 @@ public sealed class UblkDevice
     /// <summary>The greatest request in bytes.</summary>
     public int? MaxIoSize { get; init; }
 
-    /// <summary>The process that serves the device; null when none does.</summary>
+    /// <summary>The process that serves the device; null if no process does.</summary>
     public int? ProcessId { get; init; }
 
     /// <summary>The version of the last worker of the device; null for a device of another server, and for a worker before 0.1.</summary>
@@ -119,7 +119,7 @@ public sealed class UblkDevice
     /// <summary>Whether a supervisor gives the device a new worker when one dies.</summary>
     public bool? AutoRestart { get; init; }
 
-    /// <summary>How often the supervisor did; null where there is none.</summary>
+    /// <summary>How many workers the supervisor has started; null without a supervisor.</summary>
     public int? Restarts { get; init; }
 
     /// <summary>How the last worker ended: a signal's name, or an exit code; null where no supervisor saw one end.</summary>

@@ -95,8 +95,8 @@ internal static class ExportManager
     /// <param name="warn">Takes a warning for the user.</param>
     /// <param name="cancellation">Ends the wait.</param>
     /// <exception cref="UblkException">
-    /// There is none, clients are connected, or the worker does not end. Or it is removed, but what clients wrote last could not be written
-    /// back.
+    /// The export does not exist, clients are connected, or the worker does not end. Or it is removed, but what clients wrote last could
+    /// not be written back.
     /// </exception>
     public static void Remove(string name, bool force, Action<string> warn, CancellationToken cancellation)
     {
@@ -165,7 +165,7 @@ internal static class ExportManager
 
         if (specification.SocketPath is { } path && Path.Exists(path))
         {
-            throw new UblkException(UblkError.PathExists, $"{path} is there already. Choose another -Socket, or delete it.", Libc.EEXIST,
+            throw new UblkException(UblkError.PathExists, $"{path} already exists. Choose another -Socket, or delete it.", Libc.EEXIST,
                 "bind");
         }
     }

@@ -7,7 +7,7 @@ namespace Ublk.Exports;
 /// <summary>Everything a worker must know to export one disk.</summary>
 internal sealed record ExportSpecification
 {
-    /// <summary>Names have at most so many characters, so that a unit and a socket can be called after them.</summary>
+    /// <summary>The maximum length of a name, so that a unit and a socket can have it.</summary>
     public const int MaxName = 64;
 
     /// <summary>The export's name.</summary>
@@ -68,14 +68,14 @@ internal sealed record ExportSpecification
     public void Validate()
     {
         Require(Name.Length is > 0 and <= MaxName && Name[0] is not ('.' or '-') && Name.All(IsAllowed),
-            $"An export's name has up to {MaxName} letters, digits, dots, dashes and underscores, and begins with no dot or dash; "
-                + $"'{Name}' is none.");
+            $"An export's name has up to {MaxName} letters, digits, dots, dashes and underscores, and does not begin with a dot or dash: "
+                + $"not '{Name}'.");
         Require(SocketPath is not null || Port is > 0 and <= ushort.MaxValue, $"Port must be from 1 to {ushort.MaxValue}, not {Port}.");
         Require(SocketPath is null || RawText.ToBytes(SocketPath).Length < Libc.UnixPathMax,
             $"A socket's path has at most {Libc.UnixPathMax - 1} bytes; {SocketPath} has more. Choose another -Socket.");
-        Require(IPAddress.TryParse(Address, out IPAddress? address), $"'{Address}' is no IP address.");
+        Require(IPAddress.TryParse(Address, out IPAddress? address), $"'{Address}' is not an IP address.");
         Require(SocketPath is not null || TlsCertificates is not null || IPAddress.IsLoopback(address!),
-            $"Whoever reaches {Address} could read the disk. Add -TlsCertificates, or use a loopback address.");
+            $"Other machines that reach {Address} could read the disk. Add -TlsCertificates, or use a loopback address.");
         Require(!Writable || Snapshot is null, "A snapshot is never written. Leave out -Writable or -Snapshot.");
     }
 

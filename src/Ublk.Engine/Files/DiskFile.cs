@@ -37,7 +37,7 @@ internal class DiskFile : IReadableFile, IDisposable
     public virtual bool IsBlockDevice => State().IsBlockDevice;
 
     /// <summary>Opens a file for reading without a lock.</summary>
-    /// <exception cref="UblkException">There is none, it is of a wrong kind, or cannot be read.</exception>
+    /// <exception cref="UblkException">The file does not exist, has the wrong type, or cannot be read.</exception>
     public static DiskFile Open(string path) => Open(path, Libc.O_RDONLY);
 
     /// <summary>Opens a file for reading with a shared lock, which bars writers.</summary>
@@ -51,7 +51,7 @@ internal class DiskFile : IReadableFile, IDisposable
 
     /// <summary>A new, empty file, locked.</summary>
     /// <param name="path">What it will be called.</param>
-    /// <param name="handle">The file, open for writing; goes with this.</param>
+    /// <param name="handle">The file, open for writing; owned by this object.</param>
     /// <exception cref="UblkException">Somebody has it.</exception>
     public static DiskFile Create(string path, SafeFileHandle handle) => Locked(new DiskFile(path, handle), FileLock.TryOwn);
 
@@ -117,7 +117,7 @@ internal class DiskFile : IReadableFile, IDisposable
     }
 
     /// <summary>Has the file system set room aside for a range.</summary>
-    /// <exception cref="UblkException">There is not enough, or the file system knows no such thing.</exception>
+    /// <exception cref="UblkException">There is not enough, or the file system does not support it.</exception>
     public void Allocate(long offset, long length)
     {
         if (length > 0)
@@ -147,7 +147,7 @@ internal class DiskFile : IReadableFile, IDisposable
     }
 
     /// <summary>From an offset on, where the next data begins and where it ends; the file's length for both where there is none.</summary>
-    /// <remarks>What a file system that knows no holes has is all data.</remarks>
+    /// <remarks>A file system without holes reports all as data.</remarks>
     public (long Start, long End) NextData(long offset)
     {
         long length = Length;

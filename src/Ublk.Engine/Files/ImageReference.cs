@@ -32,7 +32,7 @@ internal static class ImageReference
         else if (HasProtocol(name))
         {
             throw new UblkException(UblkError.NotSupported,
-                $"{imagePath} refers to '{name}', which is no path. Only files of this machine can be part of an image here.",
+                $"{imagePath} refers to '{name}', which is not a path. Only files of this machine can be part of an image here.",
                     operation: "qcow2");
         }
 

@@ -3,7 +3,7 @@ using Ublk.Interop;
 
 namespace Ublk.Files;
 
-/// <summary>Whether code may be loaded from a place: only root and the user himself may have put it there, and may change it.</summary>
+/// <summary>Whether code may be loaded from a place: only root and the calling user may be able to create or change it.</summary>
 internal static class PathTrust
 {
     private const int OthersWrite = 0x02;
@@ -13,7 +13,7 @@ internal static class PathTrust
     /// <summary>Checks a file, its folder and every folder above.</summary>
     /// <param name="path">The file; links are followed.</param>
     /// <returns>Where the file really is.</returns>
-    /// <exception cref="UblkException">There is none, or others could have put or changed it.</exception>
+    /// <exception cref="UblkException">The file does not exist, or others could have created or changed it.</exception>
     public static string Check(string path)
     {
         string file = RealPath(path);
@@ -45,7 +45,7 @@ internal static class PathTrust
         bool isGroups = (state.Mode & GroupWrites) != 0 && state.GroupId != 0 && state.GroupId != Libc.GetEffectiveGroupId();
         if (((state.Mode & OthersWrite) != 0 || isGroups) && !(mayBeShared && (state.Mode & Sticky) != 0))
         {
-            throw Distrusted(file, $"others may write {place}", "chmod go-w");
+            throw Distrusted(file, $"other users can write to {place}", "chmod go-w");
         }
     }
 
@@ -65,6 +65,6 @@ internal static class PathTrust
     }
 
     private static UblkException Distrusted(string file, string why, string remedy) => new(UblkError.PluginNotTrusted,
-        $"{file} is not loaded: {why}, so the code could be anybody's. Move it to a folder of your own, or use {remedy}.", Libc.EPERM,
+        $"{file} is not loaded: {why}, so the code is not trusted. Move it to a folder of your own, or use {remedy}.", Libc.EPERM,
             "load");
 }

@@ -5,7 +5,7 @@ using Ublk.Io;
 namespace Ublk.Files;
 
 /// <summary>A file on the host, read and written on the queues' rings.</summary>
-/// <param name="file">The open file; goes with this.</param>
+/// <param name="file">The open file; owned by this object.</param>
 /// <param name="index">Its index among the target's files.</param>
 /// <param name="alignment">What direct I/O wants everything to be a multiple of; 1 for buffered I/O.</param>
 internal sealed class RingImageFile(BackingFile file, int index, int alignment) : ImageFile

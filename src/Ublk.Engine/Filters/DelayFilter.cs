@@ -14,7 +14,7 @@ internal sealed class DelayFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "Delay",
-        "Has each request wait.",
+        "Delays each request.",
         [new TargetOption("Delay", TargetOptionKind.Number, "Milliseconds that each request waits before it is handled.",
             IsMandatory: true)],
         (inner, options) =>

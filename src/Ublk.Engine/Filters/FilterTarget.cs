@@ -4,7 +4,7 @@ using Ublk.Targets;
 
 namespace Ublk.Filters;
 
-/// <summary>A target that stands before another: what a filter does not say is as the other has it.</summary>
+/// <summary>A target that stands before another: members that a filter does not override are those of the inner target.</summary>
 internal abstract class FilterTarget : BlockTarget
 {
     /// <summary>Stands before a target, which it disposes.</summary>

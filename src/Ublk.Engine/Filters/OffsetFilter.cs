@@ -32,7 +32,7 @@ internal sealed class OffsetFilter : FilterTarget
     /// <summary>The catalogue's entry.</summary>
     public static FilterDefinition Definition { get; } = new(
         "Offset",
-        "Shows a part of the disk.",
+        "Exposes a part of the disk.",
         [
             new TargetOption("Offset", TargetOptionKind.Size, "The offset of the first byte.", IsMandatory: true),
             new TargetOption("Length", TargetOptionKind.Size, "The length in bytes; up to the end of the disk by default."),

@@ -80,7 +80,7 @@ internal sealed class OverlayFile
                 else if (former is not null && former.TryGetValue(path, out ulong known) && known != generation)
                 {
                     throw new UblkException(UblkError.InvalidBackingFile,
-                        $"{path} is an overlay, but not the one of this disk: it was replaced. Put the right one back, or remove the "
+                        $"{path} is not the overlay of this disk: it was replaced. Put the right one back, or remove the "
                             + "device (Remove-UblkDevice).", operation: "open");
                 }
 

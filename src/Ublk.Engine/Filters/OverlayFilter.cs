@@ -18,7 +18,7 @@ internal sealed class OverlayFilter : FilterTarget
     private readonly OverlayState? _state;
     private readonly int _blockSize;
 
-    /// <summary>Keeps blocks before a disk; all of them go with this.</summary>
+    /// <summary>Keeps the blocks of an overlay in front of a disk, and owns both.</summary>
     /// <param name="inner">The disk.</param>
     /// <param name="store">Where the blocks are kept.</param>
     /// <param name="map">Which of them are.</param>
@@ -53,7 +53,7 @@ internal sealed class OverlayFilter : FilterTarget
     {
         OnlyReads = true,
         WhyNotRecoverable = options => options.GetText("Overlay") is null
-            ? "What an overlay in memory keeps is lost with its worker, so another one could not go on with the disk. Keep it in a file."
+            ? "An overlay in memory is lost with its worker, so a new worker cannot serve the disk. Use an overlay in a file."
             : null,
     };
 

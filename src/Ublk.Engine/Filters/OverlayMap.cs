@@ -39,7 +39,7 @@ internal sealed unsafe class OverlayMap : IDisposable
     /// <summary>Bytes of a map, in whole pages.</summary>
     public static long BytesFor(long blocks) => (blocks + BitsPerPage - 1) / BitsPerPage * Page;
 
-    /// <summary>Whether there can be a map of so many blocks.</summary>
+    /// <summary>Whether a map can have this number of blocks.</summary>
     public static bool Fits(long blocks) => BytesFor(blocks) / Page <= int.MaxValue;
 
     /// <summary>Reads the map from a file.</summary>
@@ -154,7 +154,7 @@ internal sealed unsafe class OverlayMap : IDisposable
         return new ReadOnlySpan<ulong>(_words + first, (int)(((block + count - 1) / BitsPerWord) - first + 1));
     }
 
-    /// <summary>Waits until no other flush is under way: it may be writing what this one has to.</summary>
+    /// <summary>Waits until no other flush is in progress: it may be writing what this one has to.</summary>
     public Task AwaitTurnAsync() => _flushing.WaitAsync();
 
     /// <summary>Begins to write what has changed, when it is one's turn.</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Ublk.Filters;
 
-/// <summary>A limit of so many units a second, shared by all queues without a lock.</summary>
+/// <summary>A limit in units per second, shared by all queues without a lock.</summary>
 /// <param name="limit">Units a second, of bytes or of requests; 1 or more.</param>
 /// <param name="burst">Idle time whose units may be used at once.</param>
 internal sealed class RateBudget(long limit, TimeSpan burst)

@@ -58,7 +58,7 @@ internal sealed class RateLimitFilter : FilterTarget
         [
             .. Limits,
             new TargetOption(BurstOption, TargetOptionKind.Number,
-                "Milliseconds of idle time whose share an idle disk may use up at once; 100 by default, 3600000 at most."),
+                "Milliseconds of idle time that the disk may make up for at once; 100 by default, 3600000 at most."),
         ],
         Wrap)
     {

@@ -14,10 +14,10 @@ namespace Ublk.Hosting;
 /// <remarks>
 /// <para>
 /// A process must not start or remove a device of its own: these commands wait for requests that its threads answer, and if it were
-/// killed meanwhile, its end would wait for them, for good. So a small program does, which lives as long as the device: the worker
-/// that comes with the library. It also removes the device if this process dies.
+/// killed meanwhile, its exit would wait for them forever. A second, small process therefore does this while the device exists: the
+/// worker that comes with the library. It also removes the device if this process dies.
 /// </para>
-/// <para>A queue's thread that fails ends the process; otherwise the disk's clients would wait without end.</para>
+/// <para>A queue's thread that fails ends the process; otherwise the disk's clients would wait forever.</para>
 /// </remarks>
 public sealed class BlockDevice : IAsyncDisposable
 {
@@ -170,5 +170,5 @@ public sealed class BlockDevice : IAsyncDisposable
     }
 
     private static void EndProcess(Exception exception) =>
-        Environment.FailFast($"A queue of a ublk device cannot go on: {exception.Message}", exception);
+        Environment.FailFast($"A queue of a ublk device failed: {exception.Message}", exception);
 }

@@ -2,25 +2,25 @@ using Ublk.Specification;
 
 namespace Ublk.Hosting;
 
-/// <summary>What a program may choose for a device that it serves itself.</summary>
+/// <summary>Options of a device that a program serves itself.</summary>
 public sealed record BlockDeviceOptions
 {
     /// <summary>The device's id, or null for the lowest that is free.</summary>
     public int? Id { get; init; }
 
-    /// <summary>Hardware queues, each with a thread of its own; with more than one, the target answers from several threads.</summary>
+    /// <summary>Hardware queues, each with its own thread; 1 by default. With several, the target answers from several threads.</summary>
     public int QueueCount { get; init; } = 1;
 
-    /// <summary>Requests a queue holds at once, from 1 to 4096.</summary>
+    /// <summary>Requests in flight per queue, from 1 to 4096; 128 by default.</summary>
     public int QueueDepth { get; init; } = 128;
 
-    /// <summary>The greatest request in bytes; a multiple of 4096, at most 32 MiB.</summary>
+    /// <summary>The maximum request size in bytes: a multiple of 4096, at most 32 MiB; 512 KiB by default.</summary>
     public int MaxIoSize { get; init; } = 512 << 10;
 
     /// <summary>How the requests' data gets to the target and back.</summary>
     public BufferMode BufferMode { get; init; }
 
-    /// <summary>Whether the disk refuses writes, whatever the target can.</summary>
+    /// <summary>Whether the disk refuses writes, even if the target supports them.</summary>
     public bool ReadOnly { get; init; }
 
     /// <summary>Whether the kernel leaves the partition table unread; it can from 7.0 on.</summary>

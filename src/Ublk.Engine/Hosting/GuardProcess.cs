@@ -10,7 +10,7 @@ namespace Ublk.Hosting;
 
 /// <summary>
 /// The process that starts and removes a device which this one serves: <c>ublk-worker guard</c>. Its standard input is this
-/// process's hold on the device: when it ends, by a wish or by a death, the device goes.
+/// process's hold on the device: when it closes, the device is removed.
 /// </summary>
 internal sealed class GuardProcess : IAsyncDisposable
 {

@@ -50,7 +50,7 @@ public sealed record CreateSnapshot : ImageOperation
 
         if (image.HasDataFile)
         {
-            throw ImageError.NotSupported(Path, "has its data in an external file, beside which qcow2 knows no snapshots.");
+            throw ImageError.NotSupported(Path, "has an external data file, with which qcow2 does not support snapshots.");
         }
 
         if (image.Snapshots.Count == HeaderRules.MaxSnapshots)

@@ -42,15 +42,15 @@ public sealed record ImageCheckResult : ImageResult
     public IReadOnlyList<string> Findings { get; init; } = [];
 }
 
-/// <summary>How an image is.</summary>
+/// <summary>The condition of an image.</summary>
 public enum ImageCondition
 {
-    /// <summary>All is well.</summary>
+    /// <summary>No findings.</summary>
     Clean,
 
-    /// <summary>Room is lost, but no data.</summary>
+    /// <summary>Clusters are allocated but not referenced: space is lost, but no data.</summary>
     Leaking,
 
-    /// <summary>It contradicts itself.</summary>
+    /// <summary>The metadata is inconsistent.</summary>
     Corrupt,
 }

@@ -18,7 +18,7 @@ internal sealed class ImageCopy(ImageContent source, NewImage image, ClusterCode
     // The unit in which a raw image leaves zeroes out: a block of most file systems.
     private const int HoleSize = 4096;
 
-    // Each piece under way has its buffer, and that of its compressed clusters: this bounds the memory.
+    // Each piece in flight has its buffer, and that of its compressed clusters: this bounds the memory.
     private static readonly int s_piecesAtOnce = Environment.ProcessorCount * 2;
 
     private readonly int _unit = image.Builder?.Layout.ClusterSize ?? HoleSize;

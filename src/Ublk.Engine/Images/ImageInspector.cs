@@ -12,7 +12,7 @@ public static class ImageInspector
     /// <summary>What an image is like.</summary>
     /// <param name="path">The image.</param>
     /// <param name="format">Its format; null to see by how it begins.</param>
-    /// <exception cref="UblkException">There is none, or it is malformed.</exception>
+    /// <exception cref="UblkException">The file does not exist, or is malformed.</exception>
     public static UblkImage Inspect(string path, ImageFormat? format)
     {
         using DiskFile file = DiskFile.Open(path);

@@ -26,7 +26,7 @@ public abstract record ImageOperation
     /// <summary>Opens a file to change it, the image or one that has its data.</summary>
     internal Func<string, DiskFile> OpenForWriting { get; init; } = DiskFile.OpenForWriting;
 
-    /// <summary>Does it.</summary>
+    /// <summary>Runs the operation.</summary>
     /// <param name="progress">Receives the progress, and requests a stop.</param>
     /// <returns>What it found out; null from operations that only change images.</returns>
     /// <exception cref="UblkException">It cannot be done; the image is as it was.</exception>

@@ -173,7 +173,7 @@ internal sealed class NewImage : IDisposable
         if (hasAny)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                "A raw image knows no options but -Size and -Preallocation. Choose -Format Qcow2 for the others.");
+                "A raw image has no options except -Size and -Preallocation. Choose -Format Qcow2 for the others.");
         }
     }
 }

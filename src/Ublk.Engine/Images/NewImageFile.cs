@@ -127,7 +127,7 @@ internal sealed class NewImageFile : IDisposable
         }
 
         return Libc.Statx(_finalPath, out Libc.StatxBuffer state) == 0 && !state.IsRegular
-            ? throw new UblkException(UblkError.InvalidBackingFile, $"{_finalPath} is no regular file, so no image takes its place.")
+            ? throw new UblkException(UblkError.InvalidBackingFile, $"{_finalPath} is not a regular file and cannot be replaced.")
             : DiskFile.OpenForWriting(_finalPath);
     }
 

@@ -97,8 +97,8 @@ internal static class NewImageHeader
         if (options.Version == 2 && needsVersion3)
         {
             throw Invalid(
-                "Version 2 of qcow2 has reference counts of 16 bits, zlib, and none of extended L2 entries, lazy reference counts and "
-                    + "external data files. Choose version 3.");
+                "Version 2 of qcow2 has 16-bit reference counts and zlib, and does not support extended L2 entries, lazy reference counts "
+                    + "or external data files. Choose version 3.");
         }
 
         if (options.BackingFile is not null && options.BackingFormat is null)

@@ -57,7 +57,7 @@ public sealed record ResizeImage : ImageOperation
         if (Size < size && !Shrink)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"{Path} has {size} bytes: with {Size} it would lose its end. Use -AllowShrink if nothing there is needed.");
+                $"{Path} has {size} bytes: shrinking it to {Size} loses the data beyond. Use -AllowShrink if that data is not needed.");
         }
     }
 }

@@ -13,7 +13,6 @@ internal static unsafe partial class LibSsl
     public const int SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
     public const int SSL_FILETYPE_PEM = 1;
     public const int SSL_ERROR_WANT_READ = 2;
-    public const int SSL_ERROR_ZERO_RETURN = 6;
     public const int SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
     public const int SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
     public const int TLS1_2_VERSION = 0x0303;

@@ -86,7 +86,7 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "getsockopt", SetLastError = true)]
     public static unsafe partial int GetSocketOption(SafeFileHandle socket, int level, int name, void* value, uint* length);
 
-    /// <summary>Ends a connection, so that operations under way return.</summary>
+    /// <summary>Ends a connection, so that operations in flight return.</summary>
     [LibraryImport("libc", EntryPoint = "shutdown", SetLastError = true)]
     public static partial int Shutdown(SafeFileHandle socket, int how);
 

@@ -21,7 +21,7 @@ public readonly unsafe struct IoBuffer
     /// <summary>Whether it is memory of this process, so that <see cref="Span"/> shows it.</summary>
     public bool IsMemory => _slotMark == 0;
 
-    /// <summary>The first byte's address; where it is no memory of this process, its place in the request.</summary>
+    /// <summary>The address of the first byte; for data outside this process's memory, its offset in the request, in bytes.</summary>
     public nint Address { get; }
 
     /// <summary>Bytes in the buffer.</summary>
@@ -31,7 +31,7 @@ public readonly unsafe struct IoBuffer
     /// <exception cref="InvalidOperationException">They are not in this process's memory.</exception>
     public Span<byte> Span => IsMemory
         ? new Span<byte>((void*)Address, Length)
-        : throw new InvalidOperationException("The data is not in memory: a target that looks at it must not forward it without a copy.");
+        : throw new InvalidOperationException("The data is not in memory: a target that accesses it must not set ForwardsData.");
 
     /// <summary>Its place in the ring's table of buffers; -1 for memory.</summary>
     internal int Slot => _slotMark - 1;

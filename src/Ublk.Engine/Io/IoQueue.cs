@@ -49,7 +49,7 @@ public sealed class IoQueue : IDisposable
     {
     }
 
-    /// <summary>As the other one, on a ring that is there; it goes with this.</summary>
+    /// <summary>Creates the queue on an existing ring and takes ownership of it.</summary>
     internal IoQueue(Ring ring, ReadOnlySpan<SafeFileHandle> ownFiles, IReadOnlyList<SafeFileHandle> targetFiles)
     {
         _ring = ring;
@@ -77,7 +77,7 @@ public sealed class IoQueue : IDisposable
     /// <summary>The ring, for the engine's own commands.</summary>
     internal Ring Ring => _ring;
 
-    /// <summary>Makes a ring for a thread that holds so many requests at once.</summary>
+    /// <summary>Creates the ring of a thread with this many tags.</summary>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     /// <remarks>It has room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.</remarks>
     internal static Ring CreateRing(int entries) => Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
@@ -248,13 +248,13 @@ public sealed class IoQueue : IDisposable
         return operation.Task;
     }
 
-    /// <summary>Takes the file anew that one of the target's handles stands for now. Operations under way keep the former one.</summary>
+    /// <summary>Registers the file that one of the target's handles refers to now. Operations in flight keep the former one.</summary>
     /// <param name="file">Index of the handle in <see cref="Targets.BlockTarget.Files"/>.</param>
     /// <param name="handle">The handle.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     internal void ReplaceFile(int file, SafeFileHandle handle) => _ring.ReplaceFiles(_firstFile + file, [handle], 1);
 
-    /// <summary>Takes the files of another target, or none, in place of the former ones. No operation may be under way.</summary>
+    /// <summary>Replaces the registered files by those of another target, or by none. No operation may be in flight.</summary>
     /// <exception cref="UblkException">There is no room for them, or the kernel refuses them.</exception>
     internal void ReplaceFiles(IReadOnlyList<SafeFileHandle> files)
     {

@@ -1,6 +1,6 @@
 namespace Ublk.Io;
 
-/// <summary>What a request wants done (ublk_cmd.h: UBLK_IO_OP_*).</summary>
+/// <summary>The operation of a request (ublk_cmd.h: UBLK_IO_OP_*).</summary>
 public enum IoOperation : byte
 {
     /// <summary>Fill the buffer.</summary>
@@ -19,7 +19,7 @@ public enum IoOperation : byte
     WriteZeroes = 5,
 }
 
-/// <summary>One request of a disk's client. The object is its tag's and is used again for the tag's next request.</summary>
+/// <summary>One request of a disk's client. The object belongs to its tag and is reused for the tag's next request.</summary>
 public sealed class IoRequest
 {
     private IoRequest? _derived;
@@ -40,7 +40,7 @@ public sealed class IoRequest
     /// <summary>The place of the request's data among the buffers of its thread.</summary>
     internal int Slot { get; }
 
-    /// <summary>What is to be done.</summary>
+    /// <summary>The operation.</summary>
     public IoOperation Operation { get; private set; }
 
     /// <summary>A write must be durable before it completes (force unit access).</summary>
@@ -49,10 +49,10 @@ public sealed class IoRequest
     /// <summary>Zeroed blocks must stay allocated.</summary>
     public bool MustStayAllocated { get; private set; }
 
-    /// <summary>The first byte of the range; 0 for a flush.</summary>
+    /// <summary>The offset of the range on the disk, in bytes; 0 for a flush.</summary>
     public long Offset { get; private set; }
 
-    /// <summary>Bytes in the range; 0 for a flush.</summary>
+    /// <summary>The length of the range in bytes; 0 for a flush.</summary>
     public long Length { get; private set; }
 
     /// <summary>The data of a read or a write; empty for the others.</summary>

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Ublk.Io;
 
-/// <summary>A result that is there already, or comes later: await it once. A value converts to it.</summary>
+/// <summary>A result that is available now or later: await it once. A value converts to it.</summary>
 /// <remarks>
 /// It is for a queue's thread what <see cref="ValueTask{TResult}"/> is elsewhere. An <c>async</c> method that returns it allocates nothing
 /// in steady state and does not flow the execution context. Its continuation runs inline, on the thread that completes what is awaited.
@@ -26,14 +26,14 @@ public readonly struct IoTask<TResult>
 
     private IoTask(TResult result) => _result = result;
 
-    /// <summary>Whether the result is there.</summary>
+    /// <summary>Whether the result is available.</summary>
     public bool IsCompleted => _source is null || _source.IsCompleted(_version);
 
     /// <summary>The result, to be taken once.</summary>
-    /// <exception cref="InvalidOperationException">It is not there yet, or was taken.</exception>
+    /// <exception cref="InvalidOperationException">It is not available yet, or was already taken.</exception>
     public TResult Result => _source is null ? _result : _source.TakeResult(_version);
 
-    /// <summary>A result that is there.</summary>
+    /// <summary>A result that is available now.</summary>
     /// <param name="result">The result.</param>
     public static implicit operator IoTask<TResult>(TResult result) => new(result);
 
@@ -77,16 +77,16 @@ public readonly struct IoTaskAwaiter<TResult> : ICriticalNotifyCompletion
 
     internal IoTaskAwaiter(IoTask<TResult> task) => _task = task;
 
-    /// <summary>Whether the result is there.</summary>
+    /// <summary>Whether the result is available.</summary>
     public bool IsCompleted => _task.IsCompleted;
 
     /// <summary>Takes the result.</summary>
-    /// <exception cref="InvalidOperationException">It is not there yet, or was taken.</exception>
+    /// <exception cref="InvalidOperationException">It is not available yet, or was already taken.</exception>
     public TResult GetResult() => _task.Result;
 
-    /// <summary>Runs a continuation when the result is there.</summary>
+    /// <summary>Runs a continuation when the result is available.</summary>
     public void OnCompleted(Action continuation) => _task.OnCompleted(continuation);
 
-    /// <summary>Runs a continuation when the result is there.</summary>
+    /// <summary>Runs a continuation when the result is available.</summary>
     public void UnsafeOnCompleted(Action continuation) => _task.OnCompleted(continuation);
 }

@@ -6,7 +6,7 @@ namespace Ublk.Io;
 
 /// <summary>Builds an <c>async</c> method that returns an <see cref="IoTask{TResult}"/>, without allocating in steady state.</summary>
 /// <remarks>
-/// The framework's pooling builder keeps one state machine a core, too few for a queue with many requests under way; this
+/// The framework's pooling builder keeps one state machine a core, too few for a queue with many requests in flight; this
 /// one keeps, for each thread, as many as were ever in use at once. It does not flow the execution context. Continuations
 /// run inline, so the awaited operation must complete on the queue's thread, as every operation of
 /// <see cref="IoQueue"/> is.

@@ -31,14 +31,14 @@ internal abstract class ReusableTask<TResult>
         Resume();
     }
 
-    /// <summary>Whether the result of this version is there.</summary>
+    /// <summary>Whether the result of this version is available.</summary>
     public bool IsCompleted(short version)
     {
         Check(version);
         return _completed;
     }
 
-    /// <summary>Sets what runs when the result of this version is there.</summary>
+    /// <summary>Sets what runs when the result of this version is available.</summary>
     public void OnCompleted(Action continuation, short version)
     {
         Check(version);
@@ -58,7 +58,7 @@ internal abstract class ReusableTask<TResult>
         Check(version);
         if (!_completed)
         {
-            throw new InvalidOperationException("The result is not there yet.");
+            throw new InvalidOperationException("The result is not available yet.");
         }
 
         TResult result = _result!;

@@ -1,6 +1,6 @@
 namespace Ublk.Io;
 
-/// <summary>The operations of one ring. It grows to the most that were ever under way at once and allocates nothing after.</summary>
+/// <summary>The operations of one ring. It grows to the maximum that was ever in flight and allocates nothing afterwards.</summary>
 internal sealed class RingOperationPool
 {
     private RingOperation[] _operations = [];

@@ -9,7 +9,7 @@ internal sealed class SlotFiller : IDisposable
     private SafeFileHandle? _output;
     private SafeFileHandle? _input;
 
-    /// <summary>Copies bytes to the start of a buffer; may copy less, but at least one. One copy is under way at a time.</summary>
+    /// <summary>Copies bytes to the start of a buffer; may copy less, but at least one. One copy is in flight at a time.</summary>
     /// <returns>How many bytes, or a negative errno, after which the object is of no use any more.</returns>
     public unsafe IoTask<int> FillAsync(IoQueue queue, ReadOnlySpan<byte> bytes, IoBuffer buffer)
     {

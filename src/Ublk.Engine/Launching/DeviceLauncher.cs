@@ -110,7 +110,7 @@ internal static class DeviceLauncher
                 step ?? (_ => { }), cancellation);
     }
 
-    /// <summary>As the public one, with the way to start a worker: it gets the specification and the name of the channel.</summary>
+    /// <summary>Starts a device with a function that starts the worker from the specification and the name of the channel.</summary>
     internal static LaunchResult Restart(
         int id, IReadOnlyCollection<DriverState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
@@ -119,7 +119,7 @@ internal static class DeviceLauncher
         return Restart(control, id, from, startWorker, step, cancellation);
     }
 
-    /// <summary>The same, through an open control node.</summary>
+    /// <summary>Starts a device through an open control node.</summary>
     internal static LaunchResult Restart(
         ControlDevice control, int id, IReadOnlyCollection<DriverState> from, Func<DeviceSpecification, string, StartedWorker> startWorker,
         Action<string> step, CancellationToken cancellation)
@@ -291,7 +291,7 @@ internal static class DeviceLauncher
             }
             catch (UblkException exception)
             {
-                warnings = [.. warnings, $"Device {_id} is served, but has not got its name: {exception.Message}"];
+                warnings = [.. warnings, $"Device {_id} is live, but its name could not be created: {exception.Message}"];
             }
 
             UblkDevice device = DeviceInventory.Find(control, _id) ?? throw Died();
@@ -337,7 +337,7 @@ internal static class DeviceLauncher
                         step($"The worker, process {_workerId}, has opened the target.");
                         break;
                     case WorkerStage.Added:
-                        step($"The driver gives device {_id} to the worker.");
+                        step($"The driver has assigned device {_id} to the worker.");
                         break;
                     case WorkerStage.Ready:
                         return report.Warnings;
@@ -357,7 +357,7 @@ internal static class DeviceLauncher
                 : null;
             return owner is null
                 ? failure.ToException()
-                : (failure with { Message = $"{owner.DevicePath} has it: {failure.Message}" }).ToException();
+                : (failure with { Message = $"In use by {owner.DevicePath}: {failure.Message}" }).ToException();
         }
 
         private void CreateSymlink(CancellationToken giveUp)

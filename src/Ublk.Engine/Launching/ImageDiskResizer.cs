@@ -61,7 +61,7 @@ internal static class ImageDiskResizer
                 DeviceTransitions.RequireUnchanged(record);
                 cancellation.ThrowIfCancellationRequested();
                 worker.Run(LiveAction.Close, null, CancellationToken.None);
-                report($"{specification.BackingPath} gets {wanted} bytes.");
+                report($"Resizing {specification.BackingPath} to {wanted} bytes.");
                 ImageJob.Run(
                     new ResizeImage { Path = specification.BackingPath!, Format = ImageFormat.Qcow2, Size = wanted, Shrink = true },
                     workerDirectory, (_, _, _) => { }, report, CancellationToken.None);

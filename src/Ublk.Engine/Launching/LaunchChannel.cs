@@ -63,9 +63,8 @@ internal sealed class LaunchChannel : IDisposable
         {
             channel.Dispose();
             throw new UblkException(UblkError.NotSupported,
-                "The worker runs in another pid namespace than this process, which cannot name it to the driver. Run the command "
-                    + "outside of the "
-                    + "container, or where the container has a service manager of its own.", operation: "start");
+                "The worker runs in a different PID namespace, so its process id cannot be passed to the driver. Run the command "
+                    + "outside the container, or where the container has a service manager of its own.", operation: "start");
         }
 
         return channel;
@@ -86,7 +85,8 @@ internal sealed class LaunchChannel : IDisposable
         }
 
         channel.Dispose();
-        throw new UblkException(UblkError.PermissionDenied, "The launcher is gone, and another user listens in its place.", Libc.EPERM,
+        throw new UblkException(UblkError.PermissionDenied,
+            "The launcher has ended; another user's process uses its socket name.", Libc.EPERM,
             "connect");
     }
 

@@ -24,7 +24,7 @@ internal enum WorkerStage
     /// <summary>It has opened the target.</summary>
     Opened,
 
-    /// <summary>The driver knows the device.</summary>
+    /// <summary>The device is added to the driver.</summary>
     Added,
 
     /// <summary>Every queue waits for requests: the launcher may start the device.</summary>

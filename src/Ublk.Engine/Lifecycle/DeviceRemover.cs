@@ -23,7 +23,7 @@ internal static class DeviceRemover
         Remove(control, id, force, noWait, step, cancellation);
     }
 
-    /// <summary>As the public one, by a control node that is open already.</summary>
+    /// <summary>Removes a device through an open control node.</summary>
     internal static void Remove(
         ControlDevice control, int id, bool force, bool noWait, Action<string>? step, CancellationToken cancellation)
     {

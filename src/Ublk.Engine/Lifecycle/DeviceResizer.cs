@@ -63,7 +63,7 @@ internal static class DeviceResizer
     /// <summary>Changes the size of a live disk. What is behind it has room for that.</summary>
     internal static void UpdateDisk(ControlDevice control, int id, long size, Action<string> step)
     {
-        step($"Device {id} gets {size} bytes.");
+        step($"Resizing device {id} to {size} bytes.");
         control.UpdateSize(id, size);
     }
 
@@ -169,7 +169,7 @@ internal static class DeviceResizer
         {
             if (isWanted)
             {
-                step($"What is behind device {disk.Id} gets {size} bytes.");
+                step($"Resizing the storage of device {disk.Id} to {size} bytes.");
                 StateDirectory.Own.Write(record with { Specification = record.Specification with { Options = storage.Resize(size) } });
             }
         }
@@ -178,7 +178,7 @@ internal static class DeviceResizer
         {
             if (size != disk.Size)
             {
-                step($"Device {disk.Id} gets {size} bytes instead of {disk.Size}.");
+                step($"Resizing device {disk.Id} from {disk.Size} to {size} bytes.");
                 control.UpdateSize(disk.Id, size);
             }
         }

@@ -11,7 +11,7 @@ internal static class DeviceStopper
     // A program that only looked, such as udev, is gone by then.
     private static readonly TimeSpan TransientUseTimeout = TimeSpan.FromSeconds(2);
 
-    // A stop waits for requests under way; with force, a worker that does not answer them by then is killed.
+    // A stop waits for requests in flight; with force, a worker that does not answer them by then is killed.
     private static readonly TimeSpan ForcedStopTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Stops a device and waits for its worker to end. One that is not served stays as it is.</summary>

@@ -23,7 +23,7 @@ internal static class DeviceSuspender
         UblkDeviceInfo info = control.GetInfo(id);
         RequireSuspendable(id, record, info);
         cancellation.ThrowIfCancellationRequested();
-        step?.Invoke($"Device {id} is parted from its worker, process {info.ServerPid}.");
+        step?.Invoke($"Suspending device {id}, served by process {info.ServerPid}.");
         int result = control.TryQuiesce(id, QuiesceTimeout);
         if (result < 0)
         {
@@ -36,8 +36,8 @@ internal static class DeviceSuspender
         if (DeviceTransitions.AwaitServerGone(control, id, cancellation) == DriverState.Live)
         {
             throw new UblkException(UblkError.DeviceStateInvalid,
-                $"Device {id} was suspended, but has another worker already: from its supervisor, where its own was killed before it had "
-                    + "left, or from another command.", deviceId: id);
+                $"Device {id} was suspended, but already has another worker: from its supervisor, if the former one was killed while "
+                    + "it was being suspended, or from another command.", deviceId: id);
         }
 
         DeviceTransitions.MarkEnded(info);
@@ -63,7 +63,7 @@ internal static class DeviceSuspender
 
     // The driver has held new requests back since, and nothing but a new server makes it let them through.
     private static UblkException Stuck(int id, int processId) => new(UblkError.TimedOut,
-        $"The worker of device {id} did not finish its requests within {QuiesceTimeout.TotalSeconds} s, and new ones wait now. Kill it "
+        $"The worker of device {id} did not complete its requests within {QuiesceTimeout.TotalSeconds} s; new requests are queued. Kill it "
             + $"(kill -KILL {processId}) and run Start-UblkDevice {id}, or wait and try again.",
         Libc.ETIMEDOUT, "QUIESCE_DEV", id);
 }

@@ -49,7 +49,7 @@ internal static class DeviceWriteAccess
         if ((control.GetParameters(id).Attributes & UblkAbi.AttrReadOnly) != 0)
         {
             throw new UblkException(UblkError.InvalidArgument,
-                $"Device {id} was made read-only: what is behind it is not open for writing. Remove it and make it anew.", deviceId: id);
+                $"Device {id} was created read-only: its storage is not open for writing. Remove it and create it again.", deviceId: id);
         }
     }
 

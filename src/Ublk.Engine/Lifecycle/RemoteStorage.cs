@@ -30,7 +30,7 @@ internal sealed class RemoteStorage(UblkDeviceInfo info, TargetDefinition target
         if (target.ResizeStorage is null || readOnly)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"{(readOnly ? "A read-only disk" : $"The {target.Name} target")} cannot change the size of what is behind its disk. "
+                $"{(readOnly ? "A read-only disk" : $"The {target.Name} target")} cannot change the size of its storage. "
                     + "Change it there, and omit -Size.",
                 operation: "resize");
         }

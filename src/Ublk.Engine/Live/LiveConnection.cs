@@ -18,7 +18,7 @@ internal sealed class LiveConnection : IDisposable
     private readonly Action<string> _step;
     private readonly Action<int> _percent;
 
-    /// <summary>Takes a channel, which goes with this.</summary>
+    /// <summary>Takes ownership of a channel.</summary>
     internal LiveConnection(int id, LineChannel channel, Action<string> step, Action<int>? percent = null) =>
         (_id, _channel, _step, _percent) = (id, channel, step, percent ?? (_ => { }));
 
@@ -32,7 +32,7 @@ internal sealed class LiveConnection : IDisposable
         StateDirectory state = StateDirectory.Own;
         LineChannel? connected = state.TryRead(id) is { } record ? state.TryConnect(id, record.Specification.Cookie) : null;
         LineChannel channel = connected ?? throw new UblkException(UblkError.NotSupported,
-            $"The worker of device {id} takes no commands: it is of an older version, or a program serves the device by itself. Replace "
+            $"The worker of device {id} does not accept commands: it has an older version, or is part of another program. Replace "
                 + $"the worker: Update-UblkDevice {id}",
             operation: "connect", deviceId: id);
         if (channel.IsPeerTrusted)
@@ -41,7 +41,7 @@ internal sealed class LiveConnection : IDisposable
         }
 
         channel.Dispose();
-        throw new UblkException(UblkError.PermissionDenied, $"Another user listens in the place of the worker of device {id}.",
+        throw new UblkException(UblkError.PermissionDenied, $"Another user's process listens at the socket of device {id}.",
             Libc.EPERM, "connect", id);
     }
 
@@ -109,7 +109,7 @@ internal sealed class LiveConnection : IDisposable
         }
 
         return report ?? throw new UblkException(UblkError.NotSupported,
-            $"The worker of device {_id} is of another version. Replace it: Update-UblkDevice {_id}", operation: "receive",
+            $"The worker of device {_id} has a different version. Replace it: Update-UblkDevice {_id}", operation: "receive",
             deviceId: _id);
     }
 

@@ -26,7 +26,7 @@ internal sealed class LiveListener : IDisposable
     private bool _isEnding;
 
     /// <summary>Begins to listen.</summary>
-    /// <param name="listener">The socket; goes with this.</param>
+    /// <param name="listener">The socket; owned by this object.</param>
     /// <param name="disk">The disk.</param>
     /// <param name="log">Takes a sentence about each command.</param>
     public LiveListener(Socket listener, LiveDisk disk, Action<string> log)
@@ -38,7 +38,7 @@ internal sealed class LiveListener : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Ends the command that is under way, and takes no other.</summary>
+    /// <summary>Aborts the current command and accepts no others.</summary>
     public void Dispose()
     {
         lock (_lock)
@@ -143,7 +143,8 @@ internal sealed class LiveListener : IDisposable
         return order?.Version == LiveOrder.CurrentVersion
             ? order
             : throw new UblkException(UblkError.NotSupported,
-                $"The worker of device {id} is of another version. Replace it: Update-UblkDevice {id}", operation: "receive", deviceId: id);
+                $"The worker of device {id} has a different version. Replace it: Update-UblkDevice {id}",
+                operation: "receive", deviceId: id);
     }
 
     private static void RequireOpen(LineChannel channel)

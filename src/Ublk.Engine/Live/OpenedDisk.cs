@@ -70,7 +70,8 @@ internal sealed record OpenedDisk(
             throw new UblkException(UblkError.NotSupported,
                 "Only filters that keep no state can be exchanged while the disk is in use, and only before all others: "
                     + string.Join(", ", FilterCatalog.All.Where(filter => filter.IsExchangeable).Select(filter => filter.Name))
-                    + $". Change only these: Set-UblkDevice {Specification.Id} -Filter. For others remove the device and make it anew.",
+                    + $". Change only these: Set-UblkDevice {Specification.Id} -Filter. To change others, remove the device and create it "
+                    + "again.",
                 deviceId: Specification.Id);
         }
 

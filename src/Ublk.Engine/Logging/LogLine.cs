@@ -34,7 +34,7 @@ internal static partial class LogLine
     }
 
     /// <summary>Reads a line of <c>journalctl --output=json</c>.</summary>
-    /// <returns>Null where it is none of a device.</returns>
+    /// <returns>Null if the line does not belong to a device.</returns>
     public static UblkLogEntry? ParseJournal(string line)
     {
         using JsonDocument document = JsonDocument.Parse(line);

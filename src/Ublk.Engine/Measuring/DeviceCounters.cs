@@ -8,7 +8,7 @@ using Ublk.Io;
 
 namespace Ublk.Measuring;
 
-/// <summary>What the worker of a device has counted up to a moment. The worker does not notice that somebody looks.</summary>
+/// <summary>A sample of a device's counters. Reading them does not involve the worker.</summary>
 public sealed unsafe class DeviceCounters
 {
     private const double NanosecondsPerMicrosecond = 1000;

@@ -6,7 +6,7 @@ using Ublk.Interop;
 namespace Ublk.Processes;
 
 /// <summary>Lines of text over a Unix socket, whose other end the kernel identifies.</summary>
-/// <param name="socket">The connected socket; goes with this.</param>
+/// <param name="socket">The connected socket; owned by this object.</param>
 internal sealed class LineChannel(Socket socket) : IDisposable
 {
     private readonly StringBuilder _line = new();

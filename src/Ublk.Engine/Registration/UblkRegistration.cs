@@ -29,7 +29,7 @@ public sealed class UblkRegistration
     /// <summary>The unit of a device that was registered before there was a template.</summary>
     internal string FormerUnitPath => $"{RegistrationText.UnitFolder}/{Unit}";
 
-    /// <summary>The rule by which udev, and systemd from it, learns the name.</summary>
+    /// <summary>The rule that announces the name to udev and systemd.</summary>
     internal string RulePath => $"/etc/udev/rules.d/60-ublk-{Name}.rules";
 
     /// <summary>All that a registration consists of.</summary>

@@ -66,7 +66,7 @@ internal unsafe class Ring : IDisposable
 
     /// <summary>Makes the ring of a queue, for the calling thread alone.</summary>
     /// <param name="entries">Submissions a turn may hold.</param>
-    /// <param name="completions">Operations that may be under way at once.</param>
+    /// <param name="completions">Operations that may be in flight at once.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     public static Ring CreateForQueue(uint entries, uint completions)
     {
@@ -205,7 +205,7 @@ internal unsafe class Ring : IDisposable
         }
     }
 
-    /// <summary>Puts other files in the place of registered ones; operations under way keep the former.</summary>
+    /// <summary>Replaces registered files; operations in flight keep the former ones.</summary>
     /// <param name="first">The first index that changes.</param>
     /// <param name="files">The files.</param>
     /// <param name="count">How many indexes change: those without a file have none after.</param>

@@ -19,8 +19,8 @@ internal static class DeviceParameters
         int logical = specification.LogicalBlockSize ?? geometry.LogicalBlockSize;
         if (logical < geometry.LogicalBlockSize)
         {
-            throw Invalid($"LogicalBlockSize must be at least {geometry.LogicalBlockSize} here, not {logical}: "
-                + "the storage behind the disk takes no smaller requests.");
+            throw Invalid($"LogicalBlockSize must be at least {geometry.LogicalBlockSize}, not {logical}: "
+                + "the storage does not support smaller requests.");
         }
 
         if (geometry.Size < logical)
@@ -84,22 +84,23 @@ internal static class DeviceParameters
         // What the kernel aligns to without a word from the server (block/blk-settings.c).
         uint alignmentMask = (disk.Types & UblkAbi.ParamDmaAlign) != 0 ? disk.DmaAlignmentMask : (1 << UblkAbi.SectorShift) - 1;
         bool isZeroCopy = flags.HasFlag(UblkFeatures.SupportZeroCopy);
-        return size > storage.Size ? $"has {size} bytes, but what is behind it has only {storage.Size} now. Restore its size first"
-            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but what is behind it takes none smaller than "
+        return size > storage.Size ? $"has {size} bytes, but the storage has only {storage.Size} now. Restore its size first"
+            : storage.LogicalBlockSize > block ? $"takes blocks of {block} bytes, but the storage takes none smaller than "
                 + $"{storage.LogicalBlockSize} now"
             : isWritable && (storage.ReadOnly
-                || readOnly) ? "can be written, but what is behind it can be opened only for reading now. Make it writable first"
+                || readOnly) ? "can be written, but the storage can be opened only for reading now. Make it writable first"
             : disk.MaxSectors > storage.MaxIoSize >> UblkAbi.SectorShift
-                ? $"has requests of {(long)disk.MaxSectors << UblkAbi.SectorShift} bytes, but what is behind it takes at most "
+                ? $"has requests of {(long)disk.MaxSectors << UblkAbi.SectorShift} bytes, but the storage takes at most "
                     + $"{storage.MaxIoSize} now"
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
-                ? "sends no flush, but what is behind it needs one to keep what is written now"
+                ? "sends no flush, but the storage now has a volatile cache"
             : hasDiscard && disk.MaxDiscardSectors > 0 && storage.DiscardGranularity == 0
-                ? "discards ranges, but what is behind it cannot now"
-            : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes ? "zeroes ranges, but what is behind it cannot now"
+                ? "discards ranges, but the storage no longer supports this"
+            : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes
+                ? "zeroes ranges, but the storage no longer supports this"
             : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
-                ? $"aligns memory to {alignmentMask + 1} bytes, but what is behind it needs {storage.MemoryAlignment} now"
-            : isZeroCopy && !target.ForwardsData ? "hands on its data without a copy, but what is behind it needs one now"
+                ? $"aligns memory to {alignmentMask + 1} bytes, but the storage needs {storage.MemoryAlignment} now"
+            : isZeroCopy && !target.ForwardsData ? "uses zero copy, but the target no longer supports it"
             : null;
     }
 

@@ -42,7 +42,7 @@ internal sealed class DeviceServer : IDisposable
     /// <param name="target">What answers the requests; the caller keeps it and disposes it after the server.</param>
     /// <param name="counters">Where the threads count; the caller keeps it and disposes it after the server.</param>
     /// <param name="onAdded">Called once the driver knows the device as this server's.</param>
-    /// <param name="onFatal">Called on a queue's thread when it cannot go on; the process must then end at once.</param>
+    /// <param name="onFatal">Called on a queue's thread when it fails; the process must then end at once.</param>
     /// <exception cref="UblkException">It cannot be served; what was made is undone.</exception>
     public static DeviceServer Create(
         LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters, Action onAdded,
@@ -52,7 +52,7 @@ internal sealed class DeviceServer : IDisposable
         return Create(control, kind, specification, target, counters, onAdded, onFatal);
     }
 
-    /// <summary>The same, through an open control node.</summary>
+    /// <summary>Creates the server through an open control node.</summary>
     public static DeviceServer Create(
         ControlDevice control, LaunchKind kind, DeviceSpecification specification, BlockTarget target, CounterMemory counters,
         Action onAdded, Action<Exception> onFatal)
@@ -163,7 +163,7 @@ internal sealed class DeviceServer : IDisposable
         {
             control.Delete(id, UndoTimeout);
             throw new UblkException(UblkError.InvalidArgument,
-                "A process with CAP_SYS_ADMIN makes no unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
+                "A process with CAP_SYS_ADMIN cannot create unprivileged devices. Leave out -Unprivileged, or run as an ordinary user.",
                 operation: "ADD_DEV", deviceId: id);
         }
 
@@ -189,8 +189,8 @@ internal sealed class DeviceServer : IDisposable
         if (reason is not null)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"The disk of device {id} {reason}. It waits: Start-UblkDevice {id} tries again, Remove-UblkDevice {id} -Force gives it "
-                    + "up.",
+                $"The disk of device {id} {reason}. Its requests wait. Try again with Start-UblkDevice {id}, or remove it: "
+                    + $"Remove-UblkDevice {id} -Force",
                 operation: "recover", deviceId: id);
         }
 

@@ -3,7 +3,7 @@ using Ublk.Io;
 
 namespace Ublk.Serving;
 
-/// <summary>A thread's data in the mode where the driver copies: it knows a buffer for each of its tags.</summary>
+/// <summary>A thread's data in the mode where the driver copies: each tag has a registered buffer.</summary>
 internal sealed unsafe class KernelCopyBuffers : RequestBuffers
 {
     private readonly BufferMemory _memory;

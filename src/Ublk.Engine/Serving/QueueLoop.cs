@@ -46,7 +46,7 @@ internal sealed class QueueLoop : IDisposable
     static QueueLoop() => s_idleTime[0] = new KernelTimespec { Seconds = 5 };
 
     /// <summary>Opens the queue and fetches each tag of the share.</summary>
-    /// <param name="ring">The thread's ring, with room for its tags; goes with this.</param>
+    /// <param name="ring">The thread's ring, with room for its tags; owned by this object.</param>
     /// <param name="charDevice">The device's node.</param>
     /// <param name="share">Which of its queues, and which tags.</param>
     /// <param name="team">The loops of the queue; this one joins them.</param>
@@ -129,7 +129,7 @@ internal sealed class QueueLoop : IDisposable
             _counters.EndTurn();
             if (result < 0 && result is not (-Libc.EBUSY or -Libc.EAGAIN))
             {
-                throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_share} cannot go on");
+                throw UblkException.FromErrno(-result, "io_uring_enter", $"Queue {_share} failed");
             }
         }
 
@@ -176,7 +176,7 @@ internal sealed class QueueLoop : IDisposable
         }
     }
 
-    /// <summary>Gives the loop's operations other files. No operation may be under way.</summary>
+    /// <summary>Replaces the files of the loop's operations. No operation may be in flight.</summary>
     internal void ReplaceFiles(IReadOnlyList<SafeFileHandle> files) => _queue.ReplaceFiles(files);
 
     /// <summary>Has a target make all that was written durable.</summary>

@@ -1,6 +1,6 @@
 namespace Ublk.Serving;
 
-/// <summary>What one of a queue's threads has of it.</summary>
+/// <summary>The share of one thread in a queue.</summary>
 /// <param name="QueueId">The queue.</param>
 /// <param name="Index">Which of its threads, from 0.</param>
 /// <param name="Count">How many threads it has.</param>

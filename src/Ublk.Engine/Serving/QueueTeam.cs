@@ -1,7 +1,7 @@
 namespace Ublk.Serving;
 
 /// <summary>The loops that share a queue. The first that the driver aborts ends the others.</summary>
-/// <remarks>A loop whose every tag is busy hears nothing from a driver that quiesces the device.</remarks>
+/// <remarks>A driver that quiesces a device does not notify a loop without an idle tag.</remarks>
 internal sealed class QueueTeam
 {
     private readonly Lock _lock = new();
@@ -16,7 +16,7 @@ internal sealed class QueueTeam
         }
     }
 
-    /// <summary>Forgets a loop, which can then be disposed.</summary>
+    /// <summary>Removes a loop, which can then be disposed.</summary>
     public void Remove(QueueLoop loop)
     {
         lock (_lock)
@@ -25,7 +25,7 @@ internal sealed class QueueTeam
         }
     }
 
-    /// <summary>Tells every loop but one to leave.</summary>
+    /// <summary>Ends every loop but one.</summary>
     public void Dismiss(QueueLoop except)
     {
         lock (_lock)

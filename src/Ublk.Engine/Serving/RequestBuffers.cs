@@ -79,7 +79,7 @@ internal abstract unsafe class RequestBuffers : IDisposable
     {
     }
 
-    /// <summary>Returns the memory to the kernel. No request may be under way: its data would turn to zeroes.</summary>
+    /// <summary>Returns the memory to the kernel. No request may be in flight: its data would be zeroed.</summary>
     public virtual void Trim()
     {
     }

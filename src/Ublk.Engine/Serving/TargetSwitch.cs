@@ -6,7 +6,7 @@ namespace Ublk.Serving;
 /// <summary>Exchanges the target of a device that is served. No request fails and none is lost; the driver takes no part in it.</summary>
 /// <remarks>
 /// Either at once, where both targets use the same files: requests in flight are answered by the former. Or between <see cref="Hold"/>
-/// and <see cref="Release"/>, while no request is in flight and new ones wait. Used by one thread at a time, which is none of the queues'.
+/// and <see cref="Release"/>, while no request is in flight and new ones wait. Used by one thread at a time, never by a queue thread.
 /// </remarks>
 /// <param name="id">The device.</param>
 /// <param name="threads">The threads of its queues.</param>

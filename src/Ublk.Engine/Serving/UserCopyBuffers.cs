@@ -4,7 +4,7 @@ using Ublk.Io;
 namespace Ublk.Serving;
 
 /// <summary>
-/// A thread's data in the mode where the worker copies it, by reading and writing the device's node. Only requests under way have a
+/// A thread's data in the mode where the worker copies it, by reading and writing the device's node. Only requests in flight have a
 /// buffer, and the one freed last is taken first: a few warm ones serve a deep queue.
 /// </summary>
 internal sealed class UserCopyBuffers : RequestBuffers
@@ -88,6 +88,6 @@ internal sealed class UserCopyBuffers : RequestBuffers
 
     private long PositionOf(int tag) => _position + ((long)tag << UblkAbi.UserCopyTagShift);
 
-    // The driver copies all of a request that is under way: less means that it is none any more.
+    // The driver copies all of a request in flight: a shorter copy means that the request was aborted.
     private static int FailureOf(nint result) => result < 0 ? -Libc.LastErrno : -Libc.EIO;
 }

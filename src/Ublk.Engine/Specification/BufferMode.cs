@@ -9,7 +9,7 @@ public enum BufferMode
     /// <summary>The driver copies it to and from the worker's memory.</summary>
     Copy,
 
-    /// <summary>The worker copies it, to and from memory that only requests under way need (UBLK_F_USER_COPY, from 6.5).</summary>
+    /// <summary>The worker copies it, to and from memory that only requests in flight need (UBLK_F_USER_COPY, from 6.5).</summary>
     UserCopy,
 
     /// <summary>Not copied: the target's files read and write the clients' memory (UBLK_F_SUPPORT_ZERO_COPY, from 6.15).</summary>

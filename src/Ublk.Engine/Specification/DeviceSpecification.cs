@@ -126,7 +126,7 @@ internal sealed record DeviceSpecification
     }
 
     /// <summary>Checks CPU lists: one for all queues, or one for each.</summary>
-    /// <exception cref="UblkException">There are more or fewer, or one is none.</exception>
+    /// <exception cref="UblkException">The number of lists is wrong, or a list is malformed.</exception>
     internal static void CheckAffinity(IReadOnlyList<string> lists, int queueCount)
     {
         Require(lists.Count <= 1 || lists.Count == queueCount,

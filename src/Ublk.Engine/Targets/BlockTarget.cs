@@ -5,7 +5,7 @@ using Ublk.Io;
 
 namespace Ublk.Targets;
 
-/// <summary>A kind of disk: it says what it is like and answers requests. Derive from it to make a new one.</summary>
+/// <summary>Base class of a disk: describes its geometry and answers requests.</summary>
 public abstract class BlockTarget : IDisposable
 {
     private bool _isDisposed;
@@ -23,23 +23,23 @@ public abstract class BlockTarget : IDisposable
     public virtual string? BackingPath => null;
 
     /// <summary>
-    /// What the target counts for its user to see, with Get-UblkDevice: up to 63 numbers, the same ones as long as it is open.
+    /// Counters shown by Get-UblkDevice: up to 63, the same ones as long as the target is open.
     /// </summary>
     public virtual IReadOnlyList<TargetCounter> Counters => [];
 
     /// <summary>
-    /// What else the target tells its user about what is behind the disk, by name, with Get-UblkDevice: as it was when it was opened.
+    /// Information about the storage when the target was opened, by name, shown by Get-UblkDevice.
     /// </summary>
     public virtual IReadOnlyDictionary<string, string> Properties => ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary>
-    /// Whether the target never looks at a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
+    /// Whether the target never accesses a request's data and only hands its buffer to operations of the <see cref="IoQueue"/>,
     /// so that it need not be copied.
     /// </summary>
     public virtual bool ForwardsData => false;
 
     /// <summary>
-    /// For a target that can do without a copy: bytes from which on a request is better off without; <see cref="int.MaxValue"/> for none.
+    /// The request size in bytes from which zero copy is faster; <see cref="int.MaxValue"/> for never.
     /// </summary>
     public virtual int ZeroCopyThreshold => 0;
 
@@ -58,7 +58,7 @@ public abstract class BlockTarget : IDisposable
     /// <summary>Whether the target keeps at <see cref="TargetOptions.StatePath"/> what its next worker cannot do without.</summary>
     internal virtual bool KeepsState => false;
 
-    /// <summary>Writes back what is left when every request has been answered; before <see cref="Dispose()"/>, which cannot fail.</summary>
+    /// <summary>Writes back remaining data after the last request; before <see cref="Dispose()"/>, which cannot fail.</summary>
     /// <exception cref="UblkException">Something could not be written.</exception>
     internal virtual void Finish()
     {

@@ -5,7 +5,7 @@ using Ublk.Io;
 namespace Ublk.Targets;
 
 /// <summary>
-/// Uses a target as a disk's clients do, without a driver and without a device: for tests, and for a look at what is on a disk.
+/// Sends requests to a target as clients of a disk do, without a driver or a device.
 /// </summary>
 /// <remarks>Each call is one request on a queue of its own, and returns when it is answered. A request that fails throws.</remarks>
 /// <param name="target">The target, which stays the caller's.</param>
@@ -14,8 +14,8 @@ public sealed class TargetClient(BlockTarget target)
     private static readonly TimeSpan CompletionTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Reads whole blocks.</summary>
-    /// <param name="offset">The first byte.</param>
-    /// <param name="length">How many bytes.</param>
+    /// <param name="offset">The offset on the disk, in bytes.</param>
+    /// <param name="length">The length in bytes.</param>
     /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public byte[] Read(long offset, int length)
     {
@@ -25,7 +25,7 @@ public sealed class TargetClient(BlockTarget target)
     }
 
     /// <summary>Writes whole blocks.</summary>
-    /// <param name="offset">The first byte.</param>
+    /// <param name="offset">The offset on the disk, in bytes.</param>
     /// <param name="data">The data.</param>
     /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Write(long offset, byte[] data)
@@ -34,15 +34,19 @@ public sealed class TargetClient(BlockTarget target)
         Submit(IoOperation.Write, offset, data.Length, data);
     }
 
-    /// <summary>Has everything that was written made durable.</summary>
+    /// <summary>Flushes: makes all completed writes durable.</summary>
     /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Flush() => Submit(IoOperation.Flush, 0, 0, []);
 
     /// <summary>Discards a range.</summary>
+    /// <param name="offset">The offset on the disk, in bytes.</param>
+    /// <param name="length">The length in bytes.</param>
     /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void Discard(long offset, long length) => Submit(IoOperation.Discard, offset, length, []);
 
-    /// <summary>Has a range read as zeroes.</summary>
+    /// <summary>Zeroes a range.</summary>
+    /// <param name="offset">The offset on the disk, in bytes.</param>
+    /// <param name="length">The length in bytes.</param>
     /// <exception cref="UblkException">The target fails, or takes too long; see the errno.</exception>
     public void WriteZeroes(long offset, long length) => Submit(IoOperation.WriteZeroes, offset, length, []);
 

@@ -1,6 +1,6 @@
 namespace Ublk.Targets;
 
-/// <summary>What a disk is like.</summary>
+/// <summary>Size, block sizes and limits of a disk.</summary>
 public sealed record TargetGeometry
 {
     /// <summary>Size in bytes; a multiple of <see cref="LogicalBlockSize"/>.</summary>
@@ -13,8 +13,8 @@ public sealed record TargetGeometry
     public int PhysicalBlockSize { get; init; } = 4096;
 
     /// <summary>
-    /// What the storage wants a buffer's address to be a multiple of, in bytes. It matters without a copy: the buffer is then
-    /// the client's.
+    /// The alignment of buffer addresses that the storage requires, in bytes. Used with zero copy only, where the buffer belongs to the
+    /// client.
     /// </summary>
     public int MemoryAlignment { get; init; } = 1;
 
@@ -30,15 +30,15 @@ public sealed record TargetGeometry
     /// </summary>
     public bool ForceUnitAccess { get; init; } = true;
 
-    /// <summary>Whether the storage turns, so that it pays to keep requests in order.</summary>
+    /// <summary>Whether the storage is rotational.</summary>
     public bool IsRotational { get; init; }
 
-    /// <summary>The greatest request that the target takes, in bytes, a multiple of 4096; the user's choice where it is smaller.</summary>
+    /// <summary>The maximum request size in bytes, a multiple of 4096; a smaller one that the user chooses takes precedence.</summary>
     public int MaxIoSize { get; init; } = int.MaxValue;
 
     /// <summary>The unit of a discard in bytes; 0 where discards are not supported.</summary>
     public int DiscardGranularity { get; init; }
 
-    /// <summary>Whether the target zeroes ranges by itself; otherwise the kernel writes zeroes.</summary>
+    /// <summary>Whether the target supports write zeroes; otherwise the kernel writes zeroes.</summary>
     public bool WriteZeroes { get; init; }
 }

@@ -59,7 +59,7 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
                 ? "It has no options."
                 : $"Its options: {string.Join(", ", options.Select(option => option.Name))}.";
             TargetOption option = Find(options, name)
-                ?? throw new UblkException(UblkError.UnsupportedOption, $"{owner} takes no {name}. {known}");
+                ?? throw new UblkException(UblkError.UnsupportedOption, $"{owner} has no option {name}. {known}");
             option.Check(value);
         }
 
@@ -100,7 +100,7 @@ public sealed record TargetOption(string Name, TargetOptionKind Kind, string Hel
         if (!readable)
         {
             string choices = Choices.Count > 0 ? $" Choose from: {string.Join(", ", Choices)}." : "";
-            throw new UblkException(UblkError.InvalidArgument, $"'{value}' is no value for {Name}: {Help}{choices}");
+            throw new UblkException(UblkError.InvalidArgument, $"'{value}' is not a valid value for {Name}: {Help}{choices}");
         }
     }
 

@@ -45,6 +45,6 @@ internal sealed class DetachedProcess : IDisposable
     /// <summary>What the program complained of, once it is dead.</summary>
     public string ReadComplaint() => _process.StandardError.ReadToEnd().Trim();
 
-    /// <summary>Lets go of the program, which lives on.</summary>
+    /// <summary>Closes the handles; the program continues.</summary>
     public void Dispose() => _process.Dispose();
 }

@@ -37,7 +37,7 @@ internal sealed class WorkerProgram
         : ["--user", $"--property={WorkerPrivileges.NoNewPrivileges}"];
 
     /// <summary>Finds the program for a device: only the dotnet host loads assemblies.</summary>
-    /// <exception cref="UblkException">There is none that can be executed.</exception>
+    /// <exception cref="UblkException">No worker program can be executed.</exception>
     public static WorkerProgram Locate(string directory, DeviceSpecification specification) =>
         specification.Assembly is null ? Locate(directory) : LocatePortable(directory);
 
@@ -45,7 +45,7 @@ internal sealed class WorkerProgram
     /// <param name="directory">
     /// The folder of workers: one for each platform, and <c>portable</c>; or one with a worker for this platform.
     /// </param>
-    /// <exception cref="UblkException">There is none that can be executed.</exception>
+    /// <exception cref="UblkException">No worker program can be executed.</exception>
     public static WorkerProgram Locate(string directory)
     {
         string single = Path.Combine(directory, "ublk-worker");

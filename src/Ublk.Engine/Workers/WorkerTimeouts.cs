@@ -1,6 +1,6 @@
 namespace Ublk.Workers;
 
-/// <summary>How long a worker may take, and how often it says that it gets on.</summary>
+/// <summary>How long a worker may take, and how often it reports progress.</summary>
 internal static class WorkerTimeouts
 {
     /// <summary>How long a start may take without progress before it is given up and undone.</summary>

@@ -20,7 +20,7 @@ public sealed class OptimizeUblkImageCommand : UblkImagePathCommand
     /// <inheritdoc/>
     protected override void Process(string image)
     {
-        if (!ShouldProcess(image, "Give unused space back"))
+        if (!ShouldProcess(image, "Free unused space"))
         {
             return;
         }

@@ -39,7 +39,7 @@ public sealed class RegisterUblkDeviceCommand : UblkSpecificationCommand
         {
             WithProgress($"Register ublk device {Name}", step =>
             {
-                step($"Writing the unit of {Name} and having systemd enable it.");
+                step($"Writing and enabling the unit of {Name}.");
                 UblkRegistration registration = DeviceRegistrar.Register(Name, specification, WorkerDirectory);
                 if (Start)
                 {

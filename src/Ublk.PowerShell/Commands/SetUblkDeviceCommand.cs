@@ -94,7 +94,7 @@ public sealed class SetUblkDeviceCommand : UblkDeviceCommand
 
         if (IsReadOnlyGiven)
         {
-            step($"Making {(ReadOnly ? "the disk refuse writes" : "the disk take writes")}.");
+            step($"Making {(ReadOnly ? "the disk read-only" : "the disk writable")}.");
             DeviceWriteAccess.Set(id, ReadOnly);
         }
 

@@ -4,7 +4,7 @@ using Ublk.Lifecycle;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Sends the workers of devices away: the disks stay, and requests wait until Resume-UblkDevice.</summary>
+/// <summary>Suspends devices: the disks stay, and requests wait until Resume-UblkDevice.</summary>
 [Cmdlet(VerbsLifecycle.Suspend, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
 public sealed class SuspendUblkDeviceCommand : UblkDeviceCommand

@@ -22,7 +22,7 @@ public abstract class UblkEndCommand : UblkDeviceCommand
         }
         catch (UblkException exception) when (exception.Error == UblkError.DeviceInUse && !Force)
         {
-            if (Asks($"{exception.Message} {Action} {id} all the same?", () => exception))
+            if (Asks($"{exception.Message} {Action} {id} anyway?", () => exception))
             {
                 End(id, force: true, step);
             }

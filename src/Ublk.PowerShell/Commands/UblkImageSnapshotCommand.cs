@@ -20,6 +20,6 @@ public abstract class UblkImageSnapshotCommand : UblkImageCommand
     /// <inheritdoc/>
     protected override void ProcessRecord() => Attempt(Snapshot, () => Process(FilePaths.ResolveExisting(SessionState, Path)));
 
-    /// <summary>Does it.</summary>
+    /// <summary>Runs the operation.</summary>
     protected abstract void Process(string image);
 }

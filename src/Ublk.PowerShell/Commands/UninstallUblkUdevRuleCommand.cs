@@ -3,7 +3,7 @@ using Ublk.Registration;
 
 namespace Ublk.PowerShell.Commands;
 
-/// <summary>Ends what Install-UblkUdevRule began: devices are root's again. Those there are stay with their owners.</summary>
+/// <summary>Ends what Install-UblkUdevRule began: devices are root's again. Existing devices keep their owners.</summary>
 [Cmdlet(VerbsLifecycle.Uninstall, "UblkUdevRule", SupportsShouldProcess = true)]
 public sealed class UninstallUblkUdevRuleCommand : UblkCommand
 {
@@ -14,7 +14,7 @@ public sealed class UninstallUblkUdevRuleCommand : UblkCommand
         {
             Require(UdevRules.Path, () => WithProgress("Uninstall udev rules", step =>
             {
-                step($"Removing {UdevRules.Path} and having udev forget it.");
+                step($"Removing {UdevRules.Path} and reloading the rules of udev.");
                 UdevRules.Uninstall();
             }));
         }

@@ -40,7 +40,7 @@ internal static class PluginLoader
         }
         catch (BadImageFormatException)
         {
-            throw Invalid(file, "it is no assembly");
+            throw Invalid(file, "it is not an assembly");
         }
         catch (Exception exception) when (exception is IOException or TypeLoadException or ReflectionTypeLoadException)
         {

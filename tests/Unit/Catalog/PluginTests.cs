@@ -64,10 +64,10 @@ public sealed class PluginTests : IDisposable
     [Fact]
     public void What_is_no_assembly_is_refused()
     {
-        string path = Write("text.dll", "no assembly"u8.ToArray());
+        string path = Write("text.dll", "not an assembly"u8.ToArray());
         UblkException exception = Assert.Throws<UblkException>(() => PluginCatalog.List(path, _workers));
         Assert.Equal(UblkError.PluginInvalid, exception.Error);
-        Assert.Contains("no assembly", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("not an assembly", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

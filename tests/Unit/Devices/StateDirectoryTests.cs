@@ -21,7 +21,7 @@ public class StateDirectoryTests
         Assert.Equal(path, StateDirectory.PathFor(userId, runtimeDirectory));
 
     [Fact]
-    public void What_another_user_calls_his_directory_is_not_asked()
+    public void The_environment_of_another_user_is_not_consulted()
     {
         const uint other = 4_000_000;
         Assert.Equal($"/run/user/{other}/ublk", StateDirectory.Of(other).Path);

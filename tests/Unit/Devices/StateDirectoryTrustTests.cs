@@ -89,7 +89,7 @@ public sealed class StateDirectoryTrustTests : IDisposable
     [InlineData("a pipe")]
     [InlineData("a directory")]
     [InlineData("too long")]
-    public void A_record_that_is_not_the_users_own_file_is_none(string kind)
+    public void A_record_that_is_not_the_users_own_file_is_rejected(string kind)
     {
         WriteAll();
         DeviceRecord read = _state.TryRead(Id)!;

@@ -154,7 +154,7 @@ public sealed class ConvertImageTests : IDisposable
     }
 
     [Fact]
-    public void A_chain_that_bites_its_tail_is_named()
+    public void A_loop_in_a_chain_is_named()
     {
         string one = _folder.QemuCreate("one.qcow2", "1M");
         string two = _folder.QemuCreate("two.qcow2", "1M", "", "-b", one, "-F", "qcow2");

@@ -45,7 +45,7 @@ public sealed class ImageInspectorTests : IDisposable
     }
 
     [Fact]
-    public void A_chain_is_told_from_the_top_down()
+    public void A_chain_is_listed_from_the_top_down()
     {
         string bottom = _folder.Create("bottom.raw", 1 << 20, new NewImageOptions { Format = ImageFormat.Raw });
         string middle = _folder.QemuCreate("middle.qcow2", "2M", "", "-b", "bottom.raw", "-F", "raw");

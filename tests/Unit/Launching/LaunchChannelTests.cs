@@ -123,7 +123,7 @@ public sealed class LaunchChannelTests : IDisposable
     }
 
     [Fact]
-    public void Who_took_the_name_of_a_launcher_that_is_gone_gives_no_orders()
+    public void A_process_with_the_socket_name_of_a_dead_launcher_is_refused()
     {
         string name = "";
         using Socket listener = OtherUser.Run(() => LaunchChannel.Listen(out name));

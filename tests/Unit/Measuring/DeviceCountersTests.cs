@@ -42,7 +42,7 @@ public sealed class DeviceCountersTests : IDisposable
     public void The_file_says_whose_it_is() => Assert.Equal(Cookie, CounterHeader.CookieOf(_file.Content));
 
     [Fact]
-    public void What_is_no_counters_is_nobodys()
+    public void Invalid_counters_have_no_owner()
     {
         Assert.Equal(0UL, CounterHeader.CookieOf([]));
         Assert.Equal(0UL, CounterHeader.CookieOf(new byte[CounterHeader.Room]));

@@ -96,7 +96,7 @@ public class DeviceParametersTests
         Refuse("discards", Writable, Writable with { DiscardGranularity = 0 });
         Refuse("zeroes", Writable, Writable with { WriteZeroes = false });
         Refuse("aligns memory to 512", Writable, Writable with { MemoryAlignment = 4096 }, BufferMode.ZeroCopy);
-        Refuse("without a copy", Writable, Writable, BufferMode.ZeroCopy, forwardsData: false);
+        Refuse("zero copy", Writable, Writable, BufferMode.ZeroCopy, forwardsData: false);
     }
 
     private static void Refuse(

@@ -33,7 +33,7 @@ public class WorkerPrivilegesTests
     }
 
     [Fact]
-    public void Who_starts_it_stays_as_he_is()
+    public void The_starting_thread_keeps_its_capabilities()
     {
         string before = Privileges();
         Run("/proc/self/status");

@@ -5,7 +5,7 @@ using Ublk.Targets.Nbd;
 namespace Ublk.Exports.Server;
 
 /// <summary>Which ranges of an image have data: the context base:allocation.</summary>
-/// <param name="content">The image, which is not written; goes with this.</param>
+/// <param name="content">The image, which is not written; owned by this object.</param>
 internal sealed class AllocationContext(ImageContent content) : MetadataContext("base:allocation")
 {
     /// <inheritdoc/>

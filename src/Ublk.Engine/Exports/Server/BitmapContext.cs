@@ -18,7 +18,7 @@ internal sealed class BitmapContext : MetadataContext
     private readonly int _granularityBits;
 
     /// <summary>Reads a bitmap's table.</summary>
-    /// <param name="file">The image's file; goes with this.</param>
+    /// <param name="file">The image's file; owned by this object.</param>
     /// <param name="bitmap">The bitmap.</param>
     /// <exception cref="UblkException">The table is too short, or an entry of it is invalid.</exception>
     public BitmapContext(DiskFile file, PersistentBitmap bitmap)

@@ -31,7 +31,7 @@ internal sealed class ExportServer : IDisposable
 
     /// <summary>Serves from now on.</summary>
     /// <param name="disk">The export; it stays the caller's.</param>
-    /// <param name="listener">A socket that listens; goes with this.</param>
+    /// <param name="listener">A socket that listens; owned by this object.</param>
     /// <param name="isTcp">Whether it is one of TCP.</param>
     /// <param name="certificates">The certificates, with which TLS is required; null for none.</param>
     /// <param name="log">Takes a sentence about a client. Called from any thread.</param>

@@ -5,8 +5,8 @@ namespace Ublk.Exports.Server;
 
 /// <summary>What is exported: a target, its name, and what can be asked about it.</summary>
 /// <param name="name">The export's name.</param>
-/// <param name="target">What answers the requests; goes with this.</param>
-/// <param name="contexts">What can be asked; go with this.</param>
+/// <param name="target">What answers the requests; owned by this object.</param>
+/// <param name="contexts">What clients can query; owned by this object.</param>
 internal sealed class ExportedDisk(string name, BlockTarget target, IReadOnlyList<MetadataContext> contexts) : IDisposable
 {
     /// <summary>The export's name.</summary>

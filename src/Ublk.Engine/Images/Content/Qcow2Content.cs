@@ -43,7 +43,7 @@ internal sealed class Qcow2Content(Qcow2File image, Snapshot? snapshot, DiskFile
             if (!_layout.IsAligned(table))
             {
                 throw ImageError.Invalid(File.Path,
-                    $"the L2 table for byte {tableStart} of the disk is at byte {table}, where none can be");
+                    $"the L2 table for byte {tableStart} of the disk has the invalid host offset {table}");
             }
 
             IEnumerable<ContentExtent> extents = table == 0

@@ -20,7 +20,7 @@ internal sealed class CheckFindings
     /// <summary>The first of them, in words.</summary>
     public IReadOnlyList<string> Texts => _texts;
 
-    /// <summary>A contradiction that no repair mends, such as an entry that points nowhere.</summary>
+    /// <summary>A contradiction that cannot be repaired, such as an entry that points nowhere.</summary>
     public void AddDamage(string text)
     {
         Damage ??= text;

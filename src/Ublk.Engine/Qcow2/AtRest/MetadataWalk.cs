@@ -111,11 +111,11 @@ internal sealed class MetadataWalk(Qcow2File image, CheckFindings findings, Imag
 
             if (entry.Offset == 0 && entry.IsCopied)
             {
-                findings.AddDamage($"Entry {index} of {what} has its copied flag set, but places no L2 table.");
+                findings.AddDamage($"Entry {index} of {what} has its copied flag set, but has no L2 table.");
             }
             else if (entry.Offset != 0 && !image.CanHoldL2(entry.Offset))
             {
-                findings.AddDamage($"Entry {index} of {what} places an L2 table at byte {entry.Offset}, where none can be.");
+                findings.AddDamage($"Entry {index} of {what} has the invalid L2 table offset {entry.Offset}.");
             }
             else if (entry.Offset != 0)
             {

@@ -42,7 +42,7 @@ internal sealed class Qcow2Edit(Qcow2File image, MetadataWalk walk, ImageProgres
             if (check.Findings.Damage is { } damage)
             {
                 throw new UblkException(UblkError.InvalidImage,
-                    $"{file.Path} is corrupt in a way that no repair mends, so it is left as it is: {damage} "
+                    $"{file.Path} is corrupt beyond repair and was not changed: {damage} "
                         + "Attach it with New-UblkDevice -ReadOnly to copy what can be read.");
             }
 

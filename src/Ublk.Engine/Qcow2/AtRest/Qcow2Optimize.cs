@@ -8,7 +8,7 @@ internal sealed class Qcow2Optimize(Qcow2Edit edit)
     private readonly Qcow2File _image = edit.Image;
     private readonly ClusterLayout _layout = edit.Image.Layout;
 
-    /// <summary>Does it.</summary>
+    /// <summary>Runs the operation.</summary>
     /// <exception cref="UblkException">The image is encrypted, or cannot be read or written.</exception>
     public void Run(ImageProgress progress)
     {

@@ -16,7 +16,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
     private readonly Qcow2File _image = edit.Image;
     private readonly ClusterLayout _layout = edit.Image.Layout;
 
-    /// <summary>Does it.</summary>
+    /// <summary>Runs the operation.</summary>
     /// <exception cref="UblkException">The image cannot have this size.</exception>
     public void Run(ImageProgress progress)
     {
@@ -32,8 +32,8 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (header.SnapshotCount > 0 && (header.Version == 2 || size < header.Size))
         {
             throw ImageError.NotSupported(path, size < header.Size
-                ? "has snapshots, so its disk cannot lose its end. Remove them first."
-                : "is of version 2 and has snapshots, which then know no size of their own. Remove them first.");
+                ? "has snapshots, so its disk cannot shrink. Remove them first."
+                : "has version 2 and snapshots, which do not record their own size. Remove them first.");
         }
 
         header = Bitmaps.Remove(edit, header, progress);
@@ -149,13 +149,13 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
         if (header.BackingFormat is null)
         {
             throw ImageError.NotSupported(path,
-                $"does not say of which format its backing file {name} is, so it is not known what would come to light.");
+                $"does not record the format of its backing file {name}, so it is unknown which data would become visible.");
         }
 
         if (sizeOf(BackingName.Of(path, header, null)) > header.Size)
         {
             throw ImageError.NotSupported(path,
-                $"is smaller than its backing file {name}, the end of which would come to light. Convert it into an image without a "
+                $"is smaller than its backing file {name}, the end of which would become visible. Convert it into an image without a "
                     + "backing file first.");
         }
     }

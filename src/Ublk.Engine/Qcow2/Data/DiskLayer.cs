@@ -47,7 +47,7 @@ internal abstract class DiskLayer : IDisposable
 }
 
 /// <summary>A raw file as a backing file.</summary>
-/// <param name="file">The file; goes with this.</param>
+/// <param name="file">The file; owned by this object.</param>
 internal sealed class RawLayer(ImageFile file) : DiskLayer
 {
     /// <inheritdoc/>

@@ -20,7 +20,7 @@ internal sealed class ImageUpdater : IDisposable
 
     /// <summary>Puts the parts together.</summary>
     /// <param name="layer">The image, open for writing.</param>
-    /// <param name="flusher">What writes its metadata back; goes with this.</param>
+    /// <param name="flusher">What writes its metadata back; owned by this object.</param>
     public ImageUpdater(Qcow2Layer layer, MetadataFlusher flusher)
     {
         _image = layer.State;

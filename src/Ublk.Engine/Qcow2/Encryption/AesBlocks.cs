@@ -23,10 +23,10 @@ internal sealed class AesBlocks : IDisposable
         _decryptor = aes.CreateDecryptor(key, null);
     }
 
-    /// <summary>Encrypts whole blocks where they are, so many bytes from the start on.</summary>
+    /// <summary>Encrypts whole blocks in place: this many bytes from the start.</summary>
     public void Encrypt(byte[] blocks, int start, int length) => _encryptor.TransformBlock(blocks, start, length, blocks, start);
 
-    /// <summary>Decrypts whole blocks where they are, so many bytes from the start on.</summary>
+    /// <summary>Decrypts whole blocks in place: this many bytes from the start.</summary>
     public void Decrypt(byte[] blocks, int start, int length) => _decryptor.TransformBlock(blocks, start, length, blocks, start);
 
     /// <inheritdoc/>

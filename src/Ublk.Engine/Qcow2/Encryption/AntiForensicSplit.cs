@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace Ublk.Qcow2.Encryption;
 
 /// <summary>
-/// A key in so many parts that it is lost with any of them, so that it can be destroyed on a medium that keeps remnants.
+/// A key split into many parts, which is lost with any of them, so that it can be destroyed on a medium that keeps remnants.
 /// (LUKS On-Disk Format Specification 1.2.3, section 2.4.)
 /// </summary>
 internal static class AntiForensicSplit

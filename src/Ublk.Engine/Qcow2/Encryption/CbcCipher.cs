@@ -4,7 +4,7 @@ namespace Ublk.Qcow2.Encryption;
 
 /// <summary>AES-CBC, anew in each sector, which begins with the block of its number.</summary>
 /// <param name="key">16, 24 or 32 bytes.</param>
-/// <param name="numbers">Makes blocks of sectors' numbers; goes with this.</param>
+/// <param name="numbers">Makes blocks of sectors' numbers; owned by this object.</param>
 internal sealed class CbcCipher(ReadOnlySpan<byte> key, SectorNumbers numbers) : SectorCipher
 {
     private readonly AesBlocks _aes = new(key.ToArray());

@@ -14,7 +14,7 @@ internal sealed record CipherSuite(string Cipher, string Mode)
 
     private string Numbering => Mode[(Mode.IndexOf('-', StringComparison.Ordinal) + 1)..];
 
-    /// <summary>Whether it is known here with a key of so many bytes.</summary>
+    /// <summary>Whether it is supported with a key of this many bytes.</summary>
     public bool IsKnown(int keyLength) => Cipher == "aes"
         && (IsXts || Mode.StartsWith("cbc-", StringComparison.Ordinal))
         && (IsXts ? keyLength / 2.0 : keyLength) is 16 or 24 or 32

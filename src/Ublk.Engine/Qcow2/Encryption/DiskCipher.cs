@@ -4,7 +4,7 @@ namespace Ublk.Qcow2.Encryption;
 
 /// <summary>Encrypts a disk's data, on any thread.</summary>
 /// <param name="suite">How data is encrypted.</param>
-/// <param name="key">The key; goes with this.</param>
+/// <param name="key">The key; owned by this object.</param>
 /// <param name="goesByDisk">
 /// Whether a sector's number is that on the disk, as with the legacy AES, or that in the file, as with LUKS.
 /// </param>

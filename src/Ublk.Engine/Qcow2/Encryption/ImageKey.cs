@@ -25,7 +25,7 @@ internal static class ImageKey
                 return readOnly
                     ? OpenLegacy(Require(passphrase, path))
                     : throw ImageError.NotSupported(path,
-                        "is encrypted with qcow2's legacy AES, which can tell no wrong passphrase from the right one, so it is only "
+                        "is encrypted with qcow2's legacy AES, in which a wrong passphrase cannot be detected, so it can only be "
                             + "read. Attach it with -ReadOnly.");
             case EncryptionMethod.Luks:
                 return OpenLuks(file, header, Require(passphrase, path));
@@ -45,14 +45,14 @@ internal static class ImageKey
 
     private static DiskCipher OpenLuks(ImageFile file, ImageHeader header, byte[] passphrase)
     {
-        (long offset, long length) = header.LuksArea ?? throw ImageError.Invalid(file.Path, "it does not tell where its LUKS header is");
+        (long offset, long length) = header.LuksArea ?? throw ImageError.Invalid(file.Path, "it does not record where its LUKS header is");
         ImageError.ThrowIf(offset <= 0 || length < 0 || length > file.Length - offset, file.Path,
             $"its LUKS header is at byte {offset}, beyond the file's end");
         LuksHeader luks = LuksHeader.Parse(file.ReadBytes(offset, LuksHeader.Length), length, file.Path);
         byte[] key = luks.FindKey(file, offset, passphrase)
             ?? throw new UblkException(UblkError.PermissionDenied,
-                $"The key file does not have the passphrase of {file.Path}. It must have the passphrase and nothing else, no line break at "
-                    + "its end either.");
+                $"The key file does not have the passphrase of {file.Path}. It must contain only the passphrase, without a line break at "
+                    + "the end.");
         return new DiskCipher(luks.Suite, key, goesByDisk: false);
     }
 

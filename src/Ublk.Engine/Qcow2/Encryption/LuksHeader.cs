@@ -153,7 +153,7 @@ internal sealed record LuksHeader
             long offset = BinaryPrimitives.ReadUInt32BigEndian(slot[40..]) * (long)SectorCipher.SectorSize;
             uint stripes = BinaryPrimitives.ReadUInt32BigEndian(slot[44..]);
             ImageError.ThrowIf(stripes != Stripes || offset < Length || offset + (keyLength * (long)Stripes) > area, path,
-                $"the key slot {number} of its LUKS header keeps its key where none can be");
+                $"the key slot {number} of its LUKS header has an invalid position of its key");
             slots.Add(new LuksKeySlot(IterationsOf(slot[4..], path), slot.Slice(8, 32).ToArray(), offset));
         }
 

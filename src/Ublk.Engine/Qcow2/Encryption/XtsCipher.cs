@@ -7,7 +7,7 @@ namespace Ublk.Qcow2.Encryption;
 /// XTS-AES (IEEE 1619): each block of a sector is masked, by the sector's number and the block's place, before and after AES.
 /// </summary>
 /// <param name="key">The key for the data, and one as long for the sectors' numbers.</param>
-/// <param name="numbers">Makes blocks of sectors' numbers; goes with this.</param>
+/// <param name="numbers">Makes blocks of sectors' numbers; owned by this object.</param>
 internal sealed class XtsCipher(ReadOnlySpan<byte> key, SectorNumbers numbers) : SectorCipher
 {
     private const int Batch = 32 << 10;

@@ -22,7 +22,7 @@ internal sealed class BackingChain(ImageFormat? formatOption, bool canLeaveOut)
         string chain = $"{string.Join(" -> ", _images)} -> {name.Path}";
         if (_images.Exists(known => known == name.Path || FileIdentity.IsSame(known, name.Path)))
         {
-            throw new UblkException(UblkError.InvalidImage, $"The chain of backing files comes back to where it was: {chain}. "
+            throw new UblkException(UblkError.InvalidImage, $"The chain of backing files is a loop: {chain}. "
                 + (canLeaveOut ? "Use -NoBacking, or correct it with qemu-img rebase." : "Correct it with qemu-img rebase."));
         }
 
@@ -83,7 +83,7 @@ internal readonly record struct BackingName(string Path, ImageFormat Format)
         ImageFormat format = header.BackingFormat switch
         {
             null => formatOption ?? throw new UblkException(UblkError.InvalidArgument,
-                $"{imagePath} does not say of which format its backing file {header.BackingFile} is, and it is not guessed. "
+                $"{imagePath} does not record the format of its backing file {header.BackingFile}, which is never guessed. "
                     + "Use -BackingFormat Qcow2 or Raw."),
 
             // Names of qemu's protocols, which old images have here, mean the file as it is.

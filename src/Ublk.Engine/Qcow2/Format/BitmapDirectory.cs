@@ -55,7 +55,7 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
         return directory is { Count: > 0 and <= 65535, Size: > 0 and <= MaxBytes, Offset: > 0 and <= L1Entry.MaxOffset }
             && header.Layout.IsAligned(directory.Offset)
             ? directory
-            : throw ImageError.Invalid(path, "its bitmap directory is where none can be, or too large");
+            : throw ImageError.Invalid(path, "its bitmap directory has an invalid host offset, or is too large");
     }
 
     /// <summary>Reads the directory's entries.</summary>

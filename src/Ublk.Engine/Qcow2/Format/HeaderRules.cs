@@ -99,5 +99,5 @@ internal static class HeaderRules
 
     private static void RequireValidOffset(ClusterLayout layout, long offset, int count, string what, string path) =>
         ImageError.ThrowIf(count > 0 && (offset == 0 || !layout.IsAligned(offset) || offset > L1Entry.MaxOffset), path,
-            $"its {what} is at byte {offset}, where none can be");
+            $"its {what} has the invalid host offset {offset}");
 }

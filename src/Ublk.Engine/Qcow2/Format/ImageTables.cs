@@ -32,7 +32,7 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     public int SnapshotTableLength => (_snapshots ??= ReadSnapshots()).Length;
 
     /// <summary>Reads an image's header.</summary>
-    /// <exception cref="UblkException">It cannot be read, or is none, or has features that are unknown here.</exception>
+    /// <exception cref="UblkException">It cannot be read, is not a qcow2 image, or has unknown features.</exception>
     public static ImageHeader ReadHeader(IReadableFile file)
     {
         // The header is in the first cluster; the cluster size is in the header.
@@ -73,7 +73,7 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     }
 
     /// <summary>The snapshot of an id or, where no id is that, of a name.</summary>
-    /// <exception cref="UblkException">There is none, or several have the name.</exception>
+    /// <exception cref="UblkException">No snapshot has the name, or several have it.</exception>
     public Snapshot FindSnapshot(string idOrName)
     {
         if (Snapshots.FirstOrDefault(snapshot => snapshot.Id == idOrName) is { } byId)

@@ -152,18 +152,18 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     {
         if (IsCompressed)
         {
-            return CompressedOffset(layout) > L1Entry.MaxOffset + 511 ? "places compressed data beyond any file" : null;
+            return CompressedOffset(layout) > L1Entry.MaxOffset + 511 ? "has a host offset of compressed data beyond any file" : null;
         }
 
         if (!layout.IsAligned(Offset))
         {
-            return $"places a cluster at byte {Offset}, which is no multiple of the cluster size";
+            return $"has the host offset {Offset}, which is not a multiple of the cluster size";
         }
 
         if (layout.HasExtendedL2)
         {
             return (AllocatedSubclusters & ZeroSubclusters) != 0 ? "calls a subcluster both allocated and zero"
-                : AllocatedSubclusters != 0 && !HasHostOffset(layout) ? "calls a subcluster allocated that has no place"
+                : AllocatedSubclusters != 0 && !HasHostOffset(layout) ? "marks a subcluster as allocated, but has no host offset"
                 : null;
         }
 

@@ -109,7 +109,7 @@ internal static class SnapshotTable
         snapshot.L1Offset is < 0 or > L1Entry.MaxOffset || !layout.IsAligned(snapshot.L1Offset)
             || snapshot.L1Size is < 0 or > HeaderRules.MaxL1Bytes / 8 || snapshot.DiskSize < 0
             || (snapshot.L1Offset == 0 && snapshot.L1Size > 0),
-        path, $"the L1 table of its snapshot '{snapshot.Name}' is where none can be, or too large");
+        path, $"the L1 table of its snapshot '{snapshot.Name}' has an invalid host offset, or is too large");
 
     private static int ExtraLengthOf(Snapshot snapshot) =>
         snapshot.DiskSize is null

@@ -15,7 +15,7 @@ internal readonly record struct L1Entry(ulong Raw)
     /// <param name="copied">Whether its reference count is exactly one.</param>
     public static L1Entry At(long offset, bool copied = true) => new((ulong)offset | (copied ? CopiedBit : 0));
 
-    /// <summary>Where the table is in the file; 0 where there is none.</summary>
+    /// <summary>The host offset of the table in bytes; 0 if there is no table.</summary>
     public long Offset => (long)Raw & OffsetMask;
 
     /// <summary>Whether the table's reference count is one, so that it may be changed where it is; only of the active L1 table.</summary>

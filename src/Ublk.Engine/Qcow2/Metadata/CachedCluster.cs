@@ -29,7 +29,7 @@ internal abstract class CachedCluster(int length) : IDisposable
         Dirty.Mark(0, length);
     }
 
-    /// <summary>Copies what changed, rounded to units of so many bytes, for a flush.</summary>
+    /// <summary>Copies what changed, rounded to units of this many bytes, for a flush.</summary>
     public void Stage(StagedWrites writes, int unit)
     {
         if (Dirty.IsDirty)
@@ -43,7 +43,7 @@ internal abstract class CachedCluster(int length) : IDisposable
     public void Dispose() => Buffer.Dispose();
 }
 
-/// <summary>The bytes of a table that differ from the file: changed since, and those that a flush under way is writing.</summary>
+/// <summary>The bytes of a table that differ from the file: changed since, and those that the current flush is writing.</summary>
 internal struct DirtyRange
 {
     private int _from;

@@ -26,7 +26,7 @@ internal sealed class EntryTable(ulong[] entries, long offset)
         _dirty.Mark(index * 8, 8);
     }
 
-    /// <summary>Copies what changed, rounded to units of so many bytes, for a flush.</summary>
+    /// <summary>Copies what changed, rounded to units of this many bytes, for a flush.</summary>
     public void Stage(StagedWrites writes, int unit)
     {
         if (_dirty.IsDirty)

@@ -7,7 +7,7 @@ namespace Ublk.Qcow2.Metadata;
 
 /// <summary>Finds L2 tables by their L1 entry; reads them from the file, and replaces those not used for longest.</summary>
 /// <param name="image">The image.</param>
-/// <param name="tables">The tables in memory; go with this.</param>
+/// <param name="tables">The tables in memory; owned by this object.</param>
 /// <param name="flusher">What writes them back when all have changed; null for an image that is only read.</param>
 /// <param name="capacity">Tables to keep in memory, at least 2.</param>
 internal sealed class L2Cache(ImageState image, L2Tables tables, MetadataFlusher? flusher, int capacity) : IDisposable

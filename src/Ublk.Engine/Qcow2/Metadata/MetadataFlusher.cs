@@ -17,7 +17,7 @@ namespace Ublk.Qcow2.Metadata;
 /// </remarks>
 /// <param name="image">The image.</param>
 /// <param name="tables">Its L2 tables.</param>
-/// <param name="refcounts">Its reference counts; go with this.</param>
+/// <param name="refcounts">Its reference counts; owned by this object.</param>
 /// <param name="punchesHoles">Whether free clusters become holes of the host's file.</param>
 internal sealed class MetadataFlusher(ImageState image, L2Tables tables, RefcountCache refcounts, bool punchesHoles) : IDisposable
 {

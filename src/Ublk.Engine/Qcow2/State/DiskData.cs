@@ -6,7 +6,7 @@ namespace Ublk.Qcow2.State;
 
 /// <summary>The disk's data where it is in a file, in the clear or encrypted. Results are 0 or a negative errno.</summary>
 /// <param name="file">The file; goes with its image.</param>
-/// <param name="cipher">What encrypts the data, or null; goes with this.</param>
+/// <param name="cipher">What encrypts the data, or null; owned by this object.</param>
 internal sealed class DiskData(ImageFile file, DiskCipher? cipher) : IDisposable
 {
     // Enough for a write of each tag of a deep queue.

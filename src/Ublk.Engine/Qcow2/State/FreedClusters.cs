@@ -42,7 +42,7 @@ internal sealed class FreedClusters(int clusterSize)
         _inFlush.Clear();
     }
 
-    /// <summary>Takes clusters that are no longer in use in the current epoch, so many at most.</summary>
+    /// <summary>Takes clusters that are no longer in use in the current epoch, up to a maximum number.</summary>
     public bool TryTake(long epoch, int maxCount, out HostRange range)
     {
         if (_rest.Count == 0)

@@ -65,7 +65,7 @@ internal sealed class ImageState(ImageFile file, ImageFile dataFile, DiskCipher?
     public int WriteUnit => int.Max(int.Min(4096, Layout.ClusterSize), File.Alignment);
 
     /// <summary>Notes all changes from now on.</summary>
-    /// <param name="journal">Where; goes with this.</param>
+    /// <param name="journal">Where; owned by this object.</param>
     public void Keep(WriteJournal journal) => Journal = journal;
 
     /// <inheritdoc/>

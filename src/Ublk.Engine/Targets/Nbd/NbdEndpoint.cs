@@ -12,7 +12,8 @@ internal abstract class NbdEndpoint : IDisposable
     {
         ({ } uri, null) => new NbdUriEndpoint(uri, options.GetText("TlsCertificates")),
         (null, { } command) when options.GetText("TlsCertificates") is null => new NbdCommandEndpoint(command, options),
-        (null, not null) => throw new UblkException(UblkError.InvalidArgument, "TlsCertificates goes with a Uri, and not with a Command."),
+        (null, not null) => throw new UblkException(UblkError.InvalidArgument,
+            "TlsCertificates needs a Uri and cannot be combined with a Command."),
         _ => throw new UblkException(UblkError.InvalidArgument, "The Nbd target needs either a Uri or a Command, and not both."),
     };
 
@@ -66,7 +67,7 @@ internal abstract class NbdEndpoint : IDisposable
                 // The end of a server is seen a moment after that of its connection.
                 throw _server.OutputAfterEnd(TimeSpan.FromSeconds(1)) is { } output
                     ? new UblkException(UblkError.ConnectionFailed,
-                        $"The NBD server ended before it served: {Name}.{(output.Length > 0 ? $" It says: {output}" : "")}",
+                        $"The NBD server ended before it served: {Name}.{(output.Length > 0 ? $" Its message: {output}" : "")}",
                         exception.Errno, "command")
                     : exception;
             }

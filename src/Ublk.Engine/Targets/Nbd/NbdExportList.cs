@@ -6,10 +6,10 @@ namespace Ublk.Targets.Nbd;
 /// <summary>The exports that a server lists.</summary>
 internal static class NbdExportList
 {
-    // Who presses Tab does not wait longer.
+    // Tab completion must not block for longer.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
-    // More than one looks through.
+    // More than a user would look through.
     private const int MaxExports = 1000;
 
     /// <summary>URIs of the exports whose names begin as that of a URI does; none where the server does not say.</summary>

@@ -56,7 +56,7 @@ internal static class NbdGeometry
         };
     }
 
-    /// <summary>The reason for which a disk cannot go on with an export as its server describes it now; null where it can.</summary>
+    /// <summary>The reason why a disk cannot use an export as its server describes it now; null if it can.</summary>
     public static string? FindConflict(NbdExport former, NbdExport export)
     {
         NbdExportFlags missing = former.Flags & ~export.Flags & NeededFlags;

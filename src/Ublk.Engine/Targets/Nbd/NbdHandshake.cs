@@ -70,7 +70,7 @@ internal sealed class NbdHandshake
         ulong style = BinaryPrimitives.ReadUInt64BigEndian(greeting[8..]);
         if (magic != NbdProtocol.GreetingMagic)
         {
-            throw _options.Violation($"it greets with {magic:x16}");
+            throw _options.Violation($"its greeting is {magic:x16}");
         }
 
         if (style == NbdProtocol.OldStyleMagic)
@@ -82,7 +82,7 @@ internal sealed class NbdHandshake
 
         if (style != NbdProtocol.OptionMagic)
         {
-            throw _options.Violation($"its greeting goes on with {style:x16}");
+            throw _options.Violation($"its greeting continues with {style:x16}");
         }
 
         _socket.Receive(greeting[16..]);
@@ -114,7 +114,7 @@ internal sealed class NbdHandshake
 
         if (reply.Type != NbdOptionReplyType.Ack || reply.Data.Length > 0)
         {
-            throw _options.Violation($"it replied {(uint)reply.Type} to the wish for TLS");
+            throw _options.Violation($"it replied {(uint)reply.Type} to the request for TLS");
         }
 
         _socket.StartTls(new NbdTls(settings));
@@ -131,7 +131,7 @@ internal sealed class NbdHandshake
 
         if (!reply.IsError && (reply.Type != NbdOptionReplyType.Ack || reply.Data.Length > 0))
         {
-            throw _options.Violation($"it replied {(uint)reply.Type} with {reply.Data.Length} bytes where it should say yes or no");
+            throw _options.Violation($"it replied {(uint)reply.Type} with {reply.Data.Length} bytes where an acknowledgement was expected");
         }
 
         return !reply.IsError;

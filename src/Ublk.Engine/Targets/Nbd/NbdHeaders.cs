@@ -61,7 +61,7 @@ internal static unsafe class NbdHeaders
         form == NbdHeaderForm.Extended ? sizeof(NbdExtendedRequestHeader) : sizeof(NbdRequestHeader);
 
     /// <summary>Reads a request's header, which is whole.</summary>
-    /// <returns>False where it is none.</returns>
+    /// <returns>False if it is not a valid header.</returns>
     public static bool TryReadRequest(ReadOnlySpan<byte> bytes, NbdHeaderForm form, out NbdRequest request)
     {
         if (form == NbdHeaderForm.Extended)

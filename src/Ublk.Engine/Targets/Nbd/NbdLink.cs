@@ -47,8 +47,8 @@ internal sealed class NbdLink : IDisposable
     private readonly TargetCounter _size = new(SizeCounter);
 
     /// <summary>Begins with a session.</summary>
-    /// <param name="session">The session; it goes with this.</param>
-    /// <param name="endpoint">Where the next one is opened; it goes with this, too.</param>
+    /// <param name="session">The session; owned by this object.</param>
+    /// <param name="endpoint">Opens the next one; owned by this object.</param>
     /// <param name="reconnectTimeout">How long requests wait for it; zero for not at all.</param>
     /// <param name="requestTimeout">How long a server may take for a request; zero for no limit.</param>
     /// <param name="options">What the disk is opened with; takes sentences for the log.</param>

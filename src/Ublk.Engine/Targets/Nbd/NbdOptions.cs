@@ -80,7 +80,7 @@ internal sealed class NbdOptions(NbdSocket socket, string server)
             _ => $"error {(uint)reply.Type & ~NbdProtocol.OptionErrorBit} of the protocol",
         };
         return new UblkException(UblkError.ServerRefused,
-            $"The NBD server at {server} refuses {what}: {reason}.{(words.Length > 0 ? $" It says: {words}" : "")}",
+            $"The NBD server at {server} refuses {what}: {reason}.{(words.Length > 0 ? $" Its message: {words}" : "")}",
                 operation: "handshake");
     }
 }

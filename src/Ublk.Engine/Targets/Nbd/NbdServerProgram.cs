@@ -10,7 +10,7 @@ internal static class NbdServerProgram
     public static IReadOnlyList<string> KeptVariables { get; } = ["XDG_RUNTIME_DIR", "HOME", "DOTNET_ROOT"];
 
     /// <summary>The file of a program.</summary>
-    /// <exception cref="UblkException">There is none.</exception>
+    /// <exception cref="UblkException">The program does not exist.</exception>
     public static string Find(string program)
     {
         if (Path.IsPathRooted(program))

@@ -47,7 +47,7 @@ internal sealed unsafe class NbdSocket : IDisposable
     }
 
     /// <summary>The server's end of a connection.</summary>
-    /// <param name="handle">The connection; goes with this.</param>
+    /// <param name="handle">The connection; owned by this object.</param>
     /// <param name="timeout">How long the handshake may take.</param>
     public static NbdSocket OfClient(SafeFileHandle handle, TimeSpan timeout) => new("The client", handle, new Deadline(timeout));
 

@@ -37,13 +37,13 @@ internal sealed class NbdTarget : BlockTarget
                 FindCompletions = NbdExportList.Complete,
             },
             new TargetOption("Command", TargetOptionKind.Command,
-                "In the place of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
+                "Instead of -Uri: a server and its arguments, such as 'nbdkit', 'memory', '64M'. It starts and ends with the disk."),
             new TargetOption("TlsCertificates", TargetOptionKind.Path,
                 "For TLS, a folder of ca-cert.pem, client-cert.pem and client-key.pem. By default the system's authorities are trusted."),
             new TargetOption("ConnectionCount", TargetOptionKind.Number,
                 "The number of connections; by default one for each queue thread. More than one needs a server that supports it."),
             new TargetOption("ReconnectTimeout", TargetOptionKind.Number,
-                "How many seconds requests wait for a new connection to the server; 0, the default, for none: they fail."),
+                "How many seconds requests wait for a new connection to the server; 0, the default: they fail at once."),
             new TargetOption("RequestTimeout", TargetOptionKind.Number,
                 "After how many seconds without an answer to a request the connection counts as lost; 0, the default, for never."),
         ],
@@ -139,7 +139,7 @@ internal sealed class NbdTarget : BlockTarget
         base.Dispose(disposing);
     }
 
-    // As many as the kernel's timers of a day or a year can take without a thought.
+    // Capped so that it cannot overflow the kernel's timers.
     private static TimeSpan SecondsOf(TargetOptions options, string name) =>
         TimeSpan.FromSeconds(long.Min(options.GetNumber(name) ?? 0, int.MaxValue / 1000));
 

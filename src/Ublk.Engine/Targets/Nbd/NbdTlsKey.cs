@@ -34,7 +34,7 @@ internal sealed unsafe class NbdTlsKey : IDisposable
     public static delegate* unmanaged<nint, byte*, byte*, uint, byte*, uint, uint> OldCallback => &SupplyOld;
 
     /// <summary>Reads a key of a file.</summary>
-    /// <exception cref="UblkException">There is none.</exception>
+    /// <exception cref="UblkException">The file has no such key.</exception>
     public static NbdTlsKey Read(string path, string? user)
     {
         string[][] keys;
@@ -61,7 +61,7 @@ internal sealed unsafe class NbdTlsKey : IDisposable
         }
         catch (FormatException)
         {
-            throw Unusable(path, "the key is no hexadecimal number");
+            throw Unusable(path, "the key is not hexadecimal");
         }
     }
 

@@ -25,7 +25,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
     public string Server => SocketPath ?? (Host!.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}");
 
     /// <summary>Reads a URI.</summary>
-    /// <exception cref="UblkException">It is none, or asks for what is not supported.</exception>
+    /// <exception cref="UblkException">The text is not an NBD URI, or uses an unsupported feature.</exception>
     public static NbdUri Parse(string text)
     {
         int schemeEnd = text.IndexOf("://", StringComparison.Ordinal);
@@ -67,7 +67,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
         bool isTls = scheme.StartsWith("nbds", StringComparison.Ordinal);
         if (!isTls && (user is not null || parameters.Keys.Any(key => key != SocketKey)))
         {
-            throw Invalid(text, "A user's name, keys and certificates go with TLS alone, which begins with nbds");
+            throw Invalid(text, "User names, keys and certificates need TLS: nbds:// or nbds+unix://");
         }
 
         string? socket = parameters.GetValueOrDefault(SocketKey);
@@ -81,7 +81,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
     /// <exception cref="UblkException">The URI is without TLS, or with a key.</exception>
     public NbdUri WithCertificates(string? folder) => folder is null ? this
         : Tls is { KeyFile: null } tls ? this with { Tls = tls with { Certificates = folder } }
-        : throw new UblkException(UblkError.InvalidArgument, "TlsCertificates goes with a Uri of nbds:// or nbds+unix:// without a key.");
+        : throw new UblkException(UblkError.InvalidArgument, "TlsCertificates needs a Uri with nbds:// or nbds+unix://, and no key.");
 
     private static NbdTlsSettings TlsOf(string text, NbdUri uri, string? user, Dictionary<string, string> parameters)
     {
@@ -94,7 +94,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
 
         if (keys is null ? user is not null : certificates is not null)
         {
-            throw Invalid(text, $"A user's name goes with {KeyFileKey}, and {KeyFileKey} goes without {CertificatesKey}");
+            throw Invalid(text, $"A user name needs {KeyFileKey}, which excludes {CertificatesKey}");
         }
 
         string? name = parameters.GetValueOrDefault(HostNameKey) ?? uri.Host;
@@ -107,7 +107,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
     {
         if (socket is not null)
         {
-            throw Invalid(text, "A socket's path goes with nbd+unix");
+            throw Invalid(text, "A socket path needs nbd+unix");
         }
 
         int bracket = authority.StartsWith('[') ? authority.IndexOf(']', StringComparison.Ordinal) : -1;
@@ -118,7 +118,7 @@ internal sealed record NbdUri(string? Host, int Port, string? SocketPath, string
         bool hasPort = colon < 0 || int.TryParse(authority.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port);
         if (host.Length == 0 || isCut || !hasPort || port is < 1 or > ushort.MaxValue)
         {
-            throw Invalid(text, "Behind nbd:// comes a host, and perhaps a colon and a port");
+            throw Invalid(text, "nbd:// must be followed by a host, optionally with a colon and a port");
         }
 
         return new NbdUri(host, port, null, export);

@@ -23,8 +23,8 @@ public sealed class Qcow2Target : BlockTarget
     private bool _isFinished;
 
     /// <summary>Serves an open image.</summary>
-    /// <param name="disk">The image; goes with this.</param>
-    /// <param name="updater">What writes it, or null; goes with this.</param>
+    /// <param name="disk">The image; owned by this object.</param>
+    /// <param name="updater">What writes it, or null; owned by this object.</param>
     /// <param name="discard">What a discard does.</param>
     /// <param name="files">The open files.</param>
     internal Qcow2Target(Qcow2Layer disk, ImageUpdater? updater, DiscardMode discard, IReadOnlyList<SafeFileHandle> files)
@@ -66,7 +66,7 @@ public sealed class Qcow2Target : BlockTarget
             new TargetOption("CacheSize", TargetOptionKind.Size,
                 "The size of the metadata cache for each image of the chain, in bytes; 10 MiB by default."),
             new TargetOption("Discard", TargetOptionKind.Choice,
-                "What a discard does: Unmap gives the space back to the host (the default), Ignore nothing, Zero also makes it read "
+                "What a discard does: Unmap returns the space to the host (the default), Ignore nothing, Zero also makes it read "
                     + "as zeroes.")
             {
                 Choices = Enum.GetNames<DiscardMode>(),

@@ -71,7 +71,7 @@ public class NbdCommandTests
     {
         UblkException failure = Assert.Throws<UblkException>(() => Open(["nbdkit", "no-such-plugin"]));
         Assert.Equal(UblkError.ConnectionFailed, failure.Error);
-        Assert.Contains("It says: ", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("Its message: ", failure.Message, StringComparison.Ordinal);
         Assert.Contains("no-such-plugin-plugin.so", failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Children(), child => NameOf(child) == "nbdkit" && CommandOf(child).Contains("no-such-plugin"));
     }

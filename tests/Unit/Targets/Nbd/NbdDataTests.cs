@@ -412,7 +412,7 @@ public class NbdDataTests
     }
 
     [Fact]
-    public async Task A_server_is_told_goodbye()
+    public async Task A_disconnect_is_sent_at_the_end()
     {
         // What goes on after it must not be on the server's thread, for which it waits.
         TaskCompletionSource<NbdCommandType> last = new(TaskCreationOptions.RunContinuationsAsynchronously);

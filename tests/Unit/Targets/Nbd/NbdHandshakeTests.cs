@@ -142,7 +142,7 @@ public class NbdHandshakeTests
         Assert.Equal(UblkError.ServerRefused, refused.Error);
         Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
         Assert.Contains("the export 'disk'", refused.Message, StringComparison.Ordinal);
-        Assert.EndsWith("It says: ask your administrator", refused.Message, StringComparison.Ordinal);
+        Assert.EndsWith("Its message: ask your administrator", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -172,8 +172,8 @@ public class NbdHandshakeTests
     {
         { "closed the connection", new(_ => { }) },
         { "closed the connection", new(server => server.Send(NbdProtocol.GreetingMagic)) },
-        { "greets with 00000000deadbeef", new(server => server.Send(0xDEADBEEFul, 0ul, (ushort)0)) },
-        { "goes on with 00000000deadbeef", new(server => server.Send(NbdProtocol.GreetingMagic, 0xDEADBEEFul, (ushort)0)) },
+        { "greeting is 00000000deadbeef", new(server => server.Send(0xDEADBEEFul, 0ul, (ushort)0)) },
+        { "greeting continues with 00000000deadbeef", new(server => server.Send(NbdProtocol.GreetingMagic, 0xDEADBEEFul, (ushort)0)) },
         { "oldstyle", new(server => server.Send(NbdProtocol.GreetingMagic, NbdProtocol.OldStyleMagic, new byte[136])) },
         { "begins with 00000000deadbeef", new(server => AfterGreeting(server, 0xDEADBEEFul, 8u, 1u, 0u)) },
         { "replied to option 7 where 11", new(server => AfterGreeting(server, NbdProtocol.OptionReplyMagic, 7u, 1u, 0u)) },

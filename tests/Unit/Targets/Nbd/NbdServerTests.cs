@@ -113,7 +113,7 @@ public class NbdServerTests
         UblkException refused = Assert.Throws<UblkException>(() => server.Open("elsewhere"));
         Assert.Equal(UblkError.ServerRefused, refused.Error);
         Assert.Contains("'elsewhere'", refused.Message, StringComparison.Ordinal);
-        Assert.Contains("It says: export 'elsewhere' not present", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("Its message: export 'elsewhere' not present", refused.Message, StringComparison.Ordinal);
         server.Open("there").Dispose();
     }
 
