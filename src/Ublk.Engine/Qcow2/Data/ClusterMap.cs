@@ -9,6 +9,7 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
 {
     private readonly ClusterLayout _layout = image.Layout;
     private readonly int _version = image.Header.Version;
+    private readonly bool _isPlain = !image.Layout.HasExtendedL2 && !image.Layout.HasDataFile;
 
     /// <summary>Looks up a part of the disk.</summary>
     /// <param name="offset">Its first byte.</param>
@@ -84,14 +85,23 @@ internal sealed class ClusterMap(ImageState image, L2Cache tables)
         return new Extent(kind, (int)long.Min(end - start, maxLength), entry.Offset + start, entry);
     }
 
-    private ExtentKind KindOf(L2Entry entry, long offset, int subcluster) => IsInvalid(entry, offset)
-        ? ExtentKind.Invalid
-        : entry.KindIn(_layout, subcluster) switch
+    private ExtentKind KindOf(L2Entry entry, long offset, int subcluster)
+    {
+        // The most frequent entry by far.
+        if (_isPlain && entry.IsPlainData(_layout))
         {
-            ExtentKind.ZeroAllocated => ExtentKind.Zero,
-            ExtentKind.Data when !IsWritableInPlace(entry) => ExtentKind.SharedData,
-            ExtentKind kind => kind,
-        };
+            return ExtentKind.Data;
+        }
+
+        return IsInvalid(entry, offset)
+            ? ExtentKind.Invalid
+            : entry.KindIn(_layout, subcluster) switch
+            {
+                ExtentKind.ZeroAllocated => ExtentKind.Zero,
+                ExtentKind.Data when !IsWritableInPlace(entry) => ExtentKind.SharedData,
+                ExtentKind kind => kind,
+            };
+    }
 
     private bool IsInvalid(L2Entry entry, long offset) =>
         entry.FindFault(_layout, _version) is not null

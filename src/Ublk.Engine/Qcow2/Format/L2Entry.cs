@@ -76,6 +76,11 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Subclusters = 0)
     /// </remarks>
     public bool HasHostOffset(ClusterLayout layout) => !IsCompressed && (Offset != 0 || (layout.HasDataFile && IsCopied));
 
+    /// <summary>Whether a standard entry of an image without a data file is valid, has data, and a reference count of one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsPlainData(ClusterLayout layout) =>
+        (Descriptor & (CopiedBit | CompressedBit | ZeroBit)) == CopiedBit && Offset != 0 && layout.IsAligned(Offset);
+
     /// <summary>Whether bits of a standard entry are set that must be clear.</summary>
     public bool HasReservedBits => !IsCompressed && (Descriptor & StandardReservedMask) != 0;
 

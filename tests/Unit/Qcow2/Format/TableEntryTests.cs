@@ -51,6 +51,18 @@ public class TableEntryTests
             });
 
     [Fact]
+    public void An_entry_is_plain_data_if_the_rules_for_each_entry_say_so() =>
+        Gen.Select(
+            Gen.Int[ClusterLayout.MinClusterBits, ClusterLayout.MaxClusterBits], Gen.Int[2, 3], Gen.ULong, Gen.Int[0, 56], Gen.Int[0, 7])
+            .Sample((bits, version, descriptor, cleared, flags) =>
+            {
+                ClusterLayout layout = new(bits, 4, false);
+                L2Entry entry = new((descriptor << cleared & (ulong)L1Entry.MaxOffset) | ((ulong)flags >> 1 << 62) | ((ulong)flags & 1));
+                bool expected = entry.FindFault(layout, version) is null && entry.KindIn(layout) == ExtentKind.Data && entry.IsCopied;
+                Assert.Equal(expected, entry.IsPlainData(layout));
+            });
+
+    [Fact]
     public void Faults_are_named()
     {
         ClusterLayout plain = new(16, 4, false);
