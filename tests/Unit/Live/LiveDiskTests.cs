@@ -7,6 +7,7 @@ using Ublk.Qcow2.AtRest;
 using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
+using Ublk.Tests.Qcow2;
 using Ublk.Tests.Serving;
 
 namespace Ublk.Tests.Live;
@@ -289,7 +290,7 @@ public sealed class LiveDiskTests : IDisposable
     {
         if (live.Disk.Target is Qcow2Target image && live.IsOpen)
         {
-            image.Abandon();
+            Qcow2Disk.Kill(image);
         }
         else
         {

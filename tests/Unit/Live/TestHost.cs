@@ -4,6 +4,7 @@ using Ublk.Live;
 using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
+using Ublk.Tests.Qcow2;
 
 namespace Ublk.Tests.Live;
 
@@ -67,7 +68,7 @@ internal sealed class TestHost(string folder) : ILiveHost
         {
             if (disk.Bare is Qcow2Target image)
             {
-                image.Abandon();
+                Qcow2Disk.Kill(image);
             }
 
             disk.Target.Dispose();

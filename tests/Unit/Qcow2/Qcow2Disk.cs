@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Files;
 using Ublk.Io;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
@@ -17,6 +19,19 @@ internal static class Qcow2Disk
         Dictionary<string, string> values = options.ToDictionary(option => option.Name, option => option.Value);
         values["Path"] = path;
         return Qcow2Target.Open(new TargetOptions(values) { ReadOnly = readOnly });
+    }
+
+    /// <summary>Closes a disk's files as they are, as the kernel does for a process that is killed.</summary>
+    public static void Kill(Qcow2Target target)
+    {
+        foreach (SafeFileHandle file in target.Files)
+        {
+            FileLock.Release(file);
+            file.Dispose();
+        }
+
+        // Nothing can be written any more.
+        _ = Record.Exception(target.Dispose);
     }
 
     /// <summary>The whole disk as the target reads it.</summary>

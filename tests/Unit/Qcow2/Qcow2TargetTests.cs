@@ -161,7 +161,7 @@ public class Qcow2TargetTests
                     }
                 }
             });
-            target.Abandon();
+            Qcow2Disk.Kill(target);
             image.CheckButForLeaks();
         }
 
@@ -182,7 +182,7 @@ public class Qcow2TargetTests
         Qcow2Target target = OpenWithState(image.Path, state);
         Assert.True(target.KeepsState);
         Qcow2Disk.Write(target, 0, 4096, 7);
-        target.Abandon();
+        Qcow2Disk.Kill(target);
         switch (how)
         {
             case "missing":
@@ -218,7 +218,7 @@ public class Qcow2TargetTests
         using QemuImage image = new("1M");
         Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
         Qcow2Disk.Write(target, 0, 4096, 7);
-        target.Abandon();
+        Qcow2Disk.Kill(target);
         using (Qcow2Target next = OpenWithState(image.Path, image.PathOf("state"), mustHaveState: true))
         {
             Assert.Equal(7, Qcow2Disk.Read(next)[4095]);
@@ -269,7 +269,7 @@ public class Qcow2TargetTests
         using QemuImage image = new("1M");
         Qcow2Target target = OpenWithState(image.Path, image.PathOf("state"));
         QueueHarness.Run(target, harness => harness.Answer(QueueHarness.Describe(IoOperation.Write, 0, 4096), new byte[4096]));
-        target.Abandon();
+        Qcow2Disk.Kill(target);
         image.Play(commands);
         UblkException error = Assert.Throws<UblkException>(() => OpenWithState(image.Path, image.PathOf("state")));
         Assert.Contains("another program changed it", error.Message);
@@ -291,7 +291,7 @@ public class Qcow2TargetTests
         }
 
         Qcow2Target target = OpenWithState(image.Path, state, mustHaveState: true);
-        target.Abandon();
+        Qcow2Disk.Kill(target);
         ulong[] table = new ulong[Index + 1];
         using (SafeFileHandle written = File.OpenHandle(image.Path))
         {

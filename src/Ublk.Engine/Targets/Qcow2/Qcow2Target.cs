@@ -218,13 +218,6 @@ public sealed class Qcow2Target : BlockTarget
         }
     }
 
-    /// <summary>Closes the files as they are, as the kernel does for a process that is killed.</summary>
-    internal void Abandon()
-    {
-        _isFinished = true;
-        Dispose();
-    }
-
     /// <inheritdoc/>
     internal override void Finish()
     {

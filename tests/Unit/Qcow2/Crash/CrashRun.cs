@@ -130,8 +130,10 @@ internal sealed class CrashRun : IDisposable
         }
 
         _disk.Changed = null;
-        target.Abandon();
-        merge?.Abandon();
+        _disk.Fault = _ => throw new IOException("The worker was killed.");
+        _ = Record.Exception(target.Dispose);
+        _ = Record.Exception(() => merge?.Dispose());
+        _disk.Fault = null;
         _mayLeak = true;
         _isLost = false;
         if (ending == 1)

@@ -133,9 +133,6 @@ internal sealed class SimulatedMerge : IDisposable
         return SimulatedImage.Read(layer)[..(int)_size];
     }
 
-    /// <summary>Closes the backing file as the kernel does for a process that is killed.</summary>
-    public void Abandon() => (_below as Qcow2Target)?.Abandon();
-
     public void Dispose()
     {
         _below?.Dispose();
