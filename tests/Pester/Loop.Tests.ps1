@@ -80,8 +80,8 @@ Describe 'A loop disk' {
         $device = New-UblkDevice -Target Loop -Path $image -WriteCache Through -Recovery Queue
         $cache = "/sys/block/ublkb$($device.Id)/queue/write_cache"
         Get-Content $cache | Should -Be 'write through'
-        Stop-Process -Id $device.ProcessId -Force
-        Start-UblkDevice $device.Id -Confirm:$false
+        Stop-Worker $device.Id
+        Start-UblkDevice $device.Id
         Get-Content $cache | Should -Be 'write through'
         (Get-UblkDevice $device.Id).WriteCache | Should -Be 'Through'
         Invoke-Program dd if=/dev/urandom "of=$device" bs=1M count=1 conv=fsync
