@@ -10,7 +10,7 @@ Demo    a session that makes a disk of an image, uses it and removes it
 Bench   side-by-side measurements
 Count   instructions that a worker spends on a request, compared with the counts of bench/instructions.json; -Accept replaces these
 Pack    the module as the package a gallery takes, as Debian packages and tarballs, the engine and a template as NuGet packages, for
-        x64 and arm64; bills of materials, release notes and checksums; in out/packages
+        x64 and arm64; bills of materials, release notes and checksums; in out/packages. "Pack x64" leaves arm64 out
 Arm64   the Debian package and the module for arm64 on emulated machines, with pages of 4 and of 16 KiB
 Clean   removes everything generated
 .EXAMPLE
@@ -30,7 +30,7 @@ param(
     # How long Soak goes on.
     [int] $Minutes = 60,
 
-    # Handed on to the script behind Soak, Demo, Bench or Count.
+    # x64 for Pack. Passed to the script behind Soak, Demo, Bench or Count.
     [Parameter(ValueFromRemainingArguments)]
     [string[]] $Arguments = @()
 )
@@ -461,12 +461,17 @@ switch ($Task) {
     }
     'Pack' {
         Remove-Item "$out/packages" -Recurse -Force -ErrorAction Ignore
-        Invoke-Step 'Programs for arm64' { Add-Arm64Program }
+        $isForAll = 'x64' -notin $Arguments
+        if ($isForAll) {
+            Invoke-Step 'Programs for arm64' { Add-Arm64Program }
+        }
         Invoke-Step 'Packages' {
             New-ModulePackage
             New-EnginePackage
             New-DebianPackage
-            New-DebianPackage $portable linux-arm64
+            if ($isForAll) {
+                New-DebianPackage $portable linux-arm64
+            }
             foreach ($package in Get-Item "$out/packages/ublk_*.deb") {
                 & "$PSScriptRoot/packaging/New-Tarball.ps1" -Package $package.FullName -Destination "$out/packages"
             }
