@@ -14,7 +14,7 @@ for file in Directory.Build.props Directory.Build.targets Directory.Packages.pro
 done
 echo 'root = true' > .editorconfig
 
-# The user's templates and settings stay as they are; packages he has need not be fetched again. An engine of this version may be an older one.
+# The user's templates and settings stay as they are, and the packages in the cache are used. An engine of this version may be an older one.
 packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 rm -rf "$packages/ublk.engine"
 export NUGET_PACKAGES=$packages DOTNET_CLI_HOME=$folder/home UBLK=$root

@@ -132,7 +132,7 @@ Describe 'An ordinary user' -Tag Unprivileged {
             }
         }
 
-        # Not even where a node's mode would let him.
+        # Not even where the mode of a node would permit it.
         Invoke-Program chmod 666 /dev/ublkb1
         Invoke-AsUser $alice 'dd if=/dev/ublkb1 of=/dev/null count=1 2>/dev/null; $LASTEXITCODE' | Should -Be '1'
         (Get-UblkDevice).State | Should -Be 'Live', 'Live'

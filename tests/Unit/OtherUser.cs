@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Ublk.Tests;
 
-/// <summary>An ordinary user: what he does, and what is his.</summary>
+/// <summary>Acts as an ordinary user, and gives files to that user.</summary>
 internal static partial class OtherUser
 {
     /// <summary>Nobody's number.</summary>
@@ -10,7 +10,7 @@ internal static partial class OtherUser
 
     private static nint SetResUid => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 147 : 117;
 
-    /// <summary>Does something as he. To the kernel a user is a thread's, and a raw system call changes no other thread's.</summary>
+    /// <summary>Runs an action as the user. The kernel keeps the user per thread, and a raw system call changes the calling thread alone.</summary>
     public static T Run<T>(Func<T> action)
     {
         RequireRoot();
@@ -34,7 +34,7 @@ internal static partial class OtherUser
         return result;
     }
 
-    /// <summary>Gives him a file.</summary>
+    /// <summary>Gives the user a file.</summary>
     public static void Give(string path)
     {
         RequireRoot();

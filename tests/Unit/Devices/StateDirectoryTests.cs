@@ -110,6 +110,6 @@ public class StateDirectoryTests
         Assert.False((record with { SupervisorId = self, SupervisorStartTicks = ProcessStatus.StartTicksOf(self) - 1 }).IsSupervised);
     }
 
-    // An ordinary user's directory is there only while he is logged in.
+    // An ordinary user's directory exists only during a login session.
     private static void RequireRoot() => Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, for the state directory");
 }
