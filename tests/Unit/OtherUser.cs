@@ -10,7 +10,7 @@ internal static partial class OtherUser
 
     private static nint SetResUid => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 147 : 117;
 
-    /// <summary>Runs an action as the user. The kernel keeps the user per thread, and a raw system call changes the calling thread alone.</summary>
+    /// <summary>Runs an action as the user. A raw system call changes the user of the calling thread alone.</summary>
     public static T Run<T>(Func<T> action)
     {
         RequireRoot();
