@@ -8,7 +8,7 @@ param(
     # The built module.
     [Parameter(Mandatory)] [string] $Module,
 
-    # Whose programs in the module are packed.
+    # The platform of the programs to pack.
     [ValidateSet('linux-x64', 'linux-arm64')] [string] $Platform = 'linux-x64',
 
     # Where the packages go.

@@ -3,27 +3,23 @@ using Ublk.Control;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Rings;
+using Ublk.Tests.Serving;
 
 namespace Ublk.Client;
 
 /// <summary>
-/// A queue's real ring, whose client keeps every tag busy: each command to the driver is submitted as a no-operation, which completes at
-/// once, as if the next request had been there.
+/// A queue's ring that keeps every tag busy with random requests: each command to the driver completes at once with the next request.
 /// </summary>
-internal sealed unsafe class BusyRing : Ring
+internal sealed unsafe class BusyRing : DriverlessRing
 {
     /// <summary>Bytes of each request.</summary>
     public const int RequestSize = 4096;
 
-    private const byte OpNop = 0;
-
-    private readonly IoUringSqe* _entries;
     private readonly UblkIoDescriptor* _descriptors;
     private readonly IoOperation _operation;
     private readonly long _blocks;
     private readonly Random _random = new(1);
     private readonly bool[] _isFilled;
-    private uint _taken;
     private long _answered;
     private volatile bool _isEnding;
 
@@ -36,7 +32,6 @@ internal sealed unsafe class BusyRing : Ring
     public BusyRing(RingSetup setup, SafeFileHandle node, IoOperation operation, long size, int depth)
         : base(setup)
     {
-        _entries = (IoUringSqe*)new RingMemory(setup).Entries;
         _descriptors = (UblkIoDescriptor*)Libc.MMap(
             (nuint)Environment.SystemPageSize, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, node, 0);
         _operation = operation;
@@ -54,48 +49,26 @@ internal sealed unsafe class BusyRing : Ring
     public void End() => _isEnding = true;
 
     /// <inheritdoc/>
-    protected override int EnterKernel(uint submissions, uint wait, uint flags, void* extended, nuint size)
+    protected override bool Handle(UblkIoCommand command, bool isCommit)
     {
-        for (uint index = 0; index < submissions; index++)
-        {
-            Take(_entries + ((_taken + index) & (EntryCount - 1)));
-        }
-
-        int result = base.EnterKernel(submissions, wait, flags, extended, size);
-        _taken += (uint)int.Max(result, 0);
-        return result;
-    }
-
-    private void Take(IoUringSqe* entry)
-    {
-        if (entry->Opcode != IoUring.OpUringCmd)
-        {
-            return;
-        }
-
-        UblkIoCommand command = *(UblkIoCommand*)&entry->Command;
-        ulong tag = entry->UserData;
-        if (entry->CommandOp == UblkAbi.IoCommitAndFetch)
+        if (isCommit)
         {
             Volatile.Write(ref _answered, _answered + 1);
             Failure = command.Result != RequestSize && Failure == 0 ? command.Result : Failure;
         }
 
-        if (!_isFilled[tag])
+        if (!_isFilled[command.Tag])
         {
-            _isFilled[tag] = true;
+            _isFilled[command.Tag] = true;
             _random.NextBytes(new Span<byte>((void*)command.Address, RequestSize));
         }
 
-        _descriptors[tag] = new UblkIoDescriptor
+        _descriptors[command.Tag] = new UblkIoDescriptor
         {
             OpFlags = (uint)_operation,
             StartSector = (ulong)(_random.NextInt64(_blocks) * (RequestSize / 512)),
             SectorCount = RequestSize / 512,
         };
-        *entry = default;
-        entry->Opcode = OpNop;
-        entry->UserData = tag;
-        entry->Flags = _isEnding ? IoUring.SqeSkipSuccess : (byte)0;
+        return !_isEnding;
     }
 }

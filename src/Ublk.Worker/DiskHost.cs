@@ -84,7 +84,7 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
     /// <inheritdoc/>
     public bool IsRegistered(OpenedDisk disk) => disk.Specification.Name is { } name
         && DeviceRegistrar.TryRead(name) is { } registered
-        && registered.Target == disk.Specification.Target && registered.BackingPath == disk.Specification.BackingPath;
+        && registered.HasDiskOf(disk.Specification);
 
     /// <inheritdoc/>
     public void Abort(Exception exception) => abort(exception);

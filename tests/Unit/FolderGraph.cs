@@ -60,7 +60,7 @@ internal sealed partial class FolderGraph : IDisposable
         return graph._arrows;
     }
 
-    /// <summary>The engine's folders whose types a program uses.</summary>
+    /// <summary>The folders of the engine that a program uses types of.</summary>
     /// <param name="program">Its assembly.</param>
     public static string[] FoldersUsedBy(Assembly program)
     {

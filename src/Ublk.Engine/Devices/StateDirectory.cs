@@ -204,7 +204,7 @@ internal sealed class StateDirectory
         Socket socket = LineChannel.CreateSocket();
         try
         {
-            // That of a former worker, and of a former device whose removal was killed.
+            // A former worker left its socket, or a removal was killed before it deleted the socket.
             foreach (string former in Directory.GetFiles(PathOf(directory), $"{id}-*.socket"))
             {
                 File.Delete(former);

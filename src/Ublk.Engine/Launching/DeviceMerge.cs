@@ -213,8 +213,9 @@ internal sealed class DeviceMerge : IDisposable
             DeviceRegistrar.Folder,
             (DeviceInventory.Find(_id)?.MountPoints ?? []).Append($"/dev/ublkb{_id}").Select(place => (_id, place)),
             "A disk with the files of registered devices cannot be merged.");
-        return DeviceRegistrar.TryRead(name) is { } registered
-            && registered.Target == _specification.Target && registered.BackingPath == _specification.BackingPath ? registered : null;
+        return DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(_specification)
+            ? registered
+            : null;
     }
 
     private void RequireImage()

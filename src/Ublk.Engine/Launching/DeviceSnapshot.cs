@@ -183,7 +183,7 @@ internal static class DeviceSnapshot
                 },
                 workerDirectory, (_, _, _) => { }, _step, _cancellation);
             _isCreated = true;
-            if (_former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && IsSameDisk(registered))
+            if (_former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(_former))
             {
                 _registered = registered;
                 DeviceRegistrar.Replace(name, registered with { Target = _next.Target, Options = _next.Options });
@@ -265,9 +265,6 @@ internal static class DeviceSnapshot
             _worker.Dispose();
             _idLock.Dispose();
         }
-
-        private bool IsSameDisk(DeviceSpecification registered) =>
-            registered.Target == _former.Target && registered.BackingPath == _former.BackingPath;
 
         private void RequirePossible(in UblkDeviceInfo info)
         {

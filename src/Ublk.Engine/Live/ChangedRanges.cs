@@ -47,7 +47,7 @@ internal sealed class ChangedRanges
     /// <param name="maxLength">The longest range to take, in bytes.</param>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="length">Its length in bytes.</param>
-    /// <returns>False when there is none up to the end of the disk.</returns>
+    /// <returns>False if no range from there to the end of the disk was changed.</returns>
     public bool TryTake(ref long position, int maxLength, out long offset, out int length)
     {
         long end = UnitsFor(_size);

@@ -10,7 +10,7 @@ namespace Ublk.Live;
 /// <summary>A disk that is served, and that commands change. No request fails by it, and none is lost.</summary>
 /// <remarks>
 /// The record names the new disk before a request reaches that, and after it is open and fits. A process that is killed at any moment
-/// leaves a record whose disk has all that was answered. Used by one thread at a time, never by a queue thread.
+/// leaves a record of a disk that has all completed writes. Used by one thread at a time, never by a queue thread.
 /// </remarks>
 internal sealed class LiveDisk
 {

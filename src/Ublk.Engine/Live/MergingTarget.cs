@@ -6,8 +6,8 @@ using Ublk.Targets;
 namespace Ublk.Live;
 
 /// <summary>A disk that is served while its image is merged into the backing file: notes what is changed meanwhile.</summary>
-/// <param name="image">The image, open over the backing file; goes with this.</param>
-/// <param name="below">The backing file, open as a target; goes with this unless it is taken.</param>
+/// <param name="image">The image, open over the backing file; owned by this object.</param>
+/// <param name="below">The backing file, open as a target; owned by this object until <see cref="KeepBelow"/>.</param>
 /// <param name="changes">What was changed.</param>
 internal sealed class MergingTarget(BlockTarget image, BlockTarget below, ChangedRanges changes) : FilterTarget(image)
 {

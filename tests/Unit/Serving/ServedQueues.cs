@@ -90,19 +90,16 @@ internal sealed class ServedQueues : IDisposable
     }
 
     /// <summary>A real ring. The driver's commands in it are completed by the test, with messages from a ring of its own.</summary>
-    private sealed unsafe class ClientRing(RingSetup setup, int depth, int length) : Ring(setup)
+    private sealed unsafe class ClientRing(RingSetup setup, int depth, int length) : DriverlessRing(setup)
     {
-        private const byte OpNop = 0;
         private const byte OpMessage = 40;
 
-        private readonly IoUringSqe* _entries = (IoUringSqe*)new RingMemory(setup).Entries;
         private readonly Ring _driver = CreateForControl(8);
         private readonly int _fd = (int)setup.Handle.DangerousGetHandle();
         private readonly nint[] _buffers = new nint[depth];
         private readonly int[] _results = new int[depth];
         private readonly SemaphoreSlim[] _answered = [.. Enumerable.Range(0, depth).Select(_ => new SemaphoreSlim(0))];
         private readonly int _length = length;
-        private uint _taken;
         private bool _isStopped;
 
         /// <summary>The file that has the requests' descriptors.</summary>
@@ -137,37 +134,17 @@ internal sealed class ServedQueues : IDisposable
             }
         }
 
-        protected override int EnterKernel(uint submissions, uint wait, uint flags, void* extended, nuint size)
+        // Nothing completes until the test answers in the driver's place.
+        protected override bool Handle(UblkIoCommand command, bool isCommit)
         {
-            for (uint index = 0; index < submissions; index++)
-            {
-                Take(_entries + ((_taken + index) & (EntryCount - 1)));
-            }
-
-            int result = base.EnterKernel(submissions, wait, flags, extended, size);
-            _taken += (uint)int.Max(result, 0);
-            return result;
-        }
-
-        // The kernel has nothing to do for it until the test answers in the driver's place.
-        private void Take(IoUringSqe* entry)
-        {
-            if (entry->Opcode != IoUring.OpUringCmd)
-            {
-                return;
-            }
-
-            UblkIoCommand command = *(UblkIoCommand*)&entry->Command;
             _buffers[command.Tag] = (nint)command.Address;
-            if (entry->CommandOp == UblkAbi.IoCommitAndFetch)
+            if (isCommit)
             {
                 _results[command.Tag] = command.Result;
                 _answered[command.Tag].Release();
             }
 
-            *entry = default;
-            entry->Opcode = OpNop;
-            entry->Flags = IoUring.SqeSkipSuccess;
+            return false;
         }
 
         private void Complete(int tag, int result)

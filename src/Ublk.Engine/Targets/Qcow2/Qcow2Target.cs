@@ -167,7 +167,7 @@ public sealed class Qcow2Target : BlockTarget
     }
 
     /// <summary>Copies what the image itself has of a range, without its backing file, to another target.</summary>
-    /// <param name="request">The caller's, on whose queue it is done.</param>
+    /// <param name="request">A request of the queue that executes the copy.</param>
     /// <param name="below">The target that gets it.</param>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="buffer">Memory of the range's length.</param>

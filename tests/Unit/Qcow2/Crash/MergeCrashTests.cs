@@ -1,8 +1,8 @@
 namespace Ublk.Tests.Qcow2.Crash;
 
 /// <summary>
-/// While an image is merged with its backing file and written, a power cut or the death of the worker at any instant loses nothing; and
-/// at the end the file that got the data has all of it. UBLK_SEEDS tells how many workloads to try for each kind, from UBLK_SEED on.
+/// While an image is merged with its backing file and written, a power cut or the death of the worker at any instant loses nothing.
+/// After the merge the destination has all data. UBLK_SEEDS is the number of workloads for each kind, starting from UBLK_SEED.
 /// </summary>
 public class MergeCrashTests(ITestOutputHelper output)
 {
