@@ -60,8 +60,7 @@ public sealed class IoQueue : IDisposable
             _firstFile = ownFiles.Length + 1;
             _fileRoom = targetFiles.Count + SpareFiles;
             _ring.RegisterFiles([.. ownFiles, _context.WakeUpFile, .. targetFiles], SpareFiles);
-            SynchronizationContext.SetSynchronizationContext(_context);
-            t_current = this;
+            MakeCurrent();
             ListenForWakeUps();
         }
         catch
@@ -81,6 +80,13 @@ public sealed class IoQueue : IDisposable
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     /// <remarks>It has room for each tag's command and an operation of its target, and the wake-up; overflow is only slower.</remarks>
     internal static Ring CreateRing(int entries) => Ring.CreateForQueue((uint)entries + 1, ((uint)entries * 2) + 2);
+
+    /// <summary>Has operations that begin on the thread from now on belong to this queue, where the thread made several.</summary>
+    internal void MakeCurrent()
+    {
+        SynchronizationContext.SetSynchronizationContext(_context);
+        t_current = this;
+    }
 
     /// <summary>Reads into a buffer; may read less than asked, and 0 at the end of the file.</summary>
     /// <param name="file">Index of the file in <see cref="Targets.BlockTarget.Files"/>.</param>

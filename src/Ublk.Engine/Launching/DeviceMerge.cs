@@ -8,7 +8,6 @@ using Ublk.Interop;
 using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Qcow2.Format;
-using Ublk.Registration;
 using Ublk.Specification;
 using Ublk.Targets;
 
@@ -71,7 +70,7 @@ internal sealed class DeviceMerge : IDisposable
         DeviceSpecification next = SpecifyBacking();
         long size = (long)_control.GetParameters(_id).DeviceSectors << UblkAbi.SectorShift;
         bool isSmaller = IsBackingSmaller(size);
-        DeviceSpecification? registered = FindRegistered();
+        DiskSwitch diskSwitch = new(_specification);
         CloseImage();
         if (isSmaller)
         {
@@ -82,7 +81,7 @@ internal sealed class DeviceMerge : IDisposable
         }
 
         _worker.Run(LiveAction.Merge, next, _cancellation);
-        IReadOnlyList<string> warnings = Switch(next, registered);
+        IReadOnlyList<string> warnings = diskSwitch.Run(_worker, next);
         _worker.Dispose();
         return [.. warnings, .. RemoveImage()];
     }
@@ -116,44 +115,6 @@ internal sealed class DeviceMerge : IDisposable
         DeviceTransitions.RequireUnchanged(_record);
         _cancellation.ThrowIfCancellationRequested();
         _worker.Run(LiveAction.Close, null, CancellationToken.None);
-    }
-
-    // Requests wait. Writes that follow reach the backing file alone, so a boot must not find the image any more. If this process is
-    // killed in between, the worker reads which of them is registered, and serves that.
-    private IReadOnlyList<string> Switch(DeviceSpecification next, DeviceSpecification? registered)
-    {
-        try
-        {
-            if (registered is not null)
-            {
-                DeviceRegistrar.Replace(
-                    _specification.Name!, registered with { Target = next.Target, Options = next.Options });
-            }
-
-            return _worker.Run(LiveAction.Open, next, CancellationToken.None);
-        }
-        catch
-        {
-            StayWithImage(registered);
-            throw;
-        }
-    }
-
-    private void StayWithImage(DeviceSpecification? registered)
-    {
-        try
-        {
-            _worker.Run(LiveAction.Close, null, CancellationToken.None);
-        }
-        catch (UblkException)
-        {
-            // It died, or has switched; the record says what the next worker serves.
-        }
-
-        if (registered is not null && StateDirectory.Own.TryRead(_id)?.Specification.BackingPath == ImagePath)
-        {
-            DeviceRegistrar.Replace(_specification.Name!, registered);
-        }
     }
 
     // Its content is no longer that of the disk, once that is written. With the disk above the backing file it would even be damaged.
@@ -199,23 +160,6 @@ internal sealed class DeviceMerge : IDisposable
             ? backing < size
             : throw Impossible($"its backing file {_backing.Path} is larger than the disk. Run first: Resize-UblkDevice {_id} -Size "
                 + $"{backing}");
-    }
-
-    // The file is read and written while requests wait, here and by the worker.
-    private DeviceSpecification? FindRegistered()
-    {
-        if (_specification.Name is not { } name)
-        {
-            return null;
-        }
-
-        DeviceSnapshot.RequireElsewhere(
-            DeviceRegistrar.Folder,
-            (DeviceInventory.Find(_id)?.MountPoints ?? []).Append($"/dev/ublkb{_id}").Select(place => (_id, place)),
-            "A disk with the files of registered devices cannot be merged.");
-        return DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(_specification)
-            ? registered
-            : null;
     }
 
     private void RequireImage()

@@ -66,6 +66,10 @@ internal static class DeviceSnapshot
         }
     }
 
+    /// <summary>A disk with the paths that lead to it or to a file system on it.</summary>
+    internal static IEnumerable<(int Id, string Place)> PlacesOf(int id) =>
+        (DeviceInventory.Find(id)?.MountPoints ?? []).Append($"/dev/ublkb{id}").Select(place => (id, place));
+
     /// <summary>Refuses a file on a disk whose requests wait: its own requests would, too.</summary>
     /// <param name="path">The file, which need not exist, or a block device.</param>
     /// <param name="held">The disks, each with a path to it or to a file system on it.</param>
@@ -159,8 +163,7 @@ internal static class DeviceSnapshot
         /// <summary>Checks that neither image is on a disk whose requests wait while it is opened or closed.</summary>
         public void RequireElsewhere(IReadOnlyList<Layer> layers)
         {
-            (int Id, string Place)[] held =
-                [.. layers.SelectMany(layer => layer.MountPoints.Append($"/dev/ublkb{layer._id}").Select(place => (layer._id, place)))];
+            (int Id, string Place)[] held = [.. layers.SelectMany(layer => PlacesOf(layer._id))];
             DeviceSnapshot.RequireElsewhere(_path, held, "Give a path on another disk.");
             DeviceSnapshot.RequireElsewhere(Path.GetFullPath(_former.BackingPath!), held, "Take their snapshots one after the other.");
         }

@@ -41,6 +41,7 @@ internal sealed class CopyQueue : IDisposable
     /// <exception cref="UblkException">It failed.</exception>
     public void Run(int length, Func<IoRequest, IoBuffer, IoTask<int>> operation, string what)
     {
+        _queue.MakeCurrent();
         IoTask<int> answer = operation(_request, _buffer.Part(0, length));
         while (!answer.IsCompleted)
         {
@@ -50,13 +51,21 @@ internal sealed class CopyQueue : IDisposable
         int result = answer.GetAwaiter().GetResult();
         if (result < 0)
         {
-            throw UblkException.FromErrno(-result, "merge", what);
+            throw UblkException.FromErrno(-result, "copy", what);
         }
     }
+
+    /// <summary>Has a target make all that was written durable.</summary>
+    /// <exception cref="UblkException">It fails.</exception>
+    public void Flush(BlockTarget target) => Run(
+        0, (request, _) => target.HandleAsync(request.Derive(IoOperation.Flush, 0, 0, default)),
+        $"What was written to {target.BackingPath} cannot be made durable");
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        // The kernel takes a ring down later, and would keep the files open until then.
+        _queue.ReplaceFiles([]);
         _queue.Dispose();
         _buffer.Dispose();
     }

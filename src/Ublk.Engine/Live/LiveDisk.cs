@@ -27,7 +27,7 @@ internal sealed class LiveDisk
     private bool _isHeld;
 
     // Both files have the same content, and either can be the disk.
-    private DiskMerge? _merge;
+    private DiskCopy? _copy;
 
     /// <summary>Takes the disk that the queues serve.</summary>
     public LiveDisk(OpenedDisk disk, TargetSwitch targets, ILiveHost host) => (Disk, _targets, _host) = (disk, targets, host);
@@ -55,6 +55,9 @@ internal sealed class LiveDisk
             case LiveAction.Hold when !_isHeld:
                 Hold(report, check);
                 break;
+            case LiveAction.Close when _copy is { } copy:
+                GiveUp(copy, report);
+                break;
             case LiveAction.Close when _isHeld && IsOpen:
                 Close(report);
                 break;
@@ -62,11 +65,14 @@ internal sealed class LiveDisk
                 report(Step($"Opening {order.Specification!.BackingPath}."));
                 Open(order.Specification);
                 break;
-            case LiveAction.Open when _merge is { } merge:
-                Take(merge);
+            case LiveAction.Open when _copy is { } copy:
+                Take(copy);
                 break;
             case LiveAction.Merge when _isHeld && !IsOpen:
                 Merge(order.Specification!, report, check);
+                break;
+            case LiveAction.Move when !_isHeld:
+                Move(order.Specification!, report, check);
                 break;
             case LiveAction.Pull when !_isHeld && Disk.Bare is Qcow2Target image:
                 Pull(image, report, check);
@@ -82,9 +88,9 @@ internal sealed class LiveDisk
     /// <summary>Ends a command, however far it got: the disk is open, and requests go on.</summary>
     public void End()
     {
-        if (_merge is { } merge)
+        if (_copy is { } copy)
         {
-            Decide(merge);
+            Decide(copy);
         }
 
         if (!IsOpen)
@@ -148,7 +154,6 @@ internal sealed class LiveDisk
             _targets.Flush(Disk.Storage);
         }
 
-        _merge = null;
         IsOpen = false;
         using BlockTarget target = Disk.Target;
         try
@@ -204,25 +209,61 @@ internal sealed class LiveDisk
         IsOpen = true;
         _isHeld = false;
         _targets.Release(Disk.Target);
+        Copy(merge, report, check);
+    }
+
+    private void Move(DeviceSpecification specification, Action<LiveReport> report, Action check)
+    {
+        report(Step($"Opening {specification.BackingPath}."));
+        DiskMove move = DiskMove.Open(_host, Disk, specification);
         try
         {
-            report(Step($"Copying {Disk.Target.BackingPath} to {specification.BackingPath}."));
-            merge.Copy(ReportPercent(report), check);
+            // A change that is under way would not be noted.
             Hold(report, check);
-            merge.CopyRest();
-            _targets.Flush(merge.Next.Storage);
-            _merge = merge;
         }
         catch
         {
-            GiveUp(report);
+            move.Dispose();
+            throw;
+        }
+
+        Disk = move.Disk;
+        _isHeld = false;
+        _targets.Release(Disk.Target);
+        Copy(move, report, check);
+    }
+
+    private void Copy(DiskCopy copy, Action<LiveReport> report, Action check)
+    {
+        try
+        {
+            report(Step($"Copying {Disk.Target.BackingPath} to {copy.Next.Target.BackingPath}."));
+            copy.Run(ReportPercent(report), check, () => Hold(report, check));
+            _copy = copy;
+        }
+        catch
+        {
+            GiveUp(copy, report);
             throw;
         }
     }
 
-    // Requests that cannot be held, or an image that cannot be flushed: the disk is then served as it is, over the open backing file.
-    private void GiveUp(Action<LiveReport> report)
+    private void GiveUp(DiskCopy copy, Action<LiveReport> report)
     {
+        _copy = null;
+        if (copy.Former is { } former)
+        {
+            Disk = former;
+            if (!_isHeld)
+            {
+                _targets.Exchange(former.Target);
+            }
+
+            copy.Dispose();
+            return;
+        }
+
+        // Requests that cannot be held, or an image that cannot be flushed: the disk is then served as it is, over the open backing file.
         try
         {
             if (!_isHeld)
@@ -231,6 +272,7 @@ internal sealed class LiveDisk
             }
 
             Close(report);
+            copy.Dispose();
         }
         catch (UblkException exception)
         {
@@ -238,17 +280,17 @@ internal sealed class LiveDisk
         }
     }
 
-    // From the record on the backing file is the disk, and the image is of no use any more.
-    private void Take(DiskMerge merge)
+    // From the record on the other place is the disk, and the former is not written any more.
+    private void Take(DiskCopy copy)
     {
-        _host.Record(merge.Next);
-        _merge = null;
-        Disk = merge.Next;
+        _host.Record(copy.Next);
+        _copy = null;
+        Disk = copy.Next;
         IsOpen = false;
         try
         {
             _targets.Detach();
-            merge.CloseImage();
+            copy.CloseDisk();
             _targets.Attach(Disk.Target);
             IsOpen = true;
         }
@@ -260,13 +302,13 @@ internal sealed class LiveDisk
     }
 
     // The command ended without a word. The next boot must find the file that is written from now on.
-    private void Decide(DiskMerge merge)
+    private void Decide(DiskCopy copy)
     {
         try
         {
-            if (_host.IsRegistered(merge.Next))
+            if (_host.IsRegistered(copy.Next))
             {
-                Take(merge);
+                Take(copy);
                 return;
             }
         }
@@ -277,7 +319,7 @@ internal sealed class LiveDisk
 
         if (IsOpen)
         {
-            GiveUp(static _ => { });
+            GiveUp(copy, static _ => { });
         }
     }
 

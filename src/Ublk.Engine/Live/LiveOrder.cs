@@ -28,7 +28,10 @@ internal enum LiveAction
     /// <summary>Make what was written durable, and close the target: what is behind the disk is at rest.</summary>
     Close,
 
-    /// <summary>Open the target anew, as the specification says, and record that. After a merge it is open already.</summary>
+    /// <summary>
+    /// Open the target anew, as the specification says, and record that. After <see cref="Merge"/> and <see cref="Move"/> it is open
+    /// already.
+    /// </summary>
     Open,
 
     /// <summary>
@@ -40,6 +43,13 @@ internal enum LiveAction
 
     /// <summary>Copy what the backing file has into the image, where that has nothing of its own.</summary>
     Pull,
+
+    /// <summary>
+    /// Copy the disk into the new file that the specification has as the disk. At the end new requests are held, and both files have the
+    /// same content. <see cref="Close"/> then gives the copy up, and leaves the disk open; the end of the channel is as for
+    /// <see cref="Merge"/>.
+    /// </summary>
+    Move,
 }
 
 /// <summary>A report of a worker about the command that it carries out.</summary>

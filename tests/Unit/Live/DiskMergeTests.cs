@@ -12,10 +12,10 @@ namespace Ublk.Tests.Live;
 /// <summary>An image is merged with its backing file while clients write, and the worker dies at any step of that.</summary>
 public sealed class DiskMergeTests : IDisposable
 {
-    private const int Block = 4096;
-    private const int Size = 4 << 20;
-    private const int Queues = 2;
-    private const int Tags = 2;
+    private const int Block = RandomClients.Block;
+    private const int Size = RandomClients.Size;
+    private const int Queues = RandomClients.Queues;
+    private const int Tags = RandomClients.Tags;
 
     private readonly DirectoryInfo _folder = Directory.CreateDirectory($"/var/tmp/ublk-merge-{Guid.NewGuid():N}");
     private readonly TestHost _host;
@@ -55,7 +55,7 @@ public sealed class DiskMergeTests : IDisposable
         using (ServedQueues served = new(disk.Target, Queues, Tags, Block))
         {
             LiveDisk live = new(disk, served.Switch, _host);
-            using Clients clients = new(served, _content);
+            using RandomClients clients = new(served, _content);
             _host.Death = death;
             try
             {
@@ -106,7 +106,7 @@ public sealed class DiskMergeTests : IDisposable
         using (ServedQueues served = new(disk.Target, Queues, Tags, Block))
         {
             LiveDisk live = new(disk, served.Switch, _host);
-            using Clients clients = new(served, _content);
+            using RandomClients clients = new(served, _content);
             foreach (bool isLate in (bool[])[false, true])
             {
                 Run(live, LiveAction.Hold);
@@ -185,7 +185,7 @@ public sealed class DiskMergeTests : IDisposable
         using (ServedQueues served = new(disk.Target, Queues, Tags, Block))
         {
             LiveDisk live = new(disk, served.Switch, _host);
-            using Clients clients = new(served, _content);
+            using RandomClients clients = new(served, _content);
             _host.Death = dies ? Step.Copying : Step.None;
             try
             {
@@ -314,50 +314,6 @@ public sealed class DiskMergeTests : IDisposable
         if (File.ReadAllBytes(path)[0] == 'Q')
         {
             Shell.Run("sh", "-c", $"qemu-img check -q '{path}'; [ $? -le {(mayLeak ? 3 : 0)} ]");
-        }
-    }
-
-    /// <summary>Clients that write at random, each blocks of its own, until they are stopped. A write that fails changed nothing.</summary>
-    private sealed class Clients : IDisposable
-    {
-        private readonly List<Thread> _threads = [];
-        private volatile bool _isStopped;
-
-        public Clients(ServedQueues served, byte[] content)
-        {
-            for (int number = 0; number < Queues * Tags; number++)
-            {
-                int client = number;
-                Thread thread = new(() => Write(served, content, client)) { IsBackground = true };
-                _threads.Add(thread);
-                thread.Start();
-            }
-        }
-
-        public void Stop()
-        {
-            _isStopped = true;
-            _threads.ForEach(thread => thread.Join());
-        }
-
-        public void Dispose() => Stop();
-
-        private void Write(ServedQueues served, byte[] content, int client)
-        {
-            Random random = new(client);
-            byte[] data = new byte[Block];
-            while (!_isStopped)
-            {
-                int block = (random.Next(Size / Block / (Queues * Tags)) * Queues * Tags) + client;
-                bool isZeroing = random.Next(4) == 0;
-                data.AsSpan().Fill(isZeroing ? (byte)0 : (byte)random.Next(256));
-                IoOperation operation = isZeroing ? IoOperation.WriteZeroes : IoOperation.Write;
-                served.Begin(client / Tags, client % Tags, operation, block * Block, data);
-                if (served.End(client / Tags, client % Tags, default) >= 0)
-                {
-                    data.CopyTo(content.AsSpan(block * Block));
-                }
-            }
         }
     }
 }

@@ -13,9 +13,9 @@ public sealed class BindingTests : IDisposable
     private readonly CmdletSession _session = new();
 
     public static TheoryData<string> DeviceCmdlets =>
-        ["Checkpoint-UblkDevice -OverlayPath /x.qcow2", "Merge-UblkDevice", "Remove-UblkDevice", "Resize-UblkDevice -Size 1GB",
-            "Resume-UblkDevice", "Set-UblkDevice -QueueAffinity 0", "Start-UblkDevice", "Stop-UblkDevice", "Suspend-UblkDevice",
-            "Update-UblkDevice"];
+        ["Checkpoint-UblkDevice -OverlayPath /x.qcow2", "Merge-UblkDevice", "Move-UblkDevice -DestinationPath /x.img",
+            "Remove-UblkDevice", "Resize-UblkDevice -Size 1GB", "Resume-UblkDevice", "Set-UblkDevice -QueueAffinity 0",
+            "Start-UblkDevice", "Stop-UblkDevice", "Suspend-UblkDevice", "Update-UblkDevice"];
 
     public static TheoryData<string> Cmdlets =>
         [.. typeof(HumanSize).Assembly.GetTypes().Where(type => type is { IsAbstract: false } && type.IsSubclassOf(typeof(PSCmdlet)))

@@ -119,6 +119,13 @@ internal sealed class LoopTarget : BlockTarget
     };
 
     /// <inheritdoc/>
+    internal override bool ReadsAsZeroes(long offset, long length)
+    {
+        long data = Libc.LSeek(_file.Handle, _offset + offset, Libc.SEEK_DATA);
+        return data >= _offset + offset + length || (data < 0 && Libc.LastErrno == Libc.ENXIO);
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

@@ -70,7 +70,7 @@ internal sealed class SimulatedMerge : IDisposable
     public void Begin(Qcow2Target image)
     {
         _image = image;
-        Target = _below is null ? image : new MergingTarget(image, _below, _changes);
+        Target = _below is null ? image : new ChangeNotingTarget(image, _changes, _below);
     }
 
     /// <summary>Begins a copy, if none is under way, or ends one.</summary>

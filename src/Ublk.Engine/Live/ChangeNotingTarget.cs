@@ -5,16 +5,19 @@ using Ublk.Targets;
 
 namespace Ublk.Live;
 
-/// <summary>A disk that is served while its image is merged into the backing file: notes what is changed meanwhile.</summary>
-/// <param name="image">The image, open over the backing file; owned by this object.</param>
-/// <param name="below">The backing file, open as a target; owned by this object until <see cref="KeepBelow"/>.</param>
+/// <summary>A disk that is served while it is copied: notes what is changed meanwhile.</summary>
+/// <param name="disk">The disk; owned by this object.</param>
 /// <param name="changes">What was changed.</param>
-internal sealed class MergingTarget(BlockTarget image, BlockTarget below, ChangedRanges changes) : FilterTarget(image)
+/// <param name="below">
+/// The backing file over which an image is open, as a target; owned by this object until <see cref="KeepBelow"/>. Null where the disk
+/// opened all by itself.
+/// </param>
+internal sealed class ChangeNotingTarget(BlockTarget disk, ChangedRanges changes, BlockTarget? below = null) : FilterTarget(disk)
 {
     private BlockTarget? _below = below;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<SafeFileHandle> Files { get; } = [.. below.Files, .. image.Files];
+    public override IReadOnlyList<SafeFileHandle> Files { get; } = [.. below?.Files ?? [], .. disk.Files];
 
     /// <inheritdoc/>
     public override IoTask<int> HandleAsync(IoRequest request) =>
