@@ -58,7 +58,7 @@ public abstract class BlockTarget : IDisposable
     /// <summary>Whether the target keeps at <see cref="TargetOptions.StatePath"/> what its next worker cannot do without.</summary>
     internal virtual bool KeepsState => false;
 
-    /// <summary>Whether a range is known to have nothing but zeroes, without reading it. Callable from any thread.</summary>
+    /// <summary>Whether a range is known to have nothing but zeroes, without reading it. Callable from each thread with a queue.</summary>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="length">Its length in bytes.</param>
     internal virtual bool ReadsAsZeroes(long offset, long length) => false;

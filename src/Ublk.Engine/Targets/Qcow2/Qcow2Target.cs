@@ -219,6 +219,20 @@ public sealed class Qcow2Target : BlockTarget
     }
 
     /// <inheritdoc/>
+    internal override bool ReadsAsZeroes(long offset, long length)
+    {
+        int place = _epochs.Enter();
+        try
+        {
+            return _disk.ReadsAsZeroes(offset, length);
+        }
+        finally
+        {
+            _epochs.Exit(place);
+        }
+    }
+
+    /// <inheritdoc/>
     internal override void Finish()
     {
         if (_isFinished)
