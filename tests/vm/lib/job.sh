@@ -7,6 +7,7 @@ write_job() {
     printf '%s' "$project" > "$job/project"
     printf '%s' "$(kernel_dir "$kernel")/modules" > "$job/modules"
     [[ ! $interactive ]] || stty size > "$job/terminal"
+    dotnet_folders > "$job/dotnet-folders"
     {
         passed_environment
         printf 'export UBLK_RESULTS=/results\n'
@@ -18,6 +19,14 @@ write_job() {
         printf ' %q' "$@"
         printf '\n'
     } > "$job/command.sh"
+}
+
+# The folders of what runs in a PowerShell, one a line.
+dotnet_folders() {
+    local folder
+    for folder in "$project/out/"{pwsh,Ublk,pester} "$(dirname "$(realpath "$(command -v dotnet)")")/shared/Microsoft.NETCore.App"; do
+        [[ ! -d $folder ]] || printf '%s\n' "$folder"
+    done
 }
 
 # The variables of the caller that also mean something in the guest.
