@@ -11,11 +11,12 @@ internal sealed class LoopDevice : IDisposable
     /// <summary>Makes one.</summary>
     /// <param name="size">Its size in bytes.</param>
     /// <param name="blockSize">Its logical block size in bytes.</param>
-    public LoopDevice(long size, int blockSize = 512)
+    /// <param name="directory">Where the file behind it is.</param>
+    public LoopDevice(long size, int blockSize = 512, string directory = "/var/tmp")
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess
             && File.Exists("/dev/loop-control"), "needs root and the loop driver, to make a block device");
-        _file = new TemporaryFile(size);
+        _file = new TemporaryFile(size, directory);
         Path = Shell.Run("losetup", "--find", "--show", "--sector-size", $"{blockSize}", _file.Path).Trim();
     }
 

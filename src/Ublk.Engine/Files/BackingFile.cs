@@ -8,12 +8,15 @@ namespace Ublk.Files;
 /// <summary>The regular file or block device behind a loop disk, open and locked.</summary>
 internal sealed class BackingFile : IDisposable
 {
+    private readonly AsyncMutex _syncing = new();
     private readonly int _fd;
+    private int _failure;
 
-    private BackingFile(string path, SafeFileHandle handle, bool readOnly)
+    private BackingFile(string path, SafeFileHandle handle, bool readOnly, bool direct)
     {
         Path = path;
         Handle = handle;
+        IsDirect = direct;
         _fd = (int)handle.DangerousGetHandle();
         int errno = Libc.Statx(handle, out Libc.StatxBuffer state);
         if (errno != 0)
@@ -36,6 +39,9 @@ internal sealed class BackingFile : IDisposable
 
     /// <summary>Whether it is open for reading alone, or is a block device that refuses writes.</summary>
     public bool ReadOnly { get; }
+
+    /// <summary>Whether it is open for direct I/O, which passes by the page cache.</summary>
+    public bool IsDirect { get; }
 
     /// <summary>Whether it is a block device and no regular file.</summary>
     public bool IsBlockDevice { get; }
@@ -79,7 +85,7 @@ internal sealed class BackingFile : IDisposable
 
         try
         {
-            BackingFile file = new(path, handle, readOnly);
+            BackingFile file = new(path, handle, readOnly, direct);
             file.Lock(force);
             return file;
         }
@@ -109,7 +115,7 @@ internal sealed class BackingFile : IDisposable
             throw UblkException.FromErrno(errno, "ftruncate", $"A file in memory cannot have {length} bytes");
         }
 
-        return new BackingFile("memory", handle, readOnly: false);
+        return new BackingFile("memory", handle, readOnly: false, direct: false);
     }
 
     /// <summary>Reads on the calling thread (pread(2)).</summary>
@@ -126,6 +132,26 @@ internal sealed class BackingFile : IDisposable
     {
         nint written = Libc.PWrite(_fd, buffer.Address, buffer.Length, position);
         return written < 0 ? -Libc.LastErrno : (int)written;
+    }
+
+    /// <summary>Makes all that was written durable (fdatasync(2)).</summary>
+    /// <remarks>
+    /// The kernel reports data that the page cache lost to one caller, and success to the next. So one call at a time is made for a cached
+    /// file, and the first failure is the result of all later ones, as in qemu. What is in memory is durable as far as it ever will be.
+    /// </remarks>
+    /// <param name="index">The file's index among those of the calling thread's queue; on a thread without one it is not used.</param>
+    /// <returns>0 or a negative errno.</returns>
+    public IoTask<int> SyncAsync(int index) => IsInMemory ? 0 : IsDirect ? SyncNowAsync(index) : SyncCachedAsync(index);
+
+    /// <summary>The same on the calling thread, while no queue uses the file.</summary>
+    public int Sync()
+    {
+        if (_failure == 0 && !IsInMemory)
+        {
+            _failure = SyncHere();
+        }
+
+        return _failure;
     }
 
     /// <summary>For a file open for direct I/O: what it wants offsets and lengths to be a multiple of, in bytes.</summary>
@@ -153,6 +179,22 @@ internal sealed class BackingFile : IDisposable
     {
         FileLock.Release(Handle);
         Handle.Dispose();
+    }
+
+    private int SyncHere() => Libc.FDataSync(Handle) == 0 ? 0 : -Libc.LastErrno;
+
+    private IoTask<int> SyncNowAsync(int index) => IoQueue.Current is { } queue ? queue.SyncDataAsync(index) : SyncHere();
+
+    private async IoTask<int> SyncCachedAsync(int index)
+    {
+        await _syncing.EnterAsync();
+        using AsyncMutex.Turn turn = new(_syncing);
+        if (_failure == 0)
+        {
+            _failure = int.Min(await SyncNowAsync(index), 0);
+        }
+
+        return _failure;
     }
 
     private void Lock(bool force)

@@ -24,6 +24,9 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     /// <summary>What offsets, lengths and addresses must be a multiple of, in bytes; 1 where anything goes.</summary>
     public abstract int Alignment { get; }
 
+    /// <summary>Whether its data passes by the page cache.</summary>
+    public abstract bool IsDirect { get; }
+
     /// <summary>Its length in bytes now.</summary>
     public abstract long Length { get; }
 
@@ -90,7 +93,10 @@ internal abstract class ImageFile : IReadableFile, IDisposable
     /// <summary>Writes a buffer whole.</summary>
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte in the file.</param>
-    /// <param name="durable">Whether the data must be durable when the write completes.</param>
+    /// <param name="durable">
+    /// Whether the data must be durable when the write completes. For a direct file alone: through the page cache, a durable write takes
+    /// the error that the kernel reports once for all data that was lost, and an errno does not show whether it did.
+    /// </param>
     public async IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable = false)
     {
         while (buffer.Length > 0)

@@ -28,6 +28,9 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
     public override int Alignment => alignment;
 
     /// <inheritdoc/>
+    public override bool IsDirect => file.IsDirect;
+
+    /// <inheritdoc/>
     /// <remarks>A block device may grow. One that shrinks has lost data, which must not pass for what was never there.</remarks>
     public override long Length
     {
@@ -51,18 +54,7 @@ internal sealed class RingImageFile(BackingFile file, int index, int alignment) 
     public override bool GrowsWithZeroes => !file.IsBlockDevice;
 
     /// <inheritdoc/>
-    /// <remarks>What is in memory is durable as far as it ever will be.</remarks>
-    public override IoTask<int> SyncAsync()
-    {
-        if (file.IsInMemory)
-        {
-            return 0;
-        }
-
-        return IoQueue.Current is { } queue
-            ? queue.SyncDataAsync(index)
-            : Libc.FDataSync(file.Handle) == 0 ? 0 : -Libc.LastErrno;
-    }
+    public override IoTask<int> SyncAsync() => file.SyncAsync(index);
 
     /// <inheritdoc/>
     /// <remarks>A block device has room for all of its length, and the kernel answers EINVAL beyond.</remarks>

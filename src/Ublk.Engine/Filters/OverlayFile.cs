@@ -106,13 +106,13 @@ internal sealed class OverlayFile
 
     /// <summary>The blocks, as a disk.</summary>
     /// <param name="index">The file's place among those of the queues.</param>
-    public LoopTarget OpenData(int index) => new(Backing, direct: false, DataStart(_disk), index);
+    public LoopTarget OpenData(int index) => new(Backing, DataStart(_disk), index);
 
     /// <summary>The bits.</summary>
     /// <param name="index">The file's place among those of the queues.</param>
     public OverlayMap OpenMap(int index)
     {
-        OverlayMap map = new(_blocks, new LoopTarget(Backing, direct: false, Page, index));
+        OverlayMap map = new(_blocks, new LoopTarget(Backing, Page, index));
         if (!IsTemporary)
         {
             map.Load(Backing, Page);

@@ -71,7 +71,7 @@ internal sealed unsafe class OverlayMap : IDisposable
     {
         _flushing.Wait();
         using Flush flush = new(this);
-        bool isSaved = Libc.FSync(file.Handle) == 0;
+        bool isSaved = file.Sync() == 0;
         while (isSaved && flush.TryTake(out long place, out IoBuffer page))
         {
             fixed (byte* bytes = page.Span)
@@ -80,7 +80,7 @@ internal sealed unsafe class OverlayMap : IDisposable
             }
         }
 
-        return isSaved && Libc.FSync(file.Handle) == 0;
+        return isSaved && file.Sync() == 0;
     }
 
     /// <summary>How many blocks from one on are all in the overlay, or all not.</summary>

@@ -107,12 +107,13 @@ internal sealed class ImageUpdater : IDisposable
 
     private bool IsReady => Volatile.Read(ref _hasBegun) && _image.Health.Failure == 0;
 
-    // In place, the write itself is durable; what got a new place is so when its metadata is.
+    // In place, the write itself is durable unless the file is cached; what got a new place is so when its metadata is.
     private async IoTask<int> WriteSlowlyAsync(IoBuffer buffer, long offset, bool durable)
     {
+        bool isDirect = _image.DataFile.IsDirect;
         int result = IsReady ? 0 : await BeginAsync();
-        result = result < 0 ? result : await _writer.WriteAsync(buffer, offset, durable);
-        return result == 0 && durable && _flusher.HasChanges ? await _flusher.FlushAsync() : result;
+        result = result < 0 ? result : await _writer.WriteAsync(buffer, offset, durable && isDirect);
+        return result == 0 && durable && (!isDirect || _flusher.HasChanges) ? await _flusher.FlushAsync() : result;
     }
 
     // Before the first write: what this engine does not keep up must not be relied on.

@@ -8,13 +8,12 @@ namespace Ublk.Targets.Loop;
 internal static class LoopGeometry
 {
     /// <summary>Looks at a file.</summary>
-    /// <param name="file">The open file.</param>
-    /// <param name="direct">Whether it is open for direct I/O, whose alignment becomes the block size.</param>
+    /// <param name="file">The open file; the alignment of direct I/O becomes the block size.</param>
     /// <param name="offset">Where in the file the disk begins, in bytes.</param>
     /// <exception cref="UblkException">The file holds no block, or the offset does not fit.</exception>
-    public static TargetGeometry Of(BackingFile file, bool direct, long offset)
+    public static TargetGeometry Of(BackingFile file, long offset)
     {
-        int logical = file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : direct ? file.DirectAlignment() : 512;
+        int logical = file.IsBlockDevice ? BlockDeviceIoctl.GetLogicalBlockSize(file) : file.IsDirect ? file.DirectAlignment() : 512;
         if (offset % logical != 0)
         {
             throw new UblkException(UblkError.InvalidArgument,
@@ -42,7 +41,7 @@ internal static class LoopGeometry
             Size = file.IsBlockDevice ? length / logical * logical : ((length - 1) / logical * logical) + logical,
             LogicalBlockSize = logical,
             PhysicalBlockSize = int.Max(logical, file.IsBlockDevice ? BlockDeviceIoctl.GetPhysicalBlockSize(file) : 4096),
-            MemoryAlignment = direct ? MemoryAlignment(file, logical) : 1,
+            MemoryAlignment = file.IsDirect ? MemoryAlignment(file, logical) : 1,
             ReadOnly = file.ReadOnly,
             VolatileCache = !file.ReadOnly,
             DiscardGranularity = file.ReadOnly ? 0 : DiscardGranularity(file),

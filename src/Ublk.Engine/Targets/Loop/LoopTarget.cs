@@ -11,23 +11,20 @@ internal sealed class LoopTarget : BlockTarget
 {
     private readonly BackingFile _file;
     private readonly long _offset;
-    private readonly bool _direct;
     private readonly int _index;
 
     /// <summary>A disk on an open file.</summary>
     /// <param name="file">The file; the target disposes it.</param>
-    /// <param name="direct">Whether it is open for direct I/O.</param>
     /// <param name="offset">Where in the file the disk begins, in bytes.</param>
     /// <param name="index">The file's place among those of the queues, where the target is a part of another.</param>
     /// <exception cref="UblkException">The file cannot back a disk.</exception>
-    internal LoopTarget(BackingFile file, bool direct, long offset, int index = 0)
+    internal LoopTarget(BackingFile file, long offset, int index = 0)
     {
         _file = file;
         _index = index;
-        _direct = direct;
         _offset = offset;
         Files = [file.Handle];
-        Geometry = LoopGeometry.Of(file, direct, offset);
+        Geometry = LoopGeometry.Of(file, offset);
     }
 
     /// <summary>The catalogue's entry.</summary>
@@ -76,8 +73,7 @@ internal sealed class LoopTarget : BlockTarget
     {
         string path = options.BackingPath!;
         bool? wantsDirect = options.GetBoolean("DirectIO");
-        bool direct = wantsDirect ?? true;
-        BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.IgnoreLock);
+        BackingFile? file = BackingFile.TryOpen(path, options.ReadOnly, direct: wantsDirect ?? true, options.IgnoreLock);
         if (file is null)
         {
             if (wantsDirect == true)
@@ -86,13 +82,12 @@ internal sealed class LoopTarget : BlockTarget
                     $"The file system of {path} has no direct I/O. Leave -DirectIO out, or move the file.", Libc.EINVAL, "open");
             }
 
-            direct = false;
-            file = BackingFile.TryOpen(path, options.ReadOnly, direct, options.IgnoreLock)!;
+            file = BackingFile.TryOpen(path, options.ReadOnly, direct: false, options.IgnoreLock)!;
         }
 
         try
         {
-            LoopTarget target = new(file, direct, options.GetNumber("Offset") ?? 0);
+            LoopTarget target = new(file, options.GetNumber("Offset") ?? 0);
             if (file.ReadOnly && !options.ReadOnly)
             {
                 options.Warnings.Add($"{path} cannot be opened for writing, so the disk is read-only.");
@@ -112,7 +107,7 @@ internal sealed class LoopTarget : BlockTarget
     {
         IoOperation.Read => ReadAsync(request),
         IoOperation.Write => WriteAsync(request),
-        IoOperation.Flush => request.Queue.SyncDataAsync(_index),
+        IoOperation.Flush => _file.SyncAsync(_index),
         IoOperation.Discard => DiscardAsync(request),
         IoOperation.WriteZeroes => WriteZeroesAsync(request),
         _ => -Libc.EOPNOTSUPP,
@@ -159,7 +154,7 @@ internal sealed class LoopTarget : BlockTarget
             rest = rest.Slice(read);
 
             // Direct I/O stops unaligned only where the file ends, and could not go on from there.
-            hasEnded |= read == 0 || (_direct && rest.Length % Geometry.LogicalBlockSize != 0);
+            hasEnded |= read == 0 || (_file.IsDirect && rest.Length % Geometry.LogicalBlockSize != 0);
 
             // A block device has all of its disk; one that ends before has vanished, or has lost the data.
             if (hasEnded && _file.IsBlockDevice && rest.Length > 0)
@@ -173,11 +168,13 @@ internal sealed class LoopTarget : BlockTarget
 
     private async IoTask<int> WriteAsync(IoRequest request)
     {
+        // Through the page cache, a durable write would take the error that the kernel reports once for all data that was lost.
+        bool isDirect = _file.IsDirect;
         IoBuffer rest = request.Buffer;
         while (rest.Length > 0)
         {
             long position = _offset + request.Offset + (request.Buffer.Length - rest.Length);
-            int written = await WriteFileAsync(request.Queue, rest, position, request.IsForceUnitAccess);
+            int written = await WriteFileAsync(request.Queue, rest, position, request.IsForceUnitAccess && isDirect);
             if (IsInterrupted(written))
             {
                 continue;
@@ -191,7 +188,8 @@ internal sealed class LoopTarget : BlockTarget
             rest = rest.Slice(written);
         }
 
-        return request.Buffer.Length;
+        int result = request.IsForceUnitAccess && !isDirect ? await _file.SyncAsync(_index) : 0;
+        return result < 0 ? result : request.Buffer.Length;
     }
 
     // Read and written here, a file in memory needs no kernel thread.

@@ -13,13 +13,17 @@ public class CrashConsistencyTests(ITestOutputHelper output)
     [Fact]
     public void Errors_of_the_hosts_file_reach_the_client_and_do_no_harm() => Run(hasFaults: true);
 
-    /// <summary>Workloads in which one caller of fdatasync(2) was told of lost data, and another went on to point to it.</summary>
+    /// <summary>
+    /// Workloads in which one caller of fdatasync(2), or a durable write, got the error for lost data, and another caller went on to
+    /// point to it.
+    /// </summary>
     [Theory]
-    [InlineData(455, 5)]
-    [InlineData(584, 8)]
-    public void Data_that_is_lost_to_one_caller_is_lost_to_all(int seed, int kind)
+    [InlineData(455, 5, false)]
+    [InlineData(584, 8, false)]
+    [InlineData(136, null, true)]
+    public void Data_that_is_lost_to_one_caller_is_lost_to_all(int seed, int? kind, bool isCached)
     {
-        using CrashRun run = new(seed, kind, hasFaults: true);
+        using CrashRun run = new(seed, kind, hasFaults: true, isCached);
         run.Go();
     }
 

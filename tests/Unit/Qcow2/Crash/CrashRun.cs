@@ -41,8 +41,9 @@ internal sealed class CrashRun : IDisposable
     /// <param name="seed">What decides everything.</param>
     /// <param name="kind">The number of the image's kind; null to let the seed decide that too.</param>
     /// <param name="hasFaults">Whether the host's files have no room at times, and fail.</param>
+    /// <param name="isCached">Whether the host's files are written through the page cache; null to let the seed decide that too.</param>
     /// <param name="merge">Whether the image and its backing file, which it must have, are merged meanwhile.</param>
-    public CrashRun(int seed, int? kind, bool hasFaults, MergeDirection? merge = null)
+    public CrashRun(int seed, int? kind, bool hasFaults, bool? isCached = null, MergeDirection? merge = null)
     {
         _merge = merge;
         _seed = seed;
@@ -53,7 +54,7 @@ internal sealed class CrashRun : IDisposable
         _options = new ImageOptions { CacheSize = _random.Next(2) == 0 ? 4096 : 1 << 20 };
         _mayLeak = _kind.HasBitmaps;
         _model = new DiskModel(_kind.Content);
-        _disk = new SimulatedDisk(_random);
+        _disk = new SimulatedDisk(_random) { IsCached = isCached ?? new Random(~seed).Next(2) == 0 };
         foreach ((string name, byte[] content) in _kind.Files)
         {
             // A backing file that is smaller grows before a merge.

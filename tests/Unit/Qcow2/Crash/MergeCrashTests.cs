@@ -26,7 +26,7 @@ public class MergeCrashTests(ITestOutputHelper output)
 
             for (int seed = first; seed < first + seeds; seed++)
             {
-                using CrashRun run = new(seed, kind, hasFaults, isUp ? MergeDirection.Up : MergeDirection.Down);
+                using CrashRun run = new(seed, kind, hasFaults, merge: isUp ? MergeDirection.Up : MergeDirection.Down);
                 run.Go();
                 cuts += run.Cuts;
                 merges += run.Merges;

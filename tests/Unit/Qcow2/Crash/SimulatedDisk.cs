@@ -19,6 +19,9 @@ internal sealed class SimulatedDisk(Random random)
     /// <summary>Asked before each change of a file, and before each flush with true: 0, or the negative errno that it fails with.</summary>
     public Func<bool, int>? Fault { get; set; }
 
+    /// <summary>Whether its files are written through the page cache, which loses the data of all when it cannot write it back.</summary>
+    public bool IsCached { get; set; }
+
     /// <summary>Whether every operation completes at once, as without a queue: a copy is judged while the disk's queue runs.</summary>
     public bool CompletesAtOnce { get; set; }
 
@@ -64,7 +67,7 @@ internal sealed class SimulatedDisk(Random random)
 
     private SimulatedDisk Copy(Random choice, Func<SimulatedFile, byte[]> content)
     {
-        SimulatedDisk copy = new(choice);
+        SimulatedDisk copy = new(choice) { IsCached = IsCached };
         foreach ((string name, SimulatedFile file) in Files)
         {
             copy.Files[name] = new SimulatedFile(copy, name, content(file));

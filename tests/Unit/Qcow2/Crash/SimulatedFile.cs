@@ -39,9 +39,13 @@ internal sealed class SimulatedFile(SimulatedDisk disk, string name, byte[] cont
         return length;
     }
 
-    /// <summary>Writes.</summary>
-    public int Write(ReadOnlySpan<byte> data, long offset, bool durable) =>
-        Apply(data.ToArray(), offset, data.Length, durable, data.Length);
+    /// <summary>Writes. A durable write through the page cache reports what was lost, of any data, as a flush does.</summary>
+    public int Write(ReadOnlySpan<byte> data, long offset, bool durable)
+    {
+        int written = Apply(data.ToArray(), offset, data.Length, durable && !disk.IsCached, data.Length);
+        int synced = written >= 0 && durable && disk.IsCached ? EndSync(BeginSync()) : 0;
+        return synced < 0 ? synced : written;
+    }
 
     /// <summary>ftruncate(2).</summary>
     public int SetLength(long length)

@@ -19,6 +19,9 @@ internal sealed class SimulatedHandle(SimulatedFile file, string path, bool read
     public override int Alignment => 1;
 
     /// <inheritdoc/>
+    public override bool IsDirect => !file.Disk.IsCached;
+
+    /// <inheritdoc/>
     public override long Length => file.Length;
 
     /// <inheritdoc/>

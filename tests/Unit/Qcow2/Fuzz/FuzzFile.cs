@@ -70,6 +70,8 @@ internal sealed class FuzzFile
 
         public override int Alignment => 1;
 
+        public override bool IsDirect => false;
+
         public override long Length => file._length;
 
         public override IoTask<int> SyncAsync() => 0;
