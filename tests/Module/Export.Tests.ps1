@@ -17,7 +17,7 @@ Describe 'New-UblkExport' {
     AfterEach {
         Get-UblkExport | Remove-UblkExport -Force
         Get-ChildItem /run/ublk -Filter export-* | Should -BeNullOrEmpty
-        [Diagnostics.Process]::GetProcessesByName('ublk-worker') | Should -BeNullOrEmpty
+        Wait-For { -not (Get-Worker) }
     }
 
     It 'serves an image that others can read, until it is removed' {

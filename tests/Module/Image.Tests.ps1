@@ -57,7 +57,7 @@ Describe 'New-UblkImage' {
         }
         { [Ublk.Images.ImageJob]::Run($operation, "$modulePath/worker", { $stop.Cancel() }, { }, $stop.Token) } | Should -Throw '*cancel*'
         Get-ChildItem $folder -Force | Where-Object Name -Match 'stopped|^\.' | Should -BeNullOrEmpty
-        [Diagnostics.Process]::GetProcessesByName('ublk-worker') | Should -BeNullOrEmpty
+        Wait-For { -not (Get-Worker) }
     }
 }
 

@@ -54,6 +54,12 @@ function New-Image([string] $Path, [long] $Size = 32MB, [switch] $Random) {
     Get-Item -LiteralPath $Path
 }
 
+# The worker processes of this module. Another one on the machine may have its own.
+function Get-Worker {
+    [Diagnostics.Process]::GetProcessesByName('ublk-worker') |
+        Where-Object { "$((Get-Item "/proc/$($_.Id)/exe" -ErrorAction Ignore).Target)".StartsWith($modulePath) }
+}
+
 # Everything that is left of devices: workers, nodes, records, links. Nothing, when all is well.
 function Get-Leftover {
     [Diagnostics.Process]::GetProcessesByName('ublk-worker') | Where-Object { (Get-Content "/proc/$($_.Id)/stat" -ErrorAction Ignore) -match '\) [DRST] ' } |
