@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Ublk.Catalog;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
@@ -9,7 +8,6 @@ using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Qcow2.Format;
 using Ublk.Specification;
-using Ublk.Targets;
 
 namespace Ublk.Launching;
 
@@ -43,7 +41,11 @@ internal sealed class DeviceMerge : IDisposable
         {
             _record = DeviceTransitions.LiveRecordOf(_control, id, cancellation);
             _specification = _record.Specification;
-            RequireImage();
+            if (NextDisk.RefusalOf(_specification, needsImage: true) is { } refusal)
+            {
+                throw Impossible($"{refusal}.");
+            }
+
             ImageFormat? format = _specification.Options.GetValueOrDefault("BackingFormat") is { } given
                 ? Enum.Parse<ImageFormat>(given, ignoreCase: true)
                 : null;
@@ -67,7 +69,7 @@ internal sealed class DeviceMerge : IDisposable
     /// <exception cref="UblkException">It cannot be done, and the disk still has the image, unless the message says otherwise.</exception>
     public IReadOnlyList<string> Commit()
     {
-        DeviceSpecification next = SpecifyBacking();
+        DeviceSpecification next = NextDisk.Specify(_specification, _backing.Path, _backing.Format, "BackingFormat");
         long size = (long)_control.GetParameters(_id).DeviceSectors << UblkAbi.SectorShift;
         bool isSmaller = IsBackingSmaller(size);
         DiskSwitch diskSwitch = new(_specification);
@@ -136,23 +138,6 @@ internal sealed class DeviceMerge : IDisposable
         }
     }
 
-    private DeviceSpecification SpecifyBacking()
-    {
-        bool isRaw = _backing.Format == ImageFormat.Raw;
-        Dictionary<string, string> options = _specification.Options
-            .Where(option => option.Key == "DirectIO" || (!isRaw && option.Key is "CacheSize" or "Discard" or "BackingFormat"))
-            .ToDictionary();
-        options[DeviceSpecification.BackingPathOption] = _backing.Path;
-        if (isRaw)
-        {
-            // Whatever its content looks like.
-            options["Format"] = nameof(ImageFormat.Raw);
-        }
-
-        string target = TargetCatalog.All.Single(target => isRaw ? target.ServesBytes : target.IsImage).Name;
-        return _specification with { Target = target, Options = options };
-    }
-
     private bool IsBackingSmaller(long size)
     {
         long backing = ImageInspector.Inspect(_backing.Path, _backing.Format).VirtualSize;
@@ -160,21 +145,6 @@ internal sealed class DeviceMerge : IDisposable
             ? backing < size
             : throw Impossible($"its backing file {_backing.Path} is larger than the disk. Run first: Resize-UblkDevice {_id} -Size "
                 + $"{backing}");
-    }
-
-    private void RequireImage()
-    {
-        TargetDefinition? target = _specification.Assembly is null ? TargetCatalog.Find(_specification.Target) : null;
-        int exchangeable = FilterStack.CountExchangeable(_specification.Filters);
-        string? reason =
-            target is not { IsImage: true } ? $"it is no qcow2 image, but of the target {_specification.Target}"
-            : exchangeable < _specification.Filters.Count ? $"it has the filter {_specification.Filters[exchangeable].Name}"
-            : _specification.ReadOnly || DeviceInventory.Find(_id)?.ReadOnly == true ? "it is read-only"
-            : null;
-        if (reason is not null)
-        {
-            throw Impossible($"{reason}.");
-        }
     }
 
     private void RequireMergeable(UblkImage image)

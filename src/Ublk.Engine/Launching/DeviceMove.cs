@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Ublk.Catalog;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
@@ -8,7 +7,6 @@ using Ublk.Interop;
 using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Specification;
-using Ublk.Targets;
 
 namespace Ublk.Launching;
 
@@ -24,7 +22,7 @@ internal sealed class DeviceMove
     {
         (_control, _record, _path, _format) = (control, record, path, format);
         RequirePossible();
-        DeviceSnapshot.RequireElsewhere(path, DeviceSnapshot.PlacesOf(Id), "Give a path on another disk.");
+        NextDisk.RequireElsewhere(path, NextDisk.PlacesOf(Id), "Give a path on another disk.");
     }
 
     private DeviceSpecification Former => _record.Specification;
@@ -56,7 +54,7 @@ internal sealed class DeviceMove
         move.Create(workerDirectory, report, cancellation);
         try
         {
-            DeviceSpecification next = move.Specify();
+            DeviceSpecification next = NextDisk.Specify(move.Former, path, format);
             worker.Run(LiveAction.Move, next, cancellation);
             DeviceTransitions.RequireUnchanged(move._record);
             cancellation.ThrowIfCancellationRequested();
@@ -90,23 +88,6 @@ internal sealed class DeviceMove
             workerDirectory, (_, _, _) => { }, step, cancellation);
     }
 
-    private DeviceSpecification Specify()
-    {
-        bool isRaw = _format == ImageFormat.Raw;
-        Dictionary<string, string> options = Former.Options
-            .Where(option => option.Key == "DirectIO" || (!isRaw && option.Key is "CacheSize" or "Discard"))
-            .ToDictionary();
-        options[DeviceSpecification.BackingPathOption] = _path;
-        if (isRaw)
-        {
-            // Whatever its content looks like.
-            options["Format"] = nameof(ImageFormat.Raw);
-        }
-
-        string target = TargetCatalog.All.Single(target => isRaw ? target.ServesBytes : target.IsImage).Name;
-        return Former with { Target = target, Assembly = null, Options = options };
-    }
-
     // The next worker serves the file in the record, which a worker that died may have left there.
     private string? CleanUp()
     {
@@ -128,19 +109,13 @@ internal sealed class DeviceMove
 
     private void RequirePossible()
     {
-        TargetDefinition? target = Former.Assembly is null ? TargetCatalog.Find(Former.Target) : null;
-        int exchangeable = FilterStack.CountExchangeable(Former.Filters);
         bool isZeroCopy = ((UblkFeatures)_control.GetInfo(Id).Flags).HasFlag(UblkFeatures.SupportZeroCopy);
-        string? reason =
-            target is not ({ IsImage: true } or { ServesBytes: true })
-                ? $"it is neither a file nor a qcow2 image, but of the target {Former.Target}"
-            : exchangeable < Former.Filters.Count ? $"it has the filter {Former.Filters[exchangeable].Name}"
-            : Former.ReadOnly || DeviceInventory.Find(Id)?.ReadOnly == true ? "it is read-only"
-            : Former.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the new file would not be"
+        string? reason = NextDisk.RefusalOf(Former, needsImage: false) ?? (
+            Former.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the new file would not be"
             : _format == ImageFormat.Qcow2 && isZeroCopy
                 ? "its data is not copied, and a qcow2 image needs it copied. Choose -Format Raw, or make the device with -BufferMode "
                     + "UserCopy"
-            : null;
+            : null);
         if (reason is not null)
         {
             throw new UblkException(UblkError.NotSupported, $"The disk of device {Id} cannot be moved to {_path}: {reason}.",

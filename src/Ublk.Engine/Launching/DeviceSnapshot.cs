@@ -10,7 +10,6 @@ using Ublk.Live;
 using Ublk.Processes;
 using Ublk.Registration;
 using Ublk.Specification;
-using Ublk.Targets;
 
 namespace Ublk.Launching;
 
@@ -66,31 +65,6 @@ internal static class DeviceSnapshot
         }
     }
 
-    /// <summary>A disk with the paths that lead to it or to a file system on it.</summary>
-    internal static IEnumerable<(int Id, string Place)> PlacesOf(int id) =>
-        (DeviceInventory.Find(id)?.MountPoints ?? []).Append($"/dev/ublkb{id}").Select(place => (id, place));
-
-    /// <summary>Refuses a file on a disk whose requests wait: its own requests would, too.</summary>
-    /// <param name="path">The file, which need not exist, or a block device.</param>
-    /// <param name="held">The disks, each with a path to it or to a file system on it.</param>
-    /// <param name="remedy">What to do about it.</param>
-    internal static void RequireElsewhere(string path, IEnumerable<(int Id, string Place)> held, string remedy)
-    {
-        if ((FileIdentity.Of(path) ?? FileIdentity.Of(Path.GetDirectoryName(Path.GetFullPath(path)))) is not { } file)
-        {
-            return;
-        }
-
-        foreach ((int id, string place) in held)
-        {
-            if (FileIdentity.Of(place) is { } disk && (disk.Major, disk.Minor) == (file.Major, file.Minor))
-            {
-                throw new UblkException(UblkError.InvalidArgument, $"{path} is on the disk of device {id} itself. {remedy}",
-                    operation: "snapshot", deviceId: id);
-            }
-        }
-    }
-
     // Until this ends nothing may write to the disks: their requests wait, and their file systems may be frozen.
     private static IReadOnlyList<string> Switch(List<Layer> layers, bool freeze, CancellationToken cancellation)
     {
@@ -123,7 +97,6 @@ internal static class DeviceSnapshot
         private readonly SafeFileHandle _idLock;
         private readonly DeviceRecord _record;
         private readonly DeviceSpecification _former;
-        private readonly TargetDefinition? _target;
         private readonly DeviceSpecification _next;
         private readonly LiveConnection _worker;
         private readonly Action<string> _step;
@@ -140,14 +113,9 @@ internal static class DeviceSnapshot
             {
                 _record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
                 _former = _record.Specification;
-                _target = _former.Assembly is null ? TargetCatalog.Find(_former.Target) : null;
                 RequirePossible(control.GetInfo(id));
                 _size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
-                Dictionary<string, string> options = _former.Options
-                    .Where(option => option.Key is "DirectIO" or "CacheSize" or "Discard").ToDictionary();
-                options[DeviceSpecification.BackingPathOption] = path;
-
-                _next = _former with { Target = TargetCatalog.All.Single(target => target.IsImage).Name, Options = options };
+                _next = NextDisk.Specify(_former, path, ImageFormat.Qcow2);
                 _worker = LiveConnection.Open(id, step);
             }
             catch
@@ -163,9 +131,9 @@ internal static class DeviceSnapshot
         /// <summary>Checks that neither image is on a disk whose requests wait while it is opened or closed.</summary>
         public void RequireElsewhere(IReadOnlyList<Layer> layers)
         {
-            (int Id, string Place)[] held = [.. layers.SelectMany(layer => PlacesOf(layer._id))];
-            DeviceSnapshot.RequireElsewhere(_path, held, "Give a path on another disk.");
-            DeviceSnapshot.RequireElsewhere(Path.GetFullPath(_former.BackingPath!), held, "Take their snapshots one after the other.");
+            (int Id, string Place)[] held = [.. layers.SelectMany(layer => NextDisk.PlacesOf(layer._id))];
+            NextDisk.RequireElsewhere(_path, held, "Give a path on another disk.");
+            NextDisk.RequireElsewhere(Path.GetFullPath(_former.BackingPath!), held, "Take their snapshots one after the other.");
         }
 
         /// <summary>Creates the image. Its content is that of the disk, now and until the disk is switched, so boot may use it.</summary>
@@ -181,7 +149,7 @@ internal static class DeviceSnapshot
                     {
                         Format = ImageFormat.Qcow2,
                         BackingFile = Path.GetFullPath(_former.BackingPath!),
-                        BackingFormat = _target!.IsImage ? ImageFormat.Qcow2 : ImageFormat.Raw,
+                        BackingFormat = TargetCatalog.Find(_former.Target)!.IsImage ? ImageFormat.Qcow2 : ImageFormat.Raw,
                     },
                 },
                 workerDirectory, (_, _, _) => { }, _step, _cancellation);
@@ -271,17 +239,12 @@ internal static class DeviceSnapshot
 
         private void RequirePossible(in UblkDeviceInfo info)
         {
-            string? reason =
-                _target is not ({ IsImage: true } or { ServesBytes: true })
-                    ? $"it is neither a file nor a qcow2 image, but of the target {_former.Target}"
-                : FilterStack.CountExchangeable(_former.Filters) < _former.Filters.Count
-                    ? $"it has the filter {_former.Filters[FilterStack.CountExchangeable(_former.Filters)].Name}"
-                : _former.ReadOnly || DeviceInventory.Find(_id)?.ReadOnly == true ? "it is read-only"
-                : _former.Options.ContainsKey("Offset") ? "it begins inside of its file (-Offset)"
+            string? reason = NextDisk.RefusalOf(_former, needsImage: false) ?? (
+                _former.Options.ContainsKey("Offset") ? "it begins inside of its file (-Offset)"
                 : _former.Options.ContainsKey("KeyFile") ? "its image is encrypted"
                 : ((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy)
                     ? "its data is not copied, and an image needs it copied. Make the device with -BufferMode UserCopy or -BufferMode Copy"
-                : null;
+                : null);
             if (reason is not null)
             {
                 throw new UblkException(UblkError.NotSupported, $"The disk of device {_id} cannot have a snapshot: {reason}.",

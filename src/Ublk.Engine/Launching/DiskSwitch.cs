@@ -26,8 +26,8 @@ internal sealed class DiskSwitch
         }
 
         // The file is read and written while requests wait, here and by the worker.
-        DeviceSnapshot.RequireElsewhere(
-            DeviceRegistrar.Folder, DeviceSnapshot.PlacesOf(Id), "Its file cannot be changed while requests of the disk wait.");
+        NextDisk.RequireElsewhere(
+            DeviceRegistrar.Folder, NextDisk.PlacesOf(Id), "Its file cannot be changed while requests of the disk wait.");
         if (DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(former))
         {
             _registered = registered;

@@ -14,11 +14,11 @@ public sealed class DeviceSnapshotTests
         string path = $"{file.Path}.qcow2";
         string mount = Path.GetDirectoryName(file.Path)!;
 
-        DeviceSnapshot.RequireElsewhere(path, [(2, "/proc"), (3, "/no such folder")], "Use another.");
+        NextDisk.RequireElsewhere(path, [(2, "/proc"), (3, "/no such folder")], "Use another.");
         UblkException error = Assert.Throws<UblkException>(
-            () => DeviceSnapshot.RequireElsewhere(path, [(2, "/proc"), (3, mount)], "Use another."));
+            () => NextDisk.RequireElsewhere(path, [(2, "/proc"), (3, mount)], "Use another."));
         Assert.Equal($"{path} is on the disk of device 3 itself. Use another.", error.Message);
-        Assert.Throws<UblkException>(() => DeviceSnapshot.RequireElsewhere(file.Path, [(3, mount)], ""));
+        Assert.Throws<UblkException>(() => NextDisk.RequireElsewhere(file.Path, [(3, mount)], ""));
     }
 
     [Fact]

@@ -59,11 +59,11 @@ public sealed class DiskMergeTests : IDisposable
             _host.Death = death;
             try
             {
-                Run(live, LiveAction.Hold);
-                Run(live, LiveAction.Close);
+                _host.Run(live, LiveAction.Hold);
+                _host.Run(live, LiveAction.Close);
                 _host.Die(Step.Closed);
-                Run(live, LiveAction.Merge, _backing);
-                Run(live, LiveAction.Open, _backing);
+                _host.Run(live, LiveAction.Merge, _backing);
+                _host.Run(live, LiveAction.Open, _backing);
                 live.End();
                 clients.Stop();
             }
@@ -109,8 +109,8 @@ public sealed class DiskMergeTests : IDisposable
             using RandomClients clients = new(served, _content);
             foreach (bool isLate in (bool[])[false, true])
             {
-                Run(live, LiveAction.Hold);
-                Run(live, LiveAction.Close);
+                _host.Run(live, LiveAction.Hold);
+                _host.Run(live, LiveAction.Close);
                 bool hasFailed = false;
                 bool isCopying = false;
                 Assert.Throws<OperationCanceledException>(() => live.Run(new LiveOrder(LiveAction.Merge, _backing), report =>
@@ -152,13 +152,13 @@ public sealed class DiskMergeTests : IDisposable
         OpenedDisk disk = _host.Begin(_image);
         using ServedQueues served = new(disk.Target, Queues, Tags, Block);
         LiveDisk live = new(disk, served.Switch, _host);
-        Run(live, LiveAction.Hold);
-        Run(live, LiveAction.Close);
-        Run(live, LiveAction.Merge, _backing);
+        _host.Run(live, LiveAction.Hold);
+        _host.Run(live, LiveAction.Close);
+        _host.Run(live, LiveAction.Merge, _backing);
         served.Begin(0, 0, IoOperation.Write, Block, new byte[Block]);
         if (isClosed)
         {
-            Run(live, LiveAction.Close);
+            _host.Run(live, LiveAction.Close);
         }
 
         live.End();
@@ -189,11 +189,11 @@ public sealed class DiskMergeTests : IDisposable
             _host.Death = dies ? Step.Copying : Step.None;
             try
             {
-                Run(live, LiveAction.Pull);
-                Run(live, LiveAction.Hold);
-                Run(live, LiveAction.Close);
+                _host.Run(live, LiveAction.Pull);
+                _host.Run(live, LiveAction.Hold);
+                _host.Run(live, LiveAction.Close);
                 new RebaseImage { Path = _image.BackingPath!, HeaderOnly = true }.Run(ImageProgress.None);
-                Run(live, LiveAction.Open, _image);
+                _host.Run(live, LiveAction.Open, _image);
                 live.End();
                 clients.Stop();
             }
@@ -237,29 +237,6 @@ public sealed class DiskMergeTests : IDisposable
         Assert.True(ranges.TryTake(ref position, 1 << 20, out offset, out length));
         Assert.Equal((256 << 10, (44 << 10) + 512), (offset, length));
         Assert.False(ranges.TryTake(ref position, 1 << 20, out _, out _));
-    }
-
-    private void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null)
-    {
-        bool isCopying = false;
-        live.Run(new LiveOrder(action, specification), report =>
-        {
-            if (_host.IsDead)
-            {
-                throw new KilledException();
-            }
-
-            isCopying |= report.Percent is not null;
-            if (report.Percent >= 50)
-            {
-                _host.Die(Step.Copying);
-            }
-
-            if (isCopying && report.Step is not null)
-            {
-                _host.Die(Step.Rest);
-            }
-        }, () => { });
     }
 
     // Backing files with larger clusters than the image's, so that some are written in part.

@@ -59,8 +59,8 @@ public sealed class DiskMoveTests : IDisposable
             _host.Death = death;
             try
             {
-                Run(live, LiveAction.Move, _next);
-                Run(live, LiveAction.Open, _next);
+                _host.Run(live, LiveAction.Move, _next);
+                _host.Run(live, LiveAction.Open, _next);
                 live.End();
                 clients.Stop();
             }
@@ -98,8 +98,8 @@ public sealed class DiskMoveTests : IDisposable
         using (ServedQueues served = new(disk.Target, Queues, Tags, Block))
         {
             LiveDisk live = new(disk, served.Switch, _host);
-            Run(live, LiveAction.Move, _next);
-            Run(live, LiveAction.Open, _next);
+            _host.Run(live, LiveAction.Move, _next);
+            _host.Run(live, LiveAction.Open, _next);
             live.End();
             served.Dispose();
             live.Disk.Target.Dispose();
@@ -137,8 +137,8 @@ public sealed class DiskMoveTests : IDisposable
             }
 
             // After all was copied, the command changes its mind.
-            Run(live, LiveAction.Move, _next);
-            Run(live, LiveAction.Close);
+            _host.Run(live, LiveAction.Move, _next);
+            _host.Run(live, LiveAction.Close);
             live.End();
             Assert.Same(disk, live.Disk);
             clients.Stop();
@@ -161,7 +161,7 @@ public sealed class DiskMoveTests : IDisposable
         OpenedDisk disk = _host.Begin(_former);
         using ServedQueues served = new(disk.Target, Queues, Tags, Block);
         LiveDisk live = new(disk, served.Switch, _host);
-        Run(live, LiveAction.Move, _next);
+        _host.Run(live, LiveAction.Move, _next);
         served.Begin(0, 0, IoOperation.Write, Block, new byte[Block]);
         live.End();
         Assert.Equal(Block, served.End(0, 0, default));
@@ -189,35 +189,12 @@ public sealed class DiskMoveTests : IDisposable
         byte[] data = new byte[Block];
         data.AsSpan().Fill(7);
         Assert.Equal(Block, served.Request(0, 0, IoOperation.Write, (2 * Size) - Block, data));
-        Run(live, LiveAction.Move, _next);
-        Run(live, LiveAction.Open, _next);
+        _host.Run(live, LiveAction.Move, _next);
+        _host.Run(live, LiveAction.Open, _next);
         live.End();
         served.Dispose();
         live.Disk.Target.Dispose();
         Shell.Run("cmp", _former.BackingPath!, _next.BackingPath!);
-    }
-
-    private void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null)
-    {
-        bool isCopying = false;
-        live.Run(new LiveOrder(action, specification), report =>
-        {
-            if (_host.IsDead)
-            {
-                throw new KilledException();
-            }
-
-            isCopying |= report.Percent is not null;
-            if (report.Percent >= 50)
-            {
-                _host.Die(Step.Copying);
-            }
-
-            if (isCopying && report.Step is not null)
-            {
-                _host.Die(Step.Rest);
-            }
-        }, () => { });
     }
 
     // Half of it is zero: a quarter was never written, a quarter was written with zeroes.

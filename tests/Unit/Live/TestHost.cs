@@ -52,6 +52,30 @@ internal sealed class TestHost(string folder) : ILiveHost
         return Open(Recorded!.Specification, Recorded.Generation, isReopened: true);
     }
 
+    /// <summary>Carries out an order of a command that copies the disk. The worker may die amid the copy, or after it.</summary>
+    public void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null)
+    {
+        bool isCopying = false;
+        live.Run(new LiveOrder(action, specification), report =>
+        {
+            if (IsDead)
+            {
+                throw new KilledException();
+            }
+
+            isCopying |= report.Percent is not null;
+            if (report.Percent >= 50)
+            {
+                Die(Step.Copying);
+            }
+
+            if (isCopying && report.Step is not null)
+            {
+                Die(Step.Rest);
+            }
+        }, () => { });
+    }
+
     public void Die(Step step)
     {
         if (step == Death)

@@ -7,7 +7,7 @@ write_job() {
     printf '%s' "$project" > "$job/project"
     printf '%s' "$(kernel_dir "$kernel")/modules" > "$job/modules"
     [[ ! $interactive ]] || stty size > "$job/terminal"
-    dotnet_folders > "$job/dotnet-folders"
+    [[ ${1##*/} != pwsh ]] || dotnet_folders > "$job/dotnet-folders"
     {
         passed_environment
         printf 'export UBLK_RESULTS=/results\n'
