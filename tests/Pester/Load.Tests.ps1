@@ -87,9 +87,13 @@ Describe 'A disk that hangs' -Tag Fire {
 
     # Its partition table can't be read. Before 7.0 the driver itself waits for that.
     It 'from its first request does not hang who makes it' {
-        $shell = New-Shell "New-UblkDevice -Target Null -Filter 'HangEvery=1'"
-        $running = $shell.BeginInvoke()
-        Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
+        # From 7.0 on the disk can be opened for a moment before the kernel reads its partition table: nothing hangs then.
+        do {
+            Remove-EveryDevice
+            $shell = New-Shell "New-UblkDevice -Target Null -Filter 'HangEvery=1'"
+            $running = $shell.BeginInvoke()
+            Wait-For { (Test-Path /sys/block/ublkb0/inflight) -and (Get-Content /sys/block/ublkb0/inflight) -match '^\s*1\s' }
+        } while ($running.IsCompleted)
         $shell.BeginStop($null, $null).AsyncWaitHandle.WaitOne(60000) | Should -BeTrue
         $running.IsCompleted | Should -BeTrue
         $shell.Dispose()
