@@ -71,6 +71,65 @@ Describe 'The package' {
     }
 }
 
+Describe 'The package in a folder, with the commands of docs/install.md' {
+    BeforeAll {
+        . $PSScriptRoot/../Pester/Common.ps1
+        $packages = New-Item -ItemType Directory "$TestDrive/packages"
+        $image = New-Image "$TestDrive/disk.img" 1MB
+        Copy-Item "$root/out/packages/Ublk.$version.nupkg" $packages
+        $commands = @{}
+        Get-Content "$root/docs/install.md" | Where-Object { $_ -match '^    (\w+)-PSResource' } | ForEach-Object {
+            # For this user, whose home is new, and not for all.
+            $commands[$Matches[1]] += $_.Replace('/srv/packages', $packages).Replace('VERSION', $version).Replace(' -Scope AllUsers', '')
+        }
+
+        # The package of a later version with the same content.
+        function New-Successor([string] $Next) {
+            Copy-Item "$packages/Ublk.$version.nupkg" "$packages/Ublk.$Next.nupkg"
+            $archive = [IO.Compression.ZipFile]::Open("$packages/Ublk.$Next.nupkg", 'Update')
+            foreach ($name in 'Ublk.nuspec', 'Ublk.psd1') {
+                $reader = [IO.StreamReader]::new($archive.GetEntry($name).Open())
+                $text = $reader.ReadToEnd() -replace "(<version>|ModuleVersion += ')$([regex]::Escape($version))", "`${1}$Next"
+                $reader.Dispose()
+                $archive.GetEntry($name).Delete()
+                $writer = [IO.StreamWriter]::new($archive.CreateEntry($name).Open())
+                $writer.Write($text)
+                $writer.Dispose()
+            }
+            $archive.Dispose()
+        }
+
+        # What a new PowerShell of a user with a home of its own says.
+        function Invoke-AtHome([string] $Script) {
+            Invoke-Program env --unset=XDG_DATA_HOME --unset=XDG_CACHE_HOME --unset=PSModulePath "HOME=$TestDrive/home" `
+                ([Environment]::ProcessPath) -NoProfile -NonInteractive -Command "`$ErrorActionPreference = 'Stop'; $Script"
+        }
+    }
+
+    It 'is installed, found by name and serves' {
+        $said = Invoke-AtHome @"
+            $($commands.Register)
+            $($commands.Install)
+            (Get-Command New-UblkDevice).Module.ModuleBase
+            (New-UblkExport '$image' -Name installed).State
+            Get-UblkExport installed | Remove-UblkExport
+"@
+        $said | Should -Be "$TestDrive/home/.local/share/powershell/Modules/Ublk/$version", 'Live'
+    }
+
+    It 'is updated beside the former version, which can then be removed' {
+        New-Successor 99.0.0
+        $said = Invoke-AtHome @"
+            $($commands.Update)
+            "`$((Get-InstalledPSResource Ublk).Version)"
+            $($commands.Uninstall)
+            "`$((Get-InstalledPSResource Ublk).Version)"
+            (Get-Command New-UblkDevice).Version.ToString()
+"@
+        $said | Should -Be "99.0.0 $version", '99.0.0', '99.0.0'
+    }
+}
+
 Describe 'The manifest' {
     It 'is complete' {
         $data = $manifest.PrivateData.PSData
