@@ -112,6 +112,10 @@ internal static class ExportOpening
                 {
                     AddBitmap(contexts, specification.Path, bitmap, warnings);
                 }
+                else
+                {
+                    warnings.Add($"The persistent bitmap '{bitmap.Name}' is not offered: it was not saved when the image was used last.");
+                }
             }
         }
         catch (UblkException exception)

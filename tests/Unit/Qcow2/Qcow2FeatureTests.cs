@@ -225,28 +225,6 @@ public class Qcow2FeatureTests
     }
 
     [Fact]
-    public void The_first_write_takes_the_word_back_that_the_bitmaps_are_up_to_date()
-    {
-        using QemuImage image = new("1M");
-        Shell.Run("qemu-img", "bitmap", "--add", image.Path, "one");
-        TargetOptions options = new(new Dictionary<string, string> { ["Path"] = image.Path });
-        IList<string> warnings = options.Warnings;
-        using (Qcow2Target target = Qcow2Target.Open(options))
-        {
-            Qcow2Disk.Read(target);
-            Assert.Contains("'one'", Assert.Single(warnings));
-            Assert.Equal(AutoclearFeatures.Bitmaps, ImageHeaderTests.Read(image.Path).Header.Autoclear);
-            Qcow2Disk.Write(target, 0, 4096, 1);
-            Assert.Equal(AutoclearFeatures.None, ImageHeaderTests.Read(image.Path).Header.Autoclear);
-        }
-
-        image.CheckButForLeaks();
-        options.Warnings.Clear();
-        Qcow2Target.Open(options).Dispose();
-        Assert.Empty(warnings);
-    }
-
-    [Fact]
     public void Bitmaps_that_cannot_be_read_end_too()
     {
         using QemuImage image = new("1M");

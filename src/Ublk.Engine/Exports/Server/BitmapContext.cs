@@ -9,9 +9,6 @@ internal sealed class BitmapContext : MetadataContext
 {
     private const uint Dirty = 1;
 
-    // Of an entry without a cluster: all of its bits are set.
-    private const ulong AllOnes = 1;
-
     private readonly DiskFile _file;
     private readonly ulong[] _table;
     private readonly int _clusterSize;
@@ -20,16 +17,15 @@ internal sealed class BitmapContext : MetadataContext
     /// <summary>Reads a bitmap's table.</summary>
     /// <param name="file">The image's file; owned by this object.</param>
     /// <param name="bitmap">The bitmap.</param>
-    /// <exception cref="UblkException">The table is too short, or an entry of it is invalid.</exception>
+    /// <exception cref="UblkException">The table is damaged.</exception>
     public BitmapContext(DiskFile file, PersistentBitmap bitmap)
         : base($"qemu:dirty-bitmap:{bitmap.Name}")
     {
         ImageTables tables = new(file, ImageTables.ReadHeader(file));
         _file = file;
-        _table = tables.ReadTable<ulong>(bitmap.TableOffset, (int)bitmap.TableSize);
+        _table = tables.ReadBitmapTable(bitmap);
         _clusterSize = tables.Layout.ClusterSize;
         _granularityBits = bitmap.GranularityBits;
-        RequireValid(bitmap, tables);
     }
 
     // Bytes of the disk that a cluster of the bitmap has bits for.
@@ -57,7 +53,7 @@ internal sealed class BitmapContext : MetadataContext
             }
             else
             {
-                yield return new MetadataExtent(clusterEnd - start, (entry & AllOnes) != 0 ? Dirty : 0);
+                yield return new MetadataExtent(clusterEnd - start, entry == ImageTables.AllOnes ? Dirty : 0);
                 start = clusterEnd;
             }
         }
@@ -68,23 +64,6 @@ internal sealed class BitmapContext : MetadataContext
     {
         _file.Dispose();
         base.Dispose(disposing);
-    }
-
-    // A backup that takes a damaged bitmap for clean would leave out what has changed.
-    private void RequireValid(PersistentBitmap bitmap, ImageTables tables)
-    {
-        ImageError.ThrowIf((tables.Header.Size + Coverage - 1) / Coverage > _table.Length
-            || bitmap.TableOffset + (_table.Length * 8L) > _file.Length,
-            _file.Path, $"the table of its bitmap '{bitmap.Name}' is too short");
-        foreach (ulong entry in _table)
-        {
-            long offset = new L1Entry(entry).Offset;
-            ulong others = entry & ~(ulong)offset;
-            ImageError.ThrowIf(
-                !tables.Layout.IsAligned(offset) || (offset > 0 && offset + _clusterSize > _file.Length)
-                    || others > (offset == 0 ? AllOnes : 0),
-                _file.Path, $"the table of its bitmap '{bitmap.Name}' has the invalid entry {entry:x16}");
-        }
     }
 
     // How far the bits are as the first one, which is the lowest of its byte.

@@ -26,7 +26,7 @@ internal static class Bitmaps
             edit.Drop(directory.Offset, directory.Size);
         }
 
-        return Forget(header with { Autoclear = header.AutoclearWhileWriting });
+        return Forget(header with { Autoclear = header.Autoclear & ~AutoclearFeatures.Bitmaps });
     }
 
     /// <summary>A header without the extension of bitmaps that are valid no longer, of which qemu would warn at each opening.</summary>

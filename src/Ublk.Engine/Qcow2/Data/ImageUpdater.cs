@@ -16,15 +16,20 @@ internal sealed class ImageUpdater : IDisposable
     private readonly ZeroWriter _zeroes;
     private readonly BackingPuller _puller;
     private readonly JournalReplay _replay;
+    private readonly BitmapKeeper _bitmaps;
+    private readonly DirtyBitmap[] _tracking;
     private bool _hasBegun;
 
     /// <summary>Puts the parts together.</summary>
     /// <param name="layer">The image, open for writing.</param>
     /// <param name="flusher">What writes its metadata back; owned by this object.</param>
-    public ImageUpdater(Qcow2Layer layer, MetadataFlusher flusher)
+    /// <param name="bitmaps">What keeps its bitmaps true; owned by this object.</param>
+    public ImageUpdater(Qcow2Layer layer, MetadataFlusher flusher, BitmapKeeper bitmaps)
     {
         _image = layer.State;
         _flusher = flusher;
+        _bitmaps = bitmaps;
+        _tracking = [.. bitmaps.All];
         ClusterAllocator allocator = flusher.Allocator;
         TableWriter tables = new(_image, layer.Tables, allocator);
         _replay = new JournalReplay(_image, layer.Tables, tables, allocator);
@@ -35,18 +40,25 @@ internal sealed class ImageUpdater : IDisposable
         _zeroes = new ZeroWriter(_image, map, layer.Tables, tables, layer.Reader, _writer, _flusher, layer.Backing);
     }
 
+    /// <summary>Sentences that the user should see, about persistent bitmaps that are not kept true.</summary>
+    public IReadOnlyList<string> Warnings => _bitmaps.Warnings;
+
     /// <summary>Writes a buffer.</summary>
     /// <param name="buffer">The data.</param>
     /// <param name="offset">First byte on the disk.</param>
     /// <param name="durable">Whether it must be durable when it is written.</param>
     /// <returns>0 or a negative errno.</returns>
-    public IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable) =>
-        durable || !IsReady ? WriteSlowlyAsync(buffer, offset, durable) : _writer.WriteAsync(buffer, offset, durable: false);
+    public IoTask<int> WriteAsync(IoBuffer buffer, long offset, bool durable)
+    {
+        Mark(offset, buffer.Length);
+        return durable || !IsReady ? WriteSlowlyAsync(buffer, offset, durable) : _writer.WriteAsync(buffer, offset, durable: false);
+    }
 
     /// <summary>Zeroes or discards a range.</summary>
     /// <returns>0 or a negative errno.</returns>
     public async IoTask<int> ZeroAsync(long offset, long length, ZeroKind kind, bool durable)
     {
+        Mark(offset, length);
         int result = IsReady ? 0 : await BeginAsync();
         result = result < 0 ? result : await _zeroes.ZeroAsync(offset, length, kind);
         return result < 0 || !durable ? result : await _flusher.FlushAsync();
@@ -60,6 +72,22 @@ internal sealed class ImageUpdater : IDisposable
     {
         int result = IsReady ? 0 : await BeginAsync();
         return result < 0 ? result : await _puller.PullAsync(buffer, offset);
+    }
+
+    /// <summary>Takes the changes out of a persistent bitmap, which has those from now on.</summary>
+    /// <remarks>On a thread without a queue, while no request is in flight.</remarks>
+    /// <param name="name">The bitmap's name.</param>
+    /// <returns>The changes; null where no bitmap of this name is kept true.</returns>
+    /// <exception cref="UblkException">The image cannot be written.</exception>
+    public DirtySet? TakeChanges(string name)
+    {
+        if (Array.Find(_tracking, bitmap => bitmap.Name == name) is not { } bitmap)
+        {
+            return null;
+        }
+
+        int result = IsReady ? 0 : ImageFile.ResultOf(BeginAsync());
+        return result == 0 ? bitmap.Take() : throw UblkException.FromErrno(-result, "write", $"Cannot write {_image.File.Path}");
     }
 
     /// <summary>Makes all that was written durable.</summary>
@@ -93,7 +121,7 @@ internal sealed class ImageUpdater : IDisposable
     /// <returns>0 or a negative errno.</returns>
     public int Finish()
     {
-        int result = _hasBegun ? ImageFile.ResultOf(_flusher.FinishAsync()) : 0;
+        int result = _hasBegun ? ImageFile.ResultOf(FinishAsync()) : 0;
         if (result == 0)
         {
             _image.Journal?.Clear();
@@ -103,9 +131,34 @@ internal sealed class ImageUpdater : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _flusher.Dispose();
+    public void Dispose()
+    {
+        _bitmaps.Dispose();
+        _flusher.Dispose();
+    }
 
     private bool IsReady => Volatile.Read(ref _hasBegun) && _image.Health.Failure == 0;
+
+    private void Mark(long offset, long length)
+    {
+        foreach (DirtyBitmap bitmap in _tracking)
+        {
+            bitmap.Mark(offset, length);
+        }
+    }
+
+    private async IoTask<int> FinishAsync()
+    {
+        await _bitmaps.StoreAsync(_flusher.Allocator);
+        int result = await _flusher.FinishAsync();
+        if (result == 0)
+        {
+            // A bitmap that stays marked as in use is lost, which does no harm to the disk; the next opening warns of it.
+            await _bitmaps.FinishAsync();
+        }
+
+        return result;
+    }
 
     // In place, the write itself is durable unless the file is cached; what got a new place is so when its metadata is.
     private async IoTask<int> WriteSlowlyAsync(IoBuffer buffer, long offset, bool durable)
@@ -126,8 +179,14 @@ internal sealed class ImageUpdater : IDisposable
 
         await _beginning.EnterAsync();
         using AsyncMutex.Turn turn = new(_beginning);
-        AutoclearFeatures kept = _image.Header.AutoclearWhileWriting;
-        int result = _hasBegun || kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(kept);
+        if (_hasBegun)
+        {
+            return 0;
+        }
+
+        AutoclearFeatures kept = _image.Header.Autoclear & (_bitmaps.AreLost ? AutoclearFeatures.RawExternalData : AutoclearFeatures.Known);
+        int result = kept == _image.Header.Autoclear ? 0 : await _image.HeaderBlock!.SetAutoclearAsync(kept);
+        result = result < 0 ? result : await _bitmaps.BeginAsync();
         Volatile.Write(ref _hasBegun, result == 0);
         return result;
     }

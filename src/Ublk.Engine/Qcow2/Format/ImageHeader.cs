@@ -109,9 +109,6 @@ internal sealed record ImageHeader
         ? (BinaryPrimitives.ReadInt64BigEndian(place), BinaryPrimitives.ReadInt64BigEndian(place.AsSpan(8)))
         : null;
 
-    /// <summary>The autoclear bits that still hold once this engine writes: it keeps a data file raw, but no bitmap up to date.</summary>
-    public AutoclearFeatures AutoclearWhileWriting => Autoclear & AutoclearFeatures.RawExternalData;
-
     /// <summary>The last extension of a type, which is the one that counts, as with qemu; or null.</summary>
     public HeaderExtension? Find(uint type) => Extensions.LastOrDefault(extension => extension.Type == type);
 

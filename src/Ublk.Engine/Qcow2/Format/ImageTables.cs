@@ -7,6 +7,9 @@ namespace Ublk.Qcow2.Format;
 /// <summary>An image's header and the tables that it leads to, read on the calling thread as they lie in the file.</summary>
 internal class ImageTables(IReadableFile file, ImageHeader header)
 {
+    /// <summary>The entry of a bitmap's table for a cluster all of whose bits are set.</summary>
+    public const ulong AllOnes = 1;
+
     // Its header and its first extensions, in most images all of them.
     private const int StartLength = 4096;
 
@@ -102,6 +105,31 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
     public IReadOnlyList<PersistentBitmap> ReadBitmaps() => ReadBitmapDirectory() is { } directory
         ? directory.Parse(ReadUpToEnd(directory.Offset, directory.Size), Layout, file.Path)
         : [];
+
+    /// <summary>The table of a bitmap: the places of its clusters, or <see cref="AllOnes"/>, or 0 where no bit is set.</summary>
+    /// <exception cref="UblkException">
+    /// It is too short for the disk, or leads nowhere, or cannot be read; or the bitmap has data of a later version of the format.
+    /// </exception>
+    public ulong[] ReadBitmapTable(PersistentBitmap bitmap)
+    {
+        // A backup that takes a damaged bitmap for clean would leave out what has changed.
+        ImageError.ThrowIf(bitmap.ExtraData.Length > 0, file.Path, $"its bitmap '{bitmap.Name}' has data that is unknown here");
+        ulong[] table = ReadTable<ulong>(bitmap.TableOffset, (int)bitmap.TableSize);
+        ImageError.ThrowIf(PersistentBitmap.ClustersFor(Header.Size, bitmap.GranularityBits, Layout) != table.Length
+            || bitmap.TableOffset + (table.Length * 8L) > file.Length,
+            file.Path, $"the table of its bitmap '{bitmap.Name}' has the wrong size");
+        foreach (ulong entry in table)
+        {
+            long offset = new L1Entry(entry).Offset;
+            ulong others = entry & ~(ulong)offset;
+            ImageError.ThrowIf(
+                !Layout.IsAligned(offset) || (offset > 0 && offset + Layout.ClusterSize > file.Length)
+                    || others > (offset == 0 ? AllOnes : 0),
+                file.Path, $"the table of its bitmap '{bitmap.Name}' has the invalid entry {entry:x16}");
+        }
+
+        return table;
+    }
 
     /// <summary>What the header leads to, but for what counts references: the offset of each, its length in bytes, and its name.</summary>
     /// <exception cref="UblkException">The snapshot table or the header's extension of bitmaps is malformed, or cannot be read.</exception>

@@ -67,7 +67,7 @@ internal sealed class ImageOpener(Func<string, bool, int, ImageFile> openFile, I
             MetadataFlusher? flusher = readOnly ? null : OpenFlusher(state, tables, loaded);
             L2Cache cache = new(state, loaded, flusher, CacheShares.Of(options.CacheSize, header).Tables);
             Qcow2Layer layer = new(state, cache, size, backing);
-            updater = flusher is null ? null : new ImageUpdater(layer, flusher);
+            updater = flusher is null ? null : new ImageUpdater(layer, flusher, new BitmapKeeper(state, tables));
             return layer;
         }
         catch

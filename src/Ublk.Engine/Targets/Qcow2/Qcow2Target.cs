@@ -113,9 +113,9 @@ public sealed class Qcow2Target : BlockTarget
                 : $"{path} cannot be opened for writing, so the disk is read-only.");
         }
 
-        if (updater is not null && DescribeBitmaps(disk.State) is { } bitmaps)
+        foreach (string warning in updater?.Warnings ?? [])
         {
-            options.Warnings.Add($"{path} has {bitmaps}, which the first write ends: the next incremental backup must be a full one.");
+            options.Warnings.Add(warning);
         }
 
         Qcow2Target target = new(disk, updater, discard, files.Handles);
@@ -218,6 +218,13 @@ public sealed class Qcow2Target : BlockTarget
         }
     }
 
+    /// <summary>Takes the changes out of a persistent bitmap of the image, which has those from now on.</summary>
+    /// <remarks>On a thread without a queue, while no request is in flight.</remarks>
+    /// <param name="bitmap">The bitmap's name.</param>
+    /// <returns>The changes; null where the image has no bitmap of this name that is kept true.</returns>
+    /// <exception cref="UblkException">The image cannot be written.</exception>
+    internal DirtySet? TakeChanges(string bitmap) => _updater?.TakeChanges(bitmap);
+
     /// <inheritdoc/>
     internal override bool ReadsAsZeroes(long offset, long length)
     {
@@ -292,24 +299,6 @@ public sealed class Qcow2Target : BlockTarget
         finally
         {
             CryptographicOperations.ZeroMemory(passphrase);
-        }
-    }
-
-    // Those that hold. What cannot be read ends as well.
-    private static string? DescribeBitmaps(ImageState image)
-    {
-        try
-        {
-            string[] names =
-            [
-                .. new ImageTables(image.File, image.Header).ReadBitmaps()
-                    .Where(bitmap => bitmap.IsConsistent).Select(bitmap => $"'{bitmap.Name}'"),
-            ];
-            return names.Length == 0 ? null : $"the persistent bitmaps {string.Join(", ", names)}";
-        }
-        catch (UblkException exception)
-        {
-            return $"persistent bitmaps that cannot be read ({exception.Message.TrimEnd('.')})";
         }
     }
 

@@ -31,6 +31,7 @@ internal sealed class CrashRun : IDisposable
     private readonly DiskModel _model;
     private readonly string _folder = Directory.CreateDirectory($"/dev/shm/ublk-crash-{Guid.NewGuid():N}").FullName;
     private readonly List<Running> _running = [];
+    private readonly HashSet<int> _touched = [];
     private SimulatedDisk _disk;
     private bool _mayLeak;
     private int _qemuCountdown;
@@ -52,7 +53,6 @@ internal sealed class CrashRun : IDisposable
         _kind = ImageKind.Get(kind ?? (int)((uint)seed % (uint)ImageKind.Count));
         _discard = _random.Next(2) == 0 ? DiscardMode.Unmap : DiscardMode.Zero;
         _options = new ImageOptions { CacheSize = _random.Next(2) == 0 ? 4096 : 1 << 20 };
-        _mayLeak = _kind.HasBitmaps;
         _model = new DiskModel(_kind.Content);
         _disk = new SimulatedDisk(_random) { IsCached = isCached ?? new Random(~seed).Next(2) == 0 };
         foreach ((string name, byte[] content) in _kind.Files)
@@ -71,6 +71,9 @@ internal sealed class CrashRun : IDisposable
 
     /// <summary>Times the worker died.</summary>
     public int Kills { get; private set; }
+
+    /// <summary>Times that a bitmap was compared with what has changed.</summary>
+    public int Bitmaps { get; private set; }
 
     /// <summary>Merges that were completed.</summary>
     public int Merges { get; private set; }
@@ -105,6 +108,7 @@ internal sealed class CrashRun : IDisposable
         using SimulatedMerge? merge = _merge is { } direction ? new SimulatedMerge(_disk, direction, _kind.Content.Length) : null;
         Qcow2Layer layer = SimulatedImage.Open(_disk, _options with { Backing = merge?.Backing }, out ImageUpdater? updater);
         Qcow2Target target = new(layer, updater, _discard, []);
+        bool isTracked = _kind.HasBitmap && ChangedOf(_disk) is not null;
         merge?.Begin(target);
         WriteJournal journal = WriteJournal.Open(JournalPath, (1, 1), layer.State.Layout.ClusterSize, mustExist: false);
         updater!.Keep(journal);
@@ -120,6 +124,7 @@ internal sealed class CrashRun : IDisposable
             merge?.Dispose();
             _disk.Changed = null;
             Judge(_disk, afterPowerCut: false, leaksMatter: !_mayLeak);
+            Assert.True(!isTracked || _faults > 0 || ChangedOf(_disk) is not null, "The bitmap was not saved.");
             SimulatedImage.CheckWithQemu(_disk, _folder);
             if (merge is { HasFailed: false } && _model.FindWrong(merge.ReadResult(_disk), 0, afterPowerCut: false) is { } wrong)
             {
@@ -231,6 +236,11 @@ internal sealed class CrashRun : IDisposable
                 break;
         }
 
+        if (operation is IoOperation.Write or IoOperation.WriteZeroes or IoOperation.Discard)
+        {
+            _touched.UnionWith(Enumerable.Range(first, count));
+        }
+
         _running.Add(started);
         started.Answer =
             harness.Start(tag, QueueHarness.Describe(operation, (long)first * DiskModel.Sector, started.Count * DiskModel.Sector, flags));
@@ -338,15 +348,48 @@ internal sealed class CrashRun : IDisposable
             Assert.Fail($"The backing file has errors:\n{below}\n");
         }
 
-        if (_model.FindWrong(SimulatedImage.Read(disk), 0, afterPowerCut) is { } wrong)
+        byte[] content = SimulatedImage.Read(disk);
+        if (_kind.HasBitmap)
+        {
+            JudgeBitmap(disk, content);
+        }
+
+        if (_model.FindWrong(content, 0, afterPowerCut) is { } wrong)
         {
             Assert.Fail($"{(afterPowerCut ? "After a power cut" : "After the worker's end")} {wrong}.");
         }
 
-        foreach ((string name, byte[] content) in _kind.Snapshots)
+        foreach ((string name, byte[] kept) in _kind.Snapshots)
         {
-            Assert.True(SimulatedImage.Read(disk, name).AsSpan().SequenceEqual(content), $"Snapshot {name} has changed.");
+            Assert.True(SimulatedImage.Read(disk, name).AsSpan().SequenceEqual(kept), $"Snapshot {name} has changed.");
         }
+    }
+
+    // It is marked as in use, or has every sector that is not as it was when it began, and none that nobody has touched.
+    private void JudgeBitmap(SimulatedDisk disk, byte[] content)
+    {
+        if (ChangedOf(disk) is not { } changed)
+        {
+            return;
+        }
+
+        Bitmaps++;
+        for (int sector = 0; sector < _model.Count; sector++)
+        {
+            Range bytes = (sector * DiskModel.Sector)..((sector + 1) * DiskModel.Sector);
+            Assert.True(changed[sector] || content[bytes].AsSpan().SequenceEqual(_kind.Content.AsSpan(bytes)),
+                $"Sector {sector} has changed, and the bitmap says that it has not.");
+            Assert.True(!changed[sector] || Enumerable.Range(sector / Granule * Granule, Granule).Any(_touched.Contains),
+                $"Sector {sector} was not touched, and the bitmap says that it has changed.");
+        }
+    }
+
+    private int Granule => _kind.Name == "bitmap of sectors" ? 1 : 128;
+
+    private static bool[]? ChangedOf(SimulatedDisk disk)
+    {
+        using SimulatedDiskFile file = new(disk.Files[SimulatedImage.Name], SimulatedImage.Name);
+        return StoredBitmap.Read(file, "b0", DiskModel.Sector);
     }
 
     private sealed class Running

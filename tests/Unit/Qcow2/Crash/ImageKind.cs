@@ -6,8 +6,8 @@ namespace Ublk.Tests.Qcow2.Crash;
 internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, byte[] Content, IReadOnlyDictionary<string,
     byte[]> Snapshots)
 {
-    /// <summary>Whether it has persistent bitmaps, whose clusters are lost once it is written.</summary>
-    public bool HasBitmaps { get; private init; }
+    /// <summary>Whether it has a persistent bitmap: of what changes from now on.</summary>
+    public bool HasBitmap { get; private init; }
 
     private static readonly ConcurrentDictionary<string, ImageKind> s_made = [];
 
@@ -35,6 +35,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
         new("preallocated", "256k", "cluster_size=2k,preallocation=metadata"),
         new("over a compressed base", "256k", "cluster_size=1k", Backing: "qcow2", BackingSize: 256 << 10, IsBackingCompressed: true),
         new("encrypted", "256k", "cluster_size=4k", ["write -P 7 0 100k", "snapshot one"], IsEncrypted: true),
+        new("bitmap of sectors", "256k", "cluster_size=512", ["write -P 7 0 100k", "bitmap b0 -g 512"]),
     ];
 
     /// <summary>How many kinds there are.</summary>
@@ -84,7 +85,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             }
             else if (step.StartsWith("bitmap ", StringComparison.Ordinal))
             {
-                Shell.Run("qemu-img", "bitmap", "--add", image.Path, step[7..]);
+                Shell.Run("qemu-img", ["bitmap", "--add", image.Path, .. step[7..].Split(' ')]);
             }
             else
             {
@@ -98,7 +99,7 @@ internal sealed record ImageKind(string Name, Dictionary<string, byte[]> Files, 
             .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
         return new ImageKind(recipe.Name, files, content, snapshots)
         {
-            HasBitmaps = recipe.Steps?.Any(step => step.StartsWith("bitmap ", StringComparison.Ordinal)) == true,
+            HasBitmap = recipe.Steps?.Any(step => step.StartsWith("bitmap ", StringComparison.Ordinal)) == true,
         };
     }
 
