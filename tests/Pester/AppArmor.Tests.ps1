@@ -15,7 +15,10 @@ Describe 'A worker with the profile for AppArmor' -Skip:(-not $canRun) {
         $null = New-Item -ItemType Directory -Force /usr/lib/ublk, /srv/ublk-specs
         Copy-Item -Recurse "$root/out/Ublk/worker/linux-x64" /usr/lib/ublk
         $command = '/usr/lib/ublk/linux-x64/ublk'
+        $socket = '/run/nbd-specs.socket'
         New-Image /srv/ublk-specs/disk.img 16MB
+        New-Image /srv/ublk-specs/base.img 16MB
+        $null = New-UblkImage /srv/ublk-specs/disk.qcow2 -BackingPath /srv/ublk-specs/base.img -BackingFormat Raw
         New-Image "$TestDrive/elsewhere.img" 16MB
         New-Image "$TestDrive/data" 4MB -Random
 
@@ -27,6 +30,8 @@ Describe 'A worker with the profile for AppArmor' -Skip:(-not $canRun) {
 
     AfterEach {
         Invoke-Program $command del -a
+        Get-Content "$TestDrive/nbd.pid" -ErrorAction Ignore | ForEach-Object { Invoke-Program env kill -KILL $_ }
+        Remove-Item "$TestDrive/nbd.pid", $socket -ErrorAction Ignore
         Get-Leftover | Should -BeNullOrEmpty
     }
 
@@ -38,14 +43,23 @@ Describe 'A worker with the profile for AppArmor' -Skip:(-not $canRun) {
     It 'serves, dies, is replaced and removes its disk in <_> mode' -ForEach 'complain', 'enforce' {
         Invoke-Program apparmor_parser --replace $($_ -eq 'complain' ? '--complain' : '--quiet') $profilePath
         Invoke-Program dmesg --clear
-        Invoke-Program $command add -f /srv/ublk-specs/disk.img --auto_restart
-        $worker = (Get-UblkDevice).ProcessId
-        Get-Content "/proc/$worker/attr/current" | Should -Be "ublk-worker ($_)"
-        Invoke-Program dd "if=$TestDrive/data" of=/dev/ublkb0 bs=1M oflag=direct conv=fsync status=none
-        Invoke-Program env kill -KILL $worker
-        Wait-For { ($now = Get-UblkDevice).State -eq 'Live' -and $now.ProcessId -ne $worker }
-        Invoke-Program cmp -n 4194304 "$TestDrive/data" /dev/ublkb0
-        Invoke-Program $command del -n 0
+        Invoke-Program nbdkit --unix $socket --pidfile "$TestDrive/nbd.pid" memory 16M
+        Invoke-Program $command add -n 0 -f /srv/ublk-specs/disk.img --auto_restart
+        Invoke-Program $command add -n 1 -t qcow2 -f /srv/ublk-specs/disk.qcow2 --auto_restart
+        Invoke-Program $command add -n 2 -t nbd --unix $socket
+        $disks = Get-UblkDevice
+        foreach ($disk in $disks) {
+            Get-Content "/proc/$($disk.ProcessId)/attr/current" | Should -Be "ublk-worker ($_)"
+            Invoke-Program dd "if=$TestDrive/data" "of=$disk" bs=1M oflag=direct conv=fsync status=none
+        }
+        foreach ($disk in $disks[0, 1]) {
+            Invoke-Program env kill -KILL $disk.ProcessId
+            Wait-For { ($now = Get-UblkDevice $disk.Id).State -eq 'Live' -and $now.ProcessId -ne $disk.ProcessId }
+        }
+        foreach ($disk in $disks) {
+            Invoke-Program cmp -n 4194304 "$TestDrive/data" $disk
+        }
+        Invoke-Program $command del -a
         Get-Denial | Should -BeNullOrEmpty
     }
 
