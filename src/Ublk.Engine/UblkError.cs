@@ -57,6 +57,12 @@ public enum UblkError
     /// <summary>The image has a snapshot of this name.</summary>
     SnapshotExists,
 
+    /// <summary>The image has no persistent bitmap of this name.</summary>
+    BitmapNotFound,
+
+    /// <summary>The image has a persistent bitmap of this name.</summary>
+    BitmapExists,
+
     /// <summary>The requested device id is taken.</summary>
     DeviceIdInUse,
 

@@ -39,13 +39,13 @@ internal static partial class UblkErrorRecord
         UblkError.InvalidArgument or UblkError.UnknownTarget or UblkError.UnknownFilter or UblkError.UnsupportedOption
             or UblkError.InvalidBackingFile or UblkError.PluginInvalid => ErrorCategory.InvalidArgument,
         UblkError.InvalidImage => ErrorCategory.InvalidData,
-        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.DeviceNotFound or UblkError.RegistrationNotFound
-            or UblkError.ExportNotFound =>
+        UblkError.PathNotFound or UblkError.SnapshotNotFound or UblkError.BitmapNotFound or UblkError.DeviceNotFound
+            or UblkError.RegistrationNotFound or UblkError.ExportNotFound =>
             ErrorCategory.ObjectNotFound,
         UblkError.BackingFileInUse or UblkError.DeviceInUse or UblkError.ExportInUse => ErrorCategory.ResourceBusy,
         UblkError.DeviceStateInvalid or UblkError.DeviceForeign => ErrorCategory.InvalidOperation,
         UblkError.DeviceIdInUse or UblkError.NameInUse or UblkError.RegistrationExists
-            or UblkError.PathExists or UblkError.SnapshotExists => ErrorCategory.ResourceExists,
+            or UblkError.PathExists or UblkError.SnapshotExists or UblkError.BitmapExists => ErrorCategory.ResourceExists,
         UblkError.ConnectionFailed => ErrorCategory.ConnectionError,
         UblkError.DeviceLimitReached => ErrorCategory.LimitsExceeded,
         UblkError.TimedOut => ErrorCategory.OperationTimeout,

@@ -111,6 +111,20 @@ Describe 'An image' {
         Test-WithQemu $image
     }
 
+    It 'has bitmaps' {
+        (New-UblkImageBitmap c.qcow2 'day one' -Granularity 4KB).Granularity | Should -Be 4KB
+        $null = Get-Item c.qcow2 | New-UblkImageBitmap -Name week
+        (Get-UblkImageBitmap c.qcow2 day*).Name | Should -Be 'day one'
+        (TabExpansion2 'Remove-UblkImageBitmap c.qcow2 da').CompletionMatches.CompletionText | Should -Be "'day one'"
+        { New-UblkImageBitmap c.qcow2 week -ErrorAction Stop } |
+            Should -Throw '*week*' -ErrorId 'BitmapExists,Ublk.PowerShell.Commands.NewUblkImageBitmapCommand'
+        Clear-UblkImageBitmap c.qcow2 'day one' -Confirm:$false
+        Get-UblkImageBitmap c.qcow2 | Remove-UblkImageBitmap -Confirm:$false
+        { Clear-UblkImageBitmap c.qcow2 week -Confirm:$false -ErrorAction Stop } |
+            Should -Throw '*no bitmap*' -ErrorId 'BitmapNotFound,Ublk.PowerShell.Commands.ClearUblkImageBitmapCommand'
+        Test-WithQemu $image
+    }
+
     It 'grows, gives room back, and is converted' {
         (Resize-UblkImage c.qcow2 32MB -PassThru).VirtualSize | Should -Be 32MB
         { Resize-UblkImage c.qcow2 1MB -ErrorAction Stop } | Should -Throw '*-AllowShrink*'

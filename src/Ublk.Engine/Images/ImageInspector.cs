@@ -73,6 +73,10 @@ public static class ImageInspector
     /// <exception cref="UblkException">It is missing or malformed.</exception>
     public static IReadOnlyList<UblkImageSnapshot> Snapshots(string path) => Inspect(path, null).Snapshots;
 
+    /// <summary>The persistent bitmaps inside an image; none for a raw one.</summary>
+    /// <exception cref="UblkException">It is missing or malformed.</exception>
+    public static IReadOnlyList<UblkImageBitmap> Bitmaps(string path) => Inspect(path, null).Bitmaps;
+
     // Where compressed clusters are by themselves says nothing that anybody could use.
     private static ContentExtent Simplify(ContentExtent extent) =>
         extent.Kind == ExtentKind.Compressed ? extent with { Offset = 0, Skip = (int)(extent.Start & int.MaxValue) } : extent;
@@ -109,7 +113,7 @@ public static class ImageInspector
             DataPath = Resolve(path, header.DataFile),
             DataFileRaw = image.HasDataFile ? header.Autoclear.HasFlag(AutoclearFeatures.RawExternalData) : null,
             Snapshots = [.. image.Snapshots.Select(snapshot => Describe(snapshot, path))],
-            Bitmaps = [.. image.ReadBitmaps().Select(bitmap => bitmap.Name)],
+            Bitmaps = [.. image.ReadBitmaps().Select(bitmap => Describe(bitmap, path))],
         };
     }
 
@@ -121,6 +125,15 @@ public static class ImageInspector
         VirtualSize = snapshot.DiskSize,
         VMStateSize = (long)snapshot.VmStateSize,
         VMClock = TimeSpan.FromTicks((long)(snapshot.GuestTime / 100)),
+        Path = path,
+    };
+
+    private static UblkImageBitmap Describe(PersistentBitmap bitmap, string path) => new()
+    {
+        Name = bitmap.Name,
+        Granularity = 1L << bitmap.GranularityBits,
+        Enabled = bitmap.IsEnabled,
+        InUse = !bitmap.IsConsistent,
         Path = path,
     };
 

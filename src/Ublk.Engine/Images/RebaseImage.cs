@@ -128,25 +128,12 @@ public sealed record RebaseImage : ImageOperation
     private static ContentExtent ToSectors(ContentExtent extent) =>
         extent with { Length = (extent.Length + Sector - 1) / Sector * Sector };
 
-    // In one sector, which a crash leaves whole. The table of feature names, which only error messages use, gives way if it must.
     private ImageHeader Rename(ImageHeader header)
     {
         HeaderExtension[] others = [.. header.Extensions.Where(extension => extension.Type != HeaderExtension.BackingFormat)];
         HeaderExtension[] format = BackingFile is null
             ? []
             : [HeaderExtension.OfText(HeaderExtension.BackingFormat, BackingFormat == ImageFormat.Raw ? "raw" : "qcow2")];
-        foreach (HeaderExtension[] extensions in (HeaderExtension[][])
-            [[.. format, .. others], [.. format, .. others.Where(extension => extension.Type != HeaderExtension.FeatureNames)]])
-        {
-            ImageHeader next = header with { BackingFile = BackingFile, BackingFileOffset = 0, Extensions = extensions };
-            if (!next.ToCluster(Path).AsSpan(Sector).ContainsAnyExcept((byte)0))
-            {
-                return next;
-            }
-        }
-
-        throw new UblkException(UblkError.NotSupported,
-            $"The header of {Path} would be larger than a sector, which a crash could leave half written. Choose a shorter name of the "
-                + "backing file.");
+        return header with { BackingFile = BackingFile, BackingFileOffset = 0, Extensions = [.. format, .. others] };
     }
 }

@@ -28,7 +28,7 @@ public sealed record RestoreSnapshot : ImageOperation
         MetadataWalk.Visit(image, restored, edit.Refer, progress);
         MetadataWalk.Visit(image, current, edit.Drop, progress);
         edit.Drop(header.L1Offset, header.L1Size * 8L);
-        edit.Commit(Bitmaps.Remove(edit, header, progress) with { L1Offset = place, L1Size = restored.Length, Size = size });
+        edit.Commit(Bitmaps.Remove(edit, progress) with { L1Offset = place, L1Size = restored.Length, Size = size });
         return null;
     }
 }

@@ -71,6 +71,6 @@ public sealed record UblkImage
     /// <summary>The snapshots inside it.</summary>
     public IReadOnlyList<UblkImageSnapshot> Snapshots { get; init; } = [];
 
-    /// <summary>The persistent bitmaps inside it, by name.</summary>
-    public IReadOnlyList<string> Bitmaps { get; init; } = [];
+    /// <summary>The persistent bitmaps inside it.</summary>
+    public IReadOnlyList<UblkImageBitmap> Bitmaps { get; init; } = [];
 }

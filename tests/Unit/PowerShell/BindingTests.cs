@@ -155,7 +155,8 @@ public sealed class BindingTests : IDisposable
         ["Resize-UblkImage -Size 2MB -WhatIf", "Optimize-UblkImage -WhatIf", "Checkpoint-UblkImage -WhatIf",
             "Convert-UblkImage -Destination new -WhatIf",
             "Restore-UblkImageSnapshot -Snapshot 1 -WhatIf", "Repair-UblkImage -WhatIf",
-            "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkDevice -WhatIf"];
+            "Remove-UblkImageSnapshot -Snapshot 1 -WhatIf", "New-UblkImageBitmap -Name 1 -WhatIf",
+            "Clear-UblkImageBitmap -Bitmap 1 -WhatIf", "Remove-UblkImageBitmap -Bitmap 1 -WhatIf", "New-UblkDevice -WhatIf"];
 
     // The name of the one is a pattern that the name of the other matches.
     [Theory]

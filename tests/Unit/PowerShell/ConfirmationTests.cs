@@ -31,6 +31,8 @@ public sealed class ConfirmationTests : IDisposable
     [InlineData("Remove-UblkDevice 77 -Confirm")]
     [InlineData("Restore-UblkImageSnapshot disk.img snapshot")]
     [InlineData("Remove-UblkImageSnapshot disk.img snapshot")]
+    [InlineData("Clear-UblkImageBitmap disk.img bitmap")]
+    [InlineData("Remove-UblkImageBitmap disk.img bitmap")]
     public void No_is_an_answer(string command)
     {
         using CmdletSession session = Start('N');

@@ -123,6 +123,14 @@ public sealed class ViewTests : IDisposable
                 Created = new DateTime(2026, 1, 2, 3, 4, 5), VirtualSize = 20L << 30, VMStateSize = 0,
             },
         ],
+        ["UblkImageBitmap"] =
+        [
+            new UblkImageBitmap
+            {
+                Path = "/var/lib/machines/images/monday.qcow2", Name = "since-the-last-full-backup", Granularity = 65536, Enabled = true,
+                InUse = false,
+            },
+        ],
         ["ImageExtent"] =
         [
             new ImageExtent

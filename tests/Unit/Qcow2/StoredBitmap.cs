@@ -34,9 +34,8 @@ internal static class StoredBitmap
     /// <summary>Which units of the disk a bitmap has as changed, as qemu reads it.</summary>
     public static bool[] ReadWithQemu(QemuImage image, string name, int unit)
     {
-        string socket = image.PathOf("socket");
-        Shell.Run("qemu-nbd", "--fork", "-r", "-f", "qcow2", "-k", socket, "-B", name, image.Path);
-        string map = Shell.Run("nbdinfo", $"--map=qemu:dirty-bitmap:{name}", "--json", $"nbd+unix:///?socket={socket}");
+        string map = Shell.Run("nbdinfo", $"--map=qemu:dirty-bitmap:{name}", "--json", "--",
+            "[", "qemu-nbd", "-r", "-f", "qcow2", "-B", name, image.Path, "]");
         return Expand(JsonDocument.Parse(map).RootElement.EnumerateArray()
             .Select(extent => (extent.GetProperty("length").GetInt64(), extent.GetProperty("type").GetInt32() != 0)), unit);
     }

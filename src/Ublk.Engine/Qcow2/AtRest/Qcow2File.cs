@@ -10,6 +10,8 @@ namespace Ublk.Qcow2.AtRest;
 /// <param name="header">Its header.</param>
 internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables(file, header), IDisposable
 {
+    private const int Sector = 512;
+
     /// <summary>The file.</summary>
     public DiskFile File { get; } = file;
 
@@ -63,18 +65,30 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
         next = next with { Autoclear = next.Autoclear & AutoclearFeatures.Known };
 
         // What changes during an image's life is in the first sector, so that a crash leaves the one header or the other.
-        File.Write(next.ToCluster(File.Path), 0);
+        byte[] cluster = next.ToCluster(File.Path);
+        File.Write(next.StoredLength <= Sector ? cluster.AsSpan(0, Sector) : cluster, 0);
         Header = next;
         File.Flush();
     }
 
-    /// <summary>Writes another header that fits a sector, and nothing but this sector; then makes it durable.</summary>
-    /// <exception cref="UblkException">It cannot be written.</exception>
+    /// <summary>Writes a header whose extensions or names have other places, in one sector, which a crash leaves whole; durably.</summary>
+    /// <remarks>The table of feature names, which only error messages use, gives way if it must.</remarks>
+    /// <exception cref="UblkException">It does not fit a sector, or cannot be written.</exception>
     public void ReplaceHeader(ImageHeader next)
     {
-        File.Write(next.ToCluster(File.Path).AsSpan(0, 512), 0);
-        File.Flush();
-        Header = next;
+        if (next.StoredLength > Sector)
+        {
+            next = next with { Extensions = [.. next.Extensions.Where(extension => extension.Type != HeaderExtension.FeatureNames)] };
+        }
+
+        if (next.StoredLength > Sector)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"The header of {File.Path} would be larger than a sector, which a crash could leave half written. Choose a shorter name "
+                    + "of the backing file.");
+        }
+
+        WriteHeader(next);
     }
 
     /// <inheritdoc/>

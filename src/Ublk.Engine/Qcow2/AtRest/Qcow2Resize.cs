@@ -36,7 +36,7 @@ internal sealed class Qcow2Resize(Qcow2Edit edit, long size, Func<string, DiskFi
                 : "has version 2 and snapshots, which do not record their own size. Remove them first.");
         }
 
-        header = Bitmaps.Remove(edit, header, progress);
+        header = new BitmapResize(edit, size).Run();
         if (size > _image.Header.Size)
         {
             Grow(header);

@@ -99,6 +99,9 @@ internal sealed record BitmapDirectory(int Count, long Size, long Offset)
     /// <summary>Bytes of the largest directory.</summary>
     public const long MaxBytes = 64 << 20;
 
+    /// <summary>Bytes that all enabled bitmaps of an image may take in memory: one for each 64 KiB of 8 TiB takes 16 MiB.</summary>
+    public const long MaxMemory = 128 << 20;
+
     private const int ExtensionLength = 24;
 
     /// <summary>The most bitmaps of an image.</summary>

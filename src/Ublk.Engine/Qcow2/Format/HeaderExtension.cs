@@ -24,7 +24,8 @@ internal sealed record HeaderExtension(uint Type, byte[] Data)
     /// <summary>The external data file's name, a text.</summary>
     public const uint DataFile = 0x44415441;
 
-    private const int HeadLength = 8;
+    /// <summary>Bytes of the type and the length, which the end of the extensions takes as well.</summary>
+    public const int HeadLength = 8;
 
     /// <summary>Bytes it takes in the file, with its type, length and padding.</summary>
     public int StoredLength => HeadLength + PaddedLength(Data.Length);

@@ -109,6 +109,17 @@ internal sealed record ImageHeader
         ? (BinaryPrimitives.ReadInt64BigEndian(place), BinaryPrimitives.ReadInt64BigEndian(place.AsSpan(8)))
         : null;
 
+    /// <summary>Bytes of the header with its extensions, their end, and the backing file's name.</summary>
+    public int StoredLength => int.Max(ExtensionsEnd, BackingFile is null ? 0 : NamePosition + RawText.ToBytes(BackingFile).Length);
+
+    private int StoredHeaderLength => Version == 2 ? Version2Length : HeaderLength;
+
+    private int ExtensionsEnd => StoredHeaderLength + Extensions.Sum(extension => extension.StoredLength) + HeaderExtension.HeadLength;
+
+    // The name stays where it is if it can.
+    private int NamePosition => BackingFileOffset >= ExtensionsEnd
+        && BackingFileOffset <= (1 << ClusterBits) - RawText.ToBytes(BackingFile!).Length ? (int)BackingFileOffset : ExtensionsEnd;
+
     /// <summary>The last extension of a type, which is the one that counts, as with qemu; or null.</summary>
     public HeaderExtension? Find(uint type) => Extensions.LastOrDefault(extension => extension.Type == type);
 
@@ -154,17 +165,15 @@ internal sealed record ImageHeader
         byte[] cluster = new byte[1 << ClusterBits];
         Span<byte> rest = cluster;
         byte[] name = BackingFile is null ? [] : RawText.ToBytes(BackingFile);
-        int headerLength = Version == 2 ? Version2Length : HeaderLength;
-        int extensionLength = Extensions.Sum(extension => extension.StoredLength) + 8;
-        if (headerLength + extensionLength + name.Length > cluster.Length)
+        if (StoredLength > cluster.Length)
         {
             throw new UblkException(UblkError.InvalidArgument,
                 $"The header of {path} does not fit a cluster of {cluster.Length} bytes. Choose larger clusters or a shorter name of the "
                     + "backing file.");
         }
 
-        WriteFields(rest, headerLength);
-        rest = rest[headerLength..];
+        WriteFields(rest, StoredHeaderLength);
+        rest = rest[StoredHeaderLength..];
         foreach (HeaderExtension extension in Extensions)
         {
             extension.WriteTo(rest);
@@ -173,10 +182,8 @@ internal sealed record ImageHeader
 
         if (name.Length > 0)
         {
-            int end = headerLength + extensionLength;
-            int position = BackingFileOffset >= end && BackingFileOffset <= cluster.Length - name.Length ? (int)BackingFileOffset : end;
-            name.CopyTo(cluster, position);
-            BinaryPrimitives.WriteInt64BigEndian(cluster.AsSpan(8), position);
+            name.CopyTo(cluster, NamePosition);
+            BinaryPrimitives.WriteInt64BigEndian(cluster.AsSpan(8), NamePosition);
             BinaryPrimitives.WriteInt32BigEndian(cluster.AsSpan(16), name.Length);
         }
 

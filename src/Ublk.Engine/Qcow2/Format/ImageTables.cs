@@ -106,6 +106,12 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
         ? directory.Parse(ReadUpToEnd(directory.Offset, directory.Size), Layout, file.Path)
         : [];
 
+    /// <summary>The persistent bitmap of a name.</summary>
+    /// <exception cref="UblkException">No bitmap has the name, or they cannot be read.</exception>
+    public PersistentBitmap FindBitmap(string name) => ReadBitmaps().FirstOrDefault(bitmap => bitmap.Name == name)
+        ?? throw new UblkException(UblkError.BitmapNotFound,
+            $"{file.Path} has no bitmap '{name}'. Get-UblkImageBitmap shows those it has.");
+
     /// <summary>The table of a bitmap: the places of its clusters, or <see cref="AllOnes"/>, or 0 where no bit is set.</summary>
     /// <exception cref="UblkException">
     /// It is too short for the disk, or leads nowhere, or cannot be read; or the bitmap has data of a later version of the format.

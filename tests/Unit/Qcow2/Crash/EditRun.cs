@@ -166,18 +166,25 @@ internal sealed class EditRun : IDisposable
         SimulatedImage.Save(disk, _folder);
         using Qcow2File image = Qcow2File.Read(DiskFile.Open(_operation.Path));
         return new Content(SimulatedImage.Read(disk),
-            image.Snapshots.ToDictionary(snapshot => snapshot.Name, snapshot => SimulatedImage.Read(disk, snapshot.Name)));
+            image.Snapshots.ToDictionary(snapshot => snapshot.Name, snapshot => SimulatedImage.Read(disk, snapshot.Name)),
+            string.Join(", ", image.ReadBitmaps().Select(Describe)));
+
+        string Describe(PersistentBitmap bitmap)
+        {
+            bool[]? changed = StoredBitmap.Read(_operation.Path, bitmap.Name, DiskModel.Sector);
+            return $"{bitmap.Name}: {(changed is null ? "in use" : string.Concat(changed.Select(isSet => isSet ? 'x' : '-')))}";
+        }
     }
 
-    private sealed record Content(byte[] Disk, Dictionary<string, byte[]> Snapshots)
+    private sealed record Content(byte[] Disk, Dictionary<string, byte[]> Snapshots, string Bitmaps)
     {
         public bool Equals(Content? other) => other is not null && Disk.AsSpan().SequenceEqual(other.Disk)
-            && Snapshots.Count == other.Snapshots.Count
+            && Snapshots.Count == other.Snapshots.Count && Bitmaps == other.Bitmaps
             && Snapshots.All(snapshot =>
                 other.Snapshots.TryGetValue(snapshot.Key, out byte[]? content) && content.AsSpan().SequenceEqual(snapshot.Value));
 
         public override int GetHashCode() => Disk.Length;
 
-        public override string ToString() => $"{Disk.Length} bytes, snapshots {string.Join(", ", Snapshots.Keys)}";
+        public override string ToString() => $"{Disk.Length} bytes, snapshots {string.Join(", ", Snapshots.Keys)}, bitmaps {Bitmaps}";
     }
 }
