@@ -12,15 +12,17 @@ internal sealed class NewFile : IDisposable
 {
     private readonly SafeFileHandle _folder;
     private readonly string _name;
-    private readonly string _temporaryName = $".ublk-{Guid.NewGuid():N}";
+    private readonly string _temporaryName;
     private bool _isNamed;
 
     /// <summary>Makes the file, empty and open for writing.</summary>
     /// <param name="path">The name it will have.</param>
     /// <param name="mode">Its permissions, which the umask restricts.</param>
+    /// <param name="temporaryName">The name in the same folder that it has until then; null for a random one.</param>
     /// <exception cref="IOException">It cannot be made.</exception>
-    public NewFile(string path, int mode)
+    public NewFile(string path, int mode, string? temporaryName = null)
     {
+        _temporaryName = temporaryName ?? RandomName();
         _name = Path.GetFileName(path);
         _folder = Require(Libc.Open(Path.GetDirectoryName(path) is { Length: > 0 } folder ? folder : ".", Libc.O_RDONLY));
         try
@@ -36,6 +38,9 @@ internal sealed class NewFile : IDisposable
 
     /// <summary>The open file.</summary>
     public SafeFileHandle Handle { get; }
+
+    /// <summary>A name for a file that is not whole.</summary>
+    public static string RandomName() => $".ublk-{Guid.NewGuid():N}";
 
     /// <summary>Writes a file, or replaces one, as a whole and durably: readers see the former content or the new one.</summary>
     /// <param name="path">The file. Its folder is made where it is missing, for all users to read.</param>

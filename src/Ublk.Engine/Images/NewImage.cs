@@ -33,8 +33,10 @@ internal sealed class NewImage : IDisposable
     /// <param name="size">Size of the disk in bytes.</param>
     /// <param name="replace">Whether files that are there give way.</param>
     /// <param name="source">The image that is copied into it; null where there is none.</param>
+    /// <param name="temporaryName">The name in the same folder that it has until it is whole; null for a random one.</param>
     /// <exception cref="UblkException">An option is impossible, the backing file does not fit, or a name is taken.</exception>
-    public static NewImage Begin(string path, NewImageOptions options, long size, bool replace, ImageContent? source = null)
+    public static NewImage Begin(
+        string path, NewImageOptions options, long size, bool replace, ImageContent? source = null, string? temporaryName = null)
     {
         string? dataPath = options.DataFile is { } name ? ImageReference.Resolve(path, name) : null;
         if (dataPath is not null && IsOneFile(path, dataPath))
@@ -48,7 +50,7 @@ internal sealed class NewImage : IDisposable
         if (options.Format == ImageFormat.Raw)
         {
             RequireNoQcow2Options(options);
-            return new NewImage(Begin(path, size, replace), null, null);
+            return new NewImage(BeginRaw(path, size, replace, temporaryName), null, null);
         }
 
         ImageHeader header = NewImageHeader.Make(options, size, path);
@@ -59,11 +61,11 @@ internal sealed class NewImage : IDisposable
             RequireOutside(chain, path, dataPath);
         }
 
-        NewImageFile file = new(path, replace);
+        NewImageFile file = new(path, replace, temporaryName);
         NewImageFile? data = null;
         try
         {
-            data = dataPath is not null ? Begin(dataPath, size, replace) : null;
+            data = dataPath is not null ? BeginRaw(dataPath, size, replace) : null;
             Qcow2Builder builder = new(new Qcow2File(file.Content, header), data?.Content);
             if (options.KeyFile is { } keyFile)
             {
@@ -106,9 +108,9 @@ internal sealed class NewImage : IDisposable
         _dataFile?.Dispose();
     }
 
-    private static NewImageFile Begin(string path, long size, bool replace)
+    private static NewImageFile BeginRaw(string path, long size, bool replace, string? temporaryName = null)
     {
-        NewImageFile file = new(path, replace);
+        NewImageFile file = new(path, replace, temporaryName);
         try
         {
             file.Content.SetLength(size);

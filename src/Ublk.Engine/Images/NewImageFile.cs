@@ -22,14 +22,13 @@ internal sealed class NewImageFile : IDisposable
     /// <summary>Makes the file, empty.</summary>
     /// <param name="path">The image's name.</param>
     /// <param name="replace">Whether a file that has the name gives way to it.</param>
+    /// <param name="temporaryName">The name in the same folder that it has until it is whole; null for a random one.</param>
     /// <exception cref="UblkException">
     /// It cannot be made; or the name is taken, by something that cannot or must not be replaced.
     /// </exception>
-    public NewImageFile(string path, bool replace)
+    public NewImageFile(string path, bool replace, string? temporaryName = null)
     {
-        // Where a link leads, the image goes: the link stays one.
-        FileInfo named = new(path);
-        _finalPath = named.LinkTarget is null ? path : named.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
+        _finalPath = FollowLinks(path);
         _replace = replace;
         if (IsOnDevice(_finalPath))
         {
@@ -44,7 +43,8 @@ internal sealed class NewImageFile : IDisposable
             throw new UblkException(UblkError.PathNotFound, $"There is no folder {directory}.", Libc.ENOENT, "open");
         }
 
-        _file = Try(() => new NewFile(_finalPath, Libc.OwnerReadWrite | (old is null ? OthersRead : 0)), "open", "Cannot create");
+        int mode = Libc.OwnerReadWrite | (old is null ? OthersRead : 0);
+        _file = Try(() => new NewFile(_finalPath, mode, temporaryName), "open", "Cannot create");
         try
         {
             // Once now, so that what cannot be is an error before the work.
@@ -60,6 +60,13 @@ internal sealed class NewImageFile : IDisposable
 
     /// <summary>The file.</summary>
     public DiskFile Content { get; }
+
+    /// <summary>Where an image of this name goes: where a link leads. The link stays one.</summary>
+    public static string FollowLinks(string path)
+    {
+        FileInfo named = new(path);
+        return named.LinkTarget is null ? path : named.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
+    }
 
     /// <summary>Whether a path leads to a block device.</summary>
     public static bool IsOnDevice(string path) => Libc.Statx(path, out Libc.StatxBuffer state) == 0 && state.IsBlockDevice;

@@ -3,8 +3,8 @@ using Ublk.Qcow2.Format;
 
 namespace Ublk.Qcow2.AtRest;
 
-/// <summary>Writes a new qcow2 image from the first cluster of its disk to the last, one after the other in the file.</summary>
-/// <remarks>The header comes last; before that the file is no image.</remarks>
+/// <summary>Writes a new qcow2 image, its clusters one after the other in the file.</summary>
+/// <remarks>The header comes last; before that the file is no image. Clusters in the order of the disk are the fastest.</remarks>
 internal sealed class Qcow2Builder
 {
     private readonly Qcow2File _image;
@@ -32,11 +32,14 @@ internal sealed class Qcow2Builder
     /// <summary>The sizes of the image.</summary>
     public ClusterLayout Layout => _image.Layout;
 
+    /// <summary>How its clusters can be compressed.</summary>
+    public CompressionType Compression => _image.Header.Compression;
+
     /// <summary>Writes the LUKS header to the clusters behind the L1 table that the image's header names. Comes first.</summary>
     public void AddLuks(ReadOnlySpan<byte> area) => _image.File.Write(area, Take(Layout.ClustersFor(area.Length)));
 
     /// <summary>Gives a cluster of the disk a place.</summary>
-    /// <param name="position">The cluster's first byte on the disk; after all before.</param>
+    /// <param name="position">The cluster's first byte on the disk.</param>
     /// <param name="subclusters">With extended L2 entries: which subclusters have data, as the entry says it.</param>
     /// <returns>The first byte in the file, or in the external data file.</returns>
     public long Place(long position, ulong subclusters = L2Entry.AllAllocated)
@@ -98,7 +101,14 @@ internal sealed class Qcow2Builder
             FlushTable();
             _l2Index = index;
             _l2 = new L2Words(Layout);
-            _l1[index] = L1Entry.At(Take(1));
+            if (_l1[index].Offset is var written and > 0)
+            {
+                _image.File.Read(_l2.Bytes, written);
+            }
+            else
+            {
+                _l1[index] = L1Entry.At(Take(1));
+            }
         }
     }
 

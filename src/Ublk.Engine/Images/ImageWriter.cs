@@ -1,0 +1,65 @@
+using Ublk.Qcow2.Compression;
+
+namespace Ublk.Images;
+
+/// <summary>Writes parts of a disk into a new image, in any order, each once. What is zero stays unused.</summary>
+/// <param name="image">The new image, which reads as zeroes where nothing was written.</param>
+/// <param name="compress">Whether to compress the clusters of a qcow2 image.</param>
+internal sealed class ImageWriter(NewImage image, bool compress)
+{
+    private readonly ClusterCodec? _codec = compress && image.Builder is { } builder ? ClusterCodec.Of(builder.Compression) : null;
+    private readonly byte[] _cluster = new byte[image.Builder?.Layout.ClusterSize ?? 0];
+    private readonly byte[] _compressed = new byte[image.Builder?.Layout.ClusterSize ?? 0];
+
+    /// <summary>Writes a part.</summary>
+    /// <param name="data">Whole clusters, except at the end of the disk.</param>
+    /// <param name="offset">The first byte of the part, in bytes.</param>
+    /// <exception cref="UblkException">The image cannot be written.</exception>
+    public void Write(ReadOnlySpan<byte> data, long offset)
+    {
+        if (image.Builder is null)
+        {
+            WriteRaw(data, offset);
+            return;
+        }
+
+        for (int position = 0; position < data.Length; position += _cluster.Length)
+        {
+            ReadOnlySpan<byte> cluster = data[position..int.Min(data.Length, position + _cluster.Length)];
+            cluster.CopyTo(_cluster);
+            _cluster.AsSpan(cluster.Length).Clear();
+            WriteCluster(offset + position);
+        }
+    }
+
+    private void WriteRaw(ReadOnlySpan<byte> data, long offset)
+    {
+        while (!data.IsEmpty)
+        {
+            int zeroes = ZeroBlocks.CountZeroes(data);
+            int written = ZeroBlocks.CountData(data[zeroes..]);
+            image.DataFile.Write(data.Slice(zeroes, written), offset + zeroes);
+            data = data[(zeroes + written)..];
+            offset += zeroes + written;
+        }
+    }
+
+    private void WriteCluster(long offset)
+    {
+        if (!_cluster.AsSpan().ContainsAnyExcept((byte)0))
+        {
+            return;
+        }
+
+        // Worth it only where it saves something.
+        int compressed = _codec?.TryCompress(_cluster, _compressed.AsSpan(0, _cluster.Length - 1)) ?? 0;
+        if (compressed > 0)
+        {
+            image.Builder!.WriteCompressed(offset, _compressed.AsSpan(0, compressed));
+        }
+        else
+        {
+            image.Builder!.Write(offset, _cluster);
+        }
+    }
+}
