@@ -11,13 +11,13 @@
     PowerShellVersion    = '7.6'
 
     CmdletsToExport      = @(
-        'Checkpoint-UblkDevice', 'Checkpoint-UblkImage', 'Clear-UblkImageBitmap', 'Compare-UblkImage', 'Convert-UblkImage',
-        'Format-UblkMeasurement', 'Get-UblkDevice', 'Get-UblkExport', 'Get-UblkFeature', 'Get-UblkFilter', 'Get-UblkImage',
-        'Get-UblkImageBitmap', 'Get-UblkImageSnapshot', 'Get-UblkLog', 'Get-UblkMetric', 'Get-UblkRegistration',
-        'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice', 'Measure-UblkImage', 'Merge-UblkDevice',
-        'Merge-UblkImage', 'Move-UblkDevice', 'New-UblkDevice', 'New-UblkExport', 'New-UblkImage', 'New-UblkImageBitmap',
-        'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice', 'Remove-UblkExport', 'Remove-UblkImageBitmap',
-        'Remove-UblkImageSnapshot', 'Repair-UblkImage', 'Resize-UblkDevice', 'Resize-UblkImage',
+        'Backup-UblkDevice', 'Checkpoint-UblkDevice', 'Checkpoint-UblkImage', 'Clear-UblkImageBitmap', 'Compare-UblkImage',
+        'Convert-UblkImage', 'Format-UblkMeasurement', 'Get-UblkDevice', 'Get-UblkExport', 'Get-UblkFeature',
+        'Get-UblkFilter', 'Get-UblkImage', 'Get-UblkImageBitmap', 'Get-UblkImageSnapshot', 'Get-UblkLog', 'Get-UblkMetric',
+        'Get-UblkRegistration', 'Get-UblkTarget', 'Install-UblkUdevRule', 'Measure-UblkDevice', 'Measure-UblkImage',
+        'Merge-UblkDevice', 'Merge-UblkImage', 'Move-UblkDevice', 'New-UblkDevice', 'New-UblkExport', 'New-UblkImage',
+        'New-UblkImageBitmap', 'Optimize-UblkImage', 'Register-UblkDevice', 'Remove-UblkDevice', 'Remove-UblkExport',
+        'Remove-UblkImageBitmap', 'Remove-UblkImageSnapshot', 'Repair-UblkImage', 'Resize-UblkDevice', 'Resize-UblkImage',
         'Restore-UblkImageSnapshot', 'Resume-UblkDevice', 'Set-UblkDevice', 'Set-UblkImage', 'Start-UblkDevice',
         'Stop-UblkDevice', 'Suspend-UblkDevice', 'Test-UblkImage', 'Uninstall-UblkUdevRule', 'Unregister-UblkDevice',
         'Update-UblkDevice', 'Watch-UblkDevice'

@@ -1,11 +1,9 @@
-using Microsoft.Win32.SafeHandles;
 using Ublk.Catalog;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Interop;
-using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Processes;
 using Ublk.Registration;
@@ -43,6 +41,7 @@ internal static class DeviceSnapshot
                 layers.Add(new Layer(control, id, path, report, cancellation));
             }
 
+            layers.ForEach(layer => layer.RequirePossible());
             layers.ForEach(layer => layer.RequireElsewhere(layers));
             layers.ForEach(layer => layer.Create(workerDirectory));
             return Switch(layers, freeze, cancellation);
@@ -91,14 +90,9 @@ internal static class DeviceSnapshot
     /// <summary>One disk, its image until now and the new one above.</summary>
     private sealed class Layer : IDisposable
     {
-        private readonly int _id;
+        private readonly LiveDevice _device;
         private readonly string _path;
-        private readonly long _size;
-        private readonly SafeFileHandle _idLock;
-        private readonly DeviceRecord _record;
-        private readonly DeviceSpecification _former;
         private readonly DeviceSpecification _next;
-        private readonly LiveConnection _worker;
         private readonly Action<string> _step;
         private readonly CancellationToken _cancellation;
         private DeviceSpecification? _registered;
@@ -107,33 +101,40 @@ internal static class DeviceSnapshot
 
         public Layer(ControlDevice control, int id, string path, Action<string> step, CancellationToken cancellation)
         {
-            (_id, _path, _step, _cancellation) = (id, path, step, cancellation);
-            _idLock = StateDirectory.Own.LockDevice(id, cancellation);
-            try
-            {
-                _record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
-                _former = _record.Specification;
-                RequirePossible(control.GetInfo(id));
-                _size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
-                _next = NextDisk.Specify(_former, path, ImageFormat.Qcow2);
-                _worker = LiveConnection.Open(id, step);
-            }
-            catch
-            {
-                _idLock.Dispose();
-                throw;
-            }
+            (_path, _step, _cancellation) = (path, step, cancellation);
+            _device = new LiveDevice(control, id, step, null, cancellation);
+            _next = NextDisk.Specify(Former, path, ImageFormat.Qcow2);
         }
 
         /// <summary>Where the disk or a partition of it is mounted.</summary>
-        public IEnumerable<string> MountPoints => DeviceInventory.Find(_id)?.MountPoints ?? [];
+        public IEnumerable<string> MountPoints => _device.MountPoints;
+
+        private int Id => _device.Id;
+
+        private DeviceSpecification Former => _device.Specification;
+
+        /// <summary>Checks that the disk can have a snapshot.</summary>
+        public void RequirePossible()
+        {
+            string? reason = NextDisk.RefusalOf(Former, needsImage: false) ?? (
+                Former.Options.ContainsKey("Offset") ? "it begins inside of its file (-Offset)"
+                : Former.Options.ContainsKey("KeyFile") ? "its image is encrypted"
+                : _device.Features.HasFlag(UblkFeatures.SupportZeroCopy)
+                    ? "its data is not copied, and an image needs it copied. Make the device with -BufferMode UserCopy or -BufferMode Copy"
+                : null);
+            if (reason is not null)
+            {
+                throw new UblkException(UblkError.NotSupported, $"The disk of device {Id} cannot have a snapshot: {reason}.",
+                    operation: "snapshot", deviceId: Id);
+            }
+        }
 
         /// <summary>Checks that neither image is on a disk whose requests wait while it is opened or closed.</summary>
         public void RequireElsewhere(IReadOnlyList<Layer> layers)
         {
-            (int Id, string Place)[] held = [.. layers.SelectMany(layer => NextDisk.PlacesOf(layer._id))];
+            (int Id, string Place)[] held = [.. layers.SelectMany(layer => NextDisk.PlacesOf(layer.Id))];
             NextDisk.RequireElsewhere(_path, held, "Give a path on another disk.");
-            NextDisk.RequireElsewhere(Path.GetFullPath(_former.BackingPath!), held, "Take their snapshots one after the other.");
+            NextDisk.RequireElsewhere(Path.GetFullPath(Former.BackingPath!), held, "Take their snapshots one after the other.");
         }
 
         /// <summary>Creates the image. Its content is that of the disk, now and until the disk is switched, so boot may use it.</summary>
@@ -144,36 +145,32 @@ internal static class DeviceSnapshot
                 new CreateImage
                 {
                     Path = _path,
-                    Size = _size,
+                    Size = _device.Size,
                     Options = new NewImageOptions
                     {
                         Format = ImageFormat.Qcow2,
-                        BackingFile = Path.GetFullPath(_former.BackingPath!),
-                        BackingFormat = TargetCatalog.Find(_former.Target)!.IsImage ? ImageFormat.Qcow2 : ImageFormat.Raw,
+                        BackingFile = Path.GetFullPath(Former.BackingPath!),
+                        BackingFormat = TargetCatalog.Find(Former.Target)!.IsImage ? ImageFormat.Qcow2 : ImageFormat.Raw,
                     },
                 },
                 workerDirectory, (_, _, _) => { }, _step, _cancellation);
             _isCreated = true;
-            if (_former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(_former))
+            if (Former.Name is { } name && DeviceRegistrar.TryRead(name) is { } registered && registered.HasDiskOf(Former))
             {
                 _registered = registered;
                 DeviceRegistrar.Replace(name, registered with { Target = _next.Target, Options = _next.Options });
             }
         }
 
-        /// <summary>Has new requests wait. From then on the worker is busy with nothing else, and the record is final.</summary>
-        public void Hold()
-        {
-            _worker.Run(LiveAction.Hold, null, _cancellation);
-            DeviceTransitions.RequireUnchanged(_record);
-        }
+        /// <summary>Has new requests wait.</summary>
+        public void Hold() => _device.Hold(_cancellation);
 
         /// <summary>Has the new image take the writes, once they go on. Not cancelled: the worker would finish it anyway.</summary>
         /// <returns>Warnings for the user.</returns>
         public IReadOnlyList<string> Switch()
         {
-            _worker.Run(LiveAction.Close, null, CancellationToken.None);
-            IReadOnlyList<string> warnings = _worker.Run(LiveAction.Open, _next, CancellationToken.None);
+            _device.Worker.Run(LiveAction.Close, null, CancellationToken.None);
+            IReadOnlyList<string> warnings = _device.Worker.Run(LiveAction.Open, _next, CancellationToken.None);
             _isSwitched = true;
             return warnings;
         }
@@ -188,17 +185,17 @@ internal static class DeviceSnapshot
 
             try
             {
-                _worker.Run(LiveAction.Close, null, CancellationToken.None);
-                _worker.Run(LiveAction.Open, _former, CancellationToken.None);
+                _device.Worker.Run(LiveAction.Close, null, CancellationToken.None);
+                _device.Worker.Run(LiveAction.Open, Former, CancellationToken.None);
             }
             catch (Exception exception)
             {
-                _step($"Device {_id} cannot go back to {_former.BackingPath}: {exception.Message}");
+                _step($"Device {Id} cannot go back to {Former.BackingPath}: {exception.Message}");
             }
         }
 
         /// <summary>Has requests continue.</summary>
-        public void Release() => _worker.Dispose();
+        public void Release() => _device.Worker.Dispose();
 
         /// <summary>Removes the image, unless the device has it. This writes to other files, so requests must continue first.</summary>
         /// <returns>A sentence about what could not be undone, or null.</returns>
@@ -210,16 +207,16 @@ internal static class DeviceSnapshot
             }
 
             // The next worker serves the image in the record, which a worker that died may have left there.
-            if (StateDirectory.Own.TryRead(_id) is not { } record || record.Specification.BackingPath == _path)
+            if (StateDirectory.Own.TryRead(Id) is not { } record || record.Specification.BackingPath == _path)
             {
-                return $"Device {_id} stays with {_path}.";
+                return $"Device {Id} stays with {_path}.";
             }
 
             try
             {
-                if (_registered is { } registered && DeviceRegistrar.TryRead(_former.Name!)?.BackingPath == _path)
+                if (_registered is { } registered && DeviceRegistrar.TryRead(Former.Name!)?.BackingPath == _path)
                 {
-                    DeviceRegistrar.Replace(_former.Name!, registered);
+                    DeviceRegistrar.Replace(Former.Name!, registered);
                 }
 
                 File.Delete(_path);
@@ -231,25 +228,6 @@ internal static class DeviceSnapshot
             }
         }
 
-        public void Dispose()
-        {
-            _worker.Dispose();
-            _idLock.Dispose();
-        }
-
-        private void RequirePossible(in UblkDeviceInfo info)
-        {
-            string? reason = NextDisk.RefusalOf(_former, needsImage: false) ?? (
-                _former.Options.ContainsKey("Offset") ? "it begins inside of its file (-Offset)"
-                : _former.Options.ContainsKey("KeyFile") ? "its image is encrypted"
-                : ((UblkFeatures)info.Flags).HasFlag(UblkFeatures.SupportZeroCopy)
-                    ? "its data is not copied, and an image needs it copied. Make the device with -BufferMode UserCopy or -BufferMode Copy"
-                : null);
-            if (reason is not null)
-            {
-                throw new UblkException(UblkError.NotSupported, $"The disk of device {_id} cannot have a snapshot: {reason}.",
-                    operation: "snapshot", deviceId: _id);
-            }
-        }
+        public void Dispose() => _device.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using Ublk.Images;
 using Ublk.Io;
 using Ublk.Specification;
 using Ublk.Targets;
@@ -7,9 +8,6 @@ namespace Ublk.Live;
 /// <summary>Copies a disk into a new file while it is in use. What is zero takes no space there.</summary>
 internal sealed class DiskMove : DiskCopy
 {
-    // The unit in which zeroes are found: the block of most file systems.
-    private const int Block = 4096;
-
     private readonly BlockTarget _source;
     private readonly BlockTarget _destination;
 
@@ -61,13 +59,13 @@ internal sealed class DiskMove : DiskCopy
             $"{_source.BackingPath} cannot be read");
         while (data.Length > 0)
         {
-            int zeroes = CountZeroes(data.Span);
+            int zeroes = ZeroBlocks.CountZeroes(data.Span);
             if (zeroes > 0)
             {
                 WriteZeroes(destination, offset, zeroes, isFirst);
             }
 
-            int written = CountData(data.Span[zeroes..]);
+            int written = ZeroBlocks.CountData(data.Span[zeroes..]);
             if (written > 0)
             {
                 Write(destination, offset + zeroes, data.Slice(zeroes, written));
@@ -76,25 +74,6 @@ internal sealed class DiskMove : DiskCopy
             data = data.Slice(zeroes + written);
             offset += zeroes + written;
         }
-    }
-
-    private static int CountZeroes(ReadOnlySpan<byte> data)
-    {
-        int first = data.IndexOfAnyExcept((byte)0);
-        return first < 0 ? data.Length : first / Block * Block;
-    }
-
-    // Up to the next block of zeroes.
-    private static int CountData(ReadOnlySpan<byte> data)
-    {
-        int length = 0;
-        while (length < data.Length
-            && data.Slice(length, int.Min(Block, data.Length - length)).ContainsAnyExcept((byte)0))
-        {
-            length += int.Min(Block, data.Length - length);
-        }
-
-        return length;
     }
 
     private void Write(CopyQueue destination, long offset, IoBuffer data) =>

@@ -53,44 +53,62 @@ internal sealed class LiveConnection : IDisposable
     /// <exception cref="UblkException">The command failed, or the worker died.</exception>
     public IReadOnlyList<string> Run(LiveAction action, DeviceSpecification? specification, CancellationToken cancellation)
     {
+        Begin(new LiveOrder(action, specification));
+        return Wait(cancellation);
+    }
+
+    /// <summary>Sends a command.</summary>
+    /// <exception cref="UblkException">The worker died.</exception>
+    public void Begin(LiveOrder order)
+    {
         try
         {
-            _channel.Send(JsonSerializer.Serialize(new LiveOrder(action, specification), LiveJson.Default.LiveOrder));
+            _channel.Send(JsonSerializer.Serialize(order, LiveJson.Default.LiveOrder));
         }
         catch (SocketException)
         {
             throw Died();
         }
+    }
 
+    /// <summary>Waits for the end of the command.</summary>
+    /// <param name="cancellation">Gives up: the connection must then be closed.</param>
+    /// <returns>Warnings for the user.</returns>
+    /// <exception cref="UblkException">The command failed, or the worker died.</exception>
+    public IReadOnlyList<string> Wait(CancellationToken cancellation)
+    {
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (!_channel.TryReceive(PollInterval, out string? line))
+            if (TryEnd() is { } warnings)
             {
-                continue;
-            }
-
-            LiveReport report = Read(line ?? throw Died());
-            if (report.Step is { } step)
-            {
-                _step(step);
-            }
-
-            if (report.Percent is { } percent)
-            {
-                _percent(percent);
-            }
-
-            if (report.IsFinished)
-            {
-                if (report.Failure is { } failure)
-                {
-                    throw failure.ToException();
-                }
-
-                return report.Warnings;
+                return warnings;
             }
         }
+    }
+
+    /// <summary>Waits a moment for the end of the command.</summary>
+    /// <returns>Warnings for the user; null if it has not ended.</returns>
+    /// <exception cref="UblkException">The command failed, or the worker died.</exception>
+    public IReadOnlyList<string>? TryEnd()
+    {
+        if (!_channel.TryReceive(PollInterval, out string? line))
+        {
+            return null;
+        }
+
+        LiveReport report = Read(line ?? throw Died());
+        if (report.Step is { } step)
+        {
+            _step(step);
+        }
+
+        if (report.Percent is { } percent)
+        {
+            _percent(percent);
+        }
+
+        return report.Failure is { } failure ? throw failure.ToException() : report.IsFinished ? report.Warnings : null;
     }
 
     /// <inheritdoc/>

@@ -29,6 +29,8 @@ internal sealed class LiveDisk
     // Both files have the same content, and either can be the disk.
     private DiskCopy? _copy;
 
+    private DiskBackup? _backup;
+
     /// <summary>Takes the disk that the queues serve.</summary>
     public LiveDisk(OpenedDisk disk, TargetSwitch targets, ILiveHost host) => (Disk, _targets, _host) = (disk, targets, host);
 
@@ -37,6 +39,9 @@ internal sealed class LiveDisk
 
     /// <summary>Whether that is open.</summary>
     public bool IsOpen { get; private set; } = true;
+
+    /// <summary>Whether the next order of a command may take any time: until then no request waits, or the disk cannot be opened.</summary>
+    public bool IsPatient => !IsOpen || (_backup is not null && !_isHeld);
 
     private int Id => Disk.Specification.Id!.Value;
 
@@ -74,6 +79,16 @@ internal sealed class LiveDisk
             case LiveAction.Move when !_isHeld:
                 Move(order.Specification!, report, check);
                 break;
+            case LiveAction.Backup when !_isHeld && _backup is null:
+                report(Step($"Creating {order.Backup!.Path}."));
+                _backup = DiskBackup.Begin(Disk, order.Backup);
+                break;
+            case LiveAction.Copy when _isHeld && IsOpen && _backup is { IsCopied: false } backup:
+                Copy(backup, report, check);
+                break;
+            case LiveAction.Finish when _backup is { IsCopied: true } backup:
+                backup.Finish();
+                break;
             case LiveAction.Pull when !_isHeld && Disk.Bare is Qcow2Target image:
                 Pull(image, report, check);
                 break;
@@ -103,14 +118,18 @@ internal sealed class LiveDisk
             _isHeld = false;
             _targets.Release(Disk.Target);
         }
+
+        _backup?.Dispose();
+        _backup = null;
     }
 
     private static LiveReport Step(string sentence) => new() { Step = sentence };
 
     // Of the disk, by a position on it.
-    private Action<long> ReportPercent(Action<LiveReport> report)
+    private Action<long> ReportPercent(Action<LiveReport> report) => ReportPercent(report, Disk.Target.Geometry.Size);
+
+    private static Action<long> ReportPercent(Action<LiveReport> report, long size)
     {
-        long size = Disk.Target.Geometry.Size;
         int last = -1;
         return position =>
         {
@@ -245,6 +264,21 @@ internal sealed class LiveDisk
         {
             GiveUp(copy, report);
             throw;
+        }
+    }
+
+    private void Copy(DiskBackup backup, Action<LiveReport> report, Action check)
+    {
+        _isHeld = false;
+        _targets.Release(backup.Target);
+        try
+        {
+            report(Step($"Copying {Disk.Target.BackingPath} to {backup.Order.Path}."));
+            backup.Copy(ReportPercent(report, backup.Order.Size), check);
+        }
+        finally
+        {
+            _targets.Exchange(Disk.Target);
         }
     }
 

@@ -91,7 +91,7 @@ internal sealed class LiveListener : IDisposable
     {
         try
         {
-            while (channel.TryReceive(_disk.IsOpen ? OrderTimeout : Timeout.InfiniteTimeSpan, out string? line) && line is not null)
+            while (channel.TryReceive(_disk.IsPatient ? Timeout.InfiniteTimeSpan : OrderTimeout, out string? line) && line is not null)
             {
                 Send(channel, Run(channel, line));
             }

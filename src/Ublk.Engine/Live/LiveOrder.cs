@@ -12,6 +12,9 @@ internal sealed record LiveOrder(LiveAction Action, DeviceSpecification? Specifi
     /// <summary>The version of these messages; a worker takes no other than its own.</summary>
     public const int CurrentVersion = 1;
 
+    /// <summary>The new image of <see cref="LiveAction.Backup"/>.</summary>
+    public BackupOrder? Backup { get; init; }
+
     /// <summary>The version that the sender uses.</summary>
     public int Version { get; init; } = CurrentVersion;
 }
@@ -50,6 +53,17 @@ internal enum LiveAction
     /// <see cref="Merge"/>.
     /// </summary>
     Move,
+
+    /// <summary>Create the image of a backup, empty. The end of the channel removes it.</summary>
+    Backup,
+
+    /// <summary>
+    /// Let held requests go on, and copy the disk as it is before that into the image of the backup, which is then whole and durable.
+    /// </summary>
+    Copy,
+
+    /// <summary>Give the image of the backup its name.</summary>
+    Finish,
 }
 
 /// <summary>A report of a worker about the command that it carries out.</summary>

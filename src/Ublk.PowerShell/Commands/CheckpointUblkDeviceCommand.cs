@@ -7,10 +7,8 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>Takes snapshots of disks in use, all at one instant.</summary>
 [Cmdlet(VerbsData.Checkpoint, "UblkDevice", DefaultParameterSetName = "Id", SupportsShouldProcess = true)]
 [OutputType(typeof(UblkDevice))]
-public sealed class CheckpointUblkDeviceCommand : UblkDeviceCommand
+public sealed class CheckpointUblkDeviceCommand : UblkDeviceGroupCommand
 {
-    private readonly List<int> _ids = [];
-
     /// <summary>The new image of each disk, in the order of the disks. It takes the writes from then on.</summary>
     [Parameter(Mandatory = true)]
     [ValidateNotNullOrEmpty]
@@ -24,40 +22,18 @@ public sealed class CheckpointUblkDeviceCommand : UblkDeviceCommand
     protected override string Action => "Checkpoint ublk device";
 
     /// <inheritdoc/>
-    protected override void Apply(int id, Action<string> step)
-    {
-        if (!_ids.Contains(id))
-        {
-            _ids.Add(id);
-        }
-    }
+    private protected override string PathParameter => nameof(OverlayPath);
 
     /// <inheritdoc/>
-    protected override void EndProcessing()
+    private protected override IEnumerable<string> PathsFor(IReadOnlyList<int> ids) =>
+        OverlayPath.Select(GetUnresolvedProviderPathFromPSPath);
+
+    /// <inheritdoc/>
+    private protected override void Apply(IReadOnlyList<(int Id, string Path)> disks, Action<string> step)
     {
-        if (_ids.Count == 0)
+        foreach (string warning in DeviceSnapshot.Take(disks, Freeze, WorkerDirectory, step, StopToken))
         {
-            return;
+            WriteWarning(warning);
         }
-
-        Attempt(_ids, () =>
-        {
-            string[] paths = [.. OverlayPath.Select(GetUnresolvedProviderPathFromPSPath)];
-            if (paths.Length != _ids.Count || paths.Distinct().Count() != paths.Length)
-            {
-                throw new UblkException(UblkError.InvalidArgument,
-                    $"Each disk needs a new image of its own: give {_ids.Count} different paths with -OverlayPath.");
-            }
-
-            WithProgress(Action, step =>
-            {
-                foreach (string warning in DeviceSnapshot.Take(
-                    [.. _ids.Zip(paths)], Freeze, WorkerDirectory, step, StopToken))
-                {
-                    WriteWarning(warning);
-                }
-            });
-            _ids.ForEach(WriteDevice);
-        });
     }
 }

@@ -53,10 +53,14 @@ internal sealed class TestHost(string folder) : ILiveHost
     }
 
     /// <summary>Carries out an order of a command that copies the disk. The worker may die amid the copy, or after it.</summary>
-    public void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null)
+    public void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null) =>
+        Run(live, new LiveOrder(action, specification));
+
+    /// <summary>The same for any order.</summary>
+    public void Run(LiveDisk live, LiveOrder order)
     {
         bool isCopying = false;
-        live.Run(new LiveOrder(action, specification), report =>
+        live.Run(order, report =>
         {
             if (IsDead)
             {

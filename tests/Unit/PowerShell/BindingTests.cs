@@ -13,7 +13,8 @@ public sealed class BindingTests : IDisposable
     private readonly CmdletSession _session = new();
 
     public static TheoryData<string> DeviceCmdlets =>
-        ["Checkpoint-UblkDevice -OverlayPath /x.qcow2", "Merge-UblkDevice", "Move-UblkDevice -DestinationPath /x.img",
+        ["Backup-UblkDevice -DestinationPath /x.qcow2", "Checkpoint-UblkDevice -OverlayPath /x.qcow2", "Merge-UblkDevice",
+            "Move-UblkDevice -DestinationPath /x.img",
             "Remove-UblkDevice", "Resize-UblkDevice -Size 1GB", "Resume-UblkDevice", "Set-UblkDevice -QueueAffinity 0",
             "Start-UblkDevice", "Stop-UblkDevice", "Suspend-UblkDevice", "Update-UblkDevice"];
 

@@ -1,0 +1,16 @@
+using Ublk.Files;
+
+namespace Ublk.Launching;
+
+/// <summary>A backup that a disk in use is to get.</summary>
+/// <param name="Id">The device.</param>
+/// <param name="Path">The new image, by its absolute path.</param>
+/// <param name="Format">Its format.</param>
+internal sealed record BackupRequest(int Id, string Path, ImageFormat Format)
+{
+    /// <summary>Whether to compress each cluster.</summary>
+    public bool Compress { get; init; }
+
+    /// <summary>Whether a file that is there gives way.</summary>
+    public bool Force { get; init; }
+}

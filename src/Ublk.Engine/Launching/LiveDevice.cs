@@ -1,0 +1,74 @@
+using Microsoft.Win32.SafeHandles;
+using Ublk.Control;
+using Ublk.Devices;
+using Ublk.Interop;
+using Ublk.Lifecycle;
+using Ublk.Live;
+using Ublk.Specification;
+
+namespace Ublk.Launching;
+
+/// <summary>A device whose worker carries out a command of several steps. Meanwhile no other command has the device.</summary>
+internal sealed class LiveDevice : IDisposable
+{
+    private readonly SafeFileHandle _idLock;
+    private readonly DeviceRecord _record;
+
+    /// <summary>Waits until no other command has the device, and connects to its worker.</summary>
+    /// <param name="control">The driver.</param>
+    /// <param name="id">The device.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
+    /// <param name="percent">Called with the percentage of the step that is done.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="UblkException">There is no such device, it is another user's, or its worker takes no commands.</exception>
+    public LiveDevice(ControlDevice control, int id, Action<string> step, Action<int>? percent, CancellationToken cancellation)
+    {
+        Id = id;
+        _idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        try
+        {
+            _record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
+            Features = (UblkFeatures)control.GetInfo(id).Flags;
+            Size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
+            Worker = LiveConnection.Open(id, step, percent);
+        }
+        catch
+        {
+            _idLock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Its id.</summary>
+    public int Id { get; }
+
+    /// <summary>What it is.</summary>
+    public DeviceSpecification Specification => _record.Specification;
+
+    /// <summary>What the driver does for it.</summary>
+    public UblkFeatures Features { get; }
+
+    /// <summary>The size of its disk in bytes.</summary>
+    public long Size { get; }
+
+    /// <summary>Its worker. Once this is closed, requests that it held continue.</summary>
+    public LiveConnection Worker { get; }
+
+    /// <summary>Where the disk or a partition of it is mounted.</summary>
+    public IEnumerable<string> MountPoints => DeviceInventory.Find(Id)?.MountPoints ?? [];
+
+    /// <summary>Has new requests wait. From then on the worker is busy with nothing else, and the record is final.</summary>
+    /// <exception cref="UblkException">Requests cannot be held, or another command has changed the device.</exception>
+    public void Hold(CancellationToken cancellation)
+    {
+        Worker.Run(LiveAction.Hold, null, cancellation);
+        DeviceTransitions.RequireUnchanged(_record);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Worker.Dispose();
+        _idLock.Dispose();
+    }
+}

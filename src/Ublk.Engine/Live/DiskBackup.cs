@@ -1,0 +1,118 @@
+using Ublk.Files;
+using Ublk.Images;
+using Ublk.Io;
+using Ublk.Targets;
+
+namespace Ublk.Live;
+
+/// <summary>Copies a disk as it is at one instant into a new image, while it is written.</summary>
+/// <remarks>The image has its name only when it is whole and durable.</remarks>
+internal sealed class DiskBackup : IDisposable
+{
+    private readonly BlockTarget _disk;
+    private readonly UncopiedChunks _chunks;
+    private readonly NewImage _image;
+    private readonly ImageWriter _writer;
+
+    private DiskBackup(OpenedDisk disk, BackupOrder order)
+    {
+        NewImageOptions options = new() { Format = order.Format };
+        Order = order;
+        _disk = disk.Storage;
+        _chunks = new UncopiedChunks(order.Size);
+        Target = new BackupTarget(disk.Target, _chunks);
+        _image = NewImage.Begin(order.Path, options, order.Size, order.Replace, temporaryName: order.TemporaryName);
+        _writer = new ImageWriter(_image, order.Compress);
+    }
+
+    /// <summary>What the image is like.</summary>
+    public BackupOrder Order { get; }
+
+    /// <summary>What answers the requests of the disk from the instant on.</summary>
+    public BlockTarget Target { get; }
+
+    /// <summary>Whether the image is whole and durable, but for its name.</summary>
+    public bool IsCopied { get; private set; }
+
+    /// <summary>Creates the image, empty.</summary>
+    /// <param name="disk">The disk.</param>
+    /// <param name="order">What the image is like.</param>
+    /// <exception cref="UblkException">It cannot be created, or would take the place of a file of the disk.</exception>
+    public static DiskBackup Begin(OpenedDisk disk, BackupOrder order)
+    {
+        RequirePlace(disk, order);
+        return new DiskBackup(disk, order);
+    }
+
+    /// <summary>Copies everything. At the end, or when it fails, no request waits for it any more.</summary>
+    /// <param name="advance">Called with the number of bytes that are read.</param>
+    /// <param name="check">Called now and then; throws where the command is to end.</param>
+    /// <exception cref="UblkException">Something cannot be read or written.</exception>
+    public void Copy(Action<long> advance, Action check)
+    {
+        try
+        {
+            using CopyQueue queue = new(_disk);
+            long done = 0;
+            while (_chunks.TryGetNext(CopyQueue.MaxLength, out long offset, out int length))
+            {
+                CopyRange(queue, offset, length);
+                done += length;
+                advance(done);
+                check();
+            }
+        }
+        finally
+        {
+            _chunks.Clear();
+        }
+
+        _image.Build();
+        _image.DataFile.Flush();
+        IsCopied = true;
+    }
+
+    /// <summary>Gives the image its name.</summary>
+    /// <exception cref="UblkException">That is impossible.</exception>
+    public void Finish() => _image.Finish();
+
+    /// <summary>Removes the image, if it has no name.</summary>
+    public void Dispose() => _image.Dispose();
+
+    // The worker may have other mounts than the command.
+    private static void RequirePlace(OpenedDisk disk, BackupOrder order)
+    {
+        if (FileIdentity.Of(Path.GetDirectoryName(order.Path)) != order.Folder)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"The worker of device {disk.Specification.Id} does not have the file system of {order.Path}: it is not mounted there for "
+                    + "the worker, as it was mounted on another ublk disk when the worker started. Choose a path on another file system.",
+                operation: "backup", deviceId: disk.Specification.Id);
+        }
+
+        if (FileIdentity.Of(order.Path) is { } taken && disk.Target.Files.Any(file => FileIdentity.Of(file) == taken))
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"{order.Path} is a file of device {disk.Specification.Id} itself. Choose another path.",
+                operation: "backup", deviceId: disk.Specification.Id);
+        }
+    }
+
+    // What was read is in memory, so changes need not wait until it is written.
+    private void CopyRange(CopyQueue queue, long offset, int length)
+    {
+        if (_disk.ReadsAsZeroes(offset, length))
+        {
+            _chunks.Remove(offset, length);
+            return;
+        }
+
+        IoBuffer data = default;
+        queue.Run(
+            length,
+            (request, buffer) => _disk.HandleAsync(request.Derive(IoOperation.Read, offset, length, data = buffer)),
+            $"{_disk.BackingPath} cannot be read");
+        _chunks.Remove(offset, length);
+        _writer.Write(data.Span, offset);
+    }
+}
