@@ -9,10 +9,13 @@ namespace Ublk.Live;
 /// <remarks>The image has its name only when it is whole and durable.</remarks>
 internal sealed class DiskBackup : IDisposable
 {
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
+
     private readonly BlockTarget _disk;
     private readonly UncopiedChunks _chunks;
     private readonly NewImage _image;
     private readonly ImageWriter _writer;
+    private volatile bool _isGivenUp;
 
     private DiskBackup(OpenedDisk disk, BackupOrder order)
     {
@@ -52,6 +55,8 @@ internal sealed class DiskBackup : IDisposable
     {
         try
         {
+            // An image that hangs while it is written must not keep requests waiting once the command has ended.
+            using Timer watch = new(_ => Watch(check), null, WatchInterval, WatchInterval);
             using CopyQueue queue = new(_disk);
             long done = 0;
             while (_chunks.TryGetNext(CopyQueue.MaxLength, out long offset, out int length))
@@ -65,6 +70,11 @@ internal sealed class DiskBackup : IDisposable
         finally
         {
             _chunks.Clear();
+        }
+
+        if (_isGivenUp)
+        {
+            throw new OperationCanceledException();
         }
 
         _image.Build();
@@ -95,6 +105,19 @@ internal sealed class DiskBackup : IDisposable
             throw new UblkException(UblkError.InvalidArgument,
                 $"{order.Path} is a file of device {disk.Specification.Id} itself. Choose another path.",
                 operation: "backup", deviceId: disk.Specification.Id);
+        }
+    }
+
+    private void Watch(Action check)
+    {
+        try
+        {
+            check();
+        }
+        catch (Exception)
+        {
+            _isGivenUp = true;
+            _chunks.Clear();
         }
     }
 

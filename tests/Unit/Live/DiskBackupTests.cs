@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Io;
@@ -156,6 +157,38 @@ public sealed class DiskBackupTests : IDisposable
     }
 
     [Fact]
+    public void A_backup_that_hangs_keeps_no_request_waiting_once_its_command_has_ended()
+    {
+        using MemoryTarget memory = new(Size);
+        using HangingTarget hanging = new(memory);
+        using ServedQueues served = new(memory, 1, 1, Block);
+        LiveDisk live = new(
+            new OpenedDisk(s_memory, 0, new TargetOptions(s_memory.Options), hanging, memory, null), served.Switch, _host);
+        _host.Run(live, Order("raw"));
+        _host.Run(live, LiveAction.Hold);
+        bool hasEnded = false;
+        Exception? failure = null;
+        Thread command = new(() => failure = Record.Exception(() => live.Run(new LiveOrder(LiveAction.Copy), _ => { }, () =>
+        {
+            if (Volatile.Read(ref hasEnded))
+            {
+                throw new OperationCanceledException();
+            }
+        })));
+        command.Start();
+        QueueWaiter read = hanging.Read.Take(TestContext.Current.CancellationToken);
+        served.Begin(0, 0, IoOperation.Write, 0, new byte[Block]);
+        Assert.False(served.IsAnswered(0, 0));
+        Volatile.Write(ref hasEnded, true);
+        Assert.Equal(Block, served.End(0, 0, default));
+        read.Wake(0);
+        command.Join();
+        Assert.IsType<OperationCanceledException>(failure);
+        live.End();
+        Assert.Empty(Directory.GetFileSystemEntries($"{_destination}"));
+    }
+
+    [Fact]
     public void A_change_waits_until_what_it_changes_is_read_and_no_other_request_does()
     {
         const int Chunk = 64 << 10;
@@ -286,6 +319,28 @@ public sealed class DiskBackupTests : IDisposable
         if (format == "qcow2")
         {
             Shell.Run("qemu-img", "check", "-q", Backup);
+        }
+    }
+
+    /// <summary>A read of the copy ends when the test lets it.</summary>
+    private sealed class HangingTarget(BlockTarget inner) : BlockTarget
+    {
+        public BlockingCollection<QueueWaiter> Read { get; } = [];
+
+        public override TargetGeometry Geometry => inner.Geometry;
+
+        public override IoTask<int> HandleAsync(IoRequest request)
+        {
+            QueueWaiter waiter = QueueWaiter.Rent();
+            IoTask<int> answer = waiter.Task;
+            Read.Add(waiter);
+            return answer;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            Read.Dispose();
+            base.Dispose(disposing);
         }
     }
 
