@@ -3,8 +3,8 @@
 .SYNOPSIS
 Measures Ublk side by side with the kernel's own drivers, and with other servers where they are installed.
 .DESCRIPTION
-Takes samples in rounds, the contenders one right after the other, so that whatever else the machine does meets them
-alike. Writes every sample to results.json and the comparison to results.md. Needs root, the driver and fio.
+Takes samples in rounds, the contenders one right after the other and each other round in reverse, so that whatever else
+the machine does meets them alike. Writes every sample to results.json and the comparison to results.md. Needs root, the driver and fio.
 README.md tells what the figures mean.
 .EXAMPLE
 Invoke-Bench.ps1 -Disk 'loop-ext4*' -Workload '*-depth64'
@@ -89,7 +89,8 @@ try {
             }
             foreach ($work in $rows[$name]) {
                 foreach ($round in 1..$Rounds) {
-                    foreach ($contender in $contenders) {
+                    # Each other round in reverse: what becomes slower with every sample would favor who is always first.
+                    foreach ($contender in $round % 2 ? $contenders : $contenders[-1..-$contenders.Count]) {
                         # So that each sample finds it as new.
                         if ($current.Fill -eq 'fresh') { blkdiscard -f $contender.Served.Path }
                         $sample = Measure-Throughput $contender $work $current.Queues $Seconds | Select-Object @{ n = 'Disk'; e = { $name } },
