@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ublk.Devices;
+using Ublk.Files;
 using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Live;
@@ -79,6 +80,39 @@ public sealed class LiveListenerTests : IDisposable
         // And the next command finds the disk as it was.
         using LiveConnection next = new(0, _state.TryConnect(0, Cookie)!, _ => { });
         next.Run(LiveAction.Hold, null, CancellationToken.None);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_backup_is_there_when_the_command_has_finished_it_and_not_when_that_is_gone(bool isFinished)
+    {
+        _target.Data.AsSpan(Block, Block).Fill(7);
+        DirectoryInfo folder = Directory.CreateDirectory($"{_folder}/backups");
+        string path = $"{folder}/disk.img";
+        using (LiveConnection command = new(0, _state.TryConnect(0, Cookie)!, _ => { }))
+        {
+            command.Begin(new LiveOrder(LiveAction.Backup)
+            {
+                Backup = new BackupOrder(
+                    path, FileIdentity.Of(folder.FullName), ".part", ImageFormat.Raw, _target.Data.Length),
+            });
+            command.Wait(CancellationToken.None);
+            command.Run(LiveAction.Hold, null, CancellationToken.None);
+            command.Begin(new LiveOrder(LiveAction.Copy));
+            command.Wait(CancellationToken.None);
+            Assert.Equal([$"{folder}/.part"], Directory.GetFileSystemEntries(folder.FullName));
+            if (isFinished)
+            {
+                command.Run(LiveAction.Finish, null, CancellationToken.None);
+            }
+        }
+
+        // The next command begins when the former has ended.
+        using LiveConnection next = new(0, _state.TryConnect(0, Cookie)!, _ => { });
+        next.Run(LiveAction.Hold, null, CancellationToken.None);
+        Assert.Equal(isFinished ? [path] : [], Directory.GetFileSystemEntries(folder.FullName));
+        Assert.True(!isFinished || File.ReadAllBytes(path).AsSpan().SequenceEqual(_target.Data));
     }
 
     [Fact]
