@@ -85,6 +85,7 @@ internal sealed class ExportWorker
         catch (Exception exception)
         {
             _log.Write(LogLevel.Error, $"export {_name} cannot be served: {exception.Message}");
+            _record.DeleteSocket();
             (_record with { Failure = WorkerFailure.From(exception) }).Write();
             return ExitCode.Unavailable;
         }
