@@ -95,12 +95,12 @@ internal static class DeviceParameters
             : isWritable && storage.VolatileCache && (disk.Attributes & UblkAbi.AttrVolatileCache) == 0
                 ? "sends no flush, but the storage now has a volatile cache"
             : hasDiscard && disk.MaxDiscardSectors > 0 && storage.DiscardGranularity == 0
-                ? "discards ranges, but the storage no longer supports this"
+                ? "discards ranges, but the storage does not support this"
             : hasDiscard && disk.MaxWriteZeroesSectors > 0 && !storage.WriteZeroes
-                ? "zeroes ranges, but the storage no longer supports this"
+                ? "zeroes ranges, but the storage does not support this"
             : isZeroCopy && storage.MemoryAlignment - 1 > alignmentMask
                 ? $"aligns memory to {alignmentMask + 1} bytes, but the storage needs {storage.MemoryAlignment} now"
-            : isZeroCopy && !target.ForwardsData ? "uses zero copy, but the target no longer supports it"
+            : isZeroCopy && !target.ForwardsData ? "uses zero copy, but the target does not support it"
             : null;
     }
 

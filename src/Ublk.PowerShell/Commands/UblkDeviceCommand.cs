@@ -47,7 +47,7 @@ public abstract class UblkDeviceCommand : UblkCommand
                 Attempt(id, () =>
                 {
                     DeviceIdentity.RequireSame(id, cookie);
-                    WithProgress($"{Action} {id}", step => Apply(id, step));
+                    WithProgress($"{Action}: /dev/ublkb{id}", step => Apply(id, step));
                 });
             }
         }
