@@ -3,8 +3,9 @@
 .SYNOPSIS
 Measures how long the requests of a disk in use wait while a command replaces its image.
 .DESCRIPTION
-Takes snapshots of a disk, and merges each one, while fio writes 4 KiB at random places. Prints for each command the longest
-latency of a request that completed meanwhile, beside the percentiles of all other requests. Needs root, the driver and fio.
+Takes snapshots of a disk, merges each one, and copies the disk into a backup, while fio writes 4 KiB at random places. Prints for each
+command the longest latency of a request that completed meanwhile, beside the percentiles of all other requests. Needs root, the driver
+and fio.
 .EXAMPLE
 tests/vm/run.sh --icount -- out/pwsh/pwsh -File bench/Measure-Switch.ps1
 #>
@@ -35,20 +36,25 @@ $device = $fio = $null
 try {
     $null = New-UblkImage "$folder/base.qcow2" -Size 128MB
     $device = New-UblkDevice "$folder/base.qcow2"
+    $commands = [ordered]@{
+        Checkpoint = { Checkpoint-UblkDevice $device.Id -OverlayPath "$folder/$number.qcow2" }
+        Merge      = { Merge-UblkDevice $device.Id -Confirm:$false }
+        Backup     = { Backup-UblkDevice $device.Id -DestinationPath "$folder/backup.qcow2" -Force }
+    }
+
     # So that no sample includes the compilation of the commands.
-    Checkpoint-UblkDevice $device.Id -OverlayPath "$folder/first.qcow2"
-    Merge-UblkDevice $device.Id -Confirm:$false
+    $number = 0
+    $commands.Values | ForEach-Object { & $_ }
 
     $fio = Start-Process fio -PassThru -RedirectStandardOutput "$folder/fio.log" -ArgumentList @(
         '--name=switch', "--filename=$($device.DevicePath)", '--rw=randwrite', '--bs=4k', "--iodepth=$Depth", '--direct=1', '--ioengine=io_uring'
         '--time_based', '--runtime=600', "--write_lat_log=$folder/switch", '--log_unix_epoch=1', '--disable_slat=1', '--disable_lat=1')
     Start-Sleep -Seconds 1
     $spans = foreach ($number in 1..$Count) {
-        foreach ($command in 'Checkpoint', 'Merge') {
+        foreach ($name in $commands.Keys) {
             $begin = Get-Now
-            if ($command -eq 'Checkpoint') { Checkpoint-UblkDevice $device.Id -OverlayPath "$folder/$number.qcow2" }
-            else { Merge-UblkDevice $device.Id -Confirm:$false }
-            [pscustomobject]@{ Command = $command; Begin = $begin; End = Get-Now }
+            & $commands[$name]
+            [pscustomobject]@{ Command = $name; Begin = $begin; End = Get-Now }
             Start-Sleep -Milliseconds 300
         }
     }
