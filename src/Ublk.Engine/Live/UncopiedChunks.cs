@@ -98,12 +98,15 @@ internal sealed class UncopiedChunks
     /// <summary>Nothing more is read, and nothing waits for that.</summary>
     public void Clear()
     {
-        foreach (ref long word in _words.AsSpan())
+        lock (_lock)
         {
-            Interlocked.Exchange(ref word, 0);
-        }
+            foreach (ref long word in _words.AsSpan())
+            {
+                Interlocked.Exchange(ref word, 0);
+            }
 
-        Wake();
+            Wake();
+        }
     }
 
     private static long EndOf(long bytes) => (bytes + (1L << ChunkBits) - 1) >> ChunkBits;
