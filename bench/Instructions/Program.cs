@@ -29,6 +29,9 @@ new CreateImage
     Force = true,
     Options = new NewImageOptions { Format = ImageFormat.Qcow2, Preallocation = ImagePreallocation.Full },
 }.Run(ImageProgress.None);
+string tracked = Path.Combine(folder, "tracked.qcow2");
+File.Copy(qcow2, tracked, overwrite: true);
+new CreateBitmap { Path = tracked, Name = "changes" }.Run(ImageProgress.None);
 
 foreach (int depth in (int[])[1, 64])
 {
@@ -38,6 +41,11 @@ foreach (int depth in (int[])[1, 64])
         Serve("loop", LoopTarget.Open(OptionsFor(raw)), operation, depth);
         Serve("qcow2", Qcow2Target.Open(OptionsFor(qcow2)), operation, depth);
     }
+
+    // The mark that it is in use is written before, as the double has no flush.
+    Qcow2Target changing = Qcow2Target.Open(OptionsFor(tracked));
+    _ = changing.TakeChanges("changes");
+    Serve("qcow2 with a bitmap", changing, IoOperation.Write, depth);
 }
 
 static TargetOptions OptionsFor(string path) => new(new Dictionary<string, string> { ["Path"] = path, ["DirectIO"] = "false" });
