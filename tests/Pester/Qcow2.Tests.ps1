@@ -156,6 +156,42 @@ Describe 'A qcow2 disk' {
         Get-Hash "$TestDrive/disk.raw" | Should -Be $hash
     }
 
+    It 'records its changes in a bitmap of its image, whatever is done to the disk meanwhile' {
+        function Write-At([int] $Place) {
+            $null = Invoke-Program dd if=/dev/urandom of=/dev/ublkb0 bs=1M count=1 "seek=$Place" oflag=direct
+        }
+
+        $null = New-UblkImage $image 64MB
+        $null = New-UblkImageBitmap $image since -Granularity 1MB
+        $null = New-UblkDevice $image -Recovery Queue
+        Write-At 1
+        (Get-UblkImageBitmap $image).InUse | Should -BeTrue
+        Checkpoint-UblkDevice 0 -OverlayPath "$TestDrive/top.qcow2"
+        (Get-UblkImageBitmap $image).InUse | Should -BeFalse
+        Write-At 3
+        Merge-UblkDevice 0 -Confirm:$false
+        Update-UblkDevice 0
+        Write-At 5
+        Resize-UblkDevice 0 -Size 65MB
+        Write-At 7
+        Remove-UblkDevice 0
+        # nbdinfo starts qemu's server itself.
+        $map = Invoke-Program nbdinfo --map=qemu:dirty-bitmap:since --json '--' '[' qemu-nbd -r -f qcow2 -B since $image ']'
+        ($map | ConvertFrom-Json | Where-Object type -EQ 1).ForEach{ "$($_.offset / 1MB)+$($_.length / 1MB)" } |
+            Should -Be '1+1', '3+1', '5+1', '7+1', '64+1'
+
+        $null = New-UblkDevice $image
+        Write-At 9
+        Stop-Worker
+        Remove-UblkDevice 0
+        $null = New-UblkDevice $image -WarningVariable warning -WarningAction SilentlyContinue
+        "$warning" | Should -BeLike '*since*full one*'
+        Remove-UblkDevice 0
+        Clear-UblkImageBitmap $image since -Confirm:$false
+        (Get-UblkImageBitmap $image).InUse | Should -BeFalse
+        Test-Qcow2
+    }
+
     It 'refuses what it cannot serve with one clear error' {
         Invoke-Program qemu-img create -q -u -f qcow2 -F raw -b not-there $image 1M
         { New-UblkDevice -Target Qcow2 -Path $image -ErrorAction Stop } | Should -Throw '*not-there*NoBacking*' -ErrorId "PathNotFound,$new"
