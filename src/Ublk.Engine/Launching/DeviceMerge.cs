@@ -1,10 +1,8 @@
-using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Interop;
-using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Qcow2.Format;
 using Ublk.Specification;
@@ -14,17 +12,13 @@ namespace Ublk.Launching;
 /// <summary>Merges the image of a disk in use with its backing file: into that file, or by copying its data into the image.</summary>
 internal sealed class DeviceMerge : IDisposable
 {
-    private readonly int _id;
     private readonly string _workerDirectory;
     private readonly Action<string> _step;
     private readonly CancellationToken _cancellation;
     private readonly ControlDevice _control = new();
-    private readonly SafeFileHandle _idLock;
-    private readonly DeviceRecord _record;
-    private readonly DeviceSpecification _specification;
+    private readonly LiveDevice _device;
     private readonly BackingName _backing;
     private readonly string? _dataPath;
-    private readonly LiveConnection _worker;
 
     /// <summary>Prepares to merge.</summary>
     /// <param name="id">The device.</param>
@@ -35,25 +29,22 @@ internal sealed class DeviceMerge : IDisposable
     /// <exception cref="UblkException">The disk is no image with a backing file, or one that cannot be merged.</exception>
     public DeviceMerge(int id, string workerDirectory, Action<string> step, Action<int> percent, CancellationToken cancellation)
     {
-        (_id, _workerDirectory, _step, _cancellation) = (id, workerDirectory, StepReports.Guard(step), cancellation);
-        _idLock = StateDirectory.Own.LockDevice(id, cancellation);
+        (_workerDirectory, _step, _cancellation) = (workerDirectory, StepReports.Guard(step), cancellation);
         try
         {
-            _record = DeviceTransitions.LiveRecordOf(_control, id, cancellation);
-            _specification = _record.Specification;
-            if (NextDisk.RefusalOf(_specification, needsImage: true) is { } refusal)
+            _device = new LiveDevice(_control, id, _step, StepReports.Guard(percent), cancellation);
+            if (NextDisk.RefusalOf(Specification, needsImage: true) is { } refusal)
             {
                 throw Impossible($"{refusal}.");
             }
 
-            ImageFormat? format = _specification.Options.GetValueOrDefault("BackingFormat") is { } given
+            ImageFormat? format = Specification.Options.GetValueOrDefault("BackingFormat") is { } given
                 ? Enum.Parse<ImageFormat>(given, ignoreCase: true)
                 : null;
             UblkImage image = ImageInspector.Inspect(ImagePath, ImageFormat.Qcow2);
             RequireMergeable(image);
             _backing = MergeImage.BackingOf(ImagePath, format);
             _dataPath = image.DataPath;
-            _worker = LiveConnection.Open(id, _step, StepReports.Guard(percent));
         }
         catch
         {
@@ -62,17 +53,19 @@ internal sealed class DeviceMerge : IDisposable
         }
     }
 
-    private string ImagePath => _specification.BackingPath!;
+    private DeviceSpecification Specification => _device.Specification;
+
+    private string ImagePath => Specification.BackingPath!;
 
     /// <summary>Copies what the image has into the backing file, which then is the disk. The image is removed.</summary>
     /// <returns>Warnings for the user.</returns>
     /// <exception cref="UblkException">It cannot be done, and the disk still has the image, unless the message says otherwise.</exception>
     public IReadOnlyList<string> Commit()
     {
-        DeviceSpecification next = NextDisk.Specify(_specification, _backing.Path, _backing.Format, "BackingFormat");
-        long size = (long)_control.GetParameters(_id).DeviceSectors << UblkAbi.SectorShift;
+        DeviceSpecification next = NextDisk.Specify(Specification, _backing.Path, _backing.Format, "BackingFormat");
+        long size = _device.Size;
         bool isSmaller = IsBackingSmaller(size);
-        DiskSwitch diskSwitch = new(_specification);
+        DiskSwitch diskSwitch = new(Specification);
         CloseImage();
         if (isSmaller)
         {
@@ -82,9 +75,9 @@ internal sealed class DeviceMerge : IDisposable
                 _step, _cancellation);
         }
 
-        _worker.Run(LiveAction.Merge, next, _cancellation);
-        IReadOnlyList<string> warnings = diskSwitch.Run(_worker, next);
-        _worker.Dispose();
+        _device.Worker.Run(LiveAction.Merge, next, _cancellation);
+        IReadOnlyList<string> warnings = diskSwitch.Run(_device.Worker, next);
+        _device.Worker.Dispose();
         return [.. warnings, .. RemoveImage()];
     }
 
@@ -93,30 +86,28 @@ internal sealed class DeviceMerge : IDisposable
     /// <exception cref="UblkException">It cannot be done, and the image still has its backing file.</exception>
     public IReadOnlyList<string> Pull()
     {
-        _worker.Run(LiveAction.Pull, null, _cancellation);
+        _device.Worker.Run(LiveAction.Pull, null, _cancellation);
         CloseImage();
         _step($"{ImagePath} is given no backing file.");
         ImageJob.Run(
             new RebaseImage { Path = ImagePath, HeaderOnly = true }, _workerDirectory, (_, _, _) => { }, _step, CancellationToken.None);
-        IReadOnlyList<string> warnings = _worker.Run(LiveAction.Open, _specification, CancellationToken.None);
-        _worker.Dispose();
+        IReadOnlyList<string> warnings = _device.Worker.Run(LiveAction.Open, Specification, CancellationToken.None);
+        _device.Worker.Dispose();
         return warnings;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _worker?.Dispose();
-        _idLock.Dispose();
+        _device?.Dispose();
         _control.Dispose();
     }
 
     private void CloseImage()
     {
-        _worker.Run(LiveAction.Hold, null, _cancellation);
-        DeviceTransitions.RequireUnchanged(_record);
+        _device.Hold(_cancellation);
         _cancellation.ThrowIfCancellationRequested();
-        _worker.Run(LiveAction.Close, null, CancellationToken.None);
+        _device.Worker.Run(LiveAction.Close, null, CancellationToken.None);
     }
 
     // Its content is no longer that of the disk, once that is written. With the disk above the backing file it would even be damaged.
@@ -124,13 +115,13 @@ internal sealed class DeviceMerge : IDisposable
     {
         try
         {
-            if (_record.BackingFile is { } served && FileIdentity.Of(ImagePath)?.Matches(served) == true)
+            if (_device.Record.BackingFile is { } served && FileIdentity.Of(ImagePath)?.Matches(served) == true)
             {
                 File.Delete(ImagePath);
                 return _dataPath is null ? [] : [$"{_dataPath}, which had the data of {ImagePath}, is left. It can be deleted."];
             }
 
-            return [$"{ImagePath} is left: it is not the file that device {_id} served."];
+            return [$"{ImagePath} is left: it is not the file that device {_device.Id} served."];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -143,7 +134,7 @@ internal sealed class DeviceMerge : IDisposable
         long backing = ImageInspector.Inspect(_backing.Path, _backing.Format).VirtualSize;
         return backing <= size
             ? backing < size
-            : throw Impossible($"its backing file {_backing.Path} is larger than the disk. Run first: Resize-UblkDevice {_id} -Size "
+            : throw Impossible($"its backing file {_backing.Path} is larger than the disk. Run first: Resize-UblkDevice {_device.Id} -Size "
                 + $"{backing}");
     }
 
@@ -163,5 +154,5 @@ internal sealed class DeviceMerge : IDisposable
     }
 
     private UblkException Impossible(string reason) => new(UblkError.NotSupported,
-        $"The image of device {_id} cannot be merged: {reason}", operation: "merge", deviceId: _id);
+        $"The image of device {_device.Id} cannot be merged: {reason}", operation: "merge", deviceId: _device.Id);
 }

@@ -1,10 +1,8 @@
-using Microsoft.Win32.SafeHandles;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Interop;
-using Ublk.Lifecycle;
 using Ublk.Live;
 using Ublk.Specification;
 
@@ -13,21 +11,20 @@ namespace Ublk.Launching;
 /// <summary>Moves a disk in use into a new file: its data is copied, and then the file is the disk. The former file is kept.</summary>
 internal sealed class DeviceMove
 {
-    private readonly ControlDevice _control;
-    private readonly DeviceRecord _record;
+    private readonly LiveDevice _device;
     private readonly string _path;
     private readonly ImageFormat _format;
 
-    private DeviceMove(ControlDevice control, DeviceRecord record, string path, ImageFormat format)
+    private DeviceMove(LiveDevice device, string path, ImageFormat format)
     {
-        (_control, _record, _path, _format) = (control, record, path, format);
+        (_device, _path, _format) = (device, path, format);
         RequirePossible();
         NextDisk.RequireElsewhere(path, NextDisk.PlacesOf(Id), "Give a path on another disk.");
     }
 
-    private DeviceSpecification Former => _record.Specification;
+    private DeviceSpecification Former => _device.Specification;
 
-    private int Id => Former.Id!.Value;
+    private int Id => _device.Id;
 
     /// <summary>Moves a disk.</summary>
     /// <param name="id">The device.</param>
@@ -47,23 +44,22 @@ internal sealed class DeviceMove
     {
         Action<string> report = StepReports.Guard(step);
         using ControlDevice control = new();
-        using SafeFileHandle idLock = StateDirectory.Own.LockDevice(id, cancellation);
-        DeviceMove move = new(control, DeviceTransitions.LiveRecordOf(control, id, cancellation), path, format);
+        using LiveDevice device = new(control, id, report, StepReports.Guard(percent), cancellation);
+        DeviceMove move = new(device, path, format);
         DiskSwitch diskSwitch = new(move.Former);
-        using LiveConnection worker = LiveConnection.Open(id, report, StepReports.Guard(percent));
         move.Create(workerDirectory, report, cancellation);
         try
         {
             DeviceSpecification next = NextDisk.Specify(move.Former, path, format);
-            worker.Run(LiveAction.Move, next, cancellation);
-            DeviceTransitions.RequireUnchanged(move._record);
+            device.Worker.Run(LiveAction.Move, next, cancellation);
+            device.RequireUnchanged();
             cancellation.ThrowIfCancellationRequested();
-            return diskSwitch.Run(worker, next);
+            return diskSwitch.Run(device.Worker, next);
         }
         catch (Exception exception)
         {
             // The worker gives the copy up when the connection ends. Removing the file writes to its file system, which must not wait.
-            worker.Dispose();
+            device.Worker.Dispose();
             if (move.CleanUp() is not { } left)
             {
                 throw;
@@ -82,7 +78,7 @@ internal sealed class DeviceMove
             new CreateImage
             {
                 Path = _path,
-                Size = (long)_control.GetParameters(Id).DeviceSectors << UblkAbi.SectorShift,
+                Size = _device.Size,
                 Options = new NewImageOptions { Format = _format },
             },
             workerDirectory, (_, _, _) => { }, step, cancellation);
@@ -109,7 +105,7 @@ internal sealed class DeviceMove
 
     private void RequirePossible()
     {
-        bool isZeroCopy = ((UblkFeatures)_control.GetInfo(Id).Flags).HasFlag(UblkFeatures.SupportZeroCopy);
+        bool isZeroCopy = _device.Features.HasFlag(UblkFeatures.SupportZeroCopy);
         string? reason = NextDisk.RefusalOf(Former, needsImage: false) ?? (
             Former.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the new file would not be"
             : _format == ImageFormat.Qcow2 && isZeroCopy

@@ -8,11 +8,10 @@ using Ublk.Specification;
 
 namespace Ublk.Launching;
 
-/// <summary>A device whose worker carries out a command of several steps. Meanwhile no other command has the device.</summary>
+/// <summary>A device in use, its worker, and the lock that keeps other commands away from it.</summary>
 internal sealed class LiveDevice : IDisposable
 {
     private readonly SafeFileHandle _idLock;
-    private readonly DeviceRecord _record;
 
     /// <summary>Waits until no other command has the device, and connects to its worker.</summary>
     /// <param name="control">The driver.</param>
@@ -27,7 +26,7 @@ internal sealed class LiveDevice : IDisposable
         _idLock = StateDirectory.Own.LockDevice(id, cancellation);
         try
         {
-            _record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
+            Record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
             Features = (UblkFeatures)control.GetInfo(id).Flags;
             Size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
             Worker = LiveConnection.Open(id, step, percent);
@@ -42,8 +41,11 @@ internal sealed class LiveDevice : IDisposable
     /// <summary>Its id.</summary>
     public int Id { get; }
 
+    /// <summary>Its record, as it was when the command began.</summary>
+    public DeviceRecord Record { get; }
+
     /// <summary>What it is.</summary>
-    public DeviceSpecification Specification => _record.Specification;
+    public DeviceSpecification Specification => Record.Specification;
 
     /// <summary>What the driver does for it.</summary>
     public UblkFeatures Features { get; }
@@ -62,8 +64,12 @@ internal sealed class LiveDevice : IDisposable
     public void Hold(CancellationToken cancellation)
     {
         Worker.Run(LiveAction.Hold, null, cancellation);
-        DeviceTransitions.RequireUnchanged(_record);
+        RequireUnchanged();
     }
+
+    /// <summary>Checks, while requests are held, that the device is still as in its record.</summary>
+    /// <exception cref="UblkException">Another command has changed it.</exception>
+    public void RequireUnchanged() => DeviceTransitions.RequireUnchanged(Record);
 
     /// <inheritdoc/>
     public void Dispose()
