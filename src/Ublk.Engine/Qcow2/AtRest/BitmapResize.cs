@@ -12,11 +12,7 @@ internal sealed class BitmapResize(Qcow2Edit edit, long size)
 
     /// <summary>Resizes all bitmaps of the image.</summary>
     /// <returns>The header, still with the former size of the disk.</returns>
-    public ImageHeader Run()
-    {
-        IReadOnlyList<PersistentBitmap> bitmaps = _image.ReadBitmaps();
-        return bitmaps.Count == 0 ? Bitmaps.Replace(edit, []) : Bitmaps.Replace(edit, [.. bitmaps.Select(Resize)]);
-    }
+    public ImageHeader Run() => Bitmaps.Replace(edit, [.. _image.ReadBitmaps().Select(Resize)]);
 
     private PersistentBitmap Resize(PersistentBitmap bitmap)
     {
@@ -65,15 +61,7 @@ internal sealed class BitmapResize(Qcow2Edit edit, long size)
         int firstChanged = (int)long.Clamp(changed - (index * clusterBits), 0, clusterBits);
         int firstBeyond = (int)long.Clamp(end - (index * clusterBits), 0, clusterBits);
         byte[] bits = new byte[_layout.ClusterSize];
-        if (entry.Offset > 0)
-        {
-            _image.File.Read(bits, entry.Offset);
-        }
-        else
-        {
-            Array.Fill(bits, entry.Raw == ImageTables.AllOnes ? byte.MaxValue : (byte)0);
-        }
-
+        _image.ReadBits(entry.Raw, bits);
         byte[] next = [.. bits];
         for (int bit = firstChanged; bit < firstBeyond; bit++)
         {

@@ -71,7 +71,7 @@ internal sealed class Qcow2File(DiskFile file, ImageHeader header) : ImageTables
         File.Flush();
     }
 
-    /// <summary>Writes a header whose extensions or names have other places, in one sector, which a crash leaves whole; durably.</summary>
+    /// <summary>Writes a header with moved extensions or names, durably and as one sector, which a crash leaves whole.</summary>
     /// <remarks>The table of feature names, which only error messages use, gives way if it must.</remarks>
     /// <exception cref="UblkException">It does not fit a sector, or cannot be written.</exception>
     public void ReplaceHeader(ImageHeader next)

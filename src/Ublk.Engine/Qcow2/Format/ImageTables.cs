@@ -7,7 +7,7 @@ namespace Ublk.Qcow2.Format;
 /// <summary>An image's header and the tables that it leads to, read on the calling thread as they lie in the file.</summary>
 internal class ImageTables(IReadableFile file, ImageHeader header)
 {
-    /// <summary>The entry of a bitmap's table for a cluster all of whose bits are set.</summary>
+    /// <summary>The entry of a bitmap's table that stands for a cluster with all bits set.</summary>
     public const ulong AllOnes = 1;
 
     // Its header and its first extensions, in most images all of them.
@@ -135,6 +135,22 @@ internal class ImageTables(IReadableFile file, ImageHeader header)
         }
 
         return table;
+    }
+
+    /// <summary>Reads bits of a bitmap.</summary>
+    /// <param name="entry">The entry of its table that leads to them.</param>
+    /// <param name="bits">Room for them: a cluster, or what the disk needs of it.</param>
+    /// <exception cref="UblkException">They cannot be read.</exception>
+    public void ReadBits(ulong entry, Span<byte> bits)
+    {
+        if (new L1Entry(entry).Offset is > 0 and var offset)
+        {
+            file.Read(bits, offset);
+        }
+        else
+        {
+            bits.Fill(entry == AllOnes ? byte.MaxValue : (byte)0);
+        }
     }
 
     /// <summary>What the header leads to, but for what counts references: the offset of each, its length in bytes, and its name.</summary>

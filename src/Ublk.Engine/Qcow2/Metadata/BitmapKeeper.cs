@@ -31,7 +31,7 @@ internal sealed class BitmapKeeper : IDisposable
     private long _bytes;
 
     /// <summary>Reads the bitmaps, and notes where they are.</summary>
-    /// <param name="image">The image, whose metadata is noted.</param>
+    /// <param name="image">The image. The places of the bitmaps are added to its metadata.</param>
     /// <param name="tables">Its tables in the file.</param>
     public BitmapKeeper(ImageState image, ImageTables tables)
     {
@@ -44,7 +44,6 @@ internal sealed class BitmapKeeper : IDisposable
                 return;
             }
 
-            int unit = int.Max(512, image.File.Alignment);
             _offset = directory.Offset;
             int place = 0;
             foreach (PersistentBitmap bitmap in tables.ReadBitmaps())
@@ -59,7 +58,7 @@ internal sealed class BitmapKeeper : IDisposable
 
             if (_marked.Count > 0)
             {
-                _directory = new AlignedBuffer((place + unit - 1) / unit * unit);
+                _directory = BufferFor(place);
                 image.File.Read(_directory.Span, _offset);
             }
         }
@@ -155,7 +154,7 @@ internal sealed class BitmapKeeper : IDisposable
             RequireApart(bitmap.TableOffset, bitmap.TableSize * 8L, bitmap);
             for (int index = 0; index < kept.Table.Length; index++)
             {
-                Read(kept, index);
+                Read(kept, index, tables);
             }
 
             kept.Bits.Trim();
@@ -167,19 +166,15 @@ internal sealed class BitmapKeeper : IDisposable
         }
     }
 
-    private void Read(Kept kept, int index)
+    private void Read(Kept kept, int index, ImageTables tables)
     {
-        Span<byte> bits = kept.BitsOf(index, _layout.ClusterSize);
         ulong entry = kept.Table[index];
         if (new L1Entry(entry).Offset is > 0 and var offset)
         {
             RequireApart(offset, _layout.ClusterSize, kept.Entry);
-            _image.File.Read(bits, offset);
         }
-        else
-        {
-            bits.Fill(entry == ImageTables.AllOnes ? byte.MaxValue : (byte)0);
-        }
+
+        tables.ReadBits(entry, kept.BitsOf(index, _layout.ClusterSize));
     }
 
     // They are written in place.
@@ -226,12 +221,18 @@ internal sealed class BitmapKeeper : IDisposable
 
     private async IoTask<int> WriteTableAsync(Kept kept)
     {
-        int unit = int.Max(512, _image.File.Alignment);
         EntryTable table = new(kept.Table, kept.Entry.TableOffset);
-        using AlignedBuffer buffer = new(((kept.Table.Length * 8) + unit - 1) / unit * unit);
+        using AlignedBuffer buffer = BufferFor(kept.Table.Length * 8);
         buffer.Span.Clear();
         table.CopyTo(buffer.Span[..(kept.Table.Length * 8)], 0);
         return await _image.File.WriteAsync(buffer.Part(0, buffer.Length), table.Offset);
+    }
+
+    // What is written in place: whole sectors, and what direct I/O of the file requires.
+    private AlignedBuffer BufferFor(int length)
+    {
+        int unit = int.Max(512, _image.File.Alignment);
+        return new AlignedBuffer((length + unit - 1) / unit * unit);
     }
 
     private async IoTask<int> WriteDirectoryAsync()
