@@ -132,7 +132,7 @@ internal sealed class DeviceBackup : IDisposable
                 operation: "backup", deviceId: _device.Id);
         }
 
-        // A backup on a disk whose requests wait for that disk's own backup may never end.
+        // Writes to the image would wait for the backup, and the backup for these writes.
         NextDisk.RequireElsewhere(
             _path, group.SelectMany(backup => NextDisk.PlacesOf(backup._device.Id)), "Give a path on another disk.");
     }
