@@ -1,5 +1,6 @@
 using System.Collections.ObjectModel;
 using System.Management.Automation;
+using System.Reflection;
 using Ublk.Specification;
 using Ublk.Targets;
 
@@ -13,9 +14,10 @@ internal static class TargetParameters
 
     /// <summary>The parameters of a target; none while it is not known.</summary>
     /// <param name="target">The target.</param>
-    /// <param name="taken">Names of the cmdlet's own parameters. An option of such a name is given with <c>-Option</c>.</param>
-    public static RuntimeDefinedParameterDictionary Of(UblkTarget? target, IReadOnlySet<string> taken)
+    /// <param name="cmdlet">The cmdlet. An option that has the name of one of its parameters is given with <c>-Option</c>.</param>
+    public static RuntimeDefinedParameterDictionary Of(UblkTarget? target, Type cmdlet)
     {
+        HashSet<string> taken = OwnParameters(cmdlet);
         RuntimeDefinedParameterDictionary parameters = [];
         foreach (TargetOption option in target?.Options.Where(option => !Common.Contains(option.Name) && !taken.Contains(option.Name))
             ?? [])
@@ -34,6 +36,12 @@ internal static class TargetParameters
             parameter => parameter.Name,
             parameter => OptionText.Of(parameter.Option, parameter.Value, resolvePath),
             StringComparer.OrdinalIgnoreCase);
+
+    private static HashSet<string> OwnParameters(Type cmdlet) => new(
+        cmdlet.GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null)
+            .Select(property => property.Name)
+            .Concat(["WhatIf", "Confirm"]),
+        StringComparer.OrdinalIgnoreCase);
 
     // None is mandatory to the shell, since it may come with -Option instead; a missing option is reported when the command runs.
     private sealed class OptionParameter(TargetOption option)

@@ -40,6 +40,32 @@ Describe 'Move-UblkDevice' {
         $null = Invoke-Program qemu-img check -q "$TestDrive/moved-0.qcow2"
     }
 
+    It 'to a block device, and from there to a server, overwrites both' {
+        Invoke-Program dd if=/dev/urandom "of=$TestDrive/from.img" bs=1M count=16 status=none
+        $null = New-Image "$TestDrive/from.img" 24MB
+        Invoke-Program cp --sparse=always "$TestDrive/from.img" "$TestDrive/data"
+        Invoke-Program dd if=/dev/urandom "of=$TestDrive/to.img" bs=1M count=32 status=none
+        $device = New-UblkDevice "$TestDrive/from.img"
+        $other = New-UblkDevice "$TestDrive/to.img"
+        { Move-UblkDevice 0 $other -ErrorAction Stop } | Should -Throw '*add -Force*' -ErrorId "PathExists,$move"
+        { Move-UblkDevice 0 $device -Force -ErrorAction Stop } | Should -Throw '*itself*' -ErrorId "InvalidArgument,$move"
+        Invoke-Program mkfs.ext4 -q -F $other
+        Invoke-Program mount $other $mount
+        try {
+            { Move-UblkDevice 0 $other -Force -ErrorAction Stop } | Should -Throw '*in use*' -ErrorId "BackingFileInUse,$move"
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        (Move-UblkDevice 0 $other -Force -PassThru).BackingPath | Should -Be "$other"
+        Invoke-Program cmp "$TestDrive/data" $device
+        (Move-UblkDevice 0 -Target Nbd -Command nbdkit, memory, 32M -Force -PassThru -WarningAction Stop).Target | Should -Be Nbd
+        Invoke-Program cmp "$TestDrive/data" $device
+        { Move-UblkDevice 0 "$TestDrive/new.img" -ErrorAction Stop } | Should -Throw '*target Nbd*' -ErrorId "NotSupported,$move"
+        Remove-UblkDevice 0, 1
+        Invoke-Program cmp -n 24MB "$TestDrive/data" "$TestDrive/to.img"
+    }
+
     It 'that is impossible, or fails, leaves the disk as it was and no new file' {
         Invoke-Program dd if=/dev/urandom "of=$TestDrive/disk.img" bs=1M count=16 status=none
         Invoke-Program cp "$TestDrive/disk.img" "$TestDrive/data"

@@ -76,7 +76,8 @@ internal sealed class Cmdlet
     private static CmdletInfo Variant(Shell shell, CmdletInfo info, string target)
     {
         shell.Commands.Clear();
-        _ = shell.AddCommand("Get-Command").AddParameter("Name", info.Name).AddParameter("ArgumentList", new object[] { "file", target });
+        _ = shell.AddCommand("Get-Command").AddParameter("Name", info.Name)
+            .AddParameter("ArgumentList", new object[] { "-Target", target });
         return shell.Invoke<CmdletInfo>().Single();
     }
 

@@ -18,6 +18,9 @@ namespace Ublk.Files;
 /// </param>
 internal readonly record struct FileIdentity(ulong Inode, uint Major, uint Minor, long? BirthTime = null, ulong? DiskSequence = null)
 {
+    /// <summary>Whether it is a block device.</summary>
+    public bool IsBlockDevice => Inode == 0;
+
     /// <summary>The identity of an open file.</summary>
     /// <returns>Null where it cannot be looked at.</returns>
     public static FileIdentity? Of(SafeFileHandle file) => Libc.Statx(file, out Libc.StatxBuffer state) == 0 ? Of(state) : null;

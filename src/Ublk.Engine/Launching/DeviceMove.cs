@@ -1,3 +1,4 @@
+using Ublk.Catalog;
 using Ublk.Control;
 using Ublk.Devices;
 using Ublk.Files;
@@ -8,18 +9,22 @@ using Ublk.Specification;
 
 namespace Ublk.Launching;
 
-/// <summary>Moves a disk in use into a new file: its data is copied, and then the file is the disk. The former file is kept.</summary>
+/// <summary>Moves a disk in use to another place: its data is copied, and then the place is the disk. The former one is kept.</summary>
 internal sealed class DeviceMove
 {
     private readonly LiveDevice _device;
-    private readonly string _path;
-    private readonly ImageFormat _format;
+    private readonly MoveDestination _destination;
+    private readonly DeviceSpecification _next;
 
-    private DeviceMove(LiveDevice device, string path, ImageFormat format)
+    private DeviceMove(LiveDevice device, MoveDestination destination)
     {
-        (_device, _path, _format) = (device, path, format);
+        (_device, _destination) = (device, destination);
+        _next = destination.Specify(Former);
         RequirePossible();
-        NextDisk.RequireElsewhere(path, NextDisk.PlacesOf(Id), "Give a path on another disk.");
+        if (destination.Path is { } path)
+        {
+            NextDisk.RequireElsewhere(path, NextDisk.PlacesOf(Id), "Give a path on another disk.");
+        }
     }
 
     private DeviceSpecification Former => _device.Specification;
@@ -28,33 +33,35 @@ internal sealed class DeviceMove
 
     /// <summary>Moves a disk.</summary>
     /// <param name="id">The device.</param>
-    /// <param name="path">The new file; there must be none.</param>
-    /// <param name="format">Its format.</param>
+    /// <param name="destination">The other place.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
     /// <param name="percent">Called with the percentage of the step that is done. An exception in it is ignored.</param>
     /// <param name="cancellation">Gives up before the disk is switched.</param>
     /// <returns>Warnings for the user.</returns>
     /// <exception cref="UblkException">
-    /// It cannot be moved. The disk has its former file, and the new one is removed, unless the message says otherwise.
+    /// It cannot be moved. The disk has its former place, and a new file is removed, unless the message says otherwise.
     /// </exception>
     public static IReadOnlyList<string> Run(
-        int id, string path, ImageFormat format, string workerDirectory, Action<string> step, Action<int> percent,
+        int id, MoveDestination destination, string workerDirectory, Action<string> step, Action<int> percent,
         CancellationToken cancellation)
     {
         Action<string> report = StepReports.Guard(step);
         using ControlDevice control = new();
         using LiveDevice device = new(control, id, report, StepReports.Guard(percent), cancellation);
-        DeviceMove move = new(device, path, format);
+        DeviceMove move = new(device, destination);
         DiskSwitch diskSwitch = new(move.Former);
         move.Create(workerDirectory, report, cancellation);
         try
         {
-            DeviceSpecification next = NextDisk.Specify(move.Former, path, format);
-            device.Worker.Run(LiveAction.Move, next, cancellation);
+            device.Worker.Begin(new LiveOrder(LiveAction.Move, move._next)
+            {
+                Move = new MoveOrder(device.Size, IsBlank: destination.NewFormat is not null),
+            });
+            device.Worker.Wait(cancellation);
             device.RequireUnchanged();
             cancellation.ThrowIfCancellationRequested();
-            return diskSwitch.Run(device.Worker, next);
+            return diskSwitch.Run(device.Worker, move._next);
         }
         catch (Exception exception)
         {
@@ -73,33 +80,43 @@ internal sealed class DeviceMove
 
     private void Create(string workerDirectory, Action<string> step, CancellationToken cancellation)
     {
-        step($"Creating {_path}.");
+        if (_destination.NewFormat is not { } format)
+        {
+            return;
+        }
+
+        step($"Creating {_destination.Name}.");
         ImageJob.Run(
             new CreateImage
             {
-                Path = _path,
+                Path = _destination.Path!,
                 Size = _device.Size,
-                Options = new NewImageOptions { Format = _format },
+                Options = new NewImageOptions { Format = format },
             },
             workerDirectory, (_, _, _) => { }, step, cancellation);
     }
 
-    // The next worker serves the file in the record, which a worker that died may have left there.
+    // The next worker serves the disk in the record, which a worker that died may have left there.
     private string? CleanUp()
     {
-        if (StateDirectory.Own.TryRead(Id) is not { } record || record.Specification.BackingPath == _path)
+        bool isNew = _destination.NewFormat is not null;
+        if (StateDirectory.Own.TryRead(Id) is not { } record || record.Specification.HasDiskOf(_next))
         {
-            return $"Device {Id} may have been moved, so {_path} is left: Get-UblkDevice {Id}";
+            return $"Device {Id} may have been moved{(isNew ? $", so {_destination.Name} is left" : "")}: Get-UblkDevice {Id}";
         }
 
         try
         {
-            File.Delete(_path);
+            if (isNew)
+            {
+                File.Delete(_destination.Path!);
+            }
+
             return null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return $"{_path} is left: {exception.Message}";
+            return $"{_destination.Name} is left: {exception.Message}";
         }
     }
 
@@ -107,14 +124,17 @@ internal sealed class DeviceMove
     {
         bool isZeroCopy = _device.Features.HasFlag(UblkFeatures.SupportZeroCopy);
         string? reason = NextDisk.RefusalOf(Former, needsImage: false) ?? (
-            Former.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the new file would not be"
-            : _format == ImageFormat.Qcow2 && isZeroCopy
+            Former.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the copy would not be"
+            : _destination.NewFormat == ImageFormat.Qcow2 && isZeroCopy
                 ? "its data is not copied, and a qcow2 image needs it copied. Choose -Format Raw, or make the device with -BufferMode "
                     + "UserCopy"
+            : Former.Recovery != RecoveryMode.None && !TargetCatalog.Find(_next.Target).RecoversWrites
+                ? $"it has -Recovery {Former.Recovery}, and the target {_next.Target} cannot have it. Make the device without -Recovery "
+                    + "and -AutoRestart"
             : null);
         if (reason is not null)
         {
-            throw new UblkException(UblkError.NotSupported, $"The disk of device {Id} cannot be moved to {_path}: {reason}.",
+            throw new UblkException(UblkError.NotSupported, $"The disk of device {Id} cannot be moved to {_destination.Name}: {reason}.",
                 operation: "move", deviceId: Id);
         }
     }

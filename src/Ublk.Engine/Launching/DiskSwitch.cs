@@ -72,7 +72,7 @@ internal sealed class DiskSwitch
         }
 
         if (_registered is { } registered
-            && StateDirectory.Own.TryRead(Id)?.Specification.BackingPath == _former.BackingPath)
+            && StateDirectory.Own.TryRead(Id)?.Specification.HasDiskOf(_former) == true)
         {
             DeviceRegistrar.Replace(_former.Name!, registered);
         }

@@ -67,7 +67,8 @@ internal static class NextDisk
 
         foreach ((int id, string place) in held)
         {
-            if (FileIdentity.Of(place) is { } disk && (disk.Major, disk.Minor) == (file.Major, file.Minor))
+            if (DiskStack.IsOn(file.Major, file.Minor, id)
+                || (FileIdentity.Of(place) is { } disk && (disk.Major, disk.Minor) == (file.Major, file.Minor)))
             {
                 throw new UblkException(UblkError.InvalidArgument, $"{path} is on the disk of device {id} itself. {remedy}",
                     operation: "snapshot", deviceId: id);

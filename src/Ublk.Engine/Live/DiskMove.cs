@@ -5,33 +5,41 @@ using Ublk.Targets;
 
 namespace Ublk.Live;
 
-/// <summary>Copies a disk into a new file while it is in use. What is zero takes no space there.</summary>
+/// <summary>Copies a disk to another place while it is in use. What is zero takes no space in a new file.</summary>
 internal sealed class DiskMove : DiskCopy
 {
     private readonly BlockTarget _source;
     private readonly BlockTarget _destination;
+    private readonly bool _isBlank;
 
-    private DiskMove(OpenedDisk former, OpenedDisk next, ChangedRanges changes)
+    private DiskMove(OpenedDisk former, OpenedDisk next, ChangedRanges changes, bool isBlank)
         : base(former, new ChangeNotingTarget(former.Target, changes), next, changes) =>
-        (Former, _source, _destination) = (former, former.Bare, next.Bare);
+        (Former, _source, _destination, _isBlank) = (former, former.Bare, next.Bare, isBlank);
 
     /// <inheritdoc/>
     public override OpenedDisk Former { get; }
 
-    /// <summary>Opens the new file for it.</summary>
+    /// <summary>Opens the other place for it.</summary>
     /// <param name="host">The worker.</param>
     /// <param name="former">The disk.</param>
-    /// <param name="specification">The device with the new file, which reads as zeroes, as its disk.</param>
-    /// <exception cref="UblkException">The new file cannot be opened, or cannot be the disk; it is not open.</exception>
-    public static DiskMove Open(ILiveHost host, OpenedDisk former, DeviceSpecification specification)
+    /// <param name="specification">The device with the other place as its disk.</param>
+    /// <param name="order">What is copied.</param>
+    /// <exception cref="UblkException">The other place cannot be opened, or cannot be the disk; it is not open.</exception>
+    public static DiskMove Open(ILiveHost host, OpenedDisk former, DeviceSpecification specification, MoveOrder order)
     {
         OpenedDisk next = host.Open(specification, former.Generation + 1, isReopened: false);
         try
         {
-            host.RequireFit(next);
+            if (next.Target.Geometry.Size < order.Size)
+            {
+                throw new UblkException(UblkError.InvalidArgument,
+                    $"{next.Target.BackingPath} has {next.Target.Geometry.Size} bytes, and the disk has {order.Size}. Choose a destination "
+                        + "of at least this size.",
+                    operation: "move", deviceId: specification.Id);
+            }
 
-            // A disk that has grown is larger than its target was when it was opened.
-            return new DiskMove(former, next, new ChangedRanges(next.Target.Geometry.Size));
+            host.RequireFit(next);
+            return new DiskMove(former, next, new ChangedRanges(order.Size), order.IsBlank);
         }
         catch
         {
@@ -76,18 +84,43 @@ internal sealed class DiskMove : DiskCopy
         }
     }
 
-    private void Write(CopyQueue destination, long offset, IoBuffer data) =>
-        Run(destination, request => request.Derive(IoOperation.Write, offset, data.Length, data));
-
-    // The file reads as zeroes where nothing was copied.
-    private void WriteZeroes(CopyQueue destination, long offset, int length, bool isFirst)
+    private void Write(CopyQueue destination, long offset, IoBuffer data)
     {
-        if (!isFirst)
+        while (data.Length > 0)
         {
-            Run(destination, request => request.Derive(IoOperation.WriteZeroes, offset, length, default));
+            IoBuffer part = data.Slice(0, int.Min(data.Length, _destination.Geometry.MaxIoSize));
+            long position = offset;
+            Run(destination, 0, (request, _) => request.Derive(IoOperation.Write, position, part.Length, part));
+            data = data.Slice(part.Length);
+            offset += part.Length;
         }
     }
 
-    private void Run(CopyQueue destination, Func<IoRequest, IoRequest> derive) => destination.Run(
-        0, (request, _) => _destination.HandleAsync(derive(request)), $"{_destination.BackingPath} cannot be written");
+    private void WriteZeroes(CopyQueue destination, long offset, int length, bool isFirst)
+    {
+        if (isFirst && _isBlank)
+        {
+            return;
+        }
+
+        if (_destination.Geometry.WriteZeroes)
+        {
+            Run(destination, 0, (request, _) => request.Derive(IoOperation.WriteZeroes, offset, length, default));
+            return;
+        }
+
+        for (int done = 0, part; done < length; done += part)
+        {
+            part = int.Min(length - done, _destination.Geometry.MaxIoSize);
+            long position = offset + done;
+            Run(destination, part, (request, buffer) =>
+            {
+                buffer.Span.Clear();
+                return request.Derive(IoOperation.Write, position, buffer.Length, buffer);
+            });
+        }
+    }
+
+    private void Run(CopyQueue destination, int length, Func<IoRequest, IoBuffer, IoRequest> derive) => destination.Run(
+        length, (request, buffer) => _destination.HandleAsync(derive(request, buffer)), $"{_destination.BackingPath} cannot be written");
 }

@@ -77,7 +77,7 @@ internal sealed class LiveDisk
                 Merge(order.Specification!, report, check);
                 break;
             case LiveAction.Move when !_isHeld:
-                Move(order.Specification!, report, check);
+                Move(order, report, check);
                 break;
             case LiveAction.Backup when !_isHeld && _backup is null:
                 report(Step($"Creating {order.Backup!.Path}."));
@@ -231,10 +231,11 @@ internal sealed class LiveDisk
         Copy(merge, report, check);
     }
 
-    private void Move(DeviceSpecification specification, Action<LiveReport> report, Action check)
+    private void Move(LiveOrder order, Action<LiveReport> report, Action check)
     {
-        report(Step($"Opening {specification.BackingPath}."));
-        DiskMove move = DiskMove.Open(_host, Disk, specification);
+        DeviceSpecification next = order.Specification!;
+        report(Step($"Opening {next.BackingPath ?? $"the disk of the target {next.Target}"}."));
+        DiskMove move = DiskMove.Open(_host, Disk, next, order.Move!);
         try
         {
             // A change that is under way would not be noted.

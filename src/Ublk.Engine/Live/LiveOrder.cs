@@ -15,6 +15,9 @@ internal sealed record LiveOrder(LiveAction Action, DeviceSpecification? Specifi
     /// <summary>The new image of <see cref="LiveAction.Backup"/>.</summary>
     public BackupOrder? Backup { get; init; }
 
+    /// <summary>What <see cref="LiveAction.Move"/> copies.</summary>
+    public MoveOrder? Move { get; init; }
+
     /// <summary>The version that the sender uses.</summary>
     public int Version { get; init; } = CurrentVersion;
 }
@@ -48,8 +51,8 @@ internal enum LiveAction
     Pull,
 
     /// <summary>
-    /// Copy the disk into the new file that the specification has as the disk. At the end new requests are held, and both files have the
-    /// same content. <see cref="Close"/> then gives the copy up, and leaves the disk open; the end of the channel is as for
+    /// Copy the disk to the place that the specification has as the disk. At the end new requests are held, and both have the same
+    /// content. <see cref="Close"/> then gives the copy up, and leaves the disk open; the end of the channel is as for
     /// <see cref="Merge"/>.
     /// </summary>
     Move,

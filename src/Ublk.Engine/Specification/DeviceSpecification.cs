@@ -38,8 +38,9 @@ internal sealed record DeviceSpecification
     [JsonIgnore]
     public string? BackingPath => Options.GetValueOrDefault(BackingPathOption);
 
-    /// <summary>Whether another specification has the same disk: the same target with the same file.</summary>
-    internal bool HasDiskOf(DeviceSpecification other) => Target == other.Target && BackingPath == other.BackingPath;
+    /// <summary>Whether another specification has the same disk: the same target with the same file or, without a file, options.</summary>
+    internal bool HasDiskOf(DeviceSpecification other) => Target == other.Target && BackingPath == other.BackingPath
+        && (BackingPath is not null || Options.Order().SequenceEqual(other.Options.Order()));
 
     /// <summary>What stands before the target, the first one the client meets first.</summary>
     /// <remarks>A record that an older version wrote has none.</remarks>

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using System.Management.Automation.Host;
 using Ublk.Devices;
 using Ublk.Launching;
 
@@ -7,6 +8,9 @@ namespace Ublk.PowerShell.Commands;
 /// <summary>What the cmdlets have in common that change devices which are there: how the user names them.</summary>
 public abstract class UblkDeviceCommand : UblkCommand
 {
+    private bool _yesToAll;
+    private bool _noToAll;
+
     /// <summary>Devices by id.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Id",
         ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
@@ -65,6 +69,22 @@ public abstract class UblkDeviceCommand : UblkCommand
     /// <param name="from">The states that the device may be in.</param>
     protected void Serve(int id, Action<string> step, bool acceptFiles, params DeviceState[] from) =>
         WriteWarnings(DeviceLauncher.Restart(id, from, acceptFiles, WorkerDirectory, step, StopToken));
+
+    /// <summary>Asks the user.</summary>
+    /// <param name="question">The question.</param>
+    /// <param name="refusal">The error where no user can answer.</param>
+    /// <returns>Whether the answer is yes.</returns>
+    private protected bool Asks(string question, Func<UblkException> refusal)
+    {
+        try
+        {
+            return ShouldContinue(question, Action, ref _yesToAll, ref _noToAll);
+        }
+        catch (Exception exception) when (exception is HostException or PSInvalidOperationException)
+        {
+            throw refusal();
+        }
+    }
 
     // With the cookie of the device that was meant, where it is known: the id may be another's by now.
     private IEnumerable<(int Id, ulong? Cookie)> Named() => ParameterSetName switch

@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Reflection;
 using Ublk.Catalog;
 using Ublk.Specification;
 using Ublk.Targets;
@@ -105,7 +104,7 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
     private protected virtual bool RestartsByDefault => false;
 
     /// <inheritdoc/>
-    public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTargetOrNone(), OwnParameters());
+    public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTargetOrNone(), GetType());
 
     /// <summary>The device that the parameters describe.</summary>
     /// <param name="file">The file behind it, or null.</param>
@@ -211,10 +210,4 @@ public abstract class UblkSpecificationCommand : UblkCommand, IDynamicParameters
             return null;
         }
     }
-
-    private HashSet<string> OwnParameters() => new(
-        GetType().GetProperties().Where(property => property.GetCustomAttribute<ParameterAttribute>() is not null)
-            .Select(property => property.Name)
-            .Concat(["WhatIf", "Confirm"]),
-        StringComparer.OrdinalIgnoreCase);
 }

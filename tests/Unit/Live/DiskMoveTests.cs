@@ -6,6 +6,7 @@ using Ublk.Qcow2.AtRest;
 using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Tests.Serving;
+using Ublk.Tests.Targets.Nbd;
 
 namespace Ublk.Tests.Live;
 
@@ -123,7 +124,7 @@ public sealed class DiskMoveTests : IDisposable
             foreach (bool isLate in (bool[])[false, true])
             {
                 bool isCopying = false;
-                Assert.Throws<OperationCanceledException>(() => live.Run(new LiveOrder(LiveAction.Move, _next), report =>
+                Assert.Throws<OperationCanceledException>(() => live.Run(Order(Size, isBlank: true), report =>
                 {
                     isCopying |= report.Percent is not null;
                     if (isLate ? isCopying && report.Step is not null : report.Percent >= 50)
@@ -189,12 +190,97 @@ public sealed class DiskMoveTests : IDisposable
         byte[] data = new byte[Block];
         data.AsSpan().Fill(7);
         Assert.Equal(Block, served.Request(0, 0, IoOperation.Write, (2 * Size) - Block, data));
-        _host.Run(live, LiveAction.Move, _next);
+        _host.Run(live, Order(2 * Size, isBlank: true));
         _host.Run(live, LiveAction.Open, _next);
         live.End();
         served.Dispose();
         live.Disk.Target.Dispose();
         Shell.Run("cmp", _former.BackingPath!, _next.BackingPath!);
+    }
+
+    private LiveOrder Order(long size, bool isBlank) => new(LiveAction.Move, _next) { Move = new MoveOrder(size, isBlank) };
+
+    [Theory]
+    [InlineData("raw", false)]
+    [InlineData("qcow2", true)]
+    public void A_block_device_is_overwritten_up_to_the_size_of_the_disk(string from, bool isWritten)
+    {
+        using LoopDevice device = new(Size + Block);
+        MoveOver(from, Specify(device.Path, "raw"), isWritten, device.BackingPath);
+    }
+
+    [Theory]
+    [InlineData("raw", true)]
+    [InlineData("qcow2", false)]
+    public void An_export_is_overwritten_and_serves_all_queues(string from, bool isWritten)
+    {
+        string file = $"{_folder}/export";
+        File.WriteAllBytes(file, new byte[Size + Block]);
+        using NbdServer server = NbdServer.Nbdkit("file", file);
+        MoveOver(from, new DeviceSpecification
+        {
+            Id = 0,
+            Target = "Nbd",
+            Options = new Dictionary<string, string> { ["Uri"] = server.Uri() },
+        }, isWritten, file);
+    }
+
+    [Fact]
+    public void A_destination_that_is_too_small_is_refused()
+    {
+        Make("raw", "raw");
+        OpenedDisk disk = _host.Begin(_former);
+        using ServedQueues served = new(disk.Target, Queues, Tags, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        Assert.Contains("Choose a destination", Assert.Throws<UblkException>(() => _host.Run(live, Order(Size + Block, isBlank: true)))
+            .Message, StringComparison.Ordinal);
+        live.End();
+        Assert.Same(disk, live.Disk);
+        served.Dispose();
+        disk.Target.Dispose();
+    }
+
+    // The place has other data before.
+    private void MoveOver(string from, DeviceSpecification next, bool isWritten, string file)
+    {
+        Make(from, "raw");
+        using (FileStream stream = File.OpenWrite(file))
+        {
+            byte[] other = new byte[Size + Block];
+            other.AsSpan().Fill((byte)'x');
+            stream.Write(other);
+        }
+
+        _next = next;
+        OpenedDisk disk = _host.Begin(_former);
+        using (ServedQueues served = new(disk.Target, Queues, Tags, Block))
+        {
+            LiveDisk live = new(disk, served.Switch, _host);
+            using RandomClients? clients = isWritten ? new RandomClients(served, _content) : null;
+            _host.Run(live, Order(Size, isBlank: false));
+            _host.Run(live, LiveAction.Open, _next);
+            live.End();
+            byte[] data = new byte[Block];
+            if (clients is null)
+            {
+                foreach (int queue in Enumerable.Range(0, Queues))
+                {
+                    Assert.Equal(Block, served.Request(queue, 0, IoOperation.Read, queue * Block, data));
+                    Assert.True(data.AsSpan().SequenceEqual(_content.AsSpan(queue * Block, Block)));
+                }
+            }
+
+            clients?.Stop();
+            Assert.Equal(0, served.Request(0, 0, IoOperation.Flush, 0, []));
+            served.Dispose();
+            live.Disk.Target.Dispose();
+        }
+
+        string expected = $"{_folder}/expected";
+        byte[] rest = new byte[Block];
+        rest.AsSpan().Fill((byte)'x');
+        File.WriteAllBytes(expected, [.. _content, .. rest]);
+        Shell.Run("cmp", expected, file);
     }
 
     // Half of it is zero: a quarter was never written, a quarter was written with zeroes.

@@ -54,7 +54,7 @@ internal sealed class TestHost(string folder) : ILiveHost
 
     /// <summary>Carries out an order of a command that copies the disk. The worker may die amid the copy, or after it.</summary>
     public void Run(LiveDisk live, LiveAction action, DeviceSpecification? specification = null) =>
-        Run(live, new LiveOrder(action, specification));
+        Run(live, new LiveOrder(action, specification) { Move = new MoveOrder(RandomClients.Size, IsBlank: true) });
 
     /// <summary>The same for any order.</summary>
     public void Run(LiveDisk live, LiveOrder order)
@@ -120,6 +120,7 @@ internal sealed class TestHost(string folder) : ILiveHost
                 specification, generation,
                 new TargetOptions(specification.Options)
                 {
+                    QueueThreads = RandomClients.Queues,
                     StatePath = $"{folder}/{generation}.state",
                     MustHaveState = isReopened && Recorded!.Target.KeepsState,
                     Backing = backing,
