@@ -21,12 +21,13 @@ internal static class DeviceInventory
         }
 
         using ControlDevice? control = TryOpenControl();
+        UserTables tables = new();
         return
         [
             .. Directory.EnumerateFileSystemEntries(CharDevices)
                 .Select(path => int.Parse(Path.GetFileName(path).AsSpan("ublkc".Length), CultureInfo.InvariantCulture))
                 .Order()
-                .Select(id => Describe(control, id))
+                .Select(id => Describe(control, id, tables))
                 .OfType<UblkDevice>(),
         ];
     }
@@ -40,7 +41,7 @@ internal static class DeviceInventory
         }
 
         using ControlDevice? control = TryOpenControl();
-        return Describe(control, id);
+        return Describe(control, id, new UserTables());
     }
 
     /// <summary>One device, which must exist.</summary>
@@ -49,7 +50,7 @@ internal static class DeviceInventory
         Find(id) ?? throw new UblkException(UblkError.DeviceNotFound, $"There is no ublk device {id}.", deviceId: id);
 
     /// <summary>One device, or null, through an open control node.</summary>
-    internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id) : null;
+    internal static UblkDevice? Find(ControlDevice control, int id) => HasCharDevice(id) ? Describe(control, id, new UserTables()) : null;
 
     /// <summary>The state of a device that the driver has reported.</summary>
     internal static DeviceState StateOf(UblkDeviceInfo info) =>
@@ -78,7 +79,7 @@ internal static class DeviceInventory
         }
     }
 
-    private static UblkDevice? Describe(ControlDevice? control, int id)
+    private static UblkDevice? Describe(ControlDevice? control, int id, UserTables tables)
     {
         UblkDeviceInfo? info = null;
         if (control is not null)
@@ -119,13 +120,13 @@ internal static class DeviceInventory
             MaxIoSize = info is { } m ? (int)m.MaxIoBufferBytes : disk.MaxIoSize,
             ProcessId = info is { ServerPid: > 0 } s ? s.ServerPid : null,
             WorkerVersion = record?.WorkerVersion,
-            Owner = info is { } o ? UserNames.Find(o.OwnerUid) : null,
+            Owner = info is { } o ? tables.OwnerName(o.OwnerUid) : null,
             Flags = info is { } f ? (UblkFeatures)f.Flags : null,
             Queues = record?.Queues ?? [],
             DeviceNumber = disk.DeviceNumber,
             CharDeviceNumber = KernelFiles.Read($"{CharDevices}/ublkc{id}/dev"),
-            Holders = DeviceUsers.Holders(id),
-            MountPoints = DeviceUsers.MountPoints(id),
+            Holders = DeviceUsers.Holders(id, tables),
+            MountPoints = DeviceUsers.MountPoints(id, tables),
             StartTime = record?.StartTime.ToLocalTime(),
             WriteCache = record?.Specification.WriteCache,
             Recovery = record?.Specification.Recovery,

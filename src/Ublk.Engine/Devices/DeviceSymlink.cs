@@ -95,7 +95,7 @@ internal static class DeviceSymlink
     {
         try
         {
-            return [.. Directory.EnumerateFileSystemEntries(Folder).Where(path => TargetOf(path) == id)];
+            return !Directory.Exists(Folder) ? [] : [.. Directory.EnumerateFileSystemEntries(Folder).Where(path => TargetOf(path) == id)];
         }
         catch (Exception exception) when (exception is DirectoryNotFoundException or UnauthorizedAccessException)
         {

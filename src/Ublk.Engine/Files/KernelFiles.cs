@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Ublk.Interop;
 
 namespace Ublk.Files;
@@ -9,17 +10,24 @@ internal static class KernelFiles
     /// <summary>What follows the path of an open file whose name was removed (proc(5)).</summary>
     public const string DeletedMark = " (deleted)";
 
+    // An attribute of sysfs has a page at most.
+    private const int MaxLength = 4096;
+
     /// <summary>A file of one line; null where it cannot be read.</summary>
-    public static string? Read(string path)
+    /// <remarks>
+    /// A look at a device takes ten of them. File.ReadAllText takes three times as long for one, and thirty times where there is none.
+    /// </remarks>
+    public static unsafe string? Read(string path)
     {
-        try
-        {
-            return File.ReadAllText(path).Trim();
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        using SafeFileHandle file = Libc.Open(path, Libc.O_RDONLY);
+        if (file.IsInvalid)
         {
             return null;
         }
+
+        byte* text = stackalloc byte[MaxLength];
+        nint length = Libc.PRead(file, text, MaxLength, 0);
+        return length < 0 ? null : Encoding.UTF8.GetString(text, (int)length).Trim();
     }
 
     /// <summary>
@@ -27,6 +35,12 @@ internal static class KernelFiles
     /// </summary>
     public static IReadOnlyList<string> List(string path)
     {
+        // An exception takes longer than all else here, and /sys/fs often has none of the folders that are looked for.
+        if (!Directory.Exists(path))
+        {
+            return [];
+        }
+
         try
         {
             return [.. Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry))];

@@ -61,7 +61,9 @@ internal static class DeviceStopper
         Deadline deadline = new(TransientUseTimeout);
         while (true)
         {
-            string? users = DeviceUsers.Find(id);
+            // The driver refuses to stop an open disk, so its users are only looked for afterwards. It knows nothing of the users of a
+            // disk that is gone (ENODEV). Before 7.0 it stops open disks as well.
+            string? users = canTry ? null : DeviceUsers.Find(id);
             if (DeviceIdentity.IsReplaced(control, id, info.ServerCookie))
             {
                 return;
@@ -70,6 +72,12 @@ internal static class DeviceStopper
             int result = users is not null ? -Libc.EBUSY
                 : canTry ? control.TryStop(id, DeviceTransitions.EndTimeout)
                 : StopUnopened(control, id);
+            if (result == -Libc.ENODEV && canTry)
+            {
+                users = DeviceUsers.Find(id);
+                result = users is null ? result : -Libc.EBUSY;
+            }
+
             if (result >= 0 || result == -Libc.ENODEV)
             {
                 return;
@@ -88,7 +96,8 @@ internal static class DeviceStopper
             if (deadline.IsOver)
             {
                 throw new UblkException(UblkError.DeviceInUse,
-                    $"/dev/ublkb{id} is in use: {users ?? DeviceUsers.FindElsewhere(id) ?? "another process has it open"}. "
+                    $"/dev/ublkb{id} is in use: "
+                        + $"{users ?? DeviceUsers.Find(id) ?? DeviceUsers.FindElsewhere(id) ?? "another process has it open"}. "
                         + "Unmount or close it first, or use -Force: its users then lose data that they have not written yet.",
                     Libc.EBUSY, "stop", id);
             }

@@ -11,7 +11,7 @@ public class DeviceUsersTests
     private const string Ext4 = @"36 35 259:1 / /mnt\040a rw,noatime shared:1 - ext4 /dev/ublkb1p2 rw,errors=continue";
     private const string Btrfs = "37 1 0:44 / /mnt rw - btrfs /dev/ublkb2 rw,space_cache=v2";
 
-    private static readonly DeviceUsers.DiskSet[] Sets = [new("btrfs 1-2", ["ublkb2", "ublkb3"])];
+    private static readonly DiskSet[] Sets = [new("btrfs 1-2", ["ublkb2", "ublkb3"])];
 
     [Theory]
     [InlineData(Ext4, 1)]
@@ -19,18 +19,18 @@ public class DeviceUsersTests
     [InlineData("36 35 0:5 / /mnt rw - bcachefs /dev/sda:/dev/ublkb1 rw", 1)]
     [InlineData(Btrfs, 2)]
     [InlineData(Btrfs, 3)]
-    public void A_mount_is_on_its_disks(string line, int id) => Assert.True(DeviceUsers.IsOn(MountTable.Parse(line), id, [], Sets));
+    public void A_mount_is_on_its_disks(string line, int id) => Assert.True(DiskMount.Of(MountTable.Parse(line), Sets).IsOn(id, []));
 
     [Theory]
     [InlineData(Ext4, 0)]
     [InlineData(Ext4, 11)]
     [InlineData(Btrfs, 1)]
     [InlineData("36 35 0:5 / /dev/ublkb1 rw - tmpfs tmpfs rw", 1)]
-    public void A_mount_is_on_no_other(string line, int id) => Assert.False(DeviceUsers.IsOn(MountTable.Parse(line), id, [], Sets));
+    public void A_mount_is_on_no_other(string line, int id) => Assert.False(DiskMount.Of(MountTable.Parse(line), Sets).IsOn(id, []));
 
     [Fact]
     public void A_mount_is_found_by_the_number_of_its_device() =>
-        Assert.True(DeviceUsers.IsOn(MountTable.Parse("36 35 259:7 / /mnt rw - ext4 /dev/root rw"), 5, ["259:7"], []));
+        Assert.True(DiskMount.Of(MountTable.Parse("36 35 259:7 / /mnt rw - ext4 /dev/root rw"), []).IsOn(5, ["259:7"]));
 
     [Theory]
     [InlineData("ublkb1", true)]
