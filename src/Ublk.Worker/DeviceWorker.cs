@@ -66,7 +66,7 @@ internal sealed class DeviceWorker
             DeviceRecord? former = _kind == LaunchKind.New ? null : StateDirectory.Own.TryRead(_id);
             RequireSameFiles(FileIdentity.Of(former?.BackingPath), former);
             DiskHost host = new(_log, AdoptSize, Abort);
-            OpenedDisk disk = OpenDisk(host, former);
+            OpenedDisk disk = OpenDisk(host, former) with { Mirror = former?.Mirror?.Interrupt() };
             bool isFinished;
             try
             {

@@ -33,7 +33,8 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
 
     /// <inheritdoc/>
     /// <remarks>A worker that died before it recorded an opening may have left a state of the same number.</remarks>
-    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null)
+    public OpenedDisk Open(
+        DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0)
     {
         int id = specification.Id!.Value;
         DeviceRecord? record = StateDirectory.Own.TryRead(id);
@@ -43,7 +44,8 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
         }
 
         return Open(
-            specification, generation, mustHaveState: isReopened && record?.KeepsState == true, GenerationsOf(record), backing);
+            specification, generation, mustHaveState: isReopened && record?.KeepsState == true, GenerationsOf(record), backing,
+            firstFile);
     }
 
     /// <inheritdoc/>
@@ -94,7 +96,7 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
 
     private OpenedDisk Open(
         DeviceSpecification specification, int generation, bool mustHaveState, Dictionary<string, ulong>? overlays,
-        BlockTarget? backing = null)
+        BlockTarget? backing = null, int firstFile = 0)
     {
         int id = specification.Id!.Value;
         TargetOptions options = new(specification.Options)
@@ -112,6 +114,7 @@ internal sealed class DiskHost(Log log, Action sizeChanged, Action<Exception> ab
             MustHaveState = mustHaveState,
             FormerGenerations = overlays,
             Backing = backing,
+            FirstFile = firstFile,
 
             // A filter may change the size, and a disk with filters keeps its own.
             FormerSize = specification.Filters.Count == 0 ? new SysfsDisk(id).Size : null,

@@ -108,6 +108,7 @@ internal static class DeviceInventory
             Filters = record?.Specification.Filters ?? [],
             BackingPath = record?.BackingPath,
             BackingFile = record?.BackingFile,
+            Mirror = record?.Mirror,
             IsBackingDeleted = info is { ServerPid: > 0 } worker ? record?.BackingFile?.IsDeletedIn(worker.ServerPid) : null,
             Size = disk.Size ?? (parameters is { } p ? (long)p.DeviceSectors << UblkAbi.SectorShift : null),
             State = info is { } i ? DeviceStates.Of((DriverState)i.State, record) : null,

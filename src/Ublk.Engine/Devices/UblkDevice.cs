@@ -47,6 +47,9 @@ public sealed class UblkDevice
     /// </summary>
     public bool? IsBackingDeleted { get; init; }
 
+    /// <summary>The two places that Move-UblkDevice -Mirror keeps alike, each with its state; null for a disk in one place.</summary>
+    public UblkMirror? Mirror { get; init; }
+
     /// <summary>The disk's size in bytes.</summary>
     public long? Size { get; init; }
 

@@ -23,6 +23,7 @@ public enum IoOperation : byte
 public sealed class IoRequest
 {
     private IoRequest? _derived;
+    private IoRequest? _twin;
 
     internal IoRequest(IoQueue queue, int tag, int slot)
     {
@@ -75,6 +76,14 @@ public sealed class IoRequest
         derived.IsForceUnitAccess = IsForceUnitAccess;
         derived.MustStayAllocated = MustStayAllocated;
         return derived;
+    }
+
+    /// <summary>The same request for another target at the same time. There is one for each request.</summary>
+    internal IoRequest Twin()
+    {
+        IoRequest twin = _twin ??= new IoRequest(Queue, Tag, Slot);
+        twin.Load(Operation, IsForceUnitAccess, MustStayAllocated, Offset, Length, Buffer);
+        return twin;
     }
 
     /// <summary>The same request, to be durable before it completes. It is the one derived request that there is at a time.</summary>

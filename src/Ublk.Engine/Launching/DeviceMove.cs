@@ -34,6 +34,7 @@ internal sealed class DeviceMove
     /// <summary>Moves a disk.</summary>
     /// <param name="id">The device.</param>
     /// <param name="destination">The other place.</param>
+    /// <param name="isMirror">Whether the disk stays in both places, until <see cref="End"/>.</param>
     /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
     /// <param name="percent">Called with the percentage of the step that is done. An exception in it is ignored.</param>
@@ -43,7 +44,7 @@ internal sealed class DeviceMove
     /// It cannot be moved. The disk has its former place, and a new file is removed, unless the message says otherwise.
     /// </exception>
     public static IReadOnlyList<string> Run(
-        int id, MoveDestination destination, string workerDirectory, Action<string> step, Action<int> percent,
+        int id, MoveDestination destination, bool isMirror, string workerDirectory, Action<string> step, Action<int> percent,
         CancellationToken cancellation)
     {
         Action<string> report = StepReports.Guard(step);
@@ -51,17 +52,27 @@ internal sealed class DeviceMove
         using LiveDevice device = new(control, id, report, StepReports.Guard(percent), cancellation);
         DeviceMove move = new(device, destination);
         DiskSwitch diskSwitch = new(move.Former);
+        if (isMirror && diskSwitch.IsRegistered)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"Device {id} is registered, with one place for its disk, which may not be the one in sync at the next boot. Move it without "
+                    + $"-Mirror, or unregister it first: Unregister-UblkDevice {move.Former.Name}",
+                operation: "move", deviceId: id);
+        }
+
         move.Create(workerDirectory, report, cancellation);
         try
         {
             device.Worker.Begin(new LiveOrder(LiveAction.Move, move._next)
             {
-                Move = new MoveOrder(device.Size, IsBlank: destination.NewFormat is not null),
+                Move = new MoveOrder(device.Size, IsBlank: destination.NewFormat is not null, isMirror),
             });
             device.Worker.Wait(cancellation);
             device.RequireUnchanged();
             cancellation.ThrowIfCancellationRequested();
-            return diskSwitch.Run(device.Worker, move._next);
+            return isMirror
+                ? device.Worker.Run(LiveAction.Mirror, null, CancellationToken.None)
+                : diskSwitch.Run(device.Worker, move._next);
         }
         catch (Exception exception)
         {
@@ -76,6 +87,28 @@ internal sealed class DeviceMove
             throw new UblkException(
                 cause?.Error ?? UblkError.OperationFailed, $"{exception.Message} {left}", cause?.Errno ?? 0, "move", id);
         }
+    }
+
+    /// <summary>Ends a mirror: one of the two places is the disk from then on, and the other is closed.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="leg">0 for the former place, 1 for the next.</param>
+    /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
+    /// <param name="cancellation">Gives up before the mirror is ended.</param>
+    /// <exception cref="UblkException">The disk is in one place only, or that place was dropped.</exception>
+    public static void End(int id, int leg, Action<string> step, CancellationToken cancellation)
+    {
+        using ControlDevice control = new();
+        using LiveDevice device = new(control, id, StepReports.Guard(step), null, cancellation, mayBeMirrored: true);
+        if (device.Record.Mirror is not { } mirror)
+        {
+            throw new UblkException(UblkError.DeviceStateInvalid,
+                $"Device {id} is not mirrored. Begin a mirror: Move-UblkDevice {id} -DestinationPath new.img -Mirror",
+                operation: "move", deviceId: id);
+        }
+
+        mirror.RequireInSync(id, leg);
+        device.Worker.Begin(new LiveOrder(LiveAction.Settle) { Leg = leg });
+        device.Worker.Wait(CancellationToken.None);
     }
 
     private void Create(string workerDirectory, Action<string> step, CancellationToken cancellation)

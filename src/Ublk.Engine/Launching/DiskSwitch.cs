@@ -34,6 +34,9 @@ internal sealed class DiskSwitch
         }
     }
 
+    /// <summary>Whether the device is registered with its disk.</summary>
+    public bool IsRegistered => _registered is not null;
+
     private int Id => _former.Id!.Value;
 
     /// <summary>Switches. Writes that follow reach the other disk alone, so a boot must not find the former any more.</summary>

@@ -19,14 +19,17 @@ internal sealed class LiveDevice : IDisposable
     /// <param name="step">Called with a sentence for each step, on the calling thread.</param>
     /// <param name="percent">Called with the percentage of the step that is done.</param>
     /// <param name="cancellation">Gives up.</param>
+    /// <param name="mayBeMirrored">Whether its disk may be in two places.</param>
     /// <exception cref="UblkException">There is no such device, it is another user's, or its worker takes no commands.</exception>
-    public LiveDevice(ControlDevice control, int id, Action<string> step, Action<int>? percent, CancellationToken cancellation)
+    public LiveDevice(
+        ControlDevice control, int id, Action<string> step, Action<int>? percent, CancellationToken cancellation,
+        bool mayBeMirrored = false)
     {
         Id = id;
         _idLock = StateDirectory.Own.LockDevice(id, cancellation);
         try
         {
-            Record = DeviceTransitions.LiveRecordOf(control, id, cancellation);
+            Record = DeviceTransitions.LiveRecordOf(control, id, cancellation, mayBeMirrored);
             Features = (UblkFeatures)control.GetInfo(id).Flags;
             Size = (long)control.GetParameters(id).DeviceSectors << UblkAbi.SectorShift;
             Worker = LiveConnection.Open(id, step, percent);

@@ -33,11 +33,22 @@ internal static class DeviceTransitions
 
     /// <summary>The record of a device that a worker of ours serves.</summary>
     /// <exception cref="UblkException">There is no such device, it has no record, or no worker serves it.</exception>
-    public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation)
+    /// <param name="control">The driver.</param>
+    /// <param name="id">The device.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <param name="mayBeMirrored">
+    /// Whether its disk may be in two places. Its worker writes the record by itself then, so no other process may.
+    /// </param>
+    public static DeviceRecord LiveRecordOf(ControlDevice control, int id, CancellationToken cancellation, bool mayBeMirrored = false)
     {
         DeviceRecord record = RecordOf(control, id);
         DriverState state = AwaitServerGone(control, id, cancellation);
-        return state == DriverState.Live ? record : throw WrongState(id, DeviceStates.Of(state, record));
+        return state != DriverState.Live ? throw WrongState(id, DeviceStates.Of(state, record))
+            : record.Mirror is { IsInSync: true } mirror && !mayBeMirrored ? throw new UblkException(UblkError.NotSupported,
+                $"The disk of device {id} is in two places, and cannot be changed: {mirror}. End the mirror first: Move-UblkDevice {id} "
+                    + "-Complete, or -Undo",
+                operation: "change", deviceId: id)
+            : record;
     }
 
     /// <summary>Checks that a device is what a record read earlier says.</summary>

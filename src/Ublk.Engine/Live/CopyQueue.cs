@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -20,10 +21,17 @@ internal sealed class CopyQueue : IDisposable
     /// <param name="target">What the files are of that operations use.</param>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
     public CopyQueue(BlockTarget target)
+        : this(target.Files)
+    {
+    }
+
+    /// <summary>Makes the queue with files for its operations.</summary>
+    /// <exception cref="UblkException">The kernel refuses it.</exception>
+    public CopyQueue(IReadOnlyList<SafeFileHandle> files)
     {
         try
         {
-            _queue = new IoQueue(Entries, [], target.Files);
+            _queue = new IoQueue(Entries, [], files);
         }
         catch
         {

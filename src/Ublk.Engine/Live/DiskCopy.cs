@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Targets;
 
 namespace Ublk.Live;
@@ -26,6 +27,9 @@ internal abstract class DiskCopy(OpenedDisk disk, ChangeNotingTarget noting, Ope
     /// <summary>The disk as it was before, if it is open as it was; null if it must be opened anew to give the copy up.</summary>
     public virtual OpenedDisk? Former => null;
 
+    /// <summary>The files for operations on the other place.</summary>
+    protected virtual IReadOnlyList<SafeFileHandle> DestinationFiles => Next.Target.Files;
+
     /// <summary>
     /// Copies everything, then again what was changed meanwhile, until little is left. Then no requests are in flight, and the rest is
     /// copied and made durable.
@@ -37,7 +41,7 @@ internal abstract class DiskCopy(OpenedDisk disk, ChangeNotingTarget noting, Ope
     public void Run(Action<long> advance, Action check, Action hold)
     {
         using CopyQueue source = new(Disk.Target);
-        using CopyQueue destination = new(Next.Target);
+        using CopyQueue destination = new(DestinationFiles);
         CopyChanges(source, destination, isFirst: true, position =>
         {
             advance(position);

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Ublk.Images;
 using Ublk.Io;
 using Ublk.Specification;
@@ -12,12 +13,18 @@ internal sealed class DiskMove : DiskCopy
     private readonly BlockTarget _destination;
     private readonly bool _isBlank;
 
-    private DiskMove(OpenedDisk former, OpenedDisk next, ChangedRanges changes, bool isBlank)
-        : base(former, new ChangeNotingTarget(former.Target, changes), next, changes) =>
-        (Former, _source, _destination, _isBlank) = (former, former.Bare, next.Bare, isBlank);
+    private DiskMove(OpenedDisk former, OpenedDisk next, ChangedRanges changes, MoveOrder order)
+        : base(former, new ChangeNotingTarget(former.Target, changes), next, changes)
+    {
+        (Former, _source, _destination, _isBlank) = (former, former.Bare, next.Bare, order.IsBlank);
+        DestinationFiles = order.IsMirror ? [.. former.Target.Files, .. next.Target.Files] : next.Target.Files;
+    }
 
     /// <inheritdoc/>
     public override OpenedDisk Former { get; }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<SafeFileHandle> DestinationFiles { get; }
 
     /// <summary>Opens the other place for it.</summary>
     /// <param name="host">The worker.</param>
@@ -27,7 +34,8 @@ internal sealed class DiskMove : DiskCopy
     /// <exception cref="UblkException">The other place cannot be opened, or cannot be the disk; it is not open.</exception>
     public static DiskMove Open(ILiveHost host, OpenedDisk former, DeviceSpecification specification, MoveOrder order)
     {
-        OpenedDisk next = host.Open(specification, former.Generation + 1, isReopened: false);
+        OpenedDisk next = host.Open(specification, former.Generation + 1, isReopened: false,
+            firstFile: order.IsMirror ? former.Target.Files.Count : 0);
         try
         {
             if (next.Target.Geometry.Size < order.Size)
@@ -39,7 +47,7 @@ internal sealed class DiskMove : DiskCopy
             }
 
             host.RequireFit(next);
-            return new DiskMove(former, next, new ChangedRanges(order.Size), order.IsBlank);
+            return new DiskMove(former, next, new ChangedRanges(order.Size), order);
         }
         catch
         {

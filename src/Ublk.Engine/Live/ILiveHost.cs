@@ -11,8 +11,9 @@ internal interface ILiveHost
     /// <param name="generation">The number of the opening.</param>
     /// <param name="isReopened">Whether it is what this worker had open until now, and whose state must be there.</param>
     /// <param name="backing">What an image is opened over, which is its backing file; null to open that.</param>
+    /// <param name="firstFile">How many files of another disk the queues have before those of this one.</param>
     /// <exception cref="UblkException">It cannot be opened; <see cref="UblkError.BackingFileInUse"/> while another has it.</exception>
-    OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null);
+    OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0);
 
     /// <summary>Checks that a disk can stand behind the device as it is.</summary>
     /// <exception cref="UblkException">It cannot.</exception>

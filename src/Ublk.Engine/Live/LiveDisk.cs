@@ -30,6 +30,7 @@ internal sealed class LiveDisk
     private DiskCopy? _copy;
 
     private DiskBackup? _backup;
+    private DiskMirror? _mirror;
 
     /// <summary>Takes the disk that the queues serve.</summary>
     public LiveDisk(OpenedDisk disk, TargetSwitch targets, ILiveHost host) => (Disk, _targets, _host) = (disk, targets, host);
@@ -52,6 +53,13 @@ internal sealed class LiveDisk
     /// <exception cref="UblkException">It cannot be done; the disk is as it was, and requests that were held still are.</exception>
     public void Run(LiveOrder order, Action<LiveReport> report, Action check)
     {
+        if (_mirror is not null && order.Action != LiveAction.Settle)
+        {
+            throw new UblkException(UblkError.NotSupported,
+                $"Device {Id} is mirrored, and cannot be changed. End the mirror first: Move-UblkDevice {Id} -Complete, or -Undo",
+                operation: "change", deviceId: Id);
+        }
+
         switch (order.Action)
         {
             case LiveAction.Exchange when !_isHeld:
@@ -78,6 +86,12 @@ internal sealed class LiveDisk
                 break;
             case LiveAction.Move when !_isHeld:
                 Move(order, report, check);
+                break;
+            case LiveAction.Mirror when _copy is DiskMove move:
+                Mirror(move);
+                break;
+            case LiveAction.Settle when !_isHeld:
+                Settle(order.Leg, report, check);
                 break;
             case LiveAction.Backup when !_isHeld && _backup is null:
                 report(Step($"Creating {order.Backup!.Path}."));
@@ -162,11 +176,7 @@ internal sealed class LiveDisk
     // A flush that the disk's client sends later reaches the next target alone, and must cover what was written to this one.
     private void Close(Action<LiveReport> report)
     {
-        if (Disk.File is not null)
-        {
-            RequireServed(FileIdentity.Of(Disk.Target.BackingPath));
-        }
-
+        RequireServed(Disk);
         report(Step($"Closing {Disk.Target.BackingPath}."));
         if (!Disk.Target.Geometry.ReadOnly)
         {
@@ -211,10 +221,7 @@ internal sealed class LiveDisk
         DiskMerge merge = DiskMerge.Open(_host, Disk, specification);
         try
         {
-            if (Disk.File is not null)
-            {
-                RequireServed(merge.Disk.File);
-            }
+            RequireServed(Disk, merge.Disk.File);
 
             _targets.Attach(merge.Disk.Target);
         }
@@ -336,6 +343,62 @@ internal sealed class LiveDisk
         }
     }
 
+    private void Mirror(DiskMove move)
+    {
+        DiskMirror mirror = new(move.Former, move.Next, _host);
+        try
+        {
+            _targets.Attach(mirror.Disk.Target);
+            _host.Record(mirror.Disk);
+        }
+        catch
+        {
+            _targets.Attach(move.Former.Target);
+            throw;
+        }
+
+        _copy = null;
+        _mirror = mirror;
+        Disk = mirror.Disk;
+    }
+
+    // From the record on one place is the disk, and the other is not written any more. It is opened anew: its operations may have counted
+    // the files of the other.
+    private void Settle(int leg, Action<LiveReport> report, Action check)
+    {
+        if (_mirror is not { } mirror)
+        {
+            Disk.Mirror?.RequireInSync(Id, leg);
+            OpenedDisk disk = Disk with { Mirror = null };
+            _host.Record(disk);
+            Disk = disk;
+            return;
+        }
+
+        OpenedDisk kept = mirror.Keep(leg);
+        RequireServed(kept);
+        Hold(report, check);
+
+        // A place that cannot be flushed is dropped.
+        _targets.Flush(Disk.Storage);
+        kept = mirror.Keep(leg);
+        _host.Record(kept);
+        report(Step($"Opening {kept.Target.BackingPath}."));
+        _mirror = null;
+        IsOpen = false;
+        Disk = kept;
+        try
+        {
+            _targets.Detach();
+        }
+        finally
+        {
+            mirror.Close(leg);
+        }
+
+        Reopen();
+    }
+
     // The command ended without a word. The next boot must find the file that is written from now on.
     private void Decide(DiskCopy copy)
     {
@@ -378,10 +441,7 @@ internal sealed class LiveDisk
         try
         {
             OpenedDisk next = OpenUnused();
-            if (Disk.File is not null)
-            {
-                RequireServed(next.File);
-            }
+            RequireServed(Disk, next.File);
 
             _targets.Attach(next.Target);
             Disk = next;
@@ -411,12 +471,14 @@ internal sealed class LiveDisk
     }
 
     // The file may have been renamed, and the path may lead to another one, which has other data.
-    private void RequireServed(FileIdentity? found)
+    private void RequireServed(OpenedDisk disk) => RequireServed(disk, FileIdentity.Of(disk.Target.BackingPath));
+
+    private void RequireServed(OpenedDisk disk, FileIdentity? found)
     {
-        if (found is not { } file || !file.Matches(Disk.File!.Value))
+        if (disk.File is { } served && found?.Matches(served) != true)
         {
             throw new UblkException(UblkError.InvalidBackingFile,
-                $"{Disk.Target.BackingPath} is not the file that device {Id} serves: it was moved, removed or replaced. Put it back first.",
+                $"{disk.Target.BackingPath} is not the file that device {Id} serves: it was moved, removed or replaced. Put it back first.",
                 deviceId: Id);
         }
     }

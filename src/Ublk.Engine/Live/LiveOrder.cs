@@ -18,6 +18,9 @@ internal sealed record LiveOrder(LiveAction Action, DeviceSpecification? Specifi
     /// <summary>What <see cref="LiveAction.Move"/> copies.</summary>
     public MoveOrder? Move { get; init; }
 
+    /// <summary>The place that <see cref="LiveAction.Settle"/> keeps: 0 for the former, 1 for the next.</summary>
+    public int Leg { get; init; }
+
     /// <summary>The version that the sender uses.</summary>
     public int Version { get; init; } = CurrentVersion;
 }
@@ -46,6 +49,14 @@ internal enum LiveAction
     /// channel, unless the device was registered with the backing file by then.
     /// </summary>
     Merge,
+
+    /// <summary>
+    /// After <see cref="Move"/>: let the held requests go on, and have all changes go to both places until <see cref="Settle"/>.
+    /// </summary>
+    Mirror,
+
+    /// <summary>End that: one of the two places is the disk from then on.</summary>
+    Settle,
 
     /// <summary>Copy what the backing file has into the image, where that has nothing of its own.</summary>
     Pull,

@@ -17,6 +17,9 @@ namespace Ublk.Live;
 internal sealed record OpenedDisk(
     DeviceSpecification Specification, int Generation, TargetOptions Options, BlockTarget Storage, BlockTarget Target, FileIdentity? File)
 {
+    /// <summary>The two places of a disk that a move keeps alike, or one of which it no longer does; null for others.</summary>
+    public UblkMirror? Mirror { get; init; }
+
     /// <summary>The target without any filter.</summary>
     public BlockTarget Bare
     {
@@ -87,6 +90,7 @@ internal sealed record OpenedDisk(
     {
         Specification = Specification,
         Generation = Generation,
+        Mirror = Mirror,
         BackingPath = Target.BackingPath,
         BackingFile = File,
         TargetProperties = Target.Properties,

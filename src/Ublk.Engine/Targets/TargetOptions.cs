@@ -32,6 +32,7 @@ public sealed class TargetOptions
         SizeChanged = other.SizeChanged;
         Companion = other.Companion;
         Backing = other.Backing;
+        FirstFile = other.FirstFile;
     }
 
     private TargetOptions(IReadOnlyDictionary<string, string> values, IList<string> warnings, IDictionary<string, ulong> generations)
@@ -87,6 +88,9 @@ public sealed class TargetOptions
     /// files come before those of the image. Null to open the backing file.
     /// </summary>
     internal BlockTarget? Backing { get; init; }
+
+    /// <summary>How many files of another target the queues have before those of this one.</summary>
+    internal int FirstFile { get; init; }
 
     /// <summary>Where a target leaves sentences the user should see although the device works.</summary>
     public IList<string> Warnings { get; }

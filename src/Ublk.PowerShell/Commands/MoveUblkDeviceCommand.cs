@@ -32,14 +32,57 @@ public sealed class MoveUblkDeviceCommand : UblkDeviceCommand, IDynamicParameter
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>Keeps the disk in both places, until -Complete or -Undo.</summary>
+    [Parameter]
+    public SwitchParameter Mirror { get; set; }
+
+    /// <summary>Ends a mirror: the disk is in the new place alone.</summary>
+    [Parameter]
+    public SwitchParameter Complete { get; set; }
+
+    /// <summary>Ends a mirror: the disk is in the former place alone.</summary>
+    [Parameter]
+    public SwitchParameter Undo { get; set; }
+
     /// <inheritdoc/>
-    protected override string Action => $"Move the disk to {DestinationPath ?? $"a disk of the target {Target}"}";
+    protected override string Action => (Complete, Undo) switch
+    {
+        ({ IsPresent: true }, _) => "End the mirror, and keep the new place",
+        (_, { IsPresent: true }) => "End the mirror, and keep the former place",
+        _ => $"{(Mirror ? "Mirror" : "Move")} the disk to {DestinationPath ?? $"a disk of the target {Target}"}",
+    };
 
     /// <inheritdoc/>
     public object GetDynamicParameters() => _targetParameters = TargetParameters.Of(FindTarget(), GetType());
 
     /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
+    {
+        if (Complete || Undo)
+        {
+            End(id, step);
+        }
+        else
+        {
+            Move(id, step);
+        }
+
+        WriteDevice(id);
+    }
+
+    private void End(int id, Action<string> step)
+    {
+        if ((Complete && Undo) || Mirror || DestinationPath is not null || Target is not null)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"-Complete and -Undo each end a mirror, and go with nothing else: Move-UblkDevice {id} -Complete.",
+                operation: "move", deviceId: id);
+        }
+
+        DeviceMove.End(id, Undo ? 0 : 1, step, StopToken);
+    }
+
+    private void Move(int id, Action<string> step)
     {
         MoveDestination destination = FindDestination(id);
         if (destination.NewFormat is null && !Force && !Asks(
@@ -51,12 +94,10 @@ public sealed class MoveUblkDeviceCommand : UblkDeviceCommand, IDynamicParameter
             return;
         }
 
-        foreach (string warning in DeviceMove.Run(id, destination, WorkerDirectory, step, ShowPercent, StopToken))
+        foreach (string warning in DeviceMove.Run(id, destination, Mirror, WorkerDirectory, step, ShowPercent, StopToken))
         {
             WriteWarning(warning);
         }
-
-        WriteDevice(id);
     }
 
     private TargetDefinition? FindTarget() => DestinationTargetCompleter.Targets.FirstOrDefault(

@@ -13,6 +13,7 @@ internal sealed class RandomClients : IDisposable
 
     private readonly List<Thread> _threads = [];
     private volatile bool _isStopped;
+    private int _failures;
 
     /// <summary>Begins to write.</summary>
     /// <param name="served">The disk.</param>
@@ -27,6 +28,9 @@ internal sealed class RandomClients : IDisposable
             thread.Start();
         }
     }
+
+    /// <summary>How many writes failed.</summary>
+    public int Failures => _failures;
 
     public void Stop()
     {
@@ -50,6 +54,10 @@ internal sealed class RandomClients : IDisposable
             if (served.End(client / Tags, client % Tags, default) >= 0)
             {
                 data.CopyTo(content.AsSpan(block * Block));
+            }
+            else
+            {
+                Interlocked.Increment(ref _failures);
             }
         }
     }

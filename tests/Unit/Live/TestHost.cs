@@ -42,6 +42,12 @@ internal sealed class TestHost(string folder) : ILiveHost
     /// <summary>Called with the number of each of these.</summary>
     public Action<int> Refused { get; set; } = _ => { };
 
+    /// <summary>Puts something before each target that is opened.</summary>
+    public Func<BlockTarget, BlockTarget> Wrap { get; set; } = target => target;
+
+    /// <summary>Whether the record cannot be written.</summary>
+    public bool IsRecordFull { get; set; }
+
     /// <summary>Opens the disk as its first worker does.</summary>
     public OpenedDisk Begin(DeviceSpecification specification) => Recorded = Open(specification, 0, isReopened: false);
 
@@ -106,7 +112,7 @@ internal sealed class TestHost(string folder) : ILiveHost
         IsDead = false;
     }
 
-    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null)
+    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0)
     {
         Die(backing is null ? Step.Opening : Step.Over);
         if (!isReopened)
@@ -124,8 +130,9 @@ internal sealed class TestHost(string folder) : ILiveHost
                     StatePath = $"{folder}/{generation}.state",
                     MustHaveState = isReopened && Recorded!.Target.KeepsState,
                     Backing = backing,
+                    FirstFile = firstFile,
                 },
-                (wanted, options) => FilterStack.Open(wanted.Filters, TargetCatalog.Find(wanted.Target).Open, options));
+                (wanted, options) => Wrap(FilterStack.Open(wanted.Filters, TargetCatalog.Find(wanted.Target).Open, options)));
             _opened.Add(opened);
             return opened;
         }
@@ -141,6 +148,11 @@ internal sealed class TestHost(string folder) : ILiveHost
     public void Record(OpenedDisk disk)
     {
         Die(Step.Recording);
+        if (IsRecordFull)
+        {
+            throw new UblkException(UblkError.OperationFailed, "The record cannot be written.");
+        }
+
         Recorded = disk;
         Die(Step.Recorded);
     }

@@ -87,7 +87,7 @@ internal sealed class LoopTarget : BlockTarget
 
         try
         {
-            LoopTarget target = new(file, options.GetNumber("Offset") ?? 0);
+            LoopTarget target = new(file, options.GetNumber("Offset") ?? 0, options.FirstFile);
             if (file.ReadOnly && !options.ReadOnly)
             {
                 options.Warnings.Add($"{path} cannot be opened for writing, so the disk is read-only.");

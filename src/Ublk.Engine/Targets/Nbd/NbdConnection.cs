@@ -25,7 +25,7 @@ internal sealed class NbdConnection : IDisposable
     /// <summary>Makes use of a socket after its handshake.</summary>
     /// <param name="link">What the connection is a part of.</param>
     /// <param name="socket">The socket; it stays the link's.</param>
-    /// <param name="file">The socket's index in <see cref="BlockTarget.Files"/>.</param>
+    /// <param name="file">The socket's index among the files of the queues.</param>
     public NbdConnection(NbdLink link, NbdSocket socket, int file)
     {
         _link = link;
@@ -37,7 +37,7 @@ internal sealed class NbdConnection : IDisposable
     /// <summary>The socket.</summary>
     public SafeFileHandle Handle => _socket.Handle;
 
-    /// <summary>The socket's index in <see cref="BlockTarget.Files"/>.</summary>
+    /// <summary>The socket's index among the files of the queues.</summary>
     public int File { get; }
 
     /// <summary>Whether requests are sent.</summary>

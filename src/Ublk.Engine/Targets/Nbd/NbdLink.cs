@@ -64,7 +64,7 @@ internal sealed class NbdLink : IDisposable
         RequestTimeout = requestTimeout;
         IsEncrypted = session.Sockets[0].Tls is not null;
         _size.Add(_export.Size);
-        Connections = [.. session.Sockets.Select((socket, index) => new NbdConnection(this, socket, index))];
+        Connections = [.. session.Sockets.Select((socket, index) => new NbdConnection(this, socket, options.FirstFile + index))];
     }
 
     /// <summary>The connections, dealt out to the threads in turn.</summary>

@@ -103,7 +103,7 @@ public sealed class Qcow2Target : BlockTarget
     {
         string path = options.BackingPath!;
         DiscardMode discard = Enum.Parse<DiscardMode>(options.GetText("Discard") ?? nameof(DiscardMode.Unmap), ignoreCase: true);
-        OpenFiles files = new(options.GetBoolean("DirectIO"), options.IgnoreLock, options.Backing?.Files.Count ?? 0);
+        OpenFiles files = new(options.GetBoolean("DirectIO"), options.IgnoreLock, options.FirstFile + (options.Backing?.Files.Count ?? 0));
         Qcow2Layer disk = OpenLayer(options, files, discard, out ImageUpdater? updater);
         if (updater is null && !options.ReadOnly)
         {

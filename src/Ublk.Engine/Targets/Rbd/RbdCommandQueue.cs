@@ -15,6 +15,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     private const int MaxCompletions = 64;
 
     private readonly nint _image;
+    private readonly int _file;
 
     // The ring writes here, also while the collector runs.
     private readonly ulong[] _count = GC.AllocateArray<ulong>(1, pinned: true);
@@ -27,10 +28,13 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     private IoTaskAwaiter<int> _notification;
 
     /// <summary>Prepares an image for asynchronous requests.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="index">The eventfd's index among the files of the queue.</param>
     /// <exception cref="UblkException">There is no eventfd, or librbd refuses it.</exception>
-    public RbdCommandQueue(RbdImage image)
+    public RbdCommandQueue(RbdImage image, int index)
     {
         _image = image.Handle;
+        _file = index;
         _takeCompletions = TakeCompletions;
         int file = Libc.EventFd(0, Libc.EFD_CLOEXEC);
         EventFile = file >= 0
@@ -109,7 +113,7 @@ internal sealed unsafe class RbdCommandQueue : IDisposable
     private void Listen()
     {
         IoBuffer buffer = new(Marshal.UnsafeAddrOfPinnedArrayElement(_count, 0), sizeof(ulong));
-        Await(_queue!.ReadAsync(0, buffer, 0));
+        Await(_queue!.ReadAsync(_file, buffer, 0));
     }
 
     // Without an async method, which would have to be awaited itself.

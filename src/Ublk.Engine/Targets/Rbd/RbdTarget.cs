@@ -43,7 +43,7 @@ internal sealed class RbdTarget : BlockTarget
         };
         Properties = image.Describe();
         _size.Add(image.Size);
-        _commands = new RbdCommandQueue(image);
+        _commands = new RbdCommandQueue(image, options.FirstFile);
         try
         {
             _sizeWatch = new RbdSizeWatch(image, options.FormerSize ?? image.Size, ChangeSize);
@@ -167,6 +167,12 @@ internal sealed class RbdTarget : BlockTarget
     private async IoTask<int> TransferAsync(IoRequest request)
     {
         int result = await _commands.SubmitAsync(request, request.Offset, request.Length);
+        if (result >= 0 && request.IsForceUnitAccess && request.Operation == IoOperation.Write)
+        {
+            // Of a disk that was moved here, which has such writes.
+            result = await _commands.SubmitAsync(request.Derive(IoOperation.Flush, 0, 0, default), 0, 0);
+        }
+
         Examine(result);
         return result == 0 && request.Operation == IoOperation.Write ? (int)request.Length : result;
     }
