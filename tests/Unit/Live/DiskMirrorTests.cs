@@ -206,20 +206,21 @@ public sealed class DiskMirrorTests : IDisposable
     [Fact]
     public void Overlapping_writes_have_one_order_in_both_places()
     {
-        const int Blocks = 8;
         Make("raw", "raw");
         using (ServedQueues served = Begin(out LiveDisk live))
         {
             Mirror(live);
-            Thread[] clients = [.. Enumerable.Range(0, Queues * Tags).Select(number => new Thread(() =>
+            _legs[1].IsUneven = true;
+            using Barrier together = new(Queues * Tags);
+            Thread[] clients = [.. Enumerable.Range(0, Queues * Tags).Select(client => new Thread(() =>
             {
-                Random random = new(number);
                 byte[] data = new byte[Block];
-                for (int turn = 0; turn < 1000; turn++)
+                data.AsSpan().Fill((byte)client);
+                for (int turn = 0; turn < 300; turn++)
                 {
-                    data.AsSpan().Fill((byte)random.Next(256));
-                    long offset = random.Next(2 * Blocks) * (long)Block / 2;
-                    Assert.Equal(Block, served.Request(number / Tags, number % Tags, IoOperation.Write, offset, data));
+                    together.SignalAndWait();
+                    long offset = (turn * 2L * Block) + (client * Block / 4);
+                    Assert.Equal(Block, served.Request(client / Tags, client % Tags, IoOperation.Write, offset, data));
                 }
             }))];
             Array.ForEach(clients, client => client.Start());
@@ -334,7 +335,18 @@ public sealed class DiskMirrorTests : IDisposable
         /// <summary>What reads fail with.</summary>
         public int ReadErrno { get; set; }
 
+        /// <summary>Whether requests take different times.</summary>
+        public bool IsUneven { get; set; }
+
         public override IoTask<int> HandleAsync(IoRequest request) =>
-            (request.Operation == IoOperation.Read ? ReadErrno : _errno) is var errno and > 0 ? -errno : Inner.HandleAsync(request);
+            (request.Operation == IoOperation.Read ? ReadErrno : _errno) is var errno and > 0 ? -errno
+            : IsUneven ? DelayAsync(request)
+            : Inner.HandleAsync(request);
+
+        private async IoTask<int> DelayAsync(IoRequest request)
+        {
+            await request.Queue.DelayAsync(TimeSpan.FromMicroseconds(Random.Shared.Next(1000)));
+            return await Inner.HandleAsync(request);
+        }
     }
 }
