@@ -66,6 +66,39 @@ Describe 'Move-UblkDevice' {
         Invoke-Program cmp -n 24MB "$TestDrive/data" "$TestDrive/to.img"
     }
 
+    It 'with -Mirror keeps two places alike, and shows when they no longer are' {
+        $null = New-UblkImage "$TestDrive/disk.qcow2" 64MB -Force
+        $device = New-UblkDevice "$TestDrive/disk.qcow2" -QueueCount 2 -Recovery Reissue
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            { Move-UblkDevice 0 -Undo -ErrorAction Stop } | Should -Throw '*not mirrored*' -ErrorId "DeviceStateInvalid,$move"
+            $fio = Start-Fio "$mount/file" '--fsync=8'
+            Move-UblkDevice 0 "$TestDrive/leg.img" -Mirror
+            "$((Get-UblkDevice 0).Mirror)" | Should -Be "$TestDrive/disk.qcow2 (in sync), $TestDrive/leg.img (in sync)"
+            { Set-UblkDevice 0 -ReadLimit 1MB -ErrorAction Stop } | Should -Throw '*End the mirror first*'
+            (Move-UblkDevice 0 -Complete -PassThru).BackingPath | Should -Be "$TestDrive/leg.img"
+            (Get-UblkDevice 0).Mirror | Should -BeNullOrEmpty
+            Move-UblkDevice 0 "$TestDrive/leg.qcow2" -Mirror
+            Stop-Worker
+            Start-UblkDevice 0
+            (Get-UblkDevice 0).Mirror.Legs.IsInSync | Should -Be $true, $false
+            { Move-UblkDevice 0 -Complete -ErrorAction Stop } |
+                Should -Throw '*Move-UblkDevice 0 -Undo*' -ErrorId "DeviceStateInvalid,$move"
+            (Move-UblkDevice 0 -Undo -PassThru).BackingPath | Should -Be "$TestDrive/leg.img"
+            Stop-Fio $fio
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Invoke-Program e2fsck -fn $device
+        Move-UblkDevice 0 "$TestDrive/last.qcow2" -Mirror
+        Invoke-Program fio --name=both "--filename=$device" --rw=randrw --bs=4k-64k --size=64M --ioengine=io_uring --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 --minimal
+        Move-UblkDevice 0 -Undo
+        Remove-UblkDevice 0
+        Invoke-Program qemu-img compare -q -f raw -F qcow2 "$TestDrive/leg.img" "$TestDrive/last.qcow2"
+    }
+
     It 'that is impossible, or fails, leaves the disk as it was and no new file' {
         Invoke-Program dd if=/dev/urandom "of=$TestDrive/disk.img" bs=1M count=16 status=none
         Invoke-Program cp "$TestDrive/disk.img" "$TestDrive/data"

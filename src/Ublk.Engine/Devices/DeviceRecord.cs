@@ -28,7 +28,8 @@ internal sealed record DeviceRecord
     /// <summary>How often workers have opened the disk anew; see <see cref="StateDirectory.TargetStatePath"/>.</summary>
     public int Generation { get; init; }
 
-    /// <summary>The two places of the disk that a move keeps alike, or did; null where there is one. The specification has the disk.</summary>
+    /// <summary>The two places of the disk that a move keeps alike, or did; null where there is one.</summary>
+    /// <remarks>The specification names the one that the next worker serves.</remarks>
     public UblkMirror? Mirror { get; init; }
 
     /// <summary>What the worker could not write back when the device ended; null where there was nothing.</summary>

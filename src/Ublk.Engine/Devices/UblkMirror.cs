@@ -27,8 +27,8 @@ public sealed record UblkMirror(IReadOnlyList<UblkMirrorLeg> Legs)
         if (Legs[leg].Failure is { } failure)
         {
             throw new UblkException(UblkError.DeviceStateInvalid,
-                $"{Legs[leg].BackingPath} is no longer in sync with device {id}, so it cannot become its disk. {failure} End the mirror with "
-                    + $"{Legs[1 - leg].BackingPath}: Move-UblkDevice {id} {(leg == 0 ? "-Complete" : "-Undo")}",
+                $"{Legs[leg].BackingPath} is no longer in sync with device {id}, so it cannot become its disk. {failure} End the mirror "
+                    + $"with {Legs[1 - leg].BackingPath}: Move-UblkDevice {id} {(leg == 0 ? "-Complete" : "-Undo")}",
                 operation: "move", deviceId: id);
         }
     }

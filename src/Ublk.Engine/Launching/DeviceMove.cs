@@ -55,8 +55,8 @@ internal sealed class DeviceMove
         if (isMirror && diskSwitch.IsRegistered)
         {
             throw new UblkException(UblkError.NotSupported,
-                $"Device {id} is registered, with one place for its disk, which may not be the one in sync at the next boot. Move it without "
-                    + $"-Mirror, or unregister it first: Unregister-UblkDevice {move.Former.Name}",
+                $"Device {id} is registered, with one place for its disk, which may not be the one in sync at the next boot. Move it "
+                    + $"without -Mirror, or unregister it first: Unregister-UblkDevice {move.Former.Name}",
                 operation: "move", deviceId: id);
         }
 

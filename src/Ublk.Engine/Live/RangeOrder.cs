@@ -2,8 +2,10 @@ using Ublk.Io;
 
 namespace Ublk.Live;
 
-/// <summary>Has changes of overlapping ranges follow each other in the order in which they come, across queues. Allocates nothing.</summary>
-/// <remarks>Few changes are in flight, so a list of them is as good as a tree. Its lock is held briefly and never across an await.</remarks>
+/// <summary>Has changes of overlapping ranges follow each other in the order in which they come. Usable from all threads.</summary>
+/// <remarks>
+/// Few changes are in flight, so a list of them is as good as a tree. The lock is held briefly and never across an await.
+/// </remarks>
 internal sealed class RangeOrder
 {
     private readonly Lock _lock = new();

@@ -204,7 +204,8 @@ public sealed class LiveListenerTests : IDisposable
 
     private sealed class Host : ILiveHost
     {
-        public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0) =>
+        public OpenedDisk Open(
+            DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0) =>
             throw new NotSupportedException();
 
         public void RequireFit(OpenedDisk disk)

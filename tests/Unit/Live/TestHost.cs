@@ -112,7 +112,8 @@ internal sealed class TestHost(string folder) : ILiveHost
         IsDead = false;
     }
 
-    public OpenedDisk Open(DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0)
+    public OpenedDisk Open(
+        DeviceSpecification specification, int generation, bool isReopened, BlockTarget? backing = null, int firstFile = 0)
     {
         Die(backing is null ? Step.Opening : Step.Over);
         if (!isReopened)
