@@ -52,6 +52,45 @@ Describe 'Backup-UblkDevice' {
         "$TestDrive/none.qcow2" | Should -Not -Exist
     }
 
+    It 'by a bitmap has what has changed, and restores each instant' {
+        Invoke-Program qemu-img create -q -f qcow2 "$TestDrive/chain.qcow2" 64M
+        $chain = "$TestDrive/[chain] 1"
+        $null = New-Item -ItemType Directory $chain
+        $device = New-UblkDevice "$TestDrive/chain.qcow2" -QueueCount 2
+        Invoke-Program mkfs.ext4 -q -F $device
+        Invoke-Program mount $device $mount
+        try {
+            { Backup-UblkDevice 0 "$chain/no.qcow2" -Bitmap daily -BackingPath "$TestDrive/chain.qcow2" -ErrorAction Stop } |
+                Should -Throw '*file of device 0 itself*' -ErrorId "InvalidArgument,$backup"
+            $fio = Start-Fio "$mount/file" '--fsync=8'
+            Backup-UblkDevice 0 "$chain/full.qcow2" -Bitmap daily
+            { Backup-UblkDevice 0 "$chain/no.qcow2" -Bitmap other -BackingPath "$chain/full.qcow2" -ErrorAction Stop } |
+                Should -Throw '*-Bitmap ''other''*' -ErrorId "BitmapNotFound,$backup"
+            Invoke-Program dd if=/dev/urandom "of=$mount/known" bs=1M count=4 conv=fsync status=none
+            $sum = Invoke-Program sha256sum "$mount/known"
+
+            # No room: the changes are in the next one.
+            $full = New-Item -ItemType Directory "$TestDrive/tmpfs"
+            Invoke-Program mount -t tmpfs -o size=1m tmpfs $full
+            { Backup-UblkDevice 0 "$full/one.qcow2" -Bitmap daily -BackingPath "$chain/full.qcow2" -ErrorAction Stop } |
+                Should -Throw '*No space left*' -ErrorId "OperationFailed,$backup"
+            Invoke-Program umount $full
+            Backup-UblkDevice 0 "$chain/one.qcow2" -Bitmap daily -BackingPath "$chain/full.qcow2" -Freeze
+            Stop-Fio $fio
+            Invoke-Program rm "$mount/file"
+        }
+        finally {
+            Invoke-Program umount $mount
+        }
+        Backup-UblkDevice 0 "$chain/two.qcow2" -Bitmap daily -BackingPath "$chain/one.qcow2" -Compress
+        $null = Invoke-Program qemu-img compare -q -f raw -F qcow2 $device "$chain/two.qcow2"
+        $null = Invoke-Program qemu-img convert -O raw "$chain/one.qcow2" "$TestDrive/one.img"
+        Invoke-Program e2fsck -fn "$TestDrive/one.img"
+        Invoke-Program debugfs -R "dump /known $TestDrive/known" "$TestDrive/one.img"
+        (Invoke-Program sha256sum "$TestDrive/known").Split(' ')[0] | Should -Be $sum.Split(' ')[0]
+        (Get-UblkImage "$TestDrive/chain.qcow2").Bitmaps.Name | Should -Be 'daily'
+    }
+
     It 'that is impossible, or fails, leaves no file, and the disk goes on' {
         # Slow to read, so that the copy is under way for a while.
         $device = New-UblkDevice (New-Image "$TestDrive/disk.img" 64MB -Random) -Filter Cache, 'Delay=100' -Recovery Reissue

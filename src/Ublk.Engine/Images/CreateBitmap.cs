@@ -17,15 +17,27 @@ public sealed record CreateBitmap : ImageOperation
     /// <summary>Bytes of the disk that one bit stands for: a power of two from 512 to 2^31.</summary>
     public long Granularity { get; init; } = DefaultGranularity;
 
+    /// <summary>Whether everything counts as changed: nothing is known of the disk before.</summary>
+    public bool AllChanged { get; init; }
+
+    /// <summary>Whether a bitmap of this name gives way.</summary>
+    public bool Replace { get; init; }
+
     /// <inheritdoc/>
     internal override ImageResult? Run(ImageProgress progress)
     {
         RequireValid();
         using Qcow2Edit edit = Qcow2Edit.Open(OpenForWriting(Path), progress);
         IReadOnlyList<PersistentBitmap> bitmaps = edit.Image.ReadBitmaps();
+        if (Replace && bitmaps.FirstOrDefault(bitmap => bitmap.Name == Name) is { } former)
+        {
+            Bitmaps.Drop(edit, former);
+            bitmaps = [.. bitmaps.Where(bitmap => bitmap != former)];
+        }
+
         int granularityBits = BitOperations.Log2((ulong)Granularity);
         RequirePossible(edit.Image, bitmaps, granularityBits);
-        edit.Commit(Bitmaps.Replace(edit, [.. bitmaps, Bitmaps.Add(edit, Name, BitmapFlags.Enabled, granularityBits)]));
+        edit.Commit(Bitmaps.Replace(edit, [.. bitmaps, Bitmaps.Add(edit, Name, BitmapFlags.Enabled, granularityBits, AllChanged)]));
         return null;
     }
 

@@ -2,8 +2,8 @@ using Ublk.Qcow2.Compression;
 
 namespace Ublk.Images;
 
-/// <summary>Writes parts of a disk into a new image, in any order, each once. What is zero stays unused.</summary>
-/// <param name="image">The new image, which reads as zeroes where nothing was written.</param>
+/// <summary>Writes parts of a disk into a new image, in any order, each once. What is zero takes no space.</summary>
+/// <param name="image">The new image. Where nothing is written, it reads as its backing file or as zeroes.</param>
 /// <param name="compress">Whether to compress the clusters of a qcow2 image.</param>
 internal sealed class ImageWriter(NewImage image, bool compress)
 {
@@ -32,6 +32,17 @@ internal sealed class ImageWriter(NewImage image, bool compress)
         }
     }
 
+    /// <summary>Writes zeroes.</summary>
+    /// <param name="offset">The first byte of a cluster, in bytes.</param>
+    /// <param name="length">Bytes of whole clusters, except at the end of the disk.</param>
+    public void WriteZeroes(long offset, int length)
+    {
+        for (int position = 0; image.Builder is { } builder && position < length; position += _cluster.Length)
+        {
+            builder.Zero(offset + position);
+        }
+    }
+
     private void WriteRaw(ReadOnlySpan<byte> data, long offset)
     {
         while (!data.IsEmpty)
@@ -48,6 +59,7 @@ internal sealed class ImageWriter(NewImage image, bool compress)
     {
         if (!_cluster.AsSpan().ContainsAnyExcept((byte)0))
         {
+            image.Builder!.Zero(offset);
             return;
         }
 

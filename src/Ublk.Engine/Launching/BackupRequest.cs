@@ -13,4 +13,13 @@ internal sealed record BackupRequest(int Id, string Path, ImageFormat Format)
 
     /// <summary>Whether a file that is there gives way.</summary>
     public bool Force { get; init; }
+
+    /// <summary>The persistent bitmap of the disk's image that has the changes since the last backup; null for none.</summary>
+    public string? Bitmap { get; init; }
+
+    /// <summary>The last backup, by its absolute path, if only what has changed since is to be copied.</summary>
+    public string? BackingPath { get; init; }
+
+    /// <summary>Its format.</summary>
+    public ImageFormat BackingFormat { get; init; }
 }

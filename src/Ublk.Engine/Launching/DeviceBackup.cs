@@ -13,15 +13,17 @@ internal sealed class DeviceBackup : IDisposable
 {
     private readonly LiveDevice _device;
     private readonly BackupRequest _request;
+    private readonly string _workerDirectory;
     private readonly string _path;
     private readonly string _temporaryName = NewFile.RandomName();
     private int _percent;
     private bool _isNamed;
 
     private DeviceBackup(
-        ControlDevice control, BackupRequest request, Action<string> step, Action progress, CancellationToken cancellation)
+        ControlDevice control, BackupRequest request, string workerDirectory, Action<string> step, Action progress,
+        CancellationToken cancellation)
     {
-        _request = request;
+        (_request, _workerDirectory) = (request, workerDirectory);
         _path = NewImageFile.FollowLinks(request.Path);
         _device = new LiveDevice(
             control, request.Id, step,
@@ -36,14 +38,17 @@ internal sealed class DeviceBackup : IDisposable
     /// <summary>Makes a backup of each disk.</summary>
     /// <param name="requests">The disks and the new images, each of another path.</param>
     /// <param name="freeze">Whether the file systems on the disks are frozen at the instant, so that they are clean in the backups.</param>
+    /// <param name="workerDirectory">The module's folder of worker programs.</param>
     /// <param name="step">Called with a sentence for each step, on the calling thread. An exception in it is ignored.</param>
     /// <param name="percent">Called with the percentage of all disks that is copied. An exception in it is ignored.</param>
     /// <param name="cancellation">Gives up before the images get their names.</param>
     /// <exception cref="UblkException">
-    /// A disk cannot be copied. No image is left, unless the message says otherwise; the disks are as without a backup.
+    /// A disk cannot be copied. No image is left, unless the message says otherwise; the disks are as without a backup, and bitmaps have
+    /// all changes since the last one.
     /// </exception>
     public static void Run(
-        IReadOnlyList<BackupRequest> requests, bool freeze, Action<string> step, Action<int> percent, CancellationToken cancellation)
+        IReadOnlyList<BackupRequest> requests, bool freeze, string workerDirectory, Action<string> step, Action<int> percent,
+        CancellationToken cancellation)
     {
         using ControlDevice control = new();
         Action<string> report = StepReports.Guard(step);
@@ -55,7 +60,7 @@ internal sealed class DeviceBackup : IDisposable
             foreach (BackupRequest request in requests.OrderBy(request => request.Id))
             {
                 backups.Add(new DeviceBackup(
-                    control, request, report, () => reportPercent(PercentOf(backups)), cancellation));
+                    control, request, workerDirectory, report, () => reportPercent(PercentOf(backups)), cancellation));
             }
 
             backups.ForEach(backup => backup.RequirePossible(backups));
@@ -125,6 +130,10 @@ internal sealed class DeviceBackup : IDisposable
             : _device.Specification.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the backup would not be"
             : _request is { Compress: true, Format: ImageFormat.Raw }
                 ? "a raw image cannot be compressed. Omit -Compress, or choose -Format Qcow2"
+            : _request is { BackingPath: not null, Format: ImageFormat.Raw }
+                ? "a raw image cannot have a backing file. Choose a name that ends in .qcow2, or -Format Qcow2"
+            : _request.Bitmap is not null && NextDisk.RefusalOf(_device.Specification, needsImage: true) is { } refusal
+                ? $"{refusal}, so a bitmap does not have its changes. Omit -Bitmap"
             : null;
         if (reason is not null)
         {
@@ -137,7 +146,30 @@ internal sealed class DeviceBackup : IDisposable
             _path, group.SelectMany(backup => NextDisk.PlacesOf(backup._device.Id)), "Give a path on another disk.");
     }
 
+    // A bitmap that is made, or made anew, has everything as changed. So even if this backup fails, no change is missing in the next.
     private void Create(CancellationToken cancellation)
+    {
+        try
+        {
+            CreateImage(cancellation);
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.BitmapNotFound && _request.BackingPath is null)
+        {
+            _device.ChangeImage(
+                new CreateBitmap
+                {
+                    Path = _device.Specification.BackingPath!,
+                    Name = _request.Bitmap!,
+                    AllChanged = true,
+                    Replace = true,
+                },
+                _workerDirectory, cancellation);
+            _device.Reconnect(cancellation);
+            CreateImage(cancellation);
+        }
+    }
+
+    private void CreateImage(CancellationToken cancellation)
     {
         _device.Worker.Begin(new LiveOrder(LiveAction.Backup)
         {
@@ -146,6 +178,9 @@ internal sealed class DeviceBackup : IDisposable
             {
                 Compress = _request.Compress,
                 Replace = _request.Force,
+                Bitmap = _request.Bitmap,
+                BackingPath = _request.BackingPath,
+                BackingFormat = _request.BackingFormat,
             },
         });
         _device.Worker.Wait(cancellation);

@@ -66,7 +66,9 @@ internal sealed class DeviceMerge : IDisposable
         long size = _device.Size;
         bool isSmaller = IsBackingSmaller(size);
         DiskSwitch diskSwitch = new(Specification);
-        CloseImage();
+        _device.Hold(_cancellation);
+        _cancellation.ThrowIfCancellationRequested();
+        _device.Worker.Run(LiveAction.Close, null, CancellationToken.None);
         if (isSmaller)
         {
             _step($"{_backing.Path} gets {size} bytes.");
@@ -87,11 +89,9 @@ internal sealed class DeviceMerge : IDisposable
     public IReadOnlyList<string> Pull()
     {
         _device.Worker.Run(LiveAction.Pull, null, _cancellation);
-        CloseImage();
         _step($"{ImagePath} is given no backing file.");
-        ImageJob.Run(
-            new RebaseImage { Path = ImagePath, HeaderOnly = true }, _workerDirectory, (_, _, _) => { }, _step, CancellationToken.None);
-        IReadOnlyList<string> warnings = _device.Worker.Run(LiveAction.Open, Specification, CancellationToken.None);
+        IReadOnlyList<string> warnings = _device.ChangeImage(
+            new RebaseImage { Path = ImagePath, HeaderOnly = true }, _workerDirectory, _cancellation);
         _device.Worker.Dispose();
         return warnings;
     }
@@ -101,13 +101,6 @@ internal sealed class DeviceMerge : IDisposable
     {
         _device?.Dispose();
         _control.Dispose();
-    }
-
-    private void CloseImage()
-    {
-        _device.Hold(_cancellation);
-        _cancellation.ThrowIfCancellationRequested();
-        _device.Worker.Run(LiveAction.Close, null, CancellationToken.None);
     }
 
     // Its content is no longer that of the disk, once that is written. With the disk above the backing file it would even be damaged.

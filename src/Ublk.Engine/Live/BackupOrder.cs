@@ -15,4 +15,16 @@ internal sealed record BackupOrder(string Path, FileIdentity? Folder, string Tem
 
     /// <summary>Whether a file that is there gives way.</summary>
     public bool Replace { get; init; }
+
+    /// <summary>
+    /// The persistent bitmap of the disk's image that has the changes since the last backup, and from this one on those since this one;
+    /// null for none.
+    /// </summary>
+    public string? Bitmap { get; init; }
+
+    /// <summary>The last backup, by its absolute path: only what the bitmap has is copied. Null to copy everything.</summary>
+    public string? BackingPath { get; init; }
+
+    /// <summary>Its format.</summary>
+    public ImageFormat BackingFormat { get; init; }
 }

@@ -6,7 +6,7 @@ namespace Ublk.Live;
 
 /// <summary>A disk of which a backup is made: a change waits until what it changes is read. No request fails because of it.</summary>
 /// <param name="disk">The disk, which the owner of this object disposes.</param>
-/// <param name="chunks">What is not read yet.</param>
+/// <param name="chunks">What is still to be read.</param>
 internal sealed class BackupTarget(BlockTarget disk, UncopiedChunks chunks) : FilterTarget(disk)
 {
     /// <inheritdoc/>

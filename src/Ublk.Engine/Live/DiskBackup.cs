@@ -1,12 +1,16 @@
 using Ublk.Files;
 using Ublk.Images;
 using Ublk.Io;
+using Ublk.Qcow2.State;
 using Ublk.Targets;
+using Ublk.Targets.Qcow2;
 
 namespace Ublk.Live;
 
-/// <summary>Copies a disk as it is at one instant into a new image, while it is written.</summary>
-/// <remarks>The image has its name only when it is whole and durable.</remarks>
+/// <summary>Copies a disk as it is at one instant, or what has changed of it, into a new image, while it is written.</summary>
+/// <remarks>
+/// The image has its name only when it is whole and durable. Until then a bitmap may still need the changes that were taken out of it.
+/// </remarks>
 internal sealed class DiskBackup : IDisposable
 {
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
@@ -15,11 +19,17 @@ internal sealed class DiskBackup : IDisposable
     private readonly UncopiedChunks _chunks;
     private readonly NewImage _image;
     private readonly ImageWriter _writer;
+    private DirtySet? _changes;
     private volatile bool _isGivenUp;
 
     private DiskBackup(OpenedDisk disk, BackupOrder order)
     {
-        NewImageOptions options = new() { Format = order.Format };
+        NewImageOptions options = new()
+        {
+            Format = order.Format,
+            BackingFile = order.BackingPath is { } backing ? ImageReference.RelativeName(order.Path, backing) : null,
+            BackingFormat = order.BackingPath is null ? null : order.BackingFormat,
+        };
         Order = order;
         _disk = disk.Storage;
         _chunks = new UncopiedChunks(order.Size);
@@ -40,14 +50,44 @@ internal sealed class DiskBackup : IDisposable
     /// <summary>Creates the image, empty.</summary>
     /// <param name="disk">The disk.</param>
     /// <param name="order">What the image is like.</param>
-    /// <exception cref="UblkException">It cannot be created, or would take the place of a file of the disk.</exception>
+    /// <exception cref="UblkException">
+    /// It cannot be created, or would take the place of a file of the disk; <see cref="UblkError.BitmapNotFound"/> if the disk has no
+    /// bitmap of this name that is kept true.
+    /// </exception>
     public static DiskBackup Begin(OpenedDisk disk, BackupOrder order)
     {
         RequirePlace(disk, order);
-        return new DiskBackup(disk, order);
+        RequireApart(disk, order);
+        DiskBackup backup = new(disk, order);
+        if (order.Bitmap is not { } bitmap || (disk.Storage as Qcow2Target)?.KeepsBitmap(bitmap) == true)
+        {
+            return backup;
+        }
+
+        backup.Dispose();
+        throw new UblkException(UblkError.BitmapNotFound,
+            $"{disk.Storage.BackingPath} has no bitmap '{bitmap}' with all changes since a backup: there is none of this name, it is "
+                + "disabled, or it was not saved. Make a full backup, which begins it: "
+                + $"Backup-UblkDevice {disk.Specification.Id} -DestinationPath PATH -Bitmap '{bitmap}'",
+            operation: "backup", deviceId: disk.Specification.Id);
     }
 
-    /// <summary>Copies everything. At the end, or when it fails, no request waits for it any more.</summary>
+    /// <summary>The instant of the backup; while no request is in flight, on a thread without a queue.</summary>
+    /// <returns>The bytes to read, in whole chunks.</returns>
+    /// <exception cref="UblkException">The disk's image cannot be written.</exception>
+    public long Start()
+    {
+        _changes = Order.Bitmap is { } bitmap ? ((Qcow2Target)_disk).TakeChanges(bitmap) : null;
+        IEnumerable<(long Offset, long Length)> ranges = Order.BackingPath is null ? [(0, Order.Size)] : _changes!.Ranges;
+        foreach ((long offset, long length) in ranges)
+        {
+            _chunks.Add(offset, length);
+        }
+
+        return _chunks.Length;
+    }
+
+    /// <summary>Copies what is to be read. At the end, or when it fails, no request waits for it any more.</summary>
     /// <param name="advance">Called with the number of bytes that are read.</param>
     /// <param name="check">Called now and then; throws where the command is to end.</param>
     /// <exception cref="UblkException">Something cannot be read or written.</exception>
@@ -84,10 +124,19 @@ internal sealed class DiskBackup : IDisposable
 
     /// <summary>Gives the image its name.</summary>
     /// <exception cref="UblkException">That is impossible.</exception>
-    public void Finish() => _image.Finish();
+    public void Finish()
+    {
+        _image.Finish();
+        _changes = null;
+    }
 
-    /// <summary>Removes the image, if it has no name.</summary>
-    public void Dispose() => _image.Dispose();
+    /// <summary>Removes the image, if it has no name. The bitmap then has the changes again.</summary>
+    public void Dispose()
+    {
+        _image.Dispose();
+        _changes?.Return();
+        _changes = null;
+    }
 
     // The worker may have other mounts than the command.
     private static void RequirePlace(OpenedDisk disk, BackupOrder order)
@@ -105,6 +154,27 @@ internal sealed class DiskBackup : IDisposable
             throw new UblkException(UblkError.InvalidArgument,
                 $"{order.Path} is a file of device {disk.Specification.Id} itself. Choose another path.",
                 operation: "backup", deviceId: disk.Specification.Id);
+        }
+    }
+
+    // The disk would change what the backup shows.
+    private static void RequireApart(OpenedDisk disk, BackupOrder order)
+    {
+        if (order.BackingPath is null)
+        {
+            return;
+        }
+
+        foreach (UblkImage image in ImageInspector.InspectChain(order.BackingPath, order.BackingFormat, null))
+        {
+            if (disk.Target.Files.Any(file => FileIdentity.Of(file) is { } used
+                && (used == FileIdentity.Of(image.Path) || used == FileIdentity.Of(image.DataPath))))
+            {
+                throw new UblkException(UblkError.InvalidArgument,
+                    $"{image.Path} is a file of device {disk.Specification.Id} itself, so it is no backup of it. Choose another "
+                        + "-BackingPath.",
+                    operation: "backup", deviceId: disk.Specification.Id);
+            }
         }
     }
 
@@ -127,6 +197,7 @@ internal sealed class DiskBackup : IDisposable
         if (_disk.ReadsAsZeroes(offset, length))
         {
             _chunks.Remove(offset, length);
+            _writer.WriteZeroes(offset, length);
             return;
         }
 

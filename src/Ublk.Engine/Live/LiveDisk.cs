@@ -277,12 +277,13 @@ internal sealed class LiveDisk
 
     private void Copy(DiskBackup backup, Action<LiveReport> report, Action check)
     {
+        long length = backup.Start();
         _isHeld = false;
         _targets.Release(backup.Target);
         try
         {
             report(Step($"Copying {Disk.Target.BackingPath} to {backup.Order.Path}."));
-            backup.Copy(ReportPercent(report, backup.Order.Size), check);
+            backup.Copy(ReportPercent(report, length), check);
         }
         finally
         {

@@ -4,7 +4,7 @@ using Ublk.Io;
 namespace Ublk.Live;
 
 /// <summary>
-/// The chunks of a disk that a backup has not read yet, and the changes that wait for some of them. Usable from all threads.
+/// The chunks of a disk that a backup is still to read, and the changes that wait for some of them. Usable from all threads.
 /// </summary>
 internal sealed class UncopiedChunks
 {
@@ -18,17 +18,32 @@ internal sealed class UncopiedChunks
     private readonly long[] _words;
     private long _position;
 
-    /// <summary>A disk of which nothing is read.</summary>
+    /// <summary>A disk of which nothing is to be read.</summary>
     /// <param name="size">Its size in bytes.</param>
     public UncopiedChunks(long size)
     {
         _size = size;
         _end = EndOf(size);
         _words = new long[(_end + 63) / 64];
-        _words.AsSpan().Fill(-1);
     }
 
-    /// <summary>Whether a range has a chunk that is not read. Takes no lock.</summary>
+    /// <summary>The bytes that are still to be read, in whole chunks.</summary>
+    public long Length => _words.Sum(word => (long)BitOperations.PopCount((ulong)word)) << ChunkBits;
+
+    /// <summary>Has a range read, before other threads use this object. What is beyond the disk's end is left out.</summary>
+    public void Add(long offset, long length)
+    {
+        long end = long.Min(EndOf(offset + length), _end);
+        for (long chunk = offset >> ChunkBits; chunk < end;)
+        {
+            int bit = (int)(chunk & 63);
+            int bits = (int)long.Min(64 - bit, end - chunk);
+            _words[chunk >> 6] |= -1L >>> (64 - bits) << bit;
+            chunk += bits;
+        }
+    }
+
+    /// <summary>Whether a range has a chunk that is still to be read. Takes no lock.</summary>
     public bool Intersects(long offset, long length) => Find(offset >> ChunkBits, EndOf(offset + length)) is not null;
 
     /// <summary>Waits until a range is read, which then comes before the others. For the thread of a queue.</summary>
@@ -123,7 +138,7 @@ internal sealed class UncopiedChunks
         }
     }
 
-    // The first chunk of a range that is not read. A disk that grows has none beyond its former end.
+    // The first chunk of a range that is to be read. A disk that grows has none beyond its former end.
     private long? Find(long first, long end)
     {
         end = long.Min(end, _end);

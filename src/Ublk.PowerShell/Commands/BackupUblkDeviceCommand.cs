@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using Ublk.Devices;
 using Ublk.Files;
+using Ublk.Images;
 using Ublk.Launching;
 
 namespace Ublk.PowerShell.Commands;
@@ -25,6 +26,22 @@ public sealed class BackupUblkDeviceCommand : UblkDeviceGroupCommand
     [Parameter]
     public SwitchParameter Compress { get; set; }
 
+    /// <summary>The persistent bitmap in the image of each disk that has the changes since the last backup.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DeviceBitmapCompleter))]
+    public string? Bitmap { get; set; }
+
+    /// <summary>The last backup of each disk, in the order of the disks; or a folder with all. What has changed since is copied.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ImagePathCompleter))]
+    public string[]? BackingPath { get; set; }
+
+    /// <summary>The format of the last backups. By default it follows from the extension of their names.</summary>
+    [Parameter]
+    public ImageFormat? BackingFormat { get; set; }
+
     /// <summary>Freezes the file systems on the disks at the instant.</summary>
     [Parameter]
     public SwitchParameter Freeze { get; set; }
@@ -40,9 +57,11 @@ public sealed class BackupUblkDeviceCommand : UblkDeviceGroupCommand
     private protected override string PathParameter => nameof(DestinationPath);
 
     /// <inheritdoc/>
-    private protected override IEnumerable<string> PathsFor(IReadOnlyList<int> ids)
+    private protected override IEnumerable<string> PathsFor(IReadOnlyList<int> ids) => PathsFor(ids, DestinationPath);
+
+    private IEnumerable<string> PathsFor(IReadOnlyList<int> ids, string[] given)
     {
-        string[] paths = [.. DestinationPath.Select(path => FilePaths.Resolve(SessionState, path))];
+        string[] paths = [.. given.Select(path => FilePaths.Resolve(SessionState, path))];
         return paths is [var folder] && Directory.Exists(folder)
             ? ids.Select(id => System.IO.Path.Combine(folder, NameFor(DeviceInventory.Find(id)?.BackingPath ?? "")))
             : paths;
@@ -58,11 +77,45 @@ public sealed class BackupUblkDeviceCommand : UblkDeviceGroupCommand
     }
 
     /// <inheritdoc/>
-    private protected override void Apply(IReadOnlyList<(int Id, string Path)> disks, Action<string> step) => DeviceBackup.Run(
-        [.. disks.Select(disk => new BackupRequest(disk.Id, disk.Path, Format ?? FormatOfName.Of(disk.Path))
+    private protected override void Apply(IReadOnlyList<(int Id, string Path)> disks, Action<string> step)
+    {
+        string[] former = BackingPath is null ? [] : [.. PathsFor([.. disks.Select(disk => disk.Id)], BackingPath)];
+        RequireFormer(former, disks.Count);
+        DeviceBackup.Run(
+            [.. disks.Select((disk, index) => new BackupRequest(disk.Id, disk.Path, Format ?? FormatOfName.Of(disk.Path))
+            {
+                Compress = Compress,
+                Force = Force,
+                Bitmap = Bitmap,
+                BackingPath = BackingPath is null ? null : former[index],
+                BackingFormat = BackingPath is null ? default : FormatOf(former[index]),
+            })],
+            Freeze, WorkerDirectory, step, ShowPercent, StopToken);
+    }
+
+    private void RequireFormer(string[] former, int count)
+    {
+        if (BackingPath is not null && Bitmap is null)
         {
-            Compress = Compress,
-            Force = Force,
-        })],
-        Freeze, step, ShowPercent, StopToken);
+            throw new UblkException(UblkError.InvalidArgument,
+                "Without a bitmap it is not known what has changed since the last backup. Give its name with -Bitmap, or omit "
+                    + "-BackingPath.");
+        }
+
+        if (BackingPath is not null && former.Length != count)
+        {
+            throw new UblkException(UblkError.InvalidArgument,
+                $"Each disk needs its own last backup: give {count} paths with -BackingPath, or a folder.");
+        }
+    }
+
+    // The writer of a raw disk decides how it begins, so that alone does not count.
+    private ImageFormat FormatOf(string former)
+    {
+        ImageFormat named = FormatOfName.Of(former);
+        return BackingFormat ?? (ImageInspector.Inspect(former, null).Format == named
+            ? named
+            : throw new UblkException(UblkError.InvalidArgument,
+                $"{former} does not have the format that its name stands for. Give the format with -BackingFormat."));
+    }
 }

@@ -194,6 +194,8 @@ public sealed class DiskBackupTests : IDisposable
         const int Chunk = 64 << 10;
         using MemoryTarget memory = new(Size);
         UncopiedChunks chunks = new(Size);
+        chunks.Add(0, 2 * Size);
+        Assert.Equal(Size, chunks.Length);
         using BackupTarget target = new(memory, chunks);
         using ServedQueues served = new(target, 1, 4, Block);
         byte[] data = new byte[Block];

@@ -7,12 +7,14 @@ internal static class Bitmaps
 {
     private const int Sector = 512;
 
-    /// <summary>Makes a bitmap without a change.</summary>
+    /// <summary>Makes a bitmap that has nothing as changed, or everything.</summary>
     /// <returns>Its entry of the directory, for <see cref="Replace"/>.</returns>
-    public static PersistentBitmap Add(Qcow2Edit edit, string name, BitmapFlags flags, int granularityBits)
+    public static PersistentBitmap Add(
+        Qcow2Edit edit, string name, BitmapFlags flags, int granularityBits, bool isAllChanged = false)
     {
         Qcow2File image = edit.Image;
         L1Entry[] table = new L1Entry[PersistentBitmap.ClustersFor(image.Header.Size, granularityBits, image.Layout)];
+        Array.Fill(table, new L1Entry(isAllChanged ? ImageTables.AllOnes : 0));
         return new PersistentBitmap(name, edit.Add(table), (uint)table.Length, flags, PersistentBitmap.TracksWrites, granularityBits);
     }
 

@@ -66,6 +66,16 @@ internal sealed class Qcow2Builder
         }
     }
 
+    /// <summary>Makes a cluster of the disk zero. Without a backing file it is, as long as it has no place.</summary>
+    public void Zero(long position)
+    {
+        if (_image.Header.BackingFile is not null)
+        {
+            UseTable(position);
+            _l2[Layout.L2Index(position)] = L2Entry.ZeroPlain(Layout.HasExtendedL2);
+        }
+    }
+
     /// <summary>Writes a compressed cluster of the disk, right behind the one before if that is compressed, too.</summary>
     public void WriteCompressed(long position, ReadOnlySpan<byte> compressed)
     {

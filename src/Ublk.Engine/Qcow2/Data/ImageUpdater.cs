@@ -74,6 +74,9 @@ internal sealed class ImageUpdater : IDisposable
         return result < 0 ? result : await _puller.PullAsync(buffer, offset);
     }
 
+    /// <summary>Whether a persistent bitmap of this name is kept true.</summary>
+    public bool KeepsBitmap(string name) => Array.Exists(_tracking, bitmap => bitmap.Name == name);
+
     /// <summary>Takes the changes out of a persistent bitmap, which has those from now on.</summary>
     /// <remarks>On a thread without a queue, while no request is in flight.</remarks>
     /// <param name="name">The bitmap's name.</param>

@@ -218,6 +218,9 @@ public sealed class Qcow2Target : BlockTarget
         }
     }
 
+    /// <summary>Whether the image has an enabled persistent bitmap of this name, which is kept true.</summary>
+    internal bool KeepsBitmap(string bitmap) => _updater?.KeepsBitmap(bitmap) == true;
+
     /// <summary>Takes the changes out of a persistent bitmap of the image, which has those from now on.</summary>
     /// <remarks>On a thread without a queue, while no request is in flight.</remarks>
     /// <param name="bitmap">The bitmap's name.</param>
