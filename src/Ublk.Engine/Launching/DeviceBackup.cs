@@ -125,8 +125,8 @@ internal sealed class DeviceBackup : IDisposable
         TargetDefinition? target =
             _device.Specification.Assembly is null ? TargetCatalog.Find(_device.Specification.Target) : null;
         string? reason =
-            target is not ({ IsImage: true } or { ServesBytes: true })
-                ? $"it is neither a file nor a qcow2 image, but of the target {_device.Specification.Target}"
+            target is not ({ IsImage: true } or { ServesBytes: true } or { NeedsNetwork: true })
+                ? $"it has the target {_device.Specification.Target}"
             : _device.Specification.Options.ContainsKey("KeyFile") ? "its image is encrypted, and the backup would not be"
             : _request is { Compress: true, Format: ImageFormat.Raw }
                 ? "a raw image cannot be compressed. Omit -Compress, or choose -Format Qcow2"

@@ -1,7 +1,7 @@
 using Ublk.Files;
 using Ublk.Images;
-using Ublk.Io;
 using Ublk.Qcow2.State;
+using Ublk.Serving;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 
@@ -16,6 +16,7 @@ internal sealed class DiskBackup : IDisposable
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
 
     private readonly BlockTarget _disk;
+    private readonly bool _isBound;
     private readonly UncopiedChunks _chunks;
     private readonly NewImage _image;
     private readonly ImageWriter _writer;
@@ -32,6 +33,7 @@ internal sealed class DiskBackup : IDisposable
         };
         Order = order;
         _disk = disk.Storage;
+        _isBound = disk.Bare.IsBoundToQueues;
         _chunks = new UncopiedChunks(order.Size);
         Target = new BackupTarget(disk.Target, _chunks);
         _image = NewImage.Begin(order.Path, options, order.Size, order.Replace, temporaryName: order.TemporaryName);
@@ -88,20 +90,21 @@ internal sealed class DiskBackup : IDisposable
     }
 
     /// <summary>Copies what is to be read. At the end, or when it fails, no request waits for it any more.</summary>
+    /// <param name="targets">The queues of the disk.</param>
     /// <param name="advance">Called with the number of bytes that are read.</param>
     /// <param name="check">Called now and then; throws where the command is to end.</param>
     /// <exception cref="UblkException">Something cannot be read or written.</exception>
-    public void Copy(Action<long> advance, Action check)
+    public void Copy(TargetSwitch targets, Action<long> advance, Action check)
     {
         try
         {
             // An image that hangs while it is written must not keep requests waiting once the command has ended.
             using Timer watch = new(_ => Watch(check), null, WatchInterval, WatchInterval);
-            using CopyQueue queue = new(_disk);
+            using DiskReader reader = new(_disk, _isBound, targets);
             long done = 0;
             while (_chunks.TryGetNext(CopyQueue.MaxLength, out long offset, out int length))
             {
-                CopyRange(queue, offset, length);
+                CopyRange(reader, offset, length);
                 done += length;
                 advance(done);
                 check();
@@ -192,7 +195,7 @@ internal sealed class DiskBackup : IDisposable
     }
 
     // What was read is in memory, so changes need not wait until it is written.
-    private void CopyRange(CopyQueue queue, long offset, int length)
+    private void CopyRange(DiskReader reader, long offset, int length)
     {
         if (_disk.ReadsAsZeroes(offset, length))
         {
@@ -201,12 +204,8 @@ internal sealed class DiskBackup : IDisposable
             return;
         }
 
-        IoBuffer data = default;
-        queue.Run(
-            length,
-            (request, buffer) => _disk.HandleAsync(request.Derive(IoOperation.Read, offset, length, data = buffer)),
-            $"{_disk.BackingPath} cannot be read");
+        ReadOnlySpan<byte> data = reader.Read(offset, length);
         _chunks.Remove(offset, length);
-        _writer.Write(data.Span, offset);
+        _writer.Write(data, offset);
     }
 }

@@ -283,7 +283,7 @@ internal sealed class LiveDisk
         try
         {
             report(Step($"Copying {Disk.Target.BackingPath} to {backup.Order.Path}."));
-            backup.Copy(ReportPercent(report, length), check);
+            backup.Copy(_targets, ReportPercent(report, length), check);
         }
         finally
         {

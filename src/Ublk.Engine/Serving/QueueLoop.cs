@@ -179,15 +179,16 @@ internal sealed class QueueLoop : IDisposable
     /// <summary>Replaces the files of the loop's operations. No operation may be in flight.</summary>
     internal void ReplaceFiles(IReadOnlyList<SafeFileHandle> files) => _queue.ReplaceFiles(files);
 
-    /// <summary>Has a target make all that was written durable.</summary>
-    internal async void Flush(BlockTarget target, TaskCompletionSource<int> result)
+    /// <summary>Has a target answer a request that does not come from the driver.</summary>
+    internal async void Send(
+        BlockTarget target, IoOperation operation, long offset, IoBuffer buffer, TaskCompletionSource<int> result)
     {
         // The loop does not leave before its end.
         _handled++;
         try
         {
             IoRequest request = new(_queue, 0, 0);
-            request.Load(IoOperation.Flush, isForceUnitAccess: false, mustStayAllocated: false, 0, 0, default);
+            request.Load(operation, isForceUnitAccess: false, mustStayAllocated: false, offset, buffer.Length, buffer);
             result.SetResult(RequestResult.ForDriver(request, await target.HandleAsync(request)));
         }
         catch (Exception exception)

@@ -1,4 +1,5 @@
 using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Targets;
 
 namespace Ublk.Serving;
@@ -63,16 +64,17 @@ internal sealed class TargetSwitch(int id, IReadOnlyList<QueueThread> threads)
 
     /// <summary>While requests are held: has a target make all it has written durable.</summary>
     /// <exception cref="UblkException">It fails, or the device has ended.</exception>
-    public void Flush(BlockTarget target)
-    {
-        TaskCompletionSource<int> flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Invoke(threads[0], loop => loop.Flush(target, flushed));
-        int result = flushed.Task.GetAwaiter().GetResult();
-        if (result < 0)
-        {
-            throw UblkException.FromErrno(-result, "flush", "What was written to the disk cannot be made durable");
-        }
-    }
+    public void Flush(BlockTarget target) =>
+        Send(target, IoOperation.Flush, 0, default, "flush", "What was written to the disk cannot be made durable");
+
+    /// <summary>Reads from the target, beside the requests of the driver.</summary>
+    /// <param name="target">The target that is served, or what is behind it.</param>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="buffer">Memory for the data, at most of the target's maximum request size.</param>
+    /// <param name="failure">What failed, in words, if it fails.</param>
+    /// <exception cref="UblkException">It fails, or the device has ended.</exception>
+    public void Read(BlockTarget target, long offset, IoBuffer buffer, string failure) =>
+        Send(target, IoOperation.Read, offset, buffer, "read", failure);
 
     /// <summary>While requests are held: takes the files of the former target away from the queues, so that it can close them.</summary>
     /// <exception cref="UblkException">The kernel refuses it.</exception>
@@ -85,6 +87,17 @@ internal sealed class TargetSwitch(int id, IReadOnlyList<QueueThread> threads)
     /// <summary>Lets the held requests go on.</summary>
     /// <param name="target">What answers them and all that follow.</param>
     public void Release(BlockTarget target) => InvokeAll(loop => loop.Release(target));
+
+    private void Send(BlockTarget target, IoOperation operation, long offset, IoBuffer buffer, string step, string failure)
+    {
+        TaskCompletionSource<int> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Invoke(threads[0], loop => loop.Send(target, operation, offset, buffer, answer));
+        int result = answer.Task.GetAwaiter().GetResult();
+        if (result < 0)
+        {
+            throw UblkException.FromErrno(-result, step, failure);
+        }
+    }
 
     private void Invoke(QueueThread thread, Action<QueueLoop> action)
     {

@@ -58,6 +58,9 @@ public abstract class BlockTarget : IDisposable
     /// <summary>Whether the target keeps at <see cref="TargetOptions.StatePath"/> what its next worker cannot do without.</summary>
     internal virtual bool KeepsState => false;
 
+    /// <summary>Whether only the queues that serve the disk can send requests: each has connections of its own.</summary>
+    internal virtual bool IsBoundToQueues => false;
+
     /// <summary>Whether a range is known to have nothing but zeroes, without reading it. Callable from each thread with a queue.</summary>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="length">Its length in bytes.</param>

@@ -7,6 +7,7 @@ using Ublk.Specification;
 using Ublk.Targets;
 using Ublk.Tests.Serving;
 using Ublk.Tests.Targets;
+using Ublk.Tests.Targets.Nbd;
 
 namespace Ublk.Tests.Live;
 
@@ -281,6 +282,43 @@ public sealed class DiskBackupTests : IDisposable
         served.Dispose();
         disk.Target.Dispose();
         Compare("qcow2", File.ReadAllBytes(disk.Target.BackingPath!));
+    }
+
+    [Fact]
+    public void The_export_of_a_server_is_copied_over_the_connections_of_the_queues()
+    {
+        Make("raw");
+        using NbdServer server = NbdServer.Nbdkit("file", $"{_folder}/disk");
+        OpenedDisk disk = _host.Begin(new DeviceSpecification
+        {
+            Id = 0,
+            Target = "Nbd",
+            Options = new Dictionary<string, string> { ["Uri"] = server.Uri() },
+        });
+        using ServedQueues served = new(disk.Target, Queues, Tags, Block);
+        LiveDisk live = new(disk, served.Switch, _host);
+        using (RandomClients clients = new(served, _content))
+        {
+            _host.Run(live, Order("qcow2"));
+            _host.Run(live, LiveAction.Hold);
+            byte[] instant = File.ReadAllBytes($"{_folder}/disk");
+            live.Run(new LiveOrder(LiveAction.Copy), _ => { }, () => Thread.Sleep(20));
+            _host.Run(live, LiveAction.Finish);
+            live.End();
+            Compare("qcow2", instant);
+        }
+
+        Assert.Equal(_content, File.ReadAllBytes($"{_folder}/disk"));
+
+        // A lost connection ends the backup.
+        _host.Run(live, Order("qcow2", replace: true));
+        _host.Run(live, LiveAction.Hold);
+        server.Kill();
+        Assert.NotEqual(0, Assert.Throws<UblkException>(() => _host.Run(live, LiveAction.Copy)).Errno);
+        live.End();
+        Assert.Equal([Backup], Directory.GetFileSystemEntries($"{_destination}"));
+        served.Dispose();
+        disk.Target.Dispose();
     }
 
     // Half of it is zero: a quarter was never written, a quarter was written with zeroes.

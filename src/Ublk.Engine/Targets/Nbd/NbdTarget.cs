@@ -129,6 +129,9 @@ internal sealed class NbdTarget : BlockTarget
     }
 
     /// <inheritdoc/>
+    internal override bool IsBoundToQueues => true;
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

@@ -140,6 +140,9 @@ internal sealed class RbdTarget : BlockTarget
     };
 
     /// <inheritdoc/>
+    internal override bool IsBoundToQueues => true;
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
