@@ -37,6 +37,9 @@ Describe 'Backup-UblkDevice' {
             Invoke-Program umount $mount
         }
         Invoke-Program e2fsck -fn $device
+        $null = New-UblkDevice -Target Nbd -Command nbdkit, file, "$TestDrive/second.raw" -QueueCount 2
+        Backup-UblkDevice 2 "$TestDrive"
+        Invoke-Program cmp "$TestDrive/second.raw" "$TestDrive/ublkb2.img"
         Get-ChildItem -Force "$TestDrive/backups" -Name | Should -Be 'disk.img', 'disk.qcow2', 'second.qcow2'
         $null = Invoke-Program qemu-img compare -q -f raw -F qcow2 "$TestDrive/second.raw" "$TestDrive/backups/second.qcow2"
         $null = Invoke-Program qemu-img check -q "$TestDrive/backups/disk.qcow2"

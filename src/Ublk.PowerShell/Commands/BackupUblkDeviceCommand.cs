@@ -63,14 +63,15 @@ public sealed class BackupUblkDeviceCommand : UblkDeviceGroupCommand
     {
         string[] paths = [.. given.Select(path => FilePaths.Resolve(SessionState, path))];
         return paths is [var folder] && Directory.Exists(folder)
-            ? ids.Select(id => System.IO.Path.Combine(folder, NameFor(DeviceInventory.Find(id)?.BackingPath ?? "")))
+            ? ids.Select(id => System.IO.Path.Combine(folder, NameFor(id)))
             : paths;
     }
 
-    // Named as what it is.
-    private string NameFor(string former)
+    // Named as what it is. What is behind the disk may have no path.
+    private string NameFor(int id)
     {
-        string name = System.IO.Path.GetFileName(former);
+        string? former = DeviceInventory.Find(id)?.BackingPath;
+        string name = System.IO.Path.IsPathRooted(former) ? System.IO.Path.GetFileName(former) : $"ublkb{id}.img";
         return Format is { } format && format != FormatOfName.Of(name)
             ? System.IO.Path.ChangeExtension(name, format == ImageFormat.Qcow2 ? ".qcow2" : ".img")
             : name;
