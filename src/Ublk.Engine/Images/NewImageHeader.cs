@@ -10,6 +10,10 @@ namespace Ublk.Images;
 internal static class NewImageHeader
 {
     private const int DefaultClusterSize = 64 << 10;
+
+    // With extended L2 entries: subclusters of 4 KiB, a page of the host's cache and the largest block of its disks.
+    private const int DefaultExtendedClusterSize = 128 << 10;
+    private const int MinExtendedClusterSize = 16 << 10;
     private const int DefaultRefcountBits = 16;
 
     /// <summary>Makes it; its L1 table is in the second cluster, and its refcount table has no place yet.</summary>
@@ -20,9 +24,11 @@ internal static class NewImageHeader
     public static ImageHeader Make(NewImageOptions options, long size, string path)
     {
         Check(options);
-        int clusterBits = BitOperations.Log2((uint)(options.ClusterSize ?? DefaultClusterSize));
+        bool isExtended = IsExtended(options);
+        int clusterBits = BitOperations.Log2(
+            (uint)(options.ClusterSize ?? (isExtended ? DefaultExtendedClusterSize : DefaultClusterSize)));
         IncompatibleFeatures incompatible = IncompatibleFeatures.None;
-        incompatible |= options.ExtendedL2 ? IncompatibleFeatures.ExtendedL2 : 0;
+        incompatible |= isExtended ? IncompatibleFeatures.ExtendedL2 : 0;
         incompatible |= options.DataFile is null ? 0 : IncompatibleFeatures.ExternalData;
         incompatible |= options.CompressionType == ImageCompression.Zstd ? IncompatibleFeatures.CompressionType : 0;
         ImageHeader header = new()
@@ -70,6 +76,10 @@ internal static class NewImageHeader
         };
     }
 
+    // A write over a backing file copies the rest of what is allocated: a subcluster of 4 KiB instead of a cluster of 64 KiB.
+    private static bool IsExtended(NewImageOptions options) => options.ExtendedL2
+        ?? (options.BackingFile is not null && options.Version >= 3 && options.ClusterSize is null or >= MinExtendedClusterSize);
+
     private static void Check(NewImageOptions options)
     {
         if (options.Version is not (2 or 3))
@@ -87,12 +97,13 @@ internal static class NewImageHeader
             throw Invalid($"A reference count cannot have {bits} bits. Choose 1, 2, 4, 8, 16, 32 or 64.");
         }
 
-        if (options.ExtendedL2 && options.ClusterSize is < 16 << 10)
+        bool isExtended = IsExtended(options);
+        if (isExtended && options.ClusterSize < MinExtendedClusterSize)
         {
             throw Invalid("Extended L2 entries need clusters of at least 16 KiB.");
         }
 
-        bool needsVersion3 = options.ExtendedL2 || options.LazyRefcounts || options.DataFile is not null
+        bool needsVersion3 = isExtended || options.LazyRefcounts || options.DataFile is not null
             || options.CompressionType != ImageCompression.Zlib || (options.RefcountBits ?? DefaultRefcountBits) != DefaultRefcountBits;
         if (options.Version == 2 && needsVersion3)
         {
@@ -127,7 +138,7 @@ internal static class NewImageHeader
             throw Invalid("-DataFileRaw needs a -DataFile.");
         }
 
-        if (options.BackingFile is not null && options.Preallocation != ImagePreallocation.Off && !options.ExtendedL2)
+        if (options.BackingFile is not null && options.Preallocation != ImagePreallocation.Off && !isExtended)
         {
             throw Invalid("What is preallocated hides the backing file. Leave -Preallocation out, or use -ExtendedL2.");
         }

@@ -14,7 +14,7 @@ public sealed record NewImageOptions
     /// <summary>Of qcow2: the version, 2 or 3.</summary>
     public int Version { get; init; } = 3;
 
-    /// <summary>Of qcow2: bytes of a cluster; null for 64 KiB.</summary>
+    /// <summary>Of qcow2: bytes of a cluster; null for 64 KiB, with <see cref="ExtendedL2"/> 128 KiB.</summary>
     public int? ClusterSize { get; init; }
 
     /// <summary>Of qcow2: bits of a reference count; null for 16.</summary>
@@ -23,8 +23,11 @@ public sealed record NewImageOptions
     /// <summary>Of qcow2: how clusters are compressed.</summary>
     public ImageCompression CompressionType { get; init; }
 
-    /// <summary>Of qcow2: whether parts of clusters can be allocated.</summary>
-    public bool ExtendedL2 { get; init; }
+    /// <summary>
+    /// Of qcow2: whether parts of clusters can be allocated, 32 of each; null for images of version 3 with a backing file and clusters of
+    /// at least 16 KiB.
+    /// </summary>
+    public bool? ExtendedL2 { get; init; }
 
     /// <summary>Of qcow2: whether reference counts may be written late.</summary>
     public bool LazyRefcounts { get; init; }

@@ -30,6 +30,9 @@ internal sealed class DiskBackup : IDisposable
             Format = order.Format,
             BackingFile = order.BackingPath is { } backing ? ImageReference.RelativeName(order.Path, backing) : null,
             BackingFormat = order.BackingPath is null ? null : order.BackingFormat,
+
+            // An increment is written once, in whole clusters.
+            ExtendedL2 = order.BackingPath is null ? null : false,
         };
         Order = order;
         _disk = disk.Storage;

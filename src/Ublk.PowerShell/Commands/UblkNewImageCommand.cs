@@ -59,7 +59,7 @@ public abstract class UblkNewImageCommand : UblkImageCommand
         ClusterSize = ClusterSize,
         RefcountBits = RefcountBits,
         CompressionType = CompressionType,
-        ExtendedL2 = ExtendedL2,
+        ExtendedL2 = MyInvocation.BoundParameters.ContainsKey(nameof(ExtendedL2)) ? ExtendedL2.IsPresent : null,
         LazyRefcounts = LazyRefcounts,
 
         // Programs differ in what they take a relative name to be relative to.

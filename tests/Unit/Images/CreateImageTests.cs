@@ -65,6 +65,30 @@ public sealed class CreateImageTests : IDisposable
     }
 
     [Theory]
+    [InlineData(3, null, null, true, 128 << 10)]
+    [InlineData(3, null, false, false, 64 << 10)]
+    [InlineData(3, 16 << 10, null, true, 16 << 10)]
+    [InlineData(3, 8 << 10, null, false, 8 << 10)]
+    [InlineData(2, null, null, false, 64 << 10)]
+    public void With_a_backing_file_parts_of_clusters_can_be_allocated(
+        int version, int? clusterSize, bool? wanted, bool isExtended, int expectedSize)
+    {
+        File.WriteAllBytes(_folder["base"], [.. Enumerable.Repeat((byte)7, 1 << 20)]);
+        string image = _folder.Create("a.qcow2", 1 << 20, ImageFolder.Qcow2() with
+        {
+            BackingFile = _folder["base"],
+            BackingFormat = ImageFormat.Raw,
+            Version = version,
+            ClusterSize = clusterSize,
+            ExtendedL2 = wanted,
+        });
+        ImageFolder.Play(image, "write -P 8 4k 4k", "read -P 7 0 4k", "read -P 8 4k 4k", "read -P 7 8k 1016k");
+        ImageFolder.RequireClean(image);
+        UblkImage actual = ImageInspector.Inspect(image, null);
+        Assert.Equal((isExtended, expectedSize), (actual.ExtendedL2 ?? false, (int)actual.ClusterSize!));
+    }
+
+    [Theory]
     [InlineData(0)]
     [InlineData(512)]
     [InlineData(1 << 30)]

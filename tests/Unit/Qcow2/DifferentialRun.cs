@@ -134,7 +134,7 @@ internal sealed class DifferentialRun : IDisposable
     {
         string text = $"compat={(_isVersion2 ? "v2" : "v3")},cluster_size={options.ClusterSize},refcount_bits={options.RefcountBits}"
             + (options.LazyRefcounts ? ",lazy_refcounts=on" : "")
-            + (options.ExtendedL2 ? ",extended_l2=on" : "")
+            + (options.ExtendedL2 == true ? ",extended_l2=on" : "")
             + (options.CompressionType == ImageCompression.Zstd ? ",compression_type=zstd" : "")
             + (options.DataFile is { } data ? $",data_file={data}" : "")
             + (options.DataFileRaw ? ",data_file_raw=on" : "");
