@@ -7,6 +7,7 @@ using Ublk.Qcow2.Format;
 using Ublk.Targets;
 using Ublk.Targets.Qcow2;
 using Ublk.Tests.Qcow2.Format;
+using Ublk.Tests.Serving;
 
 namespace Ublk.Tests.Qcow2;
 
@@ -42,6 +43,73 @@ public class Qcow2FeatureTests
         Assert.Equal(content, image.Read());
     }
 
+    [Theory]
+    [InlineData("64k", 16)]
+    [InlineData("2M", 2)]
+    public void A_compressed_cluster_is_decompressed_once_for_reads_that_follow_each_other(string clusterSize, int kept)
+    {
+        using QemuImage image = new("1M");
+        byte[] content = MakeCompressible(8 << 20);
+        File.WriteAllBytes(image.PathOf("raw"), content);
+        Shell.Run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", $"cluster_size={clusterSize}", image.PathOf("raw"),
+            image.Path);
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        int size = (int)ImageHeaderTests.Read(image.Path).Header.Layout.ClusterSize;
+        QueueHarness.Run(target, harness =>
+        {
+            byte[] block = new byte[4096];
+            void ReadAt(int offset)
+            {
+                Assert.Equal(4096, harness.Answer(QueueHarness.Describe(IoOperation.Read, offset, 4096), block));
+                Assert.True(content.AsSpan(offset, 4096).SequenceEqual(block));
+            }
+
+            for (int offset = 0; offset < content.Length; offset += 4096)
+            {
+                ReadAt(offset);
+            }
+
+            Assert.Equal(content.Length / size, target.Statistics.Decompressions.Value);
+
+            // The last ones are kept, and no more.
+            for (int cluster = (content.Length / size) - kept; cluster < content.Length / size; cluster++)
+            {
+                ReadAt(cluster * size);
+            }
+
+            Assert.Equal(content.Length / size, target.Statistics.Decompressions.Value);
+            ReadAt(0);
+            Assert.Equal((content.Length / size) + 1, target.Statistics.Decompressions.Value);
+        });
+    }
+
+    [Fact]
+    public void Requests_for_parts_of_compressed_clusters_share_them_while_they_are_in_flight()
+    {
+        using QemuImage image = new("1M");
+        byte[] content = MakeCompressible(8 << 20);
+        File.WriteAllBytes(image.PathOf("raw"), content);
+        Shell.Run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", image.PathOf("raw"), image.Path);
+        using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        QueueHarness.Run(target, harness =>
+        {
+            // More clusters than are kept, each for two requests.
+            IoTask<int>[] reads = new IoTask<int>[64];
+            static int OffsetOf(int tag) => (tag / 2 * (64 << 10)) + (tag % 2 * (32 << 10));
+            for (int tag = 0; tag < reads.Length; tag++)
+            {
+                reads[tag] = harness.Start(tag, QueueHarness.Describe(IoOperation.Read, OffsetOf(tag), 32 << 10));
+            }
+
+            for (int tag = 0; tag < reads.Length; tag++)
+            {
+                Assert.Equal(0, harness.AnswerOf(reads[tag]));
+                Assert.True(content.AsSpan(OffsetOf(tag), 32 << 10).SequenceEqual(harness.BufferOf(tag).Span[..(32 << 10)]));
+            }
+        });
+        Assert.Equal(32, target.Statistics.Decompressions.Value);
+    }
+
     [Fact]
     public void Compressed_clusters_that_are_no_such_thing_are_an_error_of_that_read_alone()
     {
@@ -54,6 +122,7 @@ public class Qcow2FeatureTests
         file.AsSpan((int)entry.CompressedOffset(header.Layout), 16).Fill(0xFF);
         File.WriteAllBytes(image.Path, file);
         using Qcow2Target target = Qcow2Disk.Open(image.Path);
+        Assert.Equal(-Libc.EIO, Qcow2Disk.Do(target, IoOperation.Read, 0, 4096));
         Assert.Equal(-Libc.EIO, Qcow2Disk.Do(target, IoOperation.Read, 0, 4096));
         Assert.Equal(4096, Qcow2Disk.Do(target, IoOperation.Read, 64 << 10, 4096));
         Assert.Equal(4096, Qcow2Disk.Write(target, 64 << 10, 4096, 1));
@@ -334,6 +403,18 @@ public class Qcow2FeatureTests
     }
 
     // Compresses well, and has an end that does not.
+    // Each sector has one byte, so every cluster becomes smaller.
+    private static byte[] MakeCompressible(int length)
+    {
+        byte[] content = new byte[length];
+        for (int start = 0; start < length; start += 512)
+        {
+            content.AsSpan(start, 512).Fill((byte)((start / 512 * 31) + (start >> 16)));
+        }
+
+        return content;
+    }
+
     private static byte[] MakeText(int length)
     {
         byte[] content = new byte[length];
