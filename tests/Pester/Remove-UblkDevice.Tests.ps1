@@ -26,9 +26,10 @@ Describe 'Remove-UblkDevice' {
         Test-Path "$TestDrive/1.img" | Should -BeTrue
     }
 
-    It 'removes many' {
+    It 'removes many, those above others first' {
         1..2 | ForEach-Object { $null = New-UblkDevice -Target Null }
-        Get-UblkDevice | Remove-UblkDevice
+        $above = New-UblkDevice -Target Loop -Path $device.DevicePath
+        $above.Id, $device.Id, 1, 2 | Remove-UblkDevice
         Get-Leftover | Should -BeNullOrEmpty
     }
 

@@ -9,6 +9,11 @@ namespace Ublk.PowerShell.Commands;
 [OutputType(typeof(UblkDevice))]
 public sealed class RemoveUblkDeviceCommand : UblkEndCommand
 {
+    // Each has a thread, which waits most of the time for the driver.
+    private const int MaxRemovals = 32;
+
+    private readonly Queue<DeviceRemoval> _removals = new();
+
     /// <summary>Returns while the worker still ends.</summary>
     [Parameter]
     public SwitchParameter NoWait { get; set; }
@@ -17,16 +22,52 @@ public sealed class RemoveUblkDeviceCommand : UblkEndCommand
     protected override string Action => "Remove ublk device";
 
     /// <inheritdoc/>
+    protected override void EndProcessing() => FinishAll();
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        while (_removals.TryDequeue(out DeviceRemoval? removal))
+        {
+            removal.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    /// <inheritdoc/>
     protected override void Apply(int id, Action<string> step)
     {
-        if (Force || ServerOfOther(id) is not { } server || Asks(
+        if (!Force && ServerOfOther(id) is { } server && !Asks(
             $"/dev/ublkb{id} belongs to another server, process {server}. {Action} {id}?",
             () => new UblkException(UblkError.DeviceForeign,
                 $"Device {id} belongs to another server, process {server}. Use its own tools, or Remove-UblkDevice {id} -Force.",
                 deviceId: id)))
         {
-            base.Apply(id, step);
+            return;
         }
+
+        // Force takes a disk from those above it, so these must be gone before.
+        if (Force)
+        {
+            base.Apply(id, step);
+            return;
+        }
+
+        if (_removals.Count == MaxRemovals)
+        {
+            Finish(_removals.Dequeue());
+        }
+
+        if (_removals.Any(removal => removal.Id == id))
+        {
+            FinishAll();
+        }
+
+        _removals.Enqueue(new DeviceRemoval(id, NoWait, PassThru ? DeviceInventory.Find(id) : null, StopToken)
+        {
+            FollowsOthers = _removals.Count > 0,
+        });
     }
 
     /// <inheritdoc/>
@@ -35,6 +76,49 @@ public sealed class RemoveUblkDeviceCommand : UblkEndCommand
         UblkDevice? device = PassThru ? DeviceInventory.Find(id) : null;
         DeviceRemover.Remove(id, force, NoWait, step, StopToken);
         if (device is not null)
+        {
+            WriteObject(device);
+        }
+    }
+
+    private void FinishAll()
+    {
+        while (_removals.TryDequeue(out DeviceRemoval? removal))
+        {
+            Finish(removal);
+        }
+    }
+
+    private void Finish(DeviceRemoval removal)
+    {
+        using (removal)
+        {
+            Attempt(removal.Id, () => WithProgress($"{Action}: /dev/ublkb{removal.Id}", step => Finish(removal, step)));
+        }
+    }
+
+    private void Finish(DeviceRemoval removal, Action<string> step)
+    {
+        try
+        {
+            removal.Finish(step);
+        }
+        catch (UblkException exception) when (exception.Error == UblkError.DeviceInUse)
+        {
+            // A disk that came before it may have used it, and is gone by now.
+            if (removal.FollowsOthers)
+            {
+                base.Apply(removal.Id, step);
+            }
+            else
+            {
+                EndIfWanted(removal.Id, exception, step);
+            }
+
+            return;
+        }
+
+        if (removal.Removed is { } device)
         {
             WriteObject(device);
         }

@@ -18,10 +18,19 @@ public abstract class UblkEndCommand : UblkDeviceCommand
         }
         catch (UblkException exception) when (exception.Error == UblkError.DeviceInUse && !Force)
         {
-            if (Asks($"{exception.Message} {Action} {id} anyway?", () => exception))
-            {
-                End(id, force: true, step);
-            }
+            EndIfWanted(id, exception, step);
+        }
+    }
+
+    /// <summary>Asks whether to do it to a disk that is in use.</summary>
+    /// <param name="id">The device.</param>
+    /// <param name="inUse">The error that names the users.</param>
+    /// <param name="step">Called with a sentence for each step.</param>
+    private protected void EndIfWanted(int id, UblkException inUse, Action<string> step)
+    {
+        if (Asks($"{inUse.Message} {Action} {id} anyway?", () => inUse))
+        {
+            End(id, force: true, step);
         }
     }
 
