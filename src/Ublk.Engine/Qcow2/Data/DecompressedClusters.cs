@@ -14,7 +14,7 @@ internal sealed class DecompressedClusters(int clusterSize) : IDisposable
     private const int KeptBytes = 1 << 20;
 
     private readonly int _kept = int.Max(2, KeptBytes / clusterSize);
-    private readonly BufferPool _buffers = new(clusterSize, kept: 0);
+    private readonly BufferPool _buffers = new(clusterSize, kept: 4);
     private readonly Lock _lock = new();
 
     // From the most recently used one on.
