@@ -24,4 +24,7 @@ internal static class RequestResult
 
         return request.Operation is IoOperation.Read or IoOperation.Write ? (int)request.Length : 0;
     }
+
+    /// <summary>The result of a request whose target threw an exception.</summary>
+    public static int ForException(Exception exception) => exception is UblkException { Errno: > 0 and var errno } ? -errno : -Libc.EIO;
 }

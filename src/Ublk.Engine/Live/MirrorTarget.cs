@@ -1,6 +1,5 @@
 using Microsoft.Win32.SafeHandles;
 using Ublk.Filters;
-using Ublk.Interop;
 using Ublk.Io;
 using Ublk.Targets;
 
@@ -9,7 +8,7 @@ namespace Ublk.Live;
 /// <summary>A disk with the same content in two places, its legs: each change goes to both before it is answered.</summary>
 /// <remarks>A leg that fails a change which the other completes is dropped. This is recorded before the change is answered.</remarks>
 /// <param name="first">The leg that is read.</param>
-/// <param name="second">The other leg, whose operations count the files of the first before their own.</param>
+/// <param name="second">The other leg. Its operations number the files of both legs, those of the first before its own.</param>
 /// <param name="drop">
 /// Records that a leg is dropped, 0 or 1, because of an errno; called on no queue's thread. An exception leaves the leg in the mirror.
 /// </param>
@@ -73,20 +72,15 @@ internal sealed class MirrorTarget(BlockTarget first, BlockTarget second, Action
         }
     }
 
-    // As if an exception were the errno that it stands for.
     private static async IoTask<int> AnswerAsync(BlockTarget leg, IoRequest request)
     {
         try
         {
             return RequestResult.ForDriver(request, await leg.HandleAsync(request));
         }
-        catch (UblkException exception) when (exception.Errno > 0)
+        catch (Exception exception)
         {
-            return -exception.Errno;
-        }
-        catch (Exception)
-        {
-            return -Libc.EIO;
+            return RequestResult.ForException(exception);
         }
     }
 

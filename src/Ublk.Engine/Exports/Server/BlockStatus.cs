@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Ublk.Interop;
+using Ublk.Io;
 using Ublk.Targets.Nbd;
 
 namespace Ublk.Exports.Server;
@@ -59,13 +59,9 @@ internal sealed class BlockStatus(ExportedDisk disk, ClientAgreement agreement)
 
             return length;
         }
-        catch (UblkException exception) when (exception.Errno > 0)
+        catch (Exception exception)
         {
-            return -exception.Errno;
-        }
-        catch (Exception)
-        {
-            return -Libc.EIO;
+            return RequestResult.ForException(exception);
         }
     }
 

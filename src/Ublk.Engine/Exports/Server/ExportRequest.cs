@@ -156,13 +156,9 @@ internal sealed unsafe class ExportRequest
         {
             result = _answer.GetAwaiter().GetResult();
         }
-        catch (UblkException exception) when (exception.Errno > 0)
+        catch (Exception exception)
         {
-            result = -exception.Errno;
-        }
-        catch (Exception)
-        {
-            result = -Libc.EIO;
+            result = RequestResult.ForException(exception);
         }
 
         _answer = default;
