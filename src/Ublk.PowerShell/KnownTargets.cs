@@ -10,6 +10,9 @@ namespace Ublk.PowerShell;
 /// <summary>The targets that a command line can name: the built-in ones, or those of its -Assembly.</summary>
 internal static class KnownTargets
 {
+    /// <summary>The targets to whose disks a disk can be moved: those that are not files.</summary>
+    public static IEnumerable<TargetDefinition> Destinations => TargetCatalog.All.Where(target => target.NeedsNetwork);
+
     /// <summary>The targets for a completer, which cannot report errors.</summary>
     public static IReadOnlyList<UblkTarget> For(IDictionary boundParameters)
     {

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using Ublk.Targets;
 
 namespace Ublk.PowerShell;
 
@@ -10,7 +11,10 @@ public sealed class TargetCompleter : IArgumentCompleter
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
-        KnownTargets.For(fakeBoundParameters)
-            .Where(target => target.Name.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
-            .Select(target => new CompletionResult(target.Name, target.Name, CompletionResultType.ParameterValue, target.Summary));
+        Complete(KnownTargets.For(fakeBoundParameters), wordToComplete);
+
+    /// <summary>The completions of a word among some targets.</summary>
+    internal static IEnumerable<CompletionResult> Complete(IEnumerable<UblkTarget> targets, string wordToComplete) => targets
+        .Where(target => target.Name.StartsWith(wordToComplete, StringComparison.OrdinalIgnoreCase))
+        .Select(target => new CompletionResult(target.Name, target.Name, CompletionResultType.ParameterValue, target.Summary));
 }

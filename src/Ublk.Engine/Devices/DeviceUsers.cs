@@ -55,8 +55,8 @@ internal static class DeviceUsers
     /// </summary>
     public static string? FindElsewhere(int id)
     {
-        HashSet<string> seen = [UserTables.LinkTarget("/proc/self/ns/mnt"), ""];
-        return Processes().Where(process => seen.Add(UserTables.LinkTarget($"/proc/{process}/ns/mnt")))
+        HashSet<string> seen = [KernelFiles.LinkTarget("/proc/self/ns/mnt"), ""];
+        return Processes().Where(process => seen.Add(KernelFiles.LinkTarget($"/proc/{process}/ns/mnt")))
             .SelectMany(process => MountPoints(id, UserTables.MountsOf(process))
                 .Select(path => $"mounted on {path} in the namespace of {Describe(process)}"))
             .FirstOrDefault();
@@ -123,5 +123,5 @@ internal static class DeviceUsers
     private static string Describe(string process) => $"{KernelFiles.Read($"/proc/{process}/comm")} (process {process})";
 
     private static IEnumerable<string> OpenFiles(string process) =>
-        KernelFiles.List($"/proc/{process}/fd").Select(file => UserTables.LinkTarget($"/proc/{process}/fd/{file}"));
+        KernelFiles.List($"/proc/{process}/fd").Select(file => KernelFiles.LinkTarget($"/proc/{process}/fd/{file}"));
 }

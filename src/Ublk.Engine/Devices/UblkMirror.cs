@@ -33,6 +33,13 @@ public sealed record UblkMirror(IReadOnlyList<UblkMirrorLeg> Legs)
         }
     }
 
+    /// <summary>The error of a command that would change a disk in two places.</summary>
+    /// <param name="id">The device.</param>
+    internal UblkException Refusal(int id) => new(UblkError.NotSupported,
+        $"The disk of device {id} is in two places, and cannot be changed: {this}. End the mirror first: Move-UblkDevice {id} -Complete, "
+            + "or -Undo",
+        operation: "change", deviceId: id);
+
     /// <inheritdoc/>
     public override string ToString() => string.Join(", ", Legs);
 }

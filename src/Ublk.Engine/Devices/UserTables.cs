@@ -25,7 +25,7 @@ internal sealed class UserTables
             .Select(uuid => new DiskSet($"btrfs {uuid}", KernelFiles.List($"/sys/fs/btrfs/{uuid}/devices"))),
         .. KernelFiles.List("/sys/fs/bcachefs").Select(uuid => new DiskSet($"bcachefs {uuid}",
             [.. KernelFiles.List($"/sys/fs/bcachefs/{uuid}")
-                .Select(disk => Path.GetFileName(LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
+                .Select(disk => Path.GetFileName(KernelFiles.LinkTarget($"/sys/fs/bcachefs/{uuid}/{disk}/block")))])),
     ];
 
     /// <summary>The name of a user, or the number.</summary>
@@ -42,19 +42,6 @@ internal sealed class UserTables
     /// <summary>The mounts that another process sees.</summary>
     /// <param name="process">The process.</param>
     public static IReadOnlyList<DiskMount> MountsOf(string process) => MountsOf(process, new UserTables().DiskSets);
-
-    /// <summary>Where a link leads; empty where it is none, or cannot be read.</summary>
-    internal static string LinkTarget(string path)
-    {
-        try
-        {
-            return new FileInfo(path).LinkTarget ?? "";
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
 
     private static IReadOnlyList<DiskMount> MountsOf(string process, IReadOnlyList<DiskSet> sets) =>
         [.. MountTable.Of(process).Select(mount => DiskMount.Of(mount, sets))];

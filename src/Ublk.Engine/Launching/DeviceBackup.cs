@@ -171,7 +171,7 @@ internal sealed class DeviceBackup : IDisposable
 
     private void CreateImage(CancellationToken cancellation)
     {
-        _device.Worker.Begin(new LiveOrder(LiveAction.Backup)
+        LiveOrder order = new(LiveAction.Backup)
         {
             Backup = new BackupOrder(
                 _path, FileIdentity.Of(Path.GetDirectoryName(_path)), _temporaryName, _request.Format, _device.Size)
@@ -182,8 +182,8 @@ internal sealed class DeviceBackup : IDisposable
                 BackingPath = _request.BackingPath,
                 BackingFormat = _request.BackingFormat,
             },
-        });
-        _device.Worker.Wait(cancellation);
+        };
+        _device.Worker.Run(order, cancellation);
     }
 
     // Not cancelled: the worker would finish it anyway.

@@ -63,11 +63,8 @@ internal sealed class DeviceMove
         move.Create(workerDirectory, report, cancellation);
         try
         {
-            device.Worker.Begin(new LiveOrder(LiveAction.Move, move._next)
-            {
-                Move = new MoveOrder(device.Size, IsBlank: destination.NewFormat is not null, isMirror),
-            });
-            device.Worker.Wait(cancellation);
+            MoveOrder order = new(device.Size, IsBlank: destination.NewFormat is not null, isMirror);
+            device.Worker.Run(new LiveOrder(LiveAction.Move, move._next) { Move = order }, cancellation);
             device.RequireUnchanged();
             cancellation.ThrowIfCancellationRequested();
             return isMirror
@@ -107,8 +104,7 @@ internal sealed class DeviceMove
         }
 
         mirror.RequireInSync(id, leg);
-        device.Worker.Begin(new LiveOrder(LiveAction.Settle) { Leg = leg });
-        device.Worker.Wait(CancellationToken.None);
+        device.Worker.Run(new LiveOrder(LiveAction.Settle) { Leg = leg }, CancellationToken.None);
     }
 
     private void Create(string workerDirectory, Action<string> step, CancellationToken cancellation)

@@ -44,10 +44,7 @@ internal static class DeviceTransitions
         DeviceRecord record = RecordOf(control, id);
         DriverState state = AwaitServerGone(control, id, cancellation);
         return state != DriverState.Live ? throw WrongState(id, DeviceStates.Of(state, record))
-            : record.Mirror is { IsInSync: true } mirror && !mayBeMirrored ? throw new UblkException(UblkError.NotSupported,
-                $"The disk of device {id} is in two places, and cannot be changed: {mirror}. End the mirror first: Move-UblkDevice {id} "
-                    + "-Complete, or -Undo",
-                operation: "change", deviceId: id)
+            : record.Mirror is { IsInSync: true } mirror && !mayBeMirrored ? throw mirror.Refusal(id)
             : record;
     }
 

@@ -71,8 +71,8 @@ internal sealed class DiskBackup : IDisposable
 
         backup.Dispose();
         throw new UblkException(UblkError.BitmapNotFound,
-            $"{disk.Storage.BackingPath} has no bitmap '{bitmap}' with all changes since a backup: there is none of this name, it is "
-                + "disabled, or it was not saved. Make a full backup, which begins it: "
+            $"{disk.Storage.BackingPath} has no bitmap '{bitmap}' with all changes since a backup: it does not exist, is disabled, or was "
+                + "not saved. Make a full backup, which begins it: "
                 + $"Backup-UblkDevice {disk.Specification.Id} -DestinationPath PATH -Bitmap '{bitmap}'",
             operation: "backup", deviceId: disk.Specification.Id);
     }

@@ -12,7 +12,7 @@ internal sealed class DiskMirror
 
     /// <summary>Puts two places with the same content together.</summary>
     /// <param name="former">The former place, which is the disk while both are in sync.</param>
-    /// <param name="next">The next place, whose operations count the files of the former before their own.</param>
+    /// <param name="next">The next place. Its operations number the files of both places, those of the former first.</param>
     /// <param name="host">The worker.</param>
     public DiskMirror(OpenedDisk former, OpenedDisk next, ILiveHost host)
     {
@@ -29,6 +29,9 @@ internal sealed class DiskMirror
 
     /// <summary>Both as one disk.</summary>
     public OpenedDisk Disk { get; }
+
+    /// <summary>The state of both.</summary>
+    public UblkMirror State => _state;
 
     /// <summary>One place as the disk.</summary>
     /// <param name="leg">0 for the former, 1 for the next.</param>

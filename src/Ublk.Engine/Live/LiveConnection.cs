@@ -51,9 +51,13 @@ internal sealed class LiveConnection : IDisposable
     /// <param name="cancellation">Gives up: the connection must then be closed.</param>
     /// <returns>Warnings for the user.</returns>
     /// <exception cref="UblkException">The command failed, or the worker died.</exception>
-    public IReadOnlyList<string> Run(LiveAction action, DeviceSpecification? specification, CancellationToken cancellation)
+    public IReadOnlyList<string> Run(LiveAction action, DeviceSpecification? specification, CancellationToken cancellation) =>
+        Run(new LiveOrder(action, specification), cancellation);
+
+    /// <inheritdoc cref="Run(LiveAction, DeviceSpecification?, CancellationToken)"/>
+    public IReadOnlyList<string> Run(LiveOrder order, CancellationToken cancellation)
     {
-        Begin(new LiveOrder(action, specification));
+        Begin(order);
         return Wait(cancellation);
     }
 

@@ -53,11 +53,9 @@ internal sealed class LiveDisk
     /// <exception cref="UblkException">It cannot be done; the disk is as it was, and requests that were held still are.</exception>
     public void Run(LiveOrder order, Action<LiveReport> report, Action check)
     {
-        if (_mirror is not null && order.Action != LiveAction.Settle)
+        if (_mirror is { } mirror && order.Action != LiveAction.Settle)
         {
-            throw new UblkException(UblkError.NotSupported,
-                $"Device {Id} is mirrored, and cannot be changed. End the mirror first: Move-UblkDevice {Id} -Complete, or -Undo",
-                operation: "change", deviceId: Id);
+            throw mirror.State.Refusal(Id);
         }
 
         switch (order.Action)

@@ -100,7 +100,7 @@ public sealed class MoveUblkDeviceCommand : UblkDeviceCommand, IDynamicParameter
         }
     }
 
-    private TargetDefinition? FindTarget() => DestinationTargetCompleter.Targets.FirstOrDefault(
+    private TargetDefinition? FindTarget() => KnownTargets.Destinations.FirstOrDefault(
         target => string.Equals(target.Name, Target, StringComparison.OrdinalIgnoreCase));
 
     private MoveDestination FindDestination(int id)
@@ -118,7 +118,7 @@ public sealed class MoveUblkDeviceCommand : UblkDeviceCommand, IDynamicParameter
             case (null, { } name):
                 TargetDefinition target = FindTarget() ?? throw new UblkException(UblkError.InvalidArgument,
                     $"A disk cannot be moved to the target {name}. Choose one of: "
-                        + $"{string.Join(", ", DestinationTargetCompleter.Targets.Select(target => target.Name))}, or give the path of a "
+                        + $"{string.Join(", ", KnownTargets.Destinations.Select(target => target.Name))}, or give the path of a "
                         + $"file or block device: Move-UblkDevice {id} -DestinationPath new.img.",
                     operation: "move", deviceId: id);
                 Dictionary<string, string> options =
